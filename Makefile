@@ -1,0 +1,63 @@
+# Bare `make` lists the targets.
+
+# giouring reaches syscall.munmap by go:linkname, which Go's linker refuses since 1.23 unless it is told not to check.
+# A -ldflags on the command line replaces the one in GOFLAGS, so LDFLAGS repeats it.
+export GOFLAGS := -ldflags=-checklinkname=0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -checklinkname=0 -X main.version=$(VERSION)
+
+GO       ?= go
+BIN      := bin/oneplusn
+FUZZTIME ?= 10s
+# PKGS narrows test and race: make test PKGS=./segment/...
+PKGS     ?= ./...
+# BENCHFLAGS goes to `oneplusn bench`: make bench BENCHFLAGS='--subscribers 1000 --transfer splice'
+BENCHFLAGS ?= --transfer all --subscribers 100 --discard
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test check race fuzz bench bench-nginx interop clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: build ## count the copies of every transfer mode: 256 MiB, 10 subscribers
+	$(BIN) copies --size 256MiB --subscribers 10
+
+build: ## build the static binary bin/oneplusn
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags="$(LDFLAGS)" -o $(BIN) ./cmd/oneplusn
+
+test: ## run the unit tests (PKGS=./segment/... narrows)
+	$(GO) test $(PKGS)
+
+check: ## gofmt, go vet, the house rules, module checksums
+	@unformatted=$$(gofmt -l cmd fanout ring segment); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w is due for:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags interop ./cmd/internal/interop
+	$(GO) test -count=1 ./cmd/internal/tidy
+	$(GO) mod verify
+
+race: ## run the unit tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race $(PKGS)
+
+# go test fuzzes one target of one package at a time, so the targets are looked up.
+fuzz: ## run every fuzz target for FUZZTIME (default 10s) each
+	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "fuzz $$target in $$(dirname "$$file") for $(FUZZTIME)"; \
+			$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done
+
+bench: build ## run the load generator against a server of its own (BENCHFLAGS=)
+	$(BIN) bench $(BENCHFLAGS)
+
+bench-nginx: build ## the same client and the same bytes: every mode beside nginx's sendfile
+	$(BIN) bench $(BENCHFLAGS) --nginx auto
+
+interop: build ## end-to-end tests with kcat and franz-go against bin/oneplusn
+	ONEPLUSN_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags interop -timeout 10m ./cmd/internal/interop
+
+clean: ## remove bin/ and cached test results
+	rm -rf bin
+	$(GO) clean -testcache

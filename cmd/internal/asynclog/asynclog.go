@@ -1,0 +1,204 @@
+// Package asynclog lets a thread that must never block write log records. A record is formatted into a bounded buffer
+// in memory; a goroutine swaps that buffer for an empty one and writes it out. When the sink is slower than the records
+// come, records are dropped and counted, and the next record that gets through is preceded by their number.
+//
+//	caller: slog handler -> format -> [short mutex] append to buffer, or count a drop
+//	writer:                           [short mutex] swap buffers -> write(2), as slow as the sink is
+//
+// # Invariants
+//
+//   - The mutex is held for an append or a swap only, never across a write.
+//   - Records come out whole, and in the order in which they went in.
+//   - Memory is two buffers of Options.BufferBytes, whatever is logged.
+//   - Every record is either written or counted as dropped.
+package asynclog
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Format is how records are written.
+type Format string
+
+// The formats of log/slog.
+const (
+	Text Format = "text"
+	JSON Format = "json"
+)
+
+// ParseFormat accepts "text" and "json".
+func ParseFormat(s string) (Format, error) {
+	switch f := Format(s); f {
+	case Text, JSON:
+		return f, nil
+	}
+	return "", fmt.Errorf("asynclog: there is no log format %q, only text and json", s)
+}
+
+// DefaultBufferBytes holds about two thousand records of 120 bytes: a burst of disconnects while the terminal scrolls.
+const DefaultBufferBytes = 256 << 10
+
+// Options configure [Start].
+type Options struct {
+	// Format is Text if empty.
+	Format Format
+	// Level is the least severe level that is written; nil means slog.LevelInfo.
+	Level slog.Leveler
+	// BufferBytes bounds what waits to be written. 0 means [DefaultBufferBytes].
+	BufferBytes int
+}
+
+// Log is a running asynchronous log. Its methods may be called from any goroutine.
+type Log struct {
+	out     io.Writer
+	handler slog.Handler
+	options Options
+
+	mu    sync.Mutex
+	ready *sync.Cond // there is something for the writer to do
+	// pending and spare swap places; pending is what has been logged and not taken by the writer.
+	pending, spare []byte
+	unreported     uint64 // records dropped since the last report
+	dropped        uint64
+	flushed        []chan struct{} // each closed once all that was pending when it was added is written
+	writing        bool
+	closed         bool
+}
+
+// Start begins a log that is written to out by a goroutine of its own. The caller ends it with [Log.Close].
+func Start(out io.Writer, o Options) *Log {
+	if o.BufferBytes <= 0 {
+		o.BufferBytes = DefaultBufferBytes
+	}
+	l := &Log{
+		out:     out,
+		options: o,
+		pending: make([]byte, 0, o.BufferBytes),
+		spare:   make([]byte, 0, o.BufferBytes),
+	}
+	l.ready = sync.NewCond(&l.mu)
+	l.handler = l.newHandler((*appender)(l))
+	go l.write()
+	return l
+}
+
+func (l *Log) newHandler(w io.Writer) slog.Handler {
+	options := &slog.HandlerOptions{Level: l.options.Level}
+	if l.options.Format == JSON {
+		return slog.NewJSONHandler(w, options)
+	}
+	return slog.NewTextHandler(w, options)
+}
+
+// Handler is for [slog.New]. Its Handle never waits for the sink and never fails.
+func (l *Log) Handler() slog.Handler { return l.handler }
+
+// Logger is a logger over [Log.Handler].
+func (l *Log) Logger() *slog.Logger { return slog.New(l.handler) }
+
+// Dropped is the number of records lost so far because the sink was too slow, or because they came after Close.
+func (l *Log) Dropped() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped
+}
+
+// appender is the Log as slog's own handlers see it: one Write for each record.
+type appender Log
+
+// Write implements [io.Writer]. It never blocks and never fails.
+func (a *appender) Write(record []byte) (int, error) {
+	l := (*Log)(a)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || len(l.pending)+len(record) > cap(l.pending) {
+		l.dropped++
+		l.unreported++
+		return len(record), nil
+	}
+	idle := len(l.pending) == 0
+	l.pending = append(l.pending, record...)
+	if idle {
+		l.ready.Signal()
+	}
+	return len(record), nil
+}
+
+// Flush waits until all that was logged before the call is written, at most for timeout. It reports whether it was.
+func (l *Log) Flush(timeout time.Duration) bool {
+	l.mu.Lock()
+	if !l.writing && len(l.pending) == 0 && (l.unreported == 0 || l.closed) {
+		l.mu.Unlock()
+		return true
+	}
+	done := make(chan struct{})
+	l.flushed = append(l.flushed, done)
+	l.ready.Signal()
+	l.mu.Unlock()
+
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// Close flushes like [Log.Flush] and ends the writer. Records that come later are dropped. A sink that is still stuck
+// after timeout keeps its goroutine and nothing else.
+func (l *Log) Close(timeout time.Duration) bool {
+	complete := l.Flush(timeout)
+	l.mu.Lock()
+	l.closed = true
+	l.ready.Signal()
+	l.mu.Unlock()
+	return complete
+}
+
+// write is the goroutine that owns the sink.
+func (l *Log) write() {
+	for {
+		l.mu.Lock()
+		l.writing = false
+		for len(l.pending) == 0 && len(l.flushed) == 0 && !l.closed {
+			l.ready.Wait()
+		}
+		if len(l.pending) == 0 && len(l.flushed) == 0 {
+			l.mu.Unlock()
+			return
+		}
+		taken, lost, flushed := l.pending, l.unreported, l.flushed
+		l.pending, l.spare = l.spare[:0], nil
+		l.unreported, l.flushed = 0, nil
+		l.writing = true
+		l.mu.Unlock()
+
+		// A sink that fails has nowhere to report to: the records are lost either way.
+		_, _ = l.out.Write(taken)
+		if lost > 0 {
+			_, _ = l.out.Write(l.lostRecord(lost))
+		}
+		for _, done := range flushed {
+			close(done)
+		}
+
+		l.mu.Lock()
+		l.spare = taken
+		l.mu.Unlock()
+	}
+}
+
+// lostRecord says in the log's own format how many records are missing at this place.
+func (l *Log) lostRecord(lost uint64) []byte {
+	var line bytes.Buffer
+	slog.New(l.newHandler(&line)).Error("log records dropped, the log's sink is too slow",
+		"records", lost, "buffer_bytes", l.options.BufferBytes)
+	return line.Bytes()
+}

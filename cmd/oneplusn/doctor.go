@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"oneplusn/ring"
+)
+
+func doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "say what this host allows the server, and what to change; exit 1 if the server could not run",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "data", EnvVars: []string{"ONEPLUSN_DATA"}, Value: "oneplusn-data",
+				Usage: "the directory that the server would keep its segments in"},
+			&cli.IntFlag{Name: "subscribers", EnvVars: []string{"ONEPLUSN_DOCTOR_SUBSCRIBERS"}, Value: 1000,
+				Usage: "how many subscribers have to fit"},
+			&cli.BoolFlag{Name: "json", EnvVars: []string{"ONEPLUSN_DOCTOR_JSON"}, Usage: "print JSON and not a table"},
+		},
+		Action: runDoctor,
+	}
+}
+
+func runDoctor(c *cli.Context) error {
+	if n := c.Int("subscribers"); n < 1 {
+		return usageErrorf("--subscribers is %d, it must be at least 1", n)
+	}
+	report := ring.Probe(ring.ProbeConfig{DataDir: c.String("data"), Subscribers: c.Int("subscribers")})
+	var err error
+	if c.Bool("json") {
+		encoder := json.NewEncoder(c.App.Writer)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(report)
+	} else {
+		err = writeDoctorTable(c.App.Writer, report)
+	}
+	if err != nil {
+		return fmt.Errorf("doctor: writing the report: %w", err)
+	}
+	if failed := report.Err(); failed != nil {
+		return fmt.Errorf("doctor: %w", failed)
+	}
+	return nil
+}
+
+// writeDoctorTable prints one line for each check, and below the table what to do about those that failed.
+func writeDoctorTable(w io.Writer, report ring.Report) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\tCHECK\tFOUND\tNEED")
+	var advice strings.Builder
+	for _, c := range report.Checks {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", doctorMark(c), c.Name, c.Found, c.Need)
+		if !c.OK {
+			fmt.Fprintf(&advice, "\n%s: %s\n  remedy: %s\n", c.Name, c.Cause, c.Remedy)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, advice.String())
+	return err
+}
+
+func doctorMark(c ring.Check) string {
+	switch {
+	case c.OK:
+		return "ok"
+	case c.Fatal:
+		return "FAIL"
+	}
+	return "warn"
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"oneplusn/cmd/internal/asynclog"
+	"oneplusn/fanout"
+	"oneplusn/fanout/admin"
+	"oneplusn/fanout/transfer"
+	"oneplusn/ring"
+)
+
+const serveDescription = `Without flags it serves Kafka clients on 127.0.0.1:9092 from ./oneplusn-data.
+
+A record that was acknowledged is in the page cache: it survives the end of this process, but not the
+loss of power.
+
+SIGINT and SIGTERM stop it: no more connections, waiting fetches are answered, responses under way are
+finished within --drain-timeout, the logs are closed, exit code 0. A second signal stops it at once.`
+
+func serveCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "serve",
+		Usage:       "run the server",
+		Description: serveDescription,
+		Flags:       serveFlags(),
+		Action:      serve,
+	}
+}
+
+func serveFlags() []cli.Flag {
+	d := fanout.DefaultConfig()
+	const kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
+	return []cli.Flag{
+		stringFlag("listen", d.Listen, "`HOST:PORT` to serve Kafka clients on; port 0 takes a free one"),
+		stringFlag("advertise", "", "`HOST:PORT` that clients are told to connect to (default: the address each client connected to)"),
+		stringFlag("admin", "127.0.0.1:9644", "`HOST:PORT` of /metrics, /stats, /healthz and /debug/pprof; empty for none"),
+		stringFlag("data", d.DataDir, "`DIR` that holds the logs"),
+		stringFlag("transfer", d.Transfer.Mode.String(), "`MODE` that moves records to subscribers: splice, send, sendfile, copy, or auto (splice for large or cold ranges, send for small hot ones)"),
+		intFlag("partitions", d.Partitions, "`N` partitions for topics whose creator does not say"),
+		&cli.BoolFlag{Name: "auto-create-topics", EnvVars: envOf("auto-create-topics"), Value: d.AutoCreateTopics, Usage: "create topics that clients ask for"},
+		serveSize("segment-bytes", "`SIZE` at which a segment ends and the next begins", d.SegmentBytes, 16*kib, 2*gib-1),
+		serveSize("max-message-bytes", "`SIZE` of the largest record batch accepted", int64(d.MaxMessageBytes), kib, gib),
+
+		intFlag("ring-size", d.Ring.Entries, fmt.Sprintf("`N` submission queue entries, 1 to %d, rounded up to a power of two; small is correct, only slower", ring.MaxEntries)),
+		intFlag("cq-size", 0, fmt.Sprintf("`N` completion queue entries, up to %d (default: four times --ring-size)", ring.MaxCompletionEntries)),
+		intFlag("io-workers", 0, "`N` kernel worker threads at most for splices (default: one per CPU, at least 2)"),
+		serveSize("pipe-size", "`SIZE` of each pipe between a segment and a socket", int64(d.Transfer.PipeBytes), 4*kib, gib),
+		intFlag("pipes", d.Transfer.MaxPipes, "`N` pipes at most, whatever the number of subscribers"),
+		serveSize("chunk-size", "`SIZE` that one operation moves at most; smaller is fairer between subscribers, larger is cheaper", int64(d.Transfer.ChunkBytes), 1, gib),
+		serveSize("copy-memory", "`SIZE` of all buffers of --transfer copy together", int64(d.Transfer.CopyBytes), kib, 1024*gib),
+		serveSize("splice-from", "`SIZE` of a range from which on --transfer auto splices", d.Transfer.SpliceFromBytes, 0, gib),
+
+		intFlag("max-connections", d.MaxConnections, "`N` connections at most"),
+		serveSize("max-request-bytes", "`SIZE` of the largest request accepted", int64(d.MaxRequestBytes), 4*kib, 2*gib-1),
+		serveSize("request-memory", "`SIZE` of all requests in memory together", d.RequestMemoryBytes, mib, 1024*gib),
+		serveSize("response-memory", "`SIZE` of all large response headers in memory together", d.ResponseMemoryBytes, mib, 1024*gib),
+		serveSize("fetch-max-bytes", "`SIZE` that one fetch is answered with at most", int64(d.FetchMaxBytes), kib, 2*gib-1),
+		serveSize("send-buffer", "`SIZE` of each socket's send buffer; 0 leaves it to the kernel", int64(d.SendBufferBytes), 0, gib),
+
+		durationFlag("idle-timeout", d.IdleTimeout, "`DURATION` after which a connection without requests is closed"),
+		durationFlag("stall-timeout", d.StallTimeout, "`DURATION` after which a subscriber that takes no byte of its response is closed"),
+		durationFlag("drain-timeout", d.DrainTimeout, "`DURATION` that a stop waits for responses under way"),
+
+		stringFlag("log-level", "info", "`LEVEL` from which on is logged: debug, info, warn, error"),
+		stringFlag("log-format", "text", "`FORMAT` of log lines: text or json"),
+		&cli.IntFlag{Name: "ready-fd", EnvVars: envOf("ready-fd"), Value: -1, Usage: "file descriptor `N` that gets one JSON line with the addresses when the server is ready"},
+	}
+}
+
+func envOf(flag string) []string {
+	return []string{"ONEPLUSN_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))}
+}
+
+func stringFlag(name, value, usage string) cli.Flag {
+	return &cli.StringFlag{Name: name, EnvVars: envOf(name), Value: value, Usage: usage}
+}
+
+func intFlag(name string, value int, usage string) cli.Flag {
+	return &cli.IntFlag{Name: name, EnvVars: envOf(name), Value: value, Usage: usage}
+}
+
+func durationFlag(name string, value time.Duration, usage string) cli.Flag {
+	return &cli.DurationFlag{Name: name, EnvVars: envOf(name), Value: value, Usage: usage}
+}
+
+func serveSize(name, usage string, value, min, max int64) cli.Flag {
+	return sizeFlag(name, envOf(name)[0], usage, value, min, max)
+}
+
+// serveConfig reads the flags. What it refuses is the command line's fault.
+func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
+	config := fanout.DefaultConfig()
+	mode, err := transfer.ParseMode(c.String("transfer"))
+	if err != nil {
+		return config, err
+	}
+	entries, err := ring.RoundEntries(c.Int("ring-size"))
+	if err != nil {
+		return config, err
+	}
+	if entries != c.Int("ring-size") {
+		log.Info("ring size rounded up to a power of two", "asked", c.Int("ring-size"), "ring_size", entries)
+	}
+	config.Listen, config.Advertise, config.DataDir = c.String("listen"), c.String("advertise"), c.String("data")
+	config.Partitions, config.AutoCreateTopics = c.Int("partitions"), c.Bool("auto-create-topics")
+	config.SegmentBytes, config.MaxMessageBytes = sizeOf(c, "segment-bytes"), int(sizeOf(c, "max-message-bytes"))
+	config.Ring.Entries, config.Ring.CompletionEntries, config.Ring.Workers = entries, c.Int("cq-size"), c.Int("io-workers")
+	config.Transfer = transfer.Config{
+		Mode:            mode,
+		PipeBytes:       int(sizeOf(c, "pipe-size")),
+		MaxPipes:        c.Int("pipes"),
+		ChunkBytes:      int(sizeOf(c, "chunk-size")),
+		CopyBytes:       int(sizeOf(c, "copy-memory")),
+		SpliceFromBytes: sizeOf(c, "splice-from"),
+	}
+	config.MaxConnections = c.Int("max-connections")
+	config.MaxRequestBytes, config.FetchMaxBytes = int32(sizeOf(c, "max-request-bytes")), int32(sizeOf(c, "fetch-max-bytes"))
+	config.RequestMemoryBytes, config.ResponseMemoryBytes = sizeOf(c, "request-memory"), sizeOf(c, "response-memory")
+	config.SendBufferBytes = int(sizeOf(c, "send-buffer"))
+	config.IdleTimeout, config.StallTimeout = c.Duration("idle-timeout"), c.Duration("stall-timeout")
+	config.DrainTimeout = c.Duration("drain-timeout")
+	config.Logger = log
+	return config, config.Validate()
+}
+
+func serve(c *cli.Context) error {
+	log, flush, err := newLogger(c)
+	if err != nil {
+		return &usageError{err}
+	}
+	defer flush()
+	config, err := serveConfig(c, log)
+	if err != nil {
+		return &usageError{err}
+	}
+	// The loop makes no garbage; what there is comes from rare requests. A collection is then cheap but pointless.
+	debug.SetGCPercent(400)
+	raiseOpenFiles(log, config.MaxConnections)
+
+	broker, err := fanout.Open(config)
+	if err != nil {
+		return err
+	}
+	adminAddress, stopAdmin, err := startAdmin(c.String("admin"), broker, log)
+	if err != nil {
+		return err
+	}
+	defer stopAdmin()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		s := <-signals
+		log.Info("stopping", "signal", s.String(), "drain_timeout", config.DrainTimeout)
+		broker.Stop()
+		s = <-signals
+		log.Warn("stopping at once", "signal", s.String())
+		flush()
+		os.Exit(exitError)
+	}()
+	go func() {
+		<-broker.Ready()
+		log.Info("ready", "kafka", broker.Address(), "admin", adminAddress, "data", config.DataDir,
+			"transfer", config.Transfer.Mode.String(), "ring_size", config.Ring.Entries, "version", versionName())
+		sayReady(c.Int("ready-fd"), broker.Address(), adminAddress, log)
+	}()
+	if err := broker.Run(); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// newLogger logs to standard error without ever making the loop wait for it. flush writes what is left.
+func newLogger(c *cli.Context) (log *slog.Logger, flush func(), err error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
+		return nil, nil, fmt.Errorf("--log-level %q: choose one of debug, info, warn, error", c.String("log-level"))
+	}
+	format, err := asynclog.ParseFormat(c.String("log-format"))
+	if err != nil {
+		return nil, nil, err
+	}
+	sink := asynclog.Start(c.App.ErrWriter, asynclog.Options{Format: format, Level: level})
+	return sink.Logger(), func() { sink.Close(time.Second) }, nil
+}
+
+// startAdmin serves the admin pages. The address is empty if they are not wanted.
+func startAdmin(address string, broker *fanout.Broker, log *slog.Logger) (bound string, stop func(), err error) {
+	if address == "" {
+		return "", func() {}, nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return "", nil, fmt.Errorf("--admin %s: %w: choose another address, or none with --admin ''", address, err)
+		}
+		return "", nil, fmt.Errorf("--admin %s: %w", address, err)
+	}
+	server := &http.Server{Handler: admin.Handler(broker), ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the admin pages have ended", "error", err)
+		}
+	}()
+	stop = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+	}
+	return listener.Addr().String(), stop, nil
+}
+
+// raiseOpenFiles takes what the hard limit allows: each connection is a file.
+func raiseOpenFiles(log *slog.Logger, connections int) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return
+	}
+	if limit.Cur < limit.Max {
+		limit.Cur = limit.Max
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	}
+	if limit.Cur < uint64(connections) {
+		log.Warn("the limit on open files is below --max-connections", "open_files", limit.Cur,
+			"max_connections", connections, "remedy", "raise the hard limit (ulimit -Hn, LimitNOFILE=)")
+	}
+}
+
+// sayReady writes the addresses to the descriptor that whoever started the server gave it.
+func sayReady(fd int, kafka, admin string, log *slog.Logger) {
+	if fd < 0 {
+		return
+	}
+	line, _ := json.Marshal(map[string]any{"kafka": kafka, "admin": admin, "pid": os.Getpid()})
+	file := os.NewFile(uintptr(fd), "ready-fd")
+	if file == nil {
+		log.Warn("--ready-fd is not an open descriptor", "fd", fd)
+		return
+	}
+	_, _ = file.Write(append(line, '\n'))
+	_ = file.Close()
+}

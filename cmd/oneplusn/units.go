@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// sizeUnits maps a unit to its bytes. Binary units and decimal ones are different numbers and are both accepted as
+// written (IEC 80000-13); a bare number is bytes.
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40},
+	{"B", 1},
+}
+
+const sizeForms = "write it as 1048576, 64KiB, 1.5MiB or 256MB"
+
+// parseSize reads a number of bytes: digits, an optional decimal fraction, and an optional unit in any case. The result
+// is whole and not negative.
+func parseSize(text string) (int64, error) {
+	number, unit := strings.TrimSpace(text), int64(1)
+	for _, u := range sizeUnits {
+		if rest, ok := cutSuffixFold(number, u.name); ok {
+			number, unit = strings.TrimSpace(rest), u.bytes
+			break
+		}
+	}
+	if whole, err := strconv.ParseInt(number, 10, 64); err == nil {
+		if whole < 0 {
+			return 0, fmt.Errorf("size %q is negative", text)
+		}
+		if whole > math.MaxInt64/unit {
+			return 0, fmt.Errorf("size %q is more than %d bytes", text, int64(math.MaxInt64))
+		}
+		return whole * unit, nil
+	}
+	if !isDecimal(number) {
+		return 0, fmt.Errorf("size %q is not a number of bytes: %s", text, sizeForms)
+	}
+	fraction, err := strconv.ParseFloat(number, 64)
+	if err != nil || fraction*float64(unit) >= math.MaxInt64 {
+		return 0, fmt.Errorf("size %q is more than %d bytes", text, int64(math.MaxInt64))
+	}
+	bytes := fraction * float64(unit)
+	if bytes != math.Trunc(bytes) {
+		return 0, fmt.Errorf("size %q is not a whole number of bytes", text)
+	}
+	return int64(bytes), nil
+}
+
+// isDecimal keeps out what strconv.ParseFloat takes besides plain decimals: exponents, hexadecimal, inf and nan.
+func isDecimal(s string) bool {
+	digits := strings.Replace(s, ".", "", 1)
+	return digits != "" && strings.Trim(digits, "0123456789") == ""
+}
+
+func cutSuffixFold(s, suffix string) (string, bool) {
+	at := len(s) - len(suffix)
+	if at < 0 || !strings.EqualFold(s[at:], suffix) {
+		return s, false
+	}
+	return s[:at], true
+}
+
+// formatSize writes bytes so that parseSize reads the same number: in the largest binary unit that divides it.
+func formatSize(bytes int64) string {
+	for i := 3; i >= 0; i-- {
+		if u := sizeUnits[i]; bytes >= u.bytes && bytes%u.bytes == 0 {
+			return strconv.FormatInt(bytes/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(bytes, 10)
+}
+
+// sizeValue is the value of a flag that holds a number of bytes within bounds. It implements [cli.Generic].
+type sizeValue struct {
+	bytes, min, max int64
+}
+
+// Set implements [cli.Generic].
+func (v *sizeValue) Set(text string) error {
+	bytes, err := parseSize(text)
+	if err != nil {
+		return err
+	}
+	if bytes < v.min || bytes > v.max {
+		return fmt.Errorf("size %q is outside %s to %s", text, formatSize(v.min), formatSize(v.max))
+	}
+	v.bytes = bytes
+	return nil
+}
+
+// String implements [cli.Generic].
+func (v *sizeValue) String() string { return formatSize(v.bytes) }
+
+// sizeFlag is a flag for a number of bytes from min to max, read with sizeOf.
+func sizeFlag(name, env, usage string, defaultBytes, min, max int64) *cli.GenericFlag {
+	return &cli.GenericFlag{
+		Name:    name,
+		EnvVars: []string{env},
+		Usage:   usage,
+		Value:   &sizeValue{bytes: defaultBytes, min: min, max: max},
+	}
+}
+
+// sizeOf is the number of bytes that the flag made by sizeFlag holds.
+func sizeOf(c *cli.Context, name string) int64 {
+	v, ok := c.Generic(name).(*sizeValue)
+	if !ok {
+		panic("oneplusn: no size flag is named " + name)
+	}
+	return v.bytes
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// version is stamped by `make build` with -ldflags="-X main.version=…" from git describe.
+var version = ""
+
+// versionText is what --version prints: the version, and what it was built with and for.
+func versionText() string {
+	return fmt.Sprintf("%s (%s %s/%s)", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// versionName falls back to what the Go toolchain knows of a build that was not made by `make build`.
+func versionName() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}

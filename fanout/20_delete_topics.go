@@ -1,0 +1,62 @@
+package fanout
+
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// handleDeleteTopics deletes topics.
+//
+// Behaviour:
+//   - From the answer on the topic is unknown. Fetches that wait for it are told so.
+//   - Responses under way are finished: their segments stay until the last byte has been sent.
+//
+// Versions: 0 to 3.
+func (b *Broker) handleDeleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
+	for _, name := range req.TopicNames {
+		r := kmsg.NewDeleteTopicsResponseTopic()
+		r.Topic = kmsg.StringPtr(name)
+		switch tp := b.topics.byName[name]; {
+		case tp != nil:
+			b.deleteTopic(tp)
+		case wire.TopicNameError([]byte(name)) != nil:
+			r.ErrorCode = wire.CodeInvalidTopic
+		default:
+			r.ErrorCode = wire.CodeUnknownTopicOrPartition
+		}
+		resp.Topics = append(resp.Topics, r)
+	}
+	return resp
+}
+
+// deleteTopic takes the topic's directories out of the way, by a rename each, and removes the files in the background.
+func (b *Broker) deleteTopic(tp *topic) {
+	delete(b.topics.byName, tp.name)
+	var removals []func() error
+	for _, p := range tp.partitions {
+		b.markGrown(p) // whoever waits finds the topic gone
+		remove, err := p.log.Delete()
+		if err != nil {
+			b.log.Error("a partition's files could not be removed", "topic", tp.name, "partition", p.index, "error", err)
+			continue
+		}
+		removals = append(removals, remove)
+	}
+	b.log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
+	b.background(func() func() {
+		var errs []error
+		for _, remove := range removals {
+			errs = append(errs, remove())
+		}
+		err := errors.Join(errs...)
+		return func() {
+			if err != nil {
+				b.log.Error("a deleted topic's files could not be removed", "topic", tp.name, "error", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"oneplusn/fanout"
+)
+
+// collector turns one snapshot into metrics at each scrape.
+type collector struct {
+	source Source
+	up     *prometheus.Desc
+	single []single
+	maps   []labelled
+}
+
+// single is a metric without labels.
+type single struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*fanout.Stats) float64
+}
+
+// labelled is a metric with one label.
+type labelled struct {
+	desc   *prometheus.Desc
+	kind   prometheus.ValueType
+	values func(*fanout.Stats) map[string]float64
+}
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+func newCollector(source Source) *collector {
+	c := &collector{source: source, up: desc("up", "1 if the loop answered this scrape.")}
+	one := func(name, help string, kind prometheus.ValueType, value func(*fanout.Stats) float64) {
+		c.single = append(c.single, single{desc(name, help), kind, value})
+	}
+	one("connections", "Connections open.", gauge, func(s *fanout.Stats) float64 { return float64(s.Connections) })
+	one("connections_accepted_total", "Connections accepted.", counter, func(s *fanout.Stats) float64 { return float64(s.Accepted) })
+	one("waiting_fetches", "Fetches that wait for records.", gauge, func(s *fanout.Stats) float64 { return float64(s.WaitingFetches) })
+	one("topics", "Topics.", gauge, func(s *fanout.Stats) float64 { return float64(s.Topics) })
+	one("partitions", "Partitions.", gauge, func(s *fanout.Stats) float64 { return float64(s.Partitions) })
+	one("log_bytes", "Bytes in all logs.", gauge, func(s *fanout.Stats) float64 { return float64(s.LogBytes) })
+	one("published_bytes_total", "Bytes of record batches appended.", counter, func(s *fanout.Stats) float64 { return float64(s.Ledger.PublishedBytes) })
+	one("published_records_total", "Records appended.", counter, func(s *fanout.Stats) float64 { return float64(s.PublishedRecords) })
+	one("produce_errors_total", "Produce requests refused or failed, by partition.", counter, func(s *fanout.Stats) float64 { return float64(s.ProduceErrors) })
+	one("ring_entries_submitted_total", "Submission queue entries handed to the kernel.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Submitted) })
+	one("ring_completions_total", "Completions.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Completed) })
+	one("ring_enters_total", "Calls of io_uring_enter.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Enters) })
+	one("ring_queued_when_full_total", "Operations that waited because the submission queue was full: a larger --ring-size would help.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.Ring.QueuedWhenFull) })
+	one("ring_completion_overflows_total", "Waits that found the completion queue overflown: a larger --cq-size would help.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.Ring.CQOverflows) })
+	one("ring_no_buffers_total", "Receives that ended because all receive buffers were in use.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.NoBuffers) })
+	one("ring_in_flight", "Operations that the kernel holds.", gauge, func(s *fanout.Stats) float64 { return float64(s.Ring.InFlight) })
+	one("stale_completions_total", "Completions for a connection that no longer exists: anything but 0 is a bug.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.StaleCompletions) })
+	one("loop_turns_total", "Turns of the loop.", counter, func(s *fanout.Stats) float64 { return float64(s.Turns) })
+	one("pipes_open", "Pipes open.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Open) })
+	one("pipes_lent", "Pipes that hold or are about to hold bytes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Lent) })
+	one("pipes_max", "The limit on pipes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Max) })
+	one("pipes_waiting", "Responses that wait for a pipe.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Waiting) })
+	one("pipes_reclaimed_total", "Pipes taken from stalled subscribers.", counter, func(s *fanout.Stats) float64 { return float64(s.Pipes.Reclaimed) })
+	one("request_memory_bytes", "Memory of request frames.", gauge, func(s *fanout.Stats) float64 { return float64(s.RequestMemory) })
+	one("response_memory_bytes", "Memory of large responses.", gauge, func(s *fanout.Stats) float64 { return float64(s.ResponseMemory) })
+	c.maps = []labelled{
+		{desc("copied_bytes_total", "Bytes moved, by the copy that moved them (docs/copy-model.md).", "copy"), counter, copies},
+		{desc("connections_closed_total", "Connections closed.", "reason"), counter,
+			func(s *fanout.Stats) map[string]float64 { return floats(s.Closed) }},
+		{desc("requests_total", "Requests received.", "api"), counter,
+			func(s *fanout.Stats) map[string]float64 { return floats(s.Requests) }},
+		{desc("request_seconds_total", "Time from a request's arrival to its response's last byte; fetches include their wait.", "api"), counter,
+			func(s *fanout.Stats) map[string]float64 { return s.RequestSeconds }},
+		{desc("ring_operations_total", "Operations queued.", "opcode"), counter,
+			func(s *fanout.Stats) map[string]float64 { return floats(s.Ring.ByOpcode) }},
+	}
+	return c
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("oneplusn_"+name, help, labels, nil)
+}
+
+func copies(s *fanout.Stats) map[string]float64 {
+	l := &s.Ledger
+	return map[string]float64{
+		"disk_to_cache":   float64(l.DiskToCacheBytes),
+		"cache_to_user":   float64(l.CacheToUserBytes),
+		"user_to_socket":  float64(l.UserToSocketBytes),
+		"cache_to_socket": float64(l.CacheToSocketBytes),
+		"by_reference":    float64(l.ByReferenceBytes),
+		"headers":         float64(l.HeaderBytes),
+	}
+}
+
+func floats(counts map[string]uint64) map[string]float64 {
+	out := make(map[string]float64, len(counts))
+	for k, v := range counts {
+		out[k] = float64(v)
+	}
+	return out
+}
+
+// Describe implements [prometheus.Collector].
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.up
+	for i := range c.single {
+		out <- c.single[i].desc
+	}
+	for i := range c.maps {
+		out <- c.maps[i].desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), snapshotTimeout)
+	defer cancel()
+	stats, err := c.source.Stats(ctx)
+	if err != nil {
+		out <- prometheus.MustNewConstMetric(c.up, gauge, 0)
+		return
+	}
+	stats.ReadProcess()
+	out <- prometheus.MustNewConstMetric(c.up, gauge, 1)
+	for _, m := range c.single {
+		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats))
+	}
+	for _, m := range c.maps {
+		for label, value := range m.values(&stats) {
+			out <- prometheus.MustNewConstMetric(m.desc, m.kind, value, label)
+		}
+	}
+}

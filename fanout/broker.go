@@ -1,0 +1,206 @@
+package fanout
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/wire"
+	"oneplusn/ring"
+)
+
+// The token kinds of the broker's own operations.
+const (
+	kindAccept uint8 = transfer.KindsEnd + iota
+	kindRecv
+	kindCancel
+)
+
+// Broker is the server. [Open] makes it, [Broker.Run] serves until [Broker.Stop].
+type Broker struct {
+	config Config
+	log    *slog.Logger
+	ctx    context.Context
+
+	listenFD int
+	address  string // where clients connect to, as bound
+
+	// Everything below belongs to the loop's thread.
+	kernel       ring.Kernel
+	engine       *transfer.Engine
+	conns        *connTable
+	topics       topics
+	frames       frameMemory
+	blocks       blockMemory
+	waiting      deadlines
+	grown        []*partition // partitions whose high watermark moved in this turn
+	results      []fetchResult
+	produced     []wire.ProduceResult
+	scratch      []byte
+	cuts         []int
+	counters     counters
+	closeLog     logLimit
+	limitLog     logLimit
+	storageLog   logLimit
+	now          time.Duration
+	nextSweep    time.Duration
+	acceptArmed  bool
+	acceptPaused bool
+	stopping     bool
+	stopBy       time.Duration
+	jobs         int
+
+	inbox inbox
+	wake  func() // set once the ring exists; guarded by ready
+	ready chan struct{}
+	done  chan struct{}
+}
+
+// Open checks the configuration, reserves the address and recovers the data directory, which may take long. Nothing is
+// served yet, and clients are refused.
+func Open(config Config) (*Broker, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if err := checkAdvertise(config.Advertise); err != nil {
+		return nil, err
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{
+		config: config,
+		log:    config.Logger,
+		ctx:    context.Background(),
+		frames: frameMemory{limit: config.RequestMemoryBytes},
+		blocks: blockMemory{limit: config.ResponseMemoryBytes},
+		ready:  make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	var err error
+	if b.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes); err != nil {
+		return nil, err
+	}
+	if err := b.topics.open(config, b.log); err != nil {
+		_ = unix.Close(b.listenFD)
+		return nil, err
+	}
+	return b, nil
+}
+
+// Address is the host:port that the broker listens on.
+func (b *Broker) Address() string { return b.address }
+
+// Ready is closed when the loop runs and clients are accepted.
+func (b *Broker) Ready() <-chan struct{} { return b.ready }
+
+// Run serves until Stop is called and all that was in flight has ended, or the ring fails. It must be called once.
+func (b *Broker) Run() error {
+	// The thread is never unlocked: it ends with this goroutine, and with it whatever the kernel keeps per thread.
+	runtime.LockOSThread()
+	defer close(b.done)
+	err := b.run()
+	if cerr := b.topics.close(b.log); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func (b *Broker) run() error {
+	k, err := ring.New(b.config.Ring)
+	if err != nil {
+		_ = unix.Close(b.listenFD)
+		return err
+	}
+	defer func() { _ = k.Close() }()
+	if err := b.prepare(k); err != nil {
+		_ = unix.Close(b.listenFD)
+		return err
+	}
+	b.armAccept()
+	close(b.ready)
+	if err := b.loop(); err != nil {
+		return err
+	}
+	return b.tearDown()
+}
+
+// prepare makes what needs the kernel, and begins to listen.
+func (b *Broker) prepare(k ring.Kernel) error {
+	var err error
+	b.kernel, b.wake = k, k.Wake
+	if b.engine, err = transfer.NewEngine(k, b.config.Transfer, b); err != nil {
+		return err
+	}
+	if b.conns, err = newConnTable(b.config.MaxConnections); err != nil {
+		return err
+	}
+	if err := unix.Listen(b.listenFD, listenBacklog); err != nil {
+		return fmt.Errorf("fanout: cannot listen on %s: %w", b.address, err)
+	}
+	return nil
+}
+
+// tearDown runs after the loop: the kernel holds nothing any more, and all that was lent must be back.
+func (b *Broker) tearDown() error {
+	if n := b.kernel.InFlight(); n != 0 {
+		return fmt.Errorf("fanout: %d operations are still in flight after shutdown", n)
+	}
+	if err := b.engine.Close(); err != nil {
+		return err
+	}
+	b.blocks.dropFree()
+	return b.conns.arena.Close()
+}
+
+// Do runs f on the loop's thread, some time soon. After the loop has ended it does nothing and reports false.
+func (b *Broker) Do(f func()) bool {
+	select {
+	case <-b.done:
+		return false
+	case <-b.ready:
+	}
+	b.inbox.push(f)
+	b.wake()
+	return true
+}
+
+// call runs f on the loop's thread and waits for it.
+func (b *Broker) call(ctx context.Context, f func()) error {
+	ran := make(chan struct{})
+	if !b.Do(func() { f(); close(ran) }) {
+		return os.ErrClosed
+	}
+	select {
+	case <-ran:
+		return nil
+	case <-b.done:
+		return os.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Stop ends the broker: no more connections, waiting fetches are answered with what there is, responses under way are
+// finished within DrainTimeout, then the rest is closed. Run returns when all is done.
+func (b *Broker) Stop() { b.Do(b.beginStop) }
+
+// background runs work in a goroutine of its own and finish, which work returns, on the loop. It is for file work that
+// a request needs and that may block; the request's connection stays busy meanwhile.
+func (b *Broker) background(work func() (finish func())) {
+	b.jobs++
+	go func() {
+		finish := work()
+		b.inbox.push(func() {
+			b.jobs--
+			finish()
+		})
+		b.wake()
+	}()
+}

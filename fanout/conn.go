@@ -1,0 +1,230 @@
+package fanout
+
+import (
+	"iter"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/wire"
+	"oneplusn/ring"
+)
+
+// closeReason says why a connection ended. Operators act differently on each, so each is counted.
+type closeReason uint8
+
+const (
+	closedByPeer     closeReason = iota // the client closed or reset it
+	closedByProtocol                    // what the client sent could not be read or is not served
+	closedByWrite                       // the socket refused a response
+	closedByStorage                     // a segment could not be read in the middle of a response
+	closedByIdle                        // nothing happened for IdleTimeout
+	closedByStall                       // the client took no byte for StallTimeout
+	closedByMemory                      // request or response memory is exhausted
+	closedByLimit                       // MaxConnections are served already
+	closedByShutdown                    // the server stops
+	closeReasons
+)
+
+var closeReasonNames = [closeReasons]string{
+	"peer", "protocol", "write", "storage", "idle", "stall", "memory", "limit", "shutdown",
+}
+
+// String is the reason's name in logs and metrics.
+func (r closeReason) String() string { return closeReasonNames[r] }
+
+// connState is where a slot is in its life.
+type connState uint8
+
+const (
+	connFree    connState = iota
+	connOpen              // served
+	connClosing           // shut down; waits for the kernel to let go of its operations
+)
+
+// conn is one connection. It lives in a slot of the broker's table and never moves.
+type conn struct {
+	slot       uint32
+	generation uint32
+	state      connState
+	fd         int
+
+	recvArmed  bool // a multishot recv is in flight
+	recvPaused bool // the client sends faster than it is answered
+	cancels    int  // cancel operations in flight
+
+	in    input
+	flow  transfer.Flow
+	slab  []byte // header bytes of responses, outside the Go heap
+	block *block // in place of the slab, for a larger response
+
+	// The request under way. Its frame lies in the input until the response has been sent.
+	header     wire.Header
+	busy       bool // a request is being answered: no other is looked at
+	noResponse bool // a Produce with acks=0
+	startedAt  time.Duration
+	fetch      wire.FetchRequest
+	produce    wire.ProduceRequest
+
+	// A waiting fetch.
+	parked    bool
+	deadline  time.Duration
+	heapIndex int
+	waits     []waitNode
+
+	lastActive time.Duration
+	peer       string
+}
+
+// inFlight is the number of operations of this connection that the kernel holds.
+func (c *conn) inFlight() int {
+	n := c.flow.InFlight() + c.cancels
+	if c.recvArmed {
+		n++
+	}
+	return n
+}
+
+// connTable is the fixed table of connections.
+type connTable struct {
+	slots []conn
+	free  []uint32
+	open  int
+	high  int // slots from here on have never been used, and their memory is untouched
+	arena *ring.Arena
+}
+
+func newConnTable(n int) (*connTable, error) {
+	arena, err := ring.NewArena(n * slabBytes)
+	if err != nil {
+		return nil, err
+	}
+	t := &connTable{slots: make([]conn, n), free: make([]uint32, n), arena: arena}
+	for i := range t.free {
+		t.free[i] = uint32(n - 1 - i) // the lowest slots are used first: their memory is warm
+	}
+	return t, nil
+}
+
+// find is the connection that a token belongs to, or nil if it is of an earlier life of the slot.
+func (t *connTable) find(token ring.Token) *conn {
+	if int(token.Slot()) >= len(t.slots) {
+		return nil
+	}
+	c := &t.slots[token.Slot()]
+	if c.state == connFree || c.generation != token.Generation() {
+		return nil
+	}
+	return c
+}
+
+// all are the slots that have ever been used.
+func (t *connTable) all() iter.Seq[*conn] {
+	return func(yield func(*conn) bool) {
+		for i := range t.slots[:t.high] {
+			if !yield(&t.slots[i]) {
+				return
+			}
+		}
+	}
+}
+
+// openConn puts an accepted socket into a slot and starts to receive.
+func (b *Broker) openConn(fd int) {
+	n := len(b.conns.free)
+	if n == 0 {
+		b.counters.closed[closedByLimit]++
+		b.limitLog.warn(b.log, b.now, "connection refused: all slots are taken",
+			"max_connections", len(b.conns.slots), "remedy", "raise --max-connections")
+		b.kernel.CloseFD(fd)
+		return
+	}
+	c := &b.conns.slots[b.conns.free[n-1]]
+	c.slot = b.conns.free[n-1]
+	b.conns.free = b.conns.free[:n-1]
+	b.conns.open++
+	b.conns.high = max(b.conns.high, int(c.slot)+1)
+	b.counters.accepted++
+	if c.slab == nil {
+		c.slab = b.conns.slabOf(c.slot)
+	}
+	c.state, c.fd, c.heapIndex = connOpen, fd, -1
+	c.busy, c.parked, c.recvPaused = false, false, false
+	c.lastActive = b.now
+	c.flow.Open(c.slot, c.generation, fd, ring.MessageAt(c.slab))
+	b.armRecv(c)
+}
+
+func (t *connTable) slabOf(slot uint32) []byte {
+	return t.arena.Slice(int(slot)*slabBytes, slabBytes)
+}
+
+// headerMemory is the part of the slab behind the message.
+func (c *conn) headerMemory() []byte { return c.slab[ring.MessageBytes:slabBytes] }
+
+func (b *Broker) token(c *conn, kind uint8) ring.Token {
+	return ring.NewToken(kind, c.slot, c.generation)
+}
+
+func (b *Broker) armRecv(c *conn) {
+	c.recvArmed = true
+	b.kernel.Queue(ring.Recv(b.token(c, kindRecv), c.fd))
+}
+
+// closeConn begins the end of a connection: nothing new is started, what is in flight is woken and cancelled. The slot
+// is freed when the last of its completions has come.
+func (b *Broker) closeConn(c *conn, reason closeReason, err error) {
+	if c.state != connOpen {
+		return
+	}
+	c.state = connClosing
+	b.counters.closed[reason]++
+	level := slog.LevelDebug
+	if reason != closedByPeer && reason != closedByIdle && reason != closedByShutdown {
+		level = slog.LevelWarn
+	}
+	if b.log.Enabled(b.ctx, level) && b.closeLog.allow(b.now) {
+		attrs := []any{"peer", peerName(c.fd), "reason", reason.String(), "bytes_sent", c.flow.Sent()}
+		if err != nil {
+			attrs = append(attrs, "error", err)
+		}
+		b.log.Log(b.ctx, level, "connection closed", attrs...)
+	}
+	b.unpark(c)
+	b.engine.Abort(&c.flow)
+	b.kernel.Shutdown(c.fd)
+	if c.inFlight() > 0 {
+		c.cancels++
+		b.kernel.Queue(ring.Cancel(b.token(c, kindCancel), c.fd))
+	}
+	b.freeIfIdle(c)
+}
+
+// freeIfIdle frees a closing connection's slot once the kernel holds nothing of it.
+func (b *Broker) freeIfIdle(c *conn) {
+	if c.state != connClosing || c.inFlight() > 0 {
+		return
+	}
+	b.kernel.CloseFD(c.fd)
+	b.frames.give(c.in.takeBuffer())
+	b.giveBlock(c)
+	c.state, c.fd = connFree, -1
+	c.generation = (c.generation + 1) & ring.MaxGeneration
+	b.conns.free = append(b.conns.free, c.slot)
+	b.conns.open--
+	if b.acceptPaused {
+		b.armAccept()
+	}
+}
+
+func (b *Broker) giveBlock(c *conn) {
+	if c.block != nil {
+		b.blocks.give(c.block)
+		c.block = nil
+	}
+}
+
+// peerName is the address of a socket's peer, for logs.
+func peerName(fd int) string { return sockaddrString(unix.Getpeername(fd)) }

@@ -1,0 +1,182 @@
+package fanout
+
+import (
+	"fmt"
+
+	"oneplusn/fanout/wire"
+	"oneplusn/ring"
+)
+
+// pauseReadBytes is how much a client may send ahead of the request that is being answered. Beyond it its socket is
+// not read, so that TCP holds it back and not our memory.
+const pauseReadBytes = 64 << 10
+
+// input is what a connection has received and not yet answered: frame bytes in a lent buffer, from start to end.
+type input struct {
+	buf        []byte
+	start, end int
+}
+
+func (in *input) pending() []byte { return in.buf[in.start:in.end] }
+
+// takeBuffer empties the input and hands its buffer out, to be given back to the pool.
+func (in *input) takeBuffer() []byte {
+	b := in.buf
+	*in = input{}
+	return b
+}
+
+// onRecv takes a completion of the multishot recv.
+func (b *Broker) onRecv(c *conn, completion ring.Completion) {
+	if !completion.More() {
+		c.recvArmed = false
+	}
+	if c.state != connOpen {
+		b.releaseBuffer(completion)
+		b.freeIfIdle(c)
+		return
+	}
+	switch {
+	case completion.Result > 0:
+		c.lastActive = b.now
+		err := b.receive(c, b.kernel.Buffer(completion))
+		b.releaseBuffer(completion)
+		if err != nil {
+			b.closeConn(c, closedByMemory, err)
+			return
+		}
+		b.serve(c)
+	case completion.Result == 0:
+		b.releaseBuffer(completion)
+		b.closeConn(c, closedByPeer, nil)
+		return
+	case !retryRecv(completion):
+		b.closeConn(c, closedByPeer, completion.Err())
+		return
+	}
+	if c.state == connOpen && !c.recvArmed && !c.recvPaused {
+		b.armRecv(c)
+	}
+}
+
+// retryRecv says whether a recv that ended with an error is simply armed again: all provided buffers were in use, or it
+// was cancelled because the client was ahead, or a signal came.
+func retryRecv(c ring.Completion) bool {
+	switch c.Err() {
+	case enobufs, ecanceled, eintr, eagain:
+		return true
+	}
+	return false
+}
+
+func (b *Broker) releaseBuffer(c ring.Completion) {
+	if c.HasBuffer() {
+		b.kernel.ReleaseBuffer(c)
+	}
+}
+
+// receive copies received bytes to the connection's input, in a buffer that fits the whole frame once its size is
+// known.
+func (b *Broker) receive(c *conn, data []byte) error {
+	in := &c.in
+	if need := in.end + len(data); need > len(in.buf) {
+		if err := b.makeRoom(c, len(data), data); err != nil {
+			return err
+		}
+	}
+	in.end += copy(in.buf[in.end:], data)
+	return nil
+}
+
+// makeRoom moves the input to the front of its buffer, or to a larger one.
+func (b *Broker) makeRoom(c *conn, more int, data []byte) error {
+	in := &c.in
+	old, buf := in.buf, in.buf
+	want := max(in.end-in.start+more, b.frameWant(c, data))
+	if want > len(buf) {
+		var ok bool
+		if buf, ok = b.frames.take(want); !ok {
+			return fmt.Errorf("fanout: a request needs %d bytes, %d of %d bytes of request memory are taken: raise --request-memory",
+				want, b.frames.used, b.frames.limit)
+		}
+		defer b.frames.give(old)
+	}
+	in.end = copy(buf, old[in.start:in.end])
+	in.buf, in.start = buf, 0
+	if c.parked {
+		// The waiting fetch's topic names point into the bytes that have just moved.
+		return b.reparseFetch(c)
+	}
+	return nil
+}
+
+// frameWant is the size of the frame at the front of the input, if its size has been received and is allowed.
+func (b *Broker) frameWant(c *conn, data []byte) int {
+	var first [wire.FrameSizeBytes]byte
+	n := copy(first[:], c.in.pending())
+	n += copy(first[n:], data)
+	size, ok, err := wire.FrameSize(first[:n], b.config.MaxRequestBytes)
+	if err != nil || !ok {
+		return 0
+	}
+	return wire.FrameSizeBytes + size
+}
+
+// serve answers the requests in the input, one after the other, until one has to wait.
+func (b *Broker) serve(c *conn) {
+	for c.state == connOpen && !c.busy {
+		pending := c.in.pending()
+		size, ok, err := wire.FrameSize(pending, b.config.MaxRequestBytes)
+		if err != nil {
+			b.closeConn(c, closedByProtocol, err)
+			return
+		}
+		if !ok || len(pending) < wire.FrameSizeBytes+size {
+			break
+		}
+		b.request(c, pending[wire.FrameSizeBytes:wire.FrameSizeBytes+size])
+	}
+	b.throttleReading(c)
+}
+
+// requestDone drops the answered request's frame.
+func (b *Broker) requestDone(c *conn) {
+	in := &c.in
+	size, _, _ := wire.FrameSize(in.pending(), b.config.MaxRequestBytes)
+	in.start += wire.FrameSizeBytes + size
+	c.busy = false
+	b.counters.requestSeconds(c.header.Key, b.now-c.startedAt)
+	if in.start == in.end {
+		in.start, in.end = 0, 0
+		if len(in.buf) > keptFrameBytes {
+			b.frames.give(in.takeBuffer())
+		}
+	}
+}
+
+// throttleReading stops reading from a client that is far ahead, and starts again when it is not.
+func (b *Broker) throttleReading(c *conn) {
+	if c.state != connOpen {
+		return
+	}
+	ahead := c.busy && c.in.end-c.in.start > pauseReadBytes+b.frameWant(c, nil)
+	switch {
+	case ahead && !c.recvPaused:
+		c.recvPaused = true
+		if c.recvArmed {
+			c.cancels++
+			b.kernel.Queue(ring.CancelToken(b.token(c, kindCancel), b.token(c, kindRecv)))
+		}
+	case !ahead && c.recvPaused:
+		c.recvPaused = false
+		if !c.recvArmed {
+			b.armRecv(c)
+		}
+	}
+}
+
+// firstFrame is where the first frame ends. It must have been received whole.
+func (in *input) firstFrame(maxBytes int32) int {
+	size, _, _ := wire.FrameSize(in.pending(), maxBytes)
+	return in.start + wire.FrameSizeBytes + size
+}

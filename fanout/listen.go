@@ -1,0 +1,145 @@
+package fanout
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
+)
+
+// listenBacklog is how many connections may wait to be accepted; the kernel caps it at net.core.somaxconn.
+const listenBacklog = 4096
+
+// noSlot is the slot of tokens that belong to no connection.
+const noSlot = 1<<32 - 1
+
+// bindSocket makes a TCP socket and binds it, which reserves the address: clients are refused until the loop listens.
+// Accepted sockets inherit its options.
+func bindSocket(address string, sendBufferBytes int) (fd int, bound string, err error) {
+	addr, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return -1, "", fmt.Errorf("fanout: --listen %q: %w", address, err)
+	}
+	family, sa := sockaddr(addr)
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return -1, "", fmt.Errorf("fanout: socket: %w", err)
+	}
+	if err = optionsAndBind(fd, sa, sendBufferBytes); err != nil {
+		_ = unix.Close(fd)
+		remedy := ""
+		if errors.Is(err, unix.EADDRINUSE) {
+			remedy = ": another program has this port: stop it, or choose another with --listen"
+		}
+		return -1, "", fmt.Errorf("fanout: cannot listen on %s: %w%s", address, err, remedy)
+	}
+	return fd, sockaddrString(unix.Getsockname(fd)), nil
+}
+
+func optionsAndBind(fd int, sa unix.Sockaddr, sendBufferBytes int) error {
+	options := []struct{ level, name, value int }{
+		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+	}
+	if sendBufferBytes > 0 {
+		options = append(options, struct{ level, name, value int }{unix.SOL_SOCKET, unix.SO_SNDBUF, sendBufferBytes})
+	}
+	for _, o := range options {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+			return err
+		}
+	}
+	return unix.Bind(fd, sa)
+}
+
+func sockaddr(addr *net.TCPAddr) (family int, sa unix.Sockaddr) {
+	if ip4 := addr.IP.To4(); ip4 != nil {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte(ip4)}
+	}
+	six := &unix.SockaddrInet6{Port: addr.Port}
+	copy(six.Addr[:], addr.IP.To16()) // no address at all is [::], which serves IPv4 too
+	return unix.AF_INET6, six
+}
+
+// sockaddrString is a socket's address as host:port, or "?" if the kernel would not tell.
+func sockaddrString(sa unix.Sockaddr, err error) string {
+	if err != nil {
+		return "?"
+	}
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)).String()
+	}
+	return "?"
+}
+
+func (b *Broker) armAccept() {
+	b.acceptPaused = false
+	if b.stopping || b.acceptArmed {
+		return
+	}
+	b.acceptArmed = true
+	b.kernel.Queue(ring.Accept(ring.NewToken(kindAccept, 0, 0), b.listenFD))
+}
+
+// onAccept takes a completion of the multishot accept.
+func (b *Broker) onAccept(completion ring.Completion) {
+	if !completion.More() {
+		b.acceptArmed = false
+	}
+	switch errno := completion.Err(); {
+	case completion.Result >= 0 && b.stopping:
+		b.kernel.CloseFD(int(completion.Result))
+	case completion.Result >= 0:
+		b.openConn(int(completion.Result))
+	case errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.ENOMEM:
+		// Accepting again at once would fail again at once. A connection that closes, or the next sweep, goes on.
+		b.acceptPaused = true
+		b.limitLog.warn(b.log, b.now, "cannot accept connections", "error", errno,
+			"connections", b.conns.open, "remedy", "raise the limit on open files (ulimit -n)")
+		return
+	}
+	switch {
+	case b.acceptArmed:
+	case b.stopping:
+		b.kernel.CloseFD(b.listenFD)
+	default:
+		b.armAccept()
+	}
+}
+
+// logLimit lets a few log lines a second through, so that a flood of one event neither hides others nor costs much.
+type logLimit struct {
+	second  time.Duration
+	n       int
+	dropped int
+}
+
+const logLinesPerSecond = 5
+
+func (l *logLimit) allow(now time.Duration) bool {
+	if s := now.Truncate(time.Second); s != l.second {
+		l.second, l.n = s, 0
+	}
+	l.n++
+	if l.n > logLinesPerSecond {
+		l.dropped++
+		return false
+	}
+	return true
+}
+
+func (l *logLimit) warn(log *slog.Logger, now time.Duration, message string, attrs ...any) {
+	if l.allow(now) {
+		log.Warn(message, attrs...)
+	}
+}

@@ -1,0 +1,159 @@
+package fanout
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/fanout/transfer"
+	"oneplusn/ring"
+)
+
+// The errnos that handlers tell apart.
+const (
+	enobufs   = unix.ENOBUFS
+	ecanceled = unix.ECANCELED
+	eintr     = unix.EINTR
+	eagain    = unix.EAGAIN
+)
+
+// sweepEvery is how often connections are looked at for being idle or stalled. It is also the longest wait.
+const sweepEvery = time.Second
+
+// loop turns until the broker has stopped.
+func (b *Broker) loop() error {
+	b.now = b.kernel.Now()
+	b.nextSweep = b.now + sweepEvery
+	for !b.stopped() {
+		completions, err := b.kernel.Wait(b.timeout())
+		if err != nil {
+			return err
+		}
+		b.now = b.kernel.Now()
+		for i := range completions {
+			b.dispatch(completions[i])
+		}
+		b.inbox.run()
+		b.wakeGrown()
+		b.expire()
+		b.engine.Turn(b.now)
+		b.counters.turns++
+	}
+	return nil
+}
+
+// dispatch hands one completion to its owner.
+func (b *Broker) dispatch(completion ring.Completion) {
+	kind := completion.Token.Kind()
+	if kind == kindAccept {
+		b.onAccept(completion)
+		return
+	}
+	c := b.conns.find(completion.Token)
+	if c == nil && kind == kindCancel {
+		return // of the accept
+	}
+	if c == nil {
+		// Slots are freed only when nothing is in flight, so this is a mistake; the count in the metrics tells.
+		b.counters.stale++
+		b.releaseBuffer(completion)
+		return
+	}
+	switch kind {
+	case transfer.KindWrite, transfer.KindFill, transfer.KindPoll:
+		b.engine.Complete(&c.flow, completion)
+	case kindRecv:
+		b.onRecv(c, completion)
+	case kindCancel:
+		c.cancels--
+	}
+	b.freeIfIdle(c)
+}
+
+// timeout is how long the next wait may last.
+func (b *Broker) timeout() time.Duration {
+	if b.engine.Pending() || len(b.grown) > 0 {
+		return 0
+	}
+	until := b.nextSweep
+	if next, ok := b.waiting.next(); ok {
+		until = min(until, next)
+	}
+	// At least a microsecond: 0 would mean to look only, and spin until the time has come.
+	return max(until-b.kernel.Now(), time.Microsecond)
+}
+
+// expire answers fetches that have waited long enough, and sweeps once a second.
+func (b *Broker) expire() {
+	for {
+		next, ok := b.waiting.next()
+		if !ok || next > b.now {
+			break
+		}
+		c := b.waiting[0]
+		b.unpark(c)
+		b.answerFetch(c)
+	}
+	if b.now >= b.nextSweep {
+		b.nextSweep = b.now + sweepEvery
+		b.sweep()
+	}
+}
+
+// sweep closes connections that idle or whose peer has stopped taking bytes, and retries what had to be put off.
+func (b *Broker) sweep() {
+	for c := range b.conns.all() {
+		switch {
+		case c.state != connOpen:
+		case c.flow.WaitsForPeer() && b.now-c.flow.LastProgress() > b.config.StallTimeout:
+			b.closeConn(c, closedByStall, nil)
+		case !c.busy && b.now-c.lastActive > b.config.IdleTimeout:
+			b.closeConn(c, closedByIdle, nil)
+		}
+	}
+	if b.acceptPaused {
+		b.armAccept()
+	}
+	if b.stopping && b.now >= b.stopBy {
+		b.closeAll()
+	}
+}
+
+// beginStop starts the end: see [Broker.Stop].
+func (b *Broker) beginStop() {
+	if b.stopping {
+		return
+	}
+	b.stopping = true
+	b.stopBy = b.now + b.config.DrainTimeout
+	b.nextSweep = min(b.nextSweep, b.stopBy)
+	if b.acceptArmed {
+		b.kernel.Queue(ring.CancelToken(ring.NewToken(kindCancel, noSlot, 0), ring.NewToken(kindAccept, 0, 0)))
+	} else {
+		b.kernel.CloseFD(b.listenFD)
+	}
+	for c := range b.conns.all() {
+		switch {
+		case c.state != connOpen:
+		case c.parked:
+			b.unpark(c)
+			b.answerFetch(c) // closed by respondDone: a connection is not served further while stopping
+		case !c.busy:
+			b.closeConn(c, closedByShutdown, nil)
+		}
+	}
+}
+
+func (b *Broker) closeAll() {
+	for c := range b.conns.all() {
+		b.closeConn(c, closedByShutdown, nil)
+	}
+}
+
+// stopped says that nothing is left to wait for.
+func (b *Broker) stopped() bool {
+	if !b.stopping || b.conns.open > 0 || b.acceptArmed || b.jobs > 0 || b.kernel.InFlight() > 0 {
+		return false
+	}
+	return true
+}

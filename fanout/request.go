@@ -1,0 +1,111 @@
+package fanout
+
+import (
+	"errors"
+	"fmt"
+
+	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/wire"
+)
+
+// request answers one frame, or begins to. The frame stays where it is until requestDone.
+func (b *Broker) request(c *conn, frame []byte) {
+	c.busy, c.noResponse = true, false
+	c.startedAt = b.now
+	var err error
+	c.header, err = wire.ParseHeader(frame)
+	if err != nil {
+		b.requestRefused(c, err)
+		return
+	}
+	b.counters.request(c.header.Key)
+	switch c.header.Key {
+	case wire.KeyProduce:
+		err = b.handleProduce(c)
+	case wire.KeyFetch:
+		err = b.handleFetch(c)
+	case wire.KeyApiVersions:
+		b.handleApiVersions(c)
+	default:
+		err = b.handleOther(c)
+	}
+	if err != nil {
+		b.closeConn(c, closedByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
+	}
+}
+
+// requestRefused deals with a header that cannot be served. Clients find out what is served by ApiVersions, so that one
+// is answered whatever its version is (KIP-511); for any other there is no answer that the client could read.
+func (b *Broker) requestRefused(c *conn, err error) {
+	if errors.Is(err, wire.ErrUnsupportedVersion) && c.header.Key == wire.KeyApiVersions {
+		b.handleApiVersions(c)
+		return
+	}
+	b.closeConn(c, closedByProtocol, err)
+}
+
+func (b *Broker) handleApiVersions(c *conn) {
+	b.respond(c, wire.AppendApiVersions(b.scratch[:0], c.header.CorrelationID, c.header.Version))
+}
+
+// respond sends a whole response that was encoded on the heap. encoded is kept as the loop's scratch memory.
+func (b *Broker) respond(c *conn, encoded []byte) {
+	b.scratch = encoded[:0]
+	mem, err := b.place(c, encoded)
+	if err != nil {
+		b.closeConn(c, closedByMemory, err)
+		return
+	}
+	b.engine.Start(&c.flow, append(c.flow.Parts(), transfer.Part{Head: mem}))
+}
+
+// respondNothing ends a request that has no response.
+func (b *Broker) respondNothing(c *conn) {
+	c.noResponse = true
+	b.requestDone(c)
+}
+
+// place copies header bytes to where the kernel may read them: the connection's slab, or a block if they are many.
+func (b *Broker) place(c *conn, header []byte) ([]byte, error) {
+	mem := c.headerMemory()
+	if len(header) > len(mem) {
+		blk, err := b.blocks.take(len(header))
+		if err != nil {
+			return nil, err
+		}
+		c.block, mem = blk, blk.bytes
+	}
+	return mem[:copy(mem, header)], nil
+}
+
+// FlowDone implements [transfer.Owner]: the response has been handed to the socket.
+func (b *Broker) FlowDone(f *transfer.Flow) {
+	c := &b.conns.slots[f.Slot]
+	c.lastActive = b.now
+	b.giveBlock(c)
+	b.requestDone(c)
+	if b.stopping {
+		b.closeConn(c, closedByShutdown, nil)
+		return
+	}
+	b.serve(c)
+}
+
+// FlowFailed implements [transfer.Owner].
+func (b *Broker) FlowFailed(f *transfer.Flow, err error) {
+	reason := closedByWrite
+	if errors.Is(err, transfer.ErrReadSegment) {
+		reason = closedByStorage
+		b.log.Error("a segment could not be read", "error", err)
+	}
+	b.closeConn(&b.conns.slots[f.Slot], reason, err)
+}
+
+// again looks up a connection that a background job was started for. It is nil if the connection has ended since.
+func (b *Broker) again(slot, generation uint32) *conn {
+	c := &b.conns.slots[slot]
+	if c.generation != generation || c.state != connOpen {
+		return nil
+	}
+	return c
+}

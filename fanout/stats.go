@@ -1,0 +1,170 @@
+package fanout
+
+import (
+	"context"
+	"time"
+
+	"oneplusn/fanout/wire"
+	"oneplusn/ring"
+)
+
+// maxKey bounds the request keys that are counted one by one.
+const maxKey = 96
+
+// counters are what the loop counts. They belong to its thread; [Broker.Stats] takes a copy there.
+type counters struct {
+	accepted         uint64
+	closed           [closeReasons]uint64
+	requests         [maxKey]uint64
+	requestNanos     [maxKey]uint64
+	publishedBytes   uint64
+	publishedRecords uint64
+	produceErrors    uint64
+	stale            uint64
+	turns            uint64
+}
+
+func (c *counters) request(key int16) {
+	if key >= 0 && key < maxKey {
+		c.requests[key]++
+	}
+}
+
+func (c *counters) requestSeconds(key int16, took time.Duration) {
+	if key >= 0 && key < maxKey {
+		c.requestNanos[key] += uint64(took)
+	}
+}
+
+// LedgerStats are the bytes that were copied, by the kind of copy. DiskToCache is read by whoever asks, see
+// [ReadProcess].
+type LedgerStats struct {
+	DiskToCacheBytes   uint64 `json:"disk_to_cache_bytes"`
+	CacheToUserBytes   uint64 `json:"cache_to_user_bytes"`
+	UserToSocketBytes  uint64 `json:"user_to_socket_bytes"`
+	CacheToSocketBytes uint64 `json:"cache_to_socket_bytes"`
+	ByReferenceBytes   uint64 `json:"by_reference_bytes"`
+	HeaderBytes        uint64 `json:"header_bytes"`
+	PublishedBytes     uint64 `json:"published_bytes"`
+}
+
+// RingStats describe the ring; see [ring.Stats].
+type RingStats struct {
+	Submitted      uint64            `json:"submitted"`
+	Completed      uint64            `json:"completed"`
+	Enters         uint64            `json:"enters"`
+	QueuedWhenFull uint64            `json:"queued_when_full"`
+	BacklogMax     uint64            `json:"backlog_max"`
+	CQOverflows    uint64            `json:"cq_overflows"`
+	NoBuffers      uint64            `json:"no_buffers"`
+	InFlight       int               `json:"in_flight"`
+	ByOpcode       map[string]uint64 `json:"by_opcode"`
+}
+
+// PipeStats describe the pipe pool.
+type PipeStats struct {
+	Open      int    `json:"open"`
+	Lent      int    `json:"lent"`
+	Max       int    `json:"max"`
+	Waiting   int    `json:"waiting"`
+	Reclaimed uint64 `json:"reclaimed"`
+}
+
+// Stats is one consistent look at a running broker.
+type Stats struct {
+	PID              int                `json:"pid"`
+	Transfer         string             `json:"transfer"`
+	RingSize         int                `json:"ring_size"`
+	UptimeSeconds    float64            `json:"uptime_seconds"`
+	CPUUserSeconds   float64            `json:"cpu_user_seconds"`
+	CPUSystemSeconds float64            `json:"cpu_system_seconds"`
+	RSSBytes         uint64             `json:"rss_bytes"`
+	RSSAnonBytes     uint64             `json:"rss_anon_bytes"`
+	Ledger           LedgerStats        `json:"ledger"`
+	Ring             RingStats          `json:"ring"`
+	Pipes            PipeStats          `json:"pipes"`
+	Connections      int                `json:"connections"`
+	WaitingFetches   int                `json:"waiting_fetches"`
+	Topics           int                `json:"topics"`
+	Partitions       int                `json:"partitions"`
+	LogBytes         int64              `json:"log_bytes"`
+	Accepted         uint64             `json:"accepted"`
+	Closed           map[string]uint64  `json:"closed"`
+	Requests         map[string]uint64  `json:"requests"`
+	RequestSeconds   map[string]float64 `json:"request_seconds"`
+	PublishedRecords uint64             `json:"published_records"`
+	ProduceErrors    uint64             `json:"produce_errors"`
+	StaleCompletions uint64             `json:"stale_completions"`
+	Turns            uint64             `json:"turns"`
+	RequestMemory    int64              `json:"request_memory_bytes"`
+	ResponseMemory   int64              `json:"response_memory_bytes"`
+}
+
+// Stats is a snapshot taken on the loop's thread, between two turns. What the operating system knows about the process
+// is added by [ReadProcess].
+func (b *Broker) Stats(ctx context.Context) (Stats, error) {
+	var s Stats
+	err := b.call(ctx, func() { s = b.snapshot() })
+	return s, err
+}
+
+func (b *Broker) snapshot() Stats {
+	k, p, l := b.kernel.Stats(), b.engine.Pipes(), b.engine.Ledger
+	s := Stats{
+		Transfer:      b.config.Transfer.Mode.String(),
+		RingSize:      b.config.Ring.Entries,
+		UptimeSeconds: b.now.Seconds(),
+		Ledger: LedgerStats{
+			CacheToUserBytes:   l.CacheToUser.Load(),
+			UserToSocketBytes:  l.UserToSocket.Load(),
+			CacheToSocketBytes: l.CacheToSocket.Load(),
+			ByReferenceBytes:   l.ByReference.Load(),
+			HeaderBytes:        l.Headers.Load(),
+			PublishedBytes:     b.counters.publishedBytes,
+		},
+		Ring: RingStats{
+			Submitted: k.Submitted, Completed: k.Completed, Enters: k.Enters, QueuedWhenFull: k.QueuedWhenFull,
+			BacklogMax: k.BacklogMax, CQOverflows: k.Overflows, NoBuffers: k.NoBuffers, InFlight: b.kernel.InFlight(),
+			ByOpcode: make(map[string]uint64),
+		},
+		Pipes:            PipeStats{Open: p.Open, Lent: p.Lent, Max: p.Max, Waiting: p.Waiting, Reclaimed: p.Robbed},
+		Connections:      b.conns.open,
+		WaitingFetches:   len(b.waiting),
+		Topics:           len(b.topics.byName),
+		Accepted:         b.counters.accepted,
+		Closed:           make(map[string]uint64),
+		Requests:         make(map[string]uint64),
+		RequestSeconds:   make(map[string]float64),
+		PublishedRecords: b.counters.publishedRecords,
+		ProduceErrors:    b.counters.produceErrors,
+		StaleCompletions: b.counters.stale,
+		Turns:            b.counters.turns,
+		RequestMemory:    b.frames.used,
+		ResponseMemory:   b.blocks.mapped,
+	}
+	b.addNamed(&s, k)
+	return s
+}
+
+// addNamed adds the counts that go by name, and the sums over partitions.
+func (b *Broker) addNamed(s *Stats, k ring.Stats) {
+	for _, op := range ring.Opcodes() {
+		s.Ring.ByOpcode[op.String()] = k.ByOpcode[op]
+	}
+	for r := range closeReasons {
+		s.Closed[r.String()] = b.counters.closed[r]
+	}
+	for key, n := range b.counters.requests {
+		if n > 0 {
+			name := wire.Describe(int16(key))
+			s.Requests[name] = n
+			s.RequestSeconds[name] = time.Duration(b.counters.requestNanos[key]).Seconds()
+		}
+	}
+	for _, tp := range b.topics.byName {
+		s.Partitions += len(tp.partitions)
+		for _, p := range tp.partitions {
+			s.LogBytes += p.log.SizeBytes()
+		}
+	}
+}

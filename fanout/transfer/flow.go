@@ -1,0 +1,193 @@
+package transfer
+
+import (
+	"time"
+
+	"oneplusn/ring"
+)
+
+// Source is a segment file that ranges are sent from.
+type Source interface {
+	// Fd is the file's descriptor, valid until Release.
+	Fd() int
+	// Map is the file mapped read-only from its start, at least as far as any range that is sent.
+	Map() ([]byte, error)
+	// Release gives back the hold that came with a [Part].
+	Release()
+}
+
+// Part is a piece of a response: header bytes, then a range of a file.
+type Part struct {
+	// Head lies outside the Go heap and belongs to the flow until the response is done.
+	Head []byte
+	// Source is nil for a part without a range. Otherwise the part carries one hold on it, which the engine releases
+	// when the range has been handed to the socket, or the flow is aborted.
+	Source Source
+	// Pos and Len are the range in bytes; all of it is committed and never changes again.
+	Pos, Len int64
+}
+
+// Flow is the sending side of one connection. Its memory is the caller's, it must not move while it is in use, and one
+// [Engine] owns its unexported fields.
+type Flow struct {
+	// Slot and Generation go into the tokens of this flow's operations.
+	Slot, Generation uint32
+	// Socket is a non-blocking socket.
+	Socket int
+	// Message is the flow's own message, outside the Go heap.
+	Message *ring.Message
+
+	parts    []Part
+	cur      int   // the part under way
+	headSent int   // bytes of its head that reached the socket
+	moved    int64 // bytes of its range that reached the socket
+	mode     Mode  // how its range moves
+	active   bool
+	aborted  bool
+
+	stage   *stage
+	staged  int // bytes in the stage: the range from moved on
+	drained int // bytes that left the stage since it was filled
+	warm    int // bytes from moved on that were read from disk for sendfile
+	writing bool
+	filling bool
+	polling bool
+
+	writeCode   ring.Opcode
+	writeOrigin origin
+	retries     int
+
+	list       *flowList
+	prev, next *Flow
+
+	sent         uint64
+	lastProgress time.Duration
+}
+
+// Active says that a response is under way.
+func (f *Flow) Active() bool { return f.active }
+
+// InFlight is the number of the flow's operations that the kernel holds.
+func (f *Flow) InFlight() int { return btoi(f.writing) + btoi(f.filling) + btoi(f.polling) }
+
+// WaitsForPeer says that nothing but the peer's reading can move this flow.
+func (f *Flow) WaitsForPeer() bool { return f.active && (f.writing || f.polling) && !f.filling }
+
+// LastProgress is when bytes last reached the socket, or the response was started, on the kernel's clock.
+func (f *Flow) LastProgress() time.Duration { return f.lastProgress }
+
+// Sent is the number of bytes handed to the socket since the flow was opened.
+func (f *Flow) Sent() uint64 { return f.sent }
+
+// Open readies a flow for a new connection. The parts' memory is kept from the slot's last one.
+func (f *Flow) Open(slot, generation uint32, socket int, message *ring.Message) {
+	*f = Flow{Slot: slot, Generation: generation, Socket: socket, Message: message, parts: f.parts[:0]}
+}
+
+// Parts is the flow's own empty list of parts, to be filled by append and passed to [Engine.Start]; so a list that
+// has grown once serves all later responses. The flow must not be active.
+func (f *Flow) Parts() []Part { return f.parts[:0] }
+
+// headLeft is what remains of the current part's head.
+func (f *Flow) headLeft() []byte { return f.parts[f.cur].Head[f.headSent:] }
+
+// rangeLeft is what remains of the current part's range.
+func (f *Flow) rangeLeft() int64 { return f.parts[f.cur].Len - f.moved }
+
+// advance moves the flow's position by n bytes that reached the socket, over as many parts as they span, and says how
+// many of them were header bytes.
+func (f *Flow) advance(n int) (headers int) {
+	f.sent += uint64(n)
+	for n > 0 && f.cur < len(f.parts) {
+		head := min(n, len(f.headLeft()))
+		f.headSent += head
+		headers += head
+		n -= head
+		ranged := min(int64(n), f.rangeLeft())
+		f.moved += ranged
+		n -= int(ranged)
+		if n > 0 {
+			f.nextPart()
+		}
+	}
+	return headers
+}
+
+// partDone says that the current part has been sent whole.
+func (f *Flow) partDone() bool { return len(f.headLeft()) == 0 && f.rangeLeft() == 0 }
+
+// nextPart gives back the current part's source and goes on to the next.
+func (f *Flow) nextPart() {
+	if s := f.parts[f.cur].Source; s != nil {
+		s.Release()
+		f.parts[f.cur].Source = nil
+	}
+	f.cur++
+	f.headSent, f.moved = 0, 0
+}
+
+// releaseSources gives back every source that is still held.
+func (f *Flow) releaseSources() {
+	for i := range f.parts {
+		if s := f.parts[i].Source; s != nil {
+			s.Release()
+		}
+		f.parts[i] = Part{}
+	}
+	f.parts = f.parts[:0]
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// flowList is a first-in-first-out list of flows, linked through the flows themselves. A flow is on one list at most.
+type flowList struct {
+	first, last *Flow
+	n           int
+}
+
+func (l *flowList) push(f *Flow) {
+	if f.list != nil {
+		panic("transfer: a flow cannot be on two lists")
+	}
+	f.list, f.prev, f.next = l, l.last, nil
+	if l.last != nil {
+		l.last.next = f
+	} else {
+		l.first = f
+	}
+	l.last = f
+	l.n++
+}
+
+func (l *flowList) pop() *Flow {
+	f := l.first
+	if f != nil {
+		f.unlink()
+	}
+	return f
+}
+
+// unlink takes the flow off its list, if it is on one.
+func (f *Flow) unlink() {
+	l := f.list
+	if l == nil {
+		return
+	}
+	if f.prev != nil {
+		f.prev.next = f.next
+	} else {
+		l.first = f.next
+	}
+	if f.next != nil {
+		f.next.prev = f.prev
+	} else {
+		l.last = f.prev
+	}
+	f.list, f.prev, f.next = nil, nil, nil
+	l.n--
+}

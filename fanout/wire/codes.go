@@ -1,0 +1,31 @@
+package wire
+
+// The error codes of the protocol that the broker answers with (org.apache.kafka.common.protocol.Errors). What a
+// client does about each is its own; "retried" says that clients try again by themselves.
+const (
+	CodeOffsetOutOfRange                   int16 = 1
+	CodeCorruptMessage                     int16 = 2 // retried
+	CodeUnknownTopicOrPartition            int16 = 3 // retried
+	CodeLeaderNotAvailable                 int16 = 5 // retried
+	CodeMessageTooLarge                    int16 = 10
+	CodeCoordinatorLoadInProgress          int16 = 14 // retried
+	CodeCoordinatorNotAvailable            int16 = 15 // retried
+	CodeInvalidTopic                       int16 = 17
+	CodeInvalidRequiredAcks                int16 = 21
+	CodeUnsupportedVersion                 int16 = 35
+	CodeTopicAlreadyExists                 int16 = 36
+	CodeInvalidPartitions                  int16 = 37
+	CodeInvalidReplicationFactor           int16 = 38
+	CodeInvalidReplicaAssignment           int16 = 39
+	CodeInvalidConfig                      int16 = 40
+	CodeInvalidRequest                     int16 = 42
+	CodeOutOfOrderSequenceNumber           int16 = 45
+	CodeInvalidProducerEpoch               int16 = 47
+	CodeTransactionalIDAuthorizationFailed int16 = 53
+	CodeKafkaStorageError                  int16 = 56 // retried
+	CodeFetchSessionIDNotFound             int16 = 70 // retried
+	CodeFencedLeaderEpoch                  int16 = 74 // retried
+	CodeUnknownLeaderEpoch                 int16 = 75 // retried
+	CodeUnsupportedCompressionType         int16 = 76
+	CodeInvalidRecord                      int16 = 87
+)

@@ -1,0 +1,151 @@
+package wire
+
+import "encoding/binary"
+
+// FetchRequest is a Fetch request of versions 4 to 11. It is parsed again and again into the same memory; its slices
+// alias the frame.
+type FetchRequest struct {
+	ReplicaID, MaxWaitMillis, MinBytes, MaxBytes int32
+	// Isolation is 0 for read uncommitted, 1 for read committed.
+	Isolation int8
+	// SessionID and SessionEpoch are from version 7 on (KIP-227); 0 and -1 before.
+	SessionID, SessionEpoch int32
+	// Partitions are all partitions of all topics, in the order of the request.
+	Partitions []FetchPartition
+	// RackID is from version 11 on.
+	RackID []byte
+
+	topics int
+}
+
+// FetchPartition is what is wanted of one partition. Topic aliases the frame.
+type FetchPartition struct {
+	Topic     []byte
+	Partition int32
+	// CurrentLeaderEpoch is from version 9 on, -1 before and for "unknown".
+	CurrentLeaderEpoch int32
+	FetchOffset        int64
+	// LogStartOffset is from version 5 on; only followers fill it in.
+	LogStartOffset    int64
+	PartitionMaxBytes int32
+
+	run int
+}
+
+// The least bytes that an element of the arrays takes.
+const (
+	minFetchTopicBytes     = 2 + 4
+	minFetchPartitionBytes = 4 + 8 + 4
+	minForgottenBytes      = 2 + 4
+)
+
+// Parse reads the body of a Fetch request. It does not allocate once r has held as many partitions before.
+func (r *FetchRequest) Parse(version int16, body []byte) error {
+	c := cursor{left: body}
+	r.ReplicaID, r.MaxWaitMillis, r.MinBytes, r.MaxBytes = c.int32(), c.int32(), c.int32(), c.int32()
+	r.Isolation = c.int8()
+	r.SessionID, r.SessionEpoch = 0, -1
+	if version >= 7 {
+		r.SessionID, r.SessionEpoch = c.int32(), c.int32()
+	}
+	r.Partitions, r.RackID = r.Partitions[:0], nil
+	r.topics = 0
+	for topics := c.count(minFetchTopicBytes); topics > 0 && !c.failed; topics-- {
+		r.parseTopic(&c, version)
+	}
+	if version >= 7 {
+		skipForgotten(&c)
+	}
+	if version >= 11 {
+		r.RackID = c.string()
+	}
+	if c.failed {
+		return c.err("Fetch request")
+	}
+	return nil
+}
+
+func (r *FetchRequest) parseTopic(c *cursor, version int16) {
+	name := c.string()
+	n := c.count(minFetchPartitionBytes)
+	if n > 0 {
+		r.topics++ // a topic without partitions is not answered either
+	}
+	for i := 0; i < n && !c.failed; i++ {
+		p := FetchPartition{Topic: name, Partition: c.int32(), CurrentLeaderEpoch: -1}
+		if version >= 9 {
+			p.CurrentLeaderEpoch = c.int32()
+		}
+		p.FetchOffset = c.int64()
+		if version >= 5 {
+			p.LogStartOffset = c.int64()
+		}
+		p.PartitionMaxBytes = c.int32()
+		if i == 0 {
+			p.run = n
+		}
+		r.Partitions = append(r.Partitions, p)
+	}
+}
+
+// skipForgotten passes over the partitions that a session is to drop: there are no sessions.
+func skipForgotten(c *cursor) {
+	for topics := c.count(minForgottenBytes); topics > 0 && !c.failed; topics-- {
+		c.string()
+		c.take(4 * c.count(4))
+	}
+}
+
+// Topics is the number of topics in the response to r.
+func (r *FetchRequest) Topics() int { return r.topics }
+
+// TopicStart is the number of partitions under the topic that begins with partition i, or 0 if none begins there.
+func (r *FetchRequest) TopicStart(i int) int { return r.Partitions[i].run }
+
+// FetchResult is the answer for one partition. Offsets are -1 where there is none.
+type FetchResult struct {
+	ErrorCode                                       int16
+	HighWatermark, LastStableOffset, LogStartOffset int64
+	// RecordsBytes is how many bytes of records follow the partition's header bytes.
+	RecordsBytes int32
+}
+
+// AppendFetchHead appends the first header bytes of a Fetch response: all before its topics. The frame's size is left 0
+// for [PatchFrameSize].
+func AppendFetchHead(dst []byte, version int16, correlationID int32, errorCode int16, sessionID int32, topics int) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, 0)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(correlationID))
+	dst = binary.BigEndian.AppendUint32(dst, 0) // throttle time
+	if version >= 7 {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(errorCode))
+		dst = binary.BigEndian.AppendUint32(dst, uint32(sessionID))
+	}
+	return binary.BigEndian.AppendUint32(dst, uint32(topics))
+}
+
+// AppendFetchTopic appends the header bytes of a topic, before its partitions.
+func AppendFetchTopic(dst []byte, topic []byte, partitions int) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(topic)))
+	dst = append(dst, topic...)
+	return binary.BigEndian.AppendUint32(dst, uint32(partitions))
+}
+
+// noPreferredReplica tells a consumer to go on reading here (KIP-392).
+const noPreferredReplica = -1
+
+// AppendFetchPartition appends the header bytes of a partition. Exactly res.RecordsBytes bytes of records follow them.
+func AppendFetchPartition(dst []byte, version int16, partition int32, res FetchResult) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(partition))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(res.ErrorCode))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(res.HighWatermark))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(res.LastStableOffset))
+	if version >= 5 {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(res.LogStartOffset))
+	}
+	dst = binary.BigEndian.AppendUint32(dst, 0) // aborted transactions: none
+	if version >= 11 {
+		preferred := int32(noPreferredReplica)
+		dst = binary.BigEndian.AppendUint32(dst, uint32(preferred))
+	}
+	return binary.BigEndian.AppendUint32(dst, uint32(res.RecordsBytes))
+}

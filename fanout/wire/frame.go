@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// FrameSizeBytes is the size of the size in front of each frame.
+const FrameSizeBytes = 4
+
+// minFrameBytes is the smallest request: key, version and correlation id.
+const minFrameBytes = 8
+
+// The ways in which a frame can be unreadable.
+var (
+	// ErrFrameTooLarge: the size is above the server's limit.
+	ErrFrameTooLarge = errors.New("wire: the request is larger than allowed")
+	// ErrFrameMalformed: the bytes are not a Kafka request.
+	ErrFrameMalformed = errors.New("wire: not a Kafka request")
+)
+
+// FrameSize reads the size of the frame at the start of b, which holds what has been received so far. ok is false while
+// it holds too little to tell. maxBytes bounds the size.
+func FrameSize(b []byte, maxBytes int32) (size int, ok bool, err error) {
+	if len(b) < FrameSizeBytes {
+		return 0, false, nil
+	}
+	n := int32(binary.BigEndian.Uint32(b))
+	switch {
+	case n > maxBytes || n < 0:
+		if hint := foreign(b); hint != "" {
+			return 0, true, fmt.Errorf("%w: the first bytes are %q: %s", ErrFrameMalformed, b[:FrameSizeBytes], hint)
+		}
+		if n < 0 {
+			return 0, true, fmt.Errorf("%w: its size is %d", ErrFrameMalformed, n)
+		}
+		return 0, true, fmt.Errorf("%w: %d bytes, the limit is %d (--max-request-bytes)", ErrFrameTooLarge, n, maxBytes)
+	case n < minFrameBytes:
+		return 0, true, fmt.Errorf("%w: its size is %d, the least is %d", ErrFrameMalformed, n, minFrameBytes)
+	}
+	return int(n), true, nil
+}
+
+// foreign recognizes the first bytes of protocols that are often sent to the wrong port.
+func foreign(b []byte) string {
+	switch string(b[:FrameSizeBytes]) {
+	case "GET ", "POST", "HEAD", "PUT ", "OPTI", "DELE", "PRI ":
+		return "this looks like HTTP; the admin pages are on the address of --admin"
+	}
+	if b[0] == 0x16 && b[1] == 0x03 {
+		return "this looks like TLS, which is not served here: set security.protocol to PLAINTEXT"
+	}
+	return ""
+}
+
+// PatchFrameSize writes the size of a response into the first bytes of head, once all of it is known. totalBytes counts
+// head and everything that follows it, the size itself included.
+func PatchFrameSize(head []byte, totalBytes int64) error {
+	size := totalBytes - FrameSizeBytes
+	if size < 0 || size > 1<<31-1 {
+		return fmt.Errorf("wire: a response of %d bytes does not fit a frame of at most %d", totalBytes, 1<<31-1)
+	}
+	binary.BigEndian.PutUint32(head, uint32(size))
+	return nil
+}

@@ -1,0 +1,54 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The ways in which a readable request can be one that is not served.
+var (
+	// ErrUnknownKey: no version of this request is served.
+	ErrUnknownKey = errors.New("wire: this request is not served")
+	// ErrUnsupportedVersion: other versions of this request are served.
+	ErrUnsupportedVersion = errors.New("wire: this version of the request is not served")
+)
+
+// Header is what every request begins with. Its slices alias the frame.
+type Header struct {
+	Key, Version  int16
+	CorrelationID int32
+	// ClientID is nil if the client sent none.
+	ClientID []byte
+	// Body is what follows the header.
+	Body []byte
+}
+
+// apiVersionsFlexibleFrom is the first version of ApiVersions whose request header ends with tags.
+const apiVersionsFlexibleFrom = 3
+
+// ParseHeader reads the header of a frame, without its size. With ErrUnknownKey and ErrUnsupportedVersion the key, the
+// version and the correlation id are filled in, so that the request can still be answered.
+func ParseHeader(frame []byte) (Header, error) {
+	c := cursor{left: frame}
+	h := Header{Key: c.int16(), Version: c.int16(), CorrelationID: c.int32()}
+	if c.failed {
+		return h, c.err("header")
+	}
+	r := rangeOf(h.Key)
+	if r == nil {
+		return h, fmt.Errorf("%w: key %d (%s)", ErrUnknownKey, h.Key, Describe(h.Key))
+	}
+	if !Supported(h.Key, h.Version) {
+		return h, fmt.Errorf("%w: %s version %d, served are %d to %d", ErrUnsupportedVersion,
+			Describe(h.Key), h.Version, r.AcceptMin, r.Max)
+	}
+	h.ClientID = c.nullableString()
+	if h.Key == KeyApiVersions && h.Version >= apiVersionsFlexibleFrom {
+		c.tags()
+	}
+	h.Body = c.left
+	if c.failed {
+		return h, c.err("header of " + Describe(h.Key))
+	}
+	return h, nil
+}

@@ -1,0 +1,86 @@
+package wire
+
+import "github.com/twmb/franz-go/pkg/kmsg"
+
+// ProduceRequest is a Produce request of versions 3 to 8. It is parsed again and again into the same memory; its slices
+// alias the frame.
+type ProduceRequest struct {
+	// TransactionalID is nil if the producer is not transactional.
+	TransactionalID []byte
+	Acks            int16
+	TimeoutMillis   int32
+	// Partitions are all partitions of all topics, in the order of the request.
+	Partitions []ProducePartition
+}
+
+// ProducePartition is the records for one partition.
+type ProducePartition struct {
+	Topic     []byte
+	Partition int32
+	// Records alias the frame, and may be changed there. Nil if the client sent null.
+	Records []byte
+	// run is the number of partitions that follow under the same topic, this one included; 0 but for the first.
+	run int
+}
+
+// The least bytes that an element of the arrays takes: a topic is a name and a count, a partition a number and a length.
+const (
+	minProduceTopicBytes     = 2 + 4
+	minProducePartitionBytes = 4 + 4
+)
+
+// Parse reads the body of a Produce request. It does not allocate once r has held as many partitions before.
+func (r *ProduceRequest) Parse(_ int16, body []byte) error {
+	c := cursor{left: body}
+	r.TransactionalID = c.nullableString()
+	r.Acks = c.int16()
+	r.TimeoutMillis = c.int32()
+	r.Partitions = r.Partitions[:0]
+	for topics := c.count(minProduceTopicBytes); topics > 0 && !c.failed; topics-- {
+		name := c.string()
+		n := c.count(minProducePartitionBytes)
+		for i := 0; i < n && !c.failed; i++ {
+			p := ProducePartition{Topic: name, Partition: c.int32(), Records: c.nullableBytes()}
+			if i == 0 {
+				p.run = n
+			}
+			r.Partitions = append(r.Partitions, p)
+		}
+	}
+	if c.failed {
+		return c.err("Produce request")
+	}
+	return nil
+}
+
+// ProduceResult is the answer for one partition. Offsets and times are -1 where there is none.
+type ProduceResult struct {
+	ErrorCode                                       int16
+	BaseOffset, LogAppendTimeMillis, LogStartOffset int64
+	// ErrorMessage is sent from version 8 on, if it is not empty.
+	ErrorMessage string
+}
+
+// AppendProduceResponse appends a whole Produce response; results has one entry for each of req.Partitions.
+func AppendProduceResponse(dst []byte, version int16, correlationID int32, req *ProduceRequest, results []ProduceResult) []byte {
+	resp := kmsg.NewPtrProduceResponse()
+	resp.SetVersion(version)
+	var topic *kmsg.ProduceResponseTopic
+	for i := range req.Partitions {
+		p, r := &req.Partitions[i], &results[i]
+		if p.run > 0 {
+			t := kmsg.NewProduceResponseTopic()
+			t.Topic = string(p.Topic)
+			resp.Topics = append(resp.Topics, t)
+			topic = &resp.Topics[len(resp.Topics)-1]
+		}
+		out := kmsg.NewProduceResponseTopicPartition()
+		out.Partition, out.ErrorCode = p.Partition, r.ErrorCode
+		out.BaseOffset, out.LogAppendTime, out.LogStartOffset = r.BaseOffset, r.LogAppendTimeMillis, r.LogStartOffset
+		if r.ErrorMessage != "" {
+			out.ErrorMessage = kmsg.StringPtr(r.ErrorMessage)
+		}
+		topic.Partitions = append(topic.Partitions, out)
+	}
+	return AppendResponse(dst, correlationID, resp)
+}

@@ -1,0 +1,37 @@
+// Package ring is the event loop's view of the kernel: one io_uring, the memory that the kernel may touch, and the few
+// system calls that never block and are cheaper made directly than through the ring.
+//
+// It is the only importer of giouring. Everything above it sees the [Kernel] interface, so that a simulated kernel can
+// stand behind the same program and giouring can be replaced by changing this package alone.
+//
+// # The life of one operation
+//
+//	caller                    Ring                              kernel
+//	  | Queue(op)              |                                   |
+//	  |----------------------->| GetSQE, zero, fill, user_data     |
+//	  |                        |  (or the backlog, when it's full) |
+//	  | Wait(timeout)          |                                   |
+//	  |----------------------->| io_uring_enter(submit, wait) ---->|
+//	  |                        |<---- completions ------------------|
+//	  |                        | copy all of them out, free the CQ |
+//	  |<-----------------------| []Completion                      |
+//
+// The caller then dispatches the copies in one visible switch. It may queue operations while it does so; nothing is
+// submitted before the next Wait, so one io_uring_enter carries a whole fan-out.
+//
+// # Invariants
+//
+//   - One OS thread creates the ring, queues, waits and closes (IORING_SETUP_SINGLE_ISSUER). Only [Kernel.Wake] may be
+//     called from elsewhere.
+//   - Every submission queue entry is zeroed between GetSQE and use: giouring's prepare functions leave fields of the
+//     entry's previous user in place, which turns a close into EINVAL and leaks the descriptor.
+//   - Every operation queued completes exactly once with [Completion.More] false; [Kernel.InFlight] counts those that
+//     have not.
+//   - Memory handed to the kernel comes from [Arena]: the Go heap may be moved or reused by rules the kernel does not
+//     know, and an SQE holds a bare address that keeps nothing alive.
+//   - The completion queue is at least as large as the submission queue and is emptied by every Wait, so operations that
+//     complete while they are submitted cannot overflow it. What the submission queue has no room for waits in the
+//     backlog, in order, and is counted. Bursts of the kernel's own (workers, multishot) may overflow: the kernel keeps
+//     them (IORING_FEAT_NODROP), the next Wait collects them, and that is counted too.
+//   - Multishot operations (accept, recv) end whenever a completion lacks [Completion.More]; the caller re-arms.
+package ring

@@ -1,0 +1,132 @@
+package ring
+
+import (
+	"syscall"
+	"time"
+)
+
+// Completion is the result of one operation, copied out of the completion queue.
+type Completion struct {
+	Token Token
+	// Result is what the system call would have returned: a count, a descriptor, a mask, or a negative errno.
+	Result int32
+	flags  uint32
+}
+
+// Err is the errno of a failed operation, 0 for one that succeeded. It never allocates.
+func (c Completion) Err() syscall.Errno {
+	if c.Result >= 0 {
+		return 0
+	}
+	return syscall.Errno(-c.Result)
+}
+
+// The bits of a completion's flags (linux/io_uring.h).
+const (
+	flagBuffer      = 1 << 0
+	flagMore        = 1 << 1
+	flagBufferShift = 16
+)
+
+// More says that the operation is a multishot one and still armed.
+func (c Completion) More() bool { return c.flags&flagMore != 0 }
+
+// HasBuffer says that the completion carries a provided buffer, which the receiver must give back.
+func (c Completion) HasBuffer() bool { return c.flags&flagBuffer != 0 }
+
+// BufferID is the provided buffer's number, valid if [Completion.HasBuffer].
+func (c Completion) BufferID() uint16 { return uint16(c.flags >> flagBufferShift) }
+
+// NewCompletion builds a completion, for simulated kernels. bufferID is -1 where there is no buffer.
+func NewCompletion(t Token, result int32, more bool, bufferID int) Completion {
+	c := Completion{Token: t, Result: result}
+	if more {
+		c.flags |= flagMore
+	}
+	if bufferID >= 0 {
+		c.flags |= flagBuffer | uint32(bufferID)<<flagBufferShift
+	}
+	return c
+}
+
+// Pipe is a non-blocking pipe used as the stage between a file and a socket.
+type Pipe struct {
+	R, W int
+	// Slots is the capacity: one slot holds one page or a part of one.
+	Slots int
+}
+
+// Kernel is all that the loop needs of an operating system. [Ring] is the real one.
+//
+// Queue and Wait make up the asynchronous half. The other calls are made directly on the loop's thread because none of
+// them can block: they work on non-blocking descriptors or on memory.
+//
+// All methods but Wake belong to the thread that made the Kernel.
+type Kernel interface {
+	// Queue accepts an operation. It never blocks and never fails: what does not fit in the submission queue waits in
+	// order, and what the kernel refuses comes back as a completion with an errno.
+	Queue(op Op)
+	// Wait submits all that is queued, waits until something completes or timeout has passed (negative: for ever; 0:
+	// only looks), and returns the completions. The slice is valid until the next Wait.
+	Wait(timeout time.Duration) ([]Completion, error)
+	// InFlight is the number of operations queued or submitted that have not had their last completion.
+	InFlight() int
+	// Buffer is the provided buffer of a recv completion, cut to its length. It is valid until ReleaseBuffer.
+	Buffer(c Completion) []byte
+	// ReleaseBuffer gives a provided buffer back to the kernel.
+	ReleaseBuffer(c Completion)
+	// Wake makes a Wait that is under way, or else the next one, return. It may be called from any goroutine.
+	Wake()
+
+	// Now is the monotonic clock. A simulated kernel has virtual time.
+	Now() time.Duration
+	// OpenPipe makes a non-blocking pipe of at least wantBytes if the limits of this user allow it; the Pipe says what
+	// was given.
+	OpenPipe(wantBytes int) (Pipe, error)
+	// ClosePipe closes both ends and drops what the pipe holds. No operation on it may be in flight.
+	ClosePipe(p Pipe)
+	// Sendfile is sendfile(2) on a non-blocking socket: the count, or a negative errno.
+	Sendfile(socket, file int, offset int64, n int) int
+	// Resident says whether every page of the range is in the page cache, so that reading it cannot wait for a disk.
+	// It answers false where the kernel cannot tell (cachestat(2) is Linux 6.5).
+	Resident(file int, offset, n int64) bool
+	// Shutdown is shutdown(2) of both directions. It wakes operations that wait on the socket.
+	Shutdown(socket int)
+	// CloseFD closes a descriptor on which no operation is in flight.
+	CloseFD(fd int)
+	// Stats are the counters since the start.
+	Stats() Stats
+	// Close releases the ring. Operations still in flight are cancelled by the kernel.
+	Close() error
+}
+
+// Stats counts what the ring did since its start.
+type Stats struct {
+	// Submitted counts entries handed to the kernel.
+	Submitted uint64
+	// Completed counts completions, of which multishot operations have many.
+	Completed uint64
+	// Enters counts io_uring_enter calls.
+	Enters uint64
+	// QueuedWhenFull counts operations that had to wait in the backlog because the submission queue was full. A rate
+	// that is high against Submitted says that a larger ring would help.
+	QueuedWhenFull uint64
+	// BacklogMax is the most operations that waited at once.
+	BacklogMax uint64
+	// Overflows counts the waits that found the completion queue overflown: nothing is lost (IORING_FEAT_NODROP), but
+	// the kernel had to allocate.
+	Overflows uint64
+	// NoBuffers counts recv operations that ended because all provided buffers were in use.
+	NoBuffers uint64
+	// ByOpcode counts operations queued.
+	ByOpcode [opcodes]uint64
+}
+
+// Opcodes lists every opcode, for reports over [Stats.ByOpcode].
+func Opcodes() []Opcode {
+	all := make([]Opcode, opcodes)
+	for i := range all {
+		all[i] = Opcode(i)
+	}
+	return all
+}

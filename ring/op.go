@@ -1,0 +1,108 @@
+package ring
+
+import "unsafe"
+
+// Opcode says what an [Op] asks of the kernel. The set is exactly what the program uses: a simulated kernel has to
+// know these and no more.
+type Opcode uint8
+
+// The operations. The numbers are ours, not io_uring's.
+const (
+	OpNop         Opcode = iota
+	OpAccept             // multishot accept on a listening socket; Result is the new descriptor
+	OpRecv               // multishot recv into provided buffers; see [Kernel.Buffer]
+	OpSend               // send of one buffer
+	OpSendmsg            // sendmsg of a [Message]
+	OpRead               // pread into a buffer, or read of an eventfd
+	OpSplice             // splice; always run by a worker thread of the kernel (io_uring/splice.c, every version to 6.18)
+	OpPoll               // one-shot poll; Result is the ready mask
+	OpFsync              // fdatasync
+	OpCancel             // cancels every operation on a descriptor
+	OpCancelToken        // cancels the operation with a given token
+	opcodes
+)
+
+var opcodeNames = [opcodes]string{
+	"nop", "accept", "recv", "send", "sendmsg", "read", "splice", "poll", "fsync", "cancel", "cancel-token",
+}
+
+// String is the lower-case name used in logs and metrics.
+func (o Opcode) String() string {
+	if int(o) < len(opcodeNames) {
+		return opcodeNames[o]
+	}
+	return "unknown"
+}
+
+// Op is one operation to queue, a plain value. Buffers are addresses because they lie outside the Go heap: the caller
+// owns them and must not touch, free or reuse them before the completion.
+type Op struct {
+	Code Opcode
+	// Async sends the operation straight to a worker thread. It is for operations that could block the loop's thread
+	// on a disk if they were tried inline, such as a send from a mapping whose pages are not resident.
+	Async bool
+	// FD is the descriptor written to, read from, polled or cancelled.
+	FD int32
+	// FDIn is the source of a splice.
+	FDIn int32
+	// OffIn is the file offset of a read, or of a splice's source; -1 where the source is a pipe.
+	OffIn int64
+	Addr  uintptr
+	Len   uint32
+	// Flags are the operation's own: MSG_* of send and sendmsg, SPLICE_F_*, the poll mask.
+	Flags uint32
+	Token Token
+}
+
+// Accept arms a multishot accept. Accepted sockets are non-blocking and close-on-exec: splice honours only the
+// descriptor's O_NONBLOCK, and a blocking socket would hold a kernel worker for as long as its peer pleases.
+func Accept(t Token, fd int) Op { return Op{Code: OpAccept, Token: t, FD: int32(fd)} }
+
+// Recv arms a multishot recv that takes its buffers from the ring's provided buffers.
+func Recv(t Token, fd int) Op { return Op{Code: OpRecv, Token: t, FD: int32(fd)} }
+
+// Send sends b, which lies outside the Go heap. flags are MSG_*; MSG_NOSIGNAL is always added.
+func Send(t Token, fd int, b []byte, flags uint32) Op {
+	return Op{Code: OpSend, Token: t, FD: int32(fd), Addr: address(b), Len: uint32(len(b)), Flags: flags}
+}
+
+// Sendmsg sends the pieces of m, which lies outside the Go heap like every buffer it names.
+func Sendmsg(t Token, fd int, m *Message, flags uint32) Op {
+	return Op{Code: OpSendmsg, Token: t, FD: int32(fd), Addr: uintptr(unsafe.Pointer(m)), Flags: flags}
+}
+
+// Read reads len(b) bytes of fd at offset into b, which lies outside the Go heap. A short result is normal.
+func Read(t Token, fd int, b []byte, offset int64) Op {
+	return Op{Code: OpRead, Token: t, FD: int32(fd), OffIn: offset, Addr: address(b), Len: uint32(len(b))}
+}
+
+// SpliceFromFile moves up to n bytes of a file at offset into a pipe, by reference. The result is short when the pipe
+// has fewer free slots than the range has pages.
+func SpliceFromFile(t Token, file int, offset int64, pipe int, n uint32) Op {
+	return Op{Code: OpSplice, Token: t, FD: int32(pipe), FDIn: int32(file), OffIn: offset, Len: n}
+}
+
+// SpliceToSocket moves n bytes from a pipe to a socket. n must be exactly what the pipe holds, or less: with more, the
+// kernel marks the last piece "more to come" and the peer waits 200 ms for it.
+func SpliceToSocket(t Token, pipe, socket int, n uint32, flags uint32) Op {
+	return Op{Code: OpSplice, Token: t, FD: int32(socket), FDIn: int32(pipe), OffIn: -1, Len: n, Flags: flags}
+}
+
+// Poll waits once for any of the POLL* events in mask.
+func Poll(t Token, fd int, mask uint32) Op {
+	return Op{Code: OpPoll, Token: t, FD: int32(fd), Flags: mask}
+}
+
+// Fdatasync flushes a file's data. It always runs on a worker.
+func Fdatasync(t Token, fd int) Op { return Op{Code: OpFsync, Token: t, FD: int32(fd)} }
+
+// Cancel cancels every operation whose target is fd. Its result is a hint only: the kernel reports 0 even when it
+// interrupted something, so the cancelled operations' own completions are what counts.
+func Cancel(t Token, fd int) Op { return Op{Code: OpCancel, Token: t, FD: int32(fd)} }
+
+// CancelToken cancels the operation that was queued with the token target.
+func CancelToken(t, target Token) Op {
+	return Op{Code: OpCancelToken, Token: t, Addr: uintptr(target)}
+}
+
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

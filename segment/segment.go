@@ -1,0 +1,81 @@
+package segment
+
+import (
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+// Segment is one file of a log. Ranges of it that are being sent hold it; see [Segment.Retain].
+type Segment struct {
+	file     File
+	path     string
+	base     int64 // the offset in its name
+	next     int64 // the offset behind its last batch
+	size     int64 // where its last batch ends: what lies behind was never handed out
+	capacity int64 // no batch ends behind it
+	index    index
+	mapped   []byte
+	// leftovers says that a failed write left bytes behind size. They were never handed out, and are cut before the
+	// next write: a shorter batch in their place would leave their end behind it, and recovery would take that for
+	// data behind damage.
+	leftovers bool
+	holds     int // the log's own, and one for each range under way
+}
+
+// Fd is the file's descriptor. It is valid while the segment is held.
+func (s *Segment) Fd() int { return s.file.Fd() }
+
+// BaseOffset is the offset of the segment's first record.
+func (s *Segment) BaseOffset() int64 { return s.base }
+
+// Retain holds the segment: its file stays open, and mapped if it was, though the log may have let go of it.
+func (s *Segment) Retain() { s.holds++ }
+
+// Release gives a hold back. The last one closes the file.
+func (s *Segment) Release() {
+	s.holds--
+	if s.holds < 0 {
+		panic("segment: released more often than held: " + s.path)
+	}
+	if s.holds > 0 {
+		return
+	}
+	if s.mapped != nil {
+		_ = unix.Munmap(s.mapped)
+		s.mapped = nil
+	}
+	_ = s.file.Close()
+}
+
+// Map maps the segment read-only, once, as far as it can ever grow: bytes up to the end of any range that
+// [Log.Read] returned may be read. Reading behind the end of the file is a fault, which the kernel turns into EFAULT
+// for its own reads and into SIGBUS for ours.
+func (s *Segment) Map() ([]byte, error) {
+	if s.mapped == nil {
+		m, err := unix.Mmap(s.file.Fd(), 0, int(s.capacity), unix.PROT_READ, unix.MAP_SHARED)
+		if err != nil {
+			return nil, fmt.Errorf("segment: mapping %d bytes of %s: %w", s.capacity, s.path, err)
+		}
+		s.mapped = m
+	}
+	return s.mapped, nil
+}
+
+// fits says whether a batch of n bytes up to lastOffset can be appended: positions and relative offsets are 32 bits in
+// Kafka's index files.
+func (s *Segment) fits(n int64, lastOffset int64) bool {
+	return s.size == 0 || s.size+n <= s.capacity && lastOffset-s.base <= math.MaxInt32
+}
+
+func (s *Segment) cutLeftovers() error {
+	if !s.leftovers {
+		return nil
+	}
+	if err := s.file.Truncate(s.size); err != nil {
+		return fmt.Errorf("%w: cutting what a failed write left behind %d of %s: %w", ErrStorage, s.size, s.path, err)
+	}
+	s.leftovers = false
+	return nil
+}
