@@ -50,6 +50,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Version: versionText(),
 		Commands: []*cli.Command{
 			serveCommand(),
+			doctorCommand(),
 		},
 		Writer:          stdout,
 		ErrWriter:       stderr,
