@@ -1,0 +1,240 @@
+package load
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sort"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// clientID names the load generator to servers.
+const clientID = "oneplusn-bench"
+
+// controlTimeout bounds each request that is not a fetch.
+const controlTimeout = 30 * time.Second
+
+// maxControlResponse bounds what is read of a response.
+const maxControlResponse = 64 << 20
+
+// Control is a connection for everything but the drain: one request at a time, answered before the next.
+type Control struct {
+	conn net.Conn
+	buf  []byte
+}
+
+// Dial connects to a broker.
+func Dial(address string) (*Control, error) {
+	conn, err := net.DialTimeout("tcp", address, controlTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("load: cannot connect to %s: %w: is the server running?", address, err)
+	}
+	return &Control{conn: conn}, nil
+}
+
+// Close closes the connection.
+func (c *Control) Close() { _ = c.conn.Close() }
+
+// request sends req at the given version, which must not be a flexible one, and decodes the response.
+func (c *Control) request(req kmsg.Request, version int16) (kmsg.Response, error) {
+	req.SetVersion(version)
+	formatter := kmsg.NewRequestFormatter(kmsg.FormatterClientID(clientID))
+	c.buf = formatter.AppendRequest(c.buf[:0], req, 1)
+	_ = c.conn.SetDeadline(time.Now().Add(controlTimeout))
+	if _, err := c.conn.Write(c.buf); err != nil {
+		return nil, fmt.Errorf("load: %s: %w", kmsg.NameForKey(req.Key()), err)
+	}
+	var size [4]byte
+	if _, err := io.ReadFull(c.conn, size[:]); err != nil {
+		return nil, fmt.Errorf("load: %s: no answer: %w", kmsg.NameForKey(req.Key()), err)
+	}
+	n := binary.BigEndian.Uint32(size[:])
+	if n < 4 || n > maxControlResponse {
+		return nil, fmt.Errorf("load: %s: a response of %d bytes", kmsg.NameForKey(req.Key()), n)
+	}
+	body := make([]byte, n)
+	if _, err := io.ReadFull(c.conn, body); err != nil {
+		return nil, fmt.Errorf("load: %s: the answer is cut short: %w", kmsg.NameForKey(req.Key()), err)
+	}
+	resp := req.ResponseKind()
+	if err := resp.ReadFrom(body[4:]); err != nil {
+		return nil, fmt.Errorf("load: %s: the answer cannot be read: %w", kmsg.NameForKey(req.Key()), err)
+	}
+	return resp, nil
+}
+
+// CreateTopic makes a topic with one partition. It is no error if the topic exists.
+func (c *Control) CreateTopic(topic string) error {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = int32(controlTimeout / time.Millisecond)
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, 1, 1
+	req.Topics = append(req.Topics, t)
+	resp, err := c.request(req, 4)
+	if err != nil {
+		return err
+	}
+	for _, t := range resp.(*kmsg.CreateTopicsResponse).Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("load: creating topic %s: %w", topic, err)
+		}
+	}
+	return nil
+}
+
+// Leader is the address of the leader of the topic's partition 0. A broker may need a moment to choose one.
+func (c *Control) Leader(topic string) (string, error) {
+	for deadline := time.Now().Add(controlTimeout); ; {
+		address, err := c.leader(topic)
+		if err == nil || time.Now().After(deadline) {
+			return address, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (c *Control) leader(topic string) (string, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = kmsg.StringPtr(topic)
+	req.Topics = append(req.Topics, t)
+	resp, err := c.request(req, 5)
+	if err != nil {
+		return "", err
+	}
+	md := resp.(*kmsg.MetadataResponse)
+	for _, t := range md.Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+			return "", fmt.Errorf("load: topic %s: %w", topic, err)
+		}
+		for _, p := range t.Partitions {
+			for _, b := range md.Brokers {
+				if p.Partition == 0 && b.NodeID == p.Leader {
+					return net.JoinHostPort(b.Host, fmt.Sprint(b.Port)), nil
+				}
+			}
+		}
+	}
+	return "", fmt.Errorf("load: topic %s has no leader", topic)
+}
+
+// Produce publishes one batch and returns its base offset.
+func (c *Control) Produce(topic string, batch []byte) (int64, error) {
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis = -1, int32(controlTimeout/time.Millisecond)
+	t := kmsg.NewProduceRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewProduceRequestTopicPartition()
+	p.Records = batch
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	resp, err := c.request(req, 7)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range resp.(*kmsg.ProduceResponse).Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return 0, fmt.Errorf("load: publishing to %s: %w", topic, err)
+			}
+			return p.BaseOffset, nil
+		}
+	}
+	return 0, errors.New("load: the answer to Produce has no partition")
+}
+
+// Offsets is the first offset of partition 0 and the one behind its last.
+func (c *Control) Offsets(topic string) (start, end int64, err error) {
+	if start, err = c.offset(topic, -2); err != nil {
+		return 0, 0, err
+	}
+	end, err = c.offset(topic, -1)
+	return start, end, err
+}
+
+func (c *Control) offset(topic string, timestamp int64) (int64, error) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Timestamp = timestamp
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	resp, err := c.request(req, 1)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
+		for _, p := range t.Partitions {
+			return p.Offset, kerr.ErrorForCode(p.ErrorCode)
+		}
+	}
+	return 0, errors.New("load: the answer to ListOffsets has no partition")
+}
+
+// Layout is what was published: where each batch ends, in bytes and in offsets.
+type Layout struct {
+	// Start and End are the first offset and the one behind the last.
+	Start, End              int64
+	Bytes, Records, Batches int64
+	Seconds                 float64
+
+	ends    []int64 // bytes up to the end of each batch
+	offsets []int64 // the offset that follows each batch
+}
+
+// after is the offset that follows so many bytes of the log, and the bytes before that offset: fewer, if a batch is
+// cut.
+func (l *Layout) after(bytes int64) (offset, position int64) {
+	i := sort.Search(len(l.ends), func(i int) bool { return l.ends[i] > bytes })
+	if i == 0 {
+		return l.Start, 0
+	}
+	return l.offsets[i-1], l.ends[i-1]
+}
+
+func (l *Layout) add(base int64, records, bytes int) {
+	if l.Batches == 0 {
+		l.Start = base
+	}
+	l.End = base + int64(records)
+	l.Bytes += int64(bytes)
+	l.Records += int64(records)
+	l.Batches++
+	l.ends = append(l.ends, l.Bytes)
+	l.offsets = append(l.offsets, l.End)
+}
+
+// Publish publishes batches to a topic that nobody else writes to, until bytes have been reached or the source of
+// records ends (bytes 0: only then). progress, which may be nil, is told of each.
+func (c *Control) Publish(topic string, records *Records, bytes int64, progress func(done int64)) (*Layout, error) {
+	layout := new(Layout)
+	started := time.Now()
+	for bytes == 0 || layout.Bytes < bytes {
+		batch, n, err := records.Next(time.Now().UnixMilli())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("load: reading what is to be published: %w", err)
+		}
+		base, err := c.Produce(topic, batch)
+		if err != nil {
+			return nil, err
+		}
+		layout.add(base, n, len(batch))
+		if progress != nil {
+			progress(layout.Bytes)
+		}
+	}
+	layout.Seconds = time.Since(started).Seconds()
+	if layout.Batches == 0 {
+		return nil, errors.New("load: there is nothing to publish")
+	}
+	return layout, nil
+}

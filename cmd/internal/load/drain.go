@@ -1,0 +1,258 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// DrainOptions say what a set of subscribers reads and how.
+type DrainOptions struct {
+	// Address is the broker's, Topic the topic whose partition 0 is read.
+	Address, Topic string
+	Subscribers    int
+	// FetchBytes is the most that one fetch asks for.
+	FetchBytes int
+	MaxWait    time.Duration
+	// Discard throws payloads away in the kernel in place of checking them.
+	Discard bool
+	// Layout is what was published; a subscriber is done at its end. Nil for one that is never done.
+	Layout *Layout
+	// StartOffset is where subscribers without a Layout begin.
+	StartOffset int64
+	// Threads is the number of epoll threads; 0 means one.
+	Threads int
+}
+
+func (o *DrainOptions) start() int64 {
+	if o.Layout != nil {
+		return o.Layout.Start
+	}
+	return o.StartOffset
+}
+
+// Drained is what a drain did.
+type Drained struct {
+	Seconds float64
+	// Bytes and HeaderBytes are what all subscribers received.
+	Bytes, HeaderBytes int64
+	// SubscriberSeconds is how long each subscriber took, in ascending order.
+	SubscriberSeconds []float64
+	// CPUSeconds is what this process used meanwhile.
+	CPUSeconds float64
+}
+
+// Quantile is the time in which that share of the subscribers was done, in seconds.
+func (d *Drained) Quantile(q float64) float64 {
+	if len(d.SubscriberSeconds) == 0 {
+		return 0
+	}
+	i := int(q*float64(len(d.SubscriberSeconds)) + 0.5)
+	return d.SubscriberSeconds[min(max(i-1, 0), len(d.SubscriberSeconds)-1)]
+}
+
+// buffers are what the subscribers of one thread share.
+type buffers struct {
+	read  []byte
+	void  []byte // mapped without access: the kernel must not write to it, and does not with MSG_TRUNC
+	total *atomic.Int64
+}
+
+func newBuffers(total *atomic.Int64) (*buffers, error) {
+	void, err := unix.Mmap(-1, 0, discardBytes, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("load: mmap: %w", err)
+	}
+	return &buffers{read: make([]byte, 1<<20), void: void, total: total}, nil
+}
+
+func (b *buffers) close() { _ = unix.Munmap(b.void) }
+
+// Set is a number of subscribers that are connected and have not fetched yet.
+type Set struct {
+	options DrainOptions
+	subs    []*subscriber
+	total   atomic.Int64
+}
+
+// Connect connects all subscribers. progress, which may be nil, is told how many are.
+func Connect(ctx context.Context, o DrainOptions, progress func(connected int)) (*Set, error) {
+	s := &Set{options: o}
+	for i := range o.Subscribers {
+		if err := ctx.Err(); err != nil {
+			s.Close()
+			return nil, err
+		}
+		fd, err := connect(o.Address, i)
+		if err != nil {
+			s.Close()
+			return nil, fmt.Errorf("load: subscriber %d of %d: %w", i+1, o.Subscribers, err)
+		}
+		s.subs = append(s.subs, newSubscriber(fd, &s.options))
+		if progress != nil {
+			progress(i + 1)
+		}
+	}
+	return s, nil
+}
+
+// connectionsPerSource stays below the number of ephemeral ports of one source address.
+const connectionsPerSource = 20000
+
+// connect makes the i-th connection. On loopback every so many come from another address, since one has only so many
+// ports.
+func connect(address string, i int) (int, error) {
+	dialer := net.Dialer{Timeout: controlTimeout}
+	if host, _, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsLoopback() && i >= connectionsPerSource {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i/connectionsPerSource))}
+	}
+	conn, err := dialer.Dial("tcp", address)
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = conn.Close() }()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	cerr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(cerr, err)
+}
+
+// Close closes all connections.
+func (s *Set) Close() {
+	for _, sub := range s.subs {
+		_ = unix.Close(sub.fd)
+	}
+	s.subs = nil
+}
+
+// Received is how many payload bytes have come so far. It may be called from any goroutine.
+func (s *Set) Received() int64 { return s.total.Load() }
+
+// Drain lets all subscribers fetch until they are done. One that fails ends the drain.
+func (s *Set) Drain(ctx context.Context) (*Drained, error) {
+	cpu, started := processCPU(), time.Now()
+	if err := s.run(ctx, nil); err != nil {
+		return nil, err
+	}
+	d := &Drained{Seconds: time.Since(started).Seconds(), CPUSeconds: processCPU() - cpu}
+	for _, sub := range s.subs {
+		d.Bytes += sub.received
+		d.HeaderBytes += sub.headers
+		d.SubscriberSeconds = append(d.SubscriberSeconds, sub.finished.Sub(sub.started).Seconds())
+		if !s.options.Discard && sub.check.digest != s.subs[0].check.digest {
+			return nil, fmt.Errorf("%w: two subscribers got different batches", ErrWrongBytes)
+		}
+	}
+	slices.Sort(d.SubscriberSeconds)
+	return d, nil
+}
+
+// run drives all subscribers on the threads until they are done or ctx ends, which is no error if none is ever done.
+func (s *Set) run(ctx context.Context, setUp func(thread int, sub *subscriber)) error {
+	threads := min(max(s.options.Threads, 1), max(len(s.subs), 1))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, threads)
+	var wg sync.WaitGroup
+	for t := range threads {
+		var own []*subscriber
+		for i := t; i < len(s.subs); i += threads {
+			own = append(own, s.subs[i])
+			if setUp != nil {
+				setUp(t, s.subs[i])
+			}
+		}
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			if errs[t] = s.thread(ctx, own); errs[t] != nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// thread is one epoll loop.
+func (s *Set) thread(ctx context.Context, subs []*subscriber) error {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("load: epoll: %w", err)
+	}
+	defer func() { _ = unix.Close(epoll) }()
+	b, err := newBuffers(&s.total)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	for i, sub := range subs {
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}
+		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, sub.fd, &event); err != nil {
+			return fmt.Errorf("load: epoll: %w", err)
+		}
+		sub.started = time.Now()
+		if err := sub.fetch(); err != nil {
+			return err
+		}
+	}
+	events := make([]unix.EpollEvent, 256)
+	for left := len(subs); left > 0; {
+		n, err := unix.EpollWait(epoll, events, 200)
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("load: epoll: %w", err)
+		}
+		if err := ctx.Err(); err != nil {
+			return s.interrupted(err)
+		}
+		for _, e := range events[:max(n, 0)] {
+			sub := subs[e.Fd]
+			if err := sub.ready(b); err != nil {
+				return err
+			}
+			if sub.done {
+				_ = unix.EpollCtl(epoll, unix.EPOLL_CTL_DEL, sub.fd, nil)
+				left--
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Set) interrupted(err error) error {
+	if s.options.Layout == nil {
+		return nil
+	}
+	return err
+}
+
+// processCPU is the CPU time of this process in seconds.
+func processCPU() float64 {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// RaiseOpenFiles takes what the hard limit on open files allows, and says how many that is.
+func RaiseOpenFiles() uint64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	limit.Cur = limit.Max
+	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	return limit.Cur
+}

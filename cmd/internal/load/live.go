@@ -1,0 +1,168 @@
+package load
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
+)
+
+// LiveOptions say how records are published to subscribers that wait.
+type LiveOptions struct {
+	Drain DrainOptions
+	// RecordBytes is the size of each record, at least 8 for its time of publication.
+	RecordBytes int
+	// Rate is how many records are published a second, one each.
+	Rate     float64
+	Duration time.Duration
+}
+
+// Live is what a live run measured.
+type Live struct {
+	Published, Deliveries int64
+	Seconds, CPUSeconds   float64
+	// Latency is in microseconds, from before the record is sent to after it has been received.
+	Latency *hdrhistogram.Histogram
+	// Late counts ticks at which the publisher was behind its pace by more than a period.
+	Late int64
+}
+
+// A latency is recorded from 1 us to a minute with three digits.
+const (
+	latencyMin, latencyMax = 1, 60_000_000
+	latencyDigits          = 3
+)
+
+// nowNanos is the clock of records' times: the same for all processes of a host (clock_gettime(2)).
+func nowNanos() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return ts.Nano()
+}
+
+// RunLive publishes at a pace to subscribers that all wait, and measures how long each delivery takes.
+func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(published, deliveries int64)) (*Live, error) {
+	if o.RecordBytes < 8 {
+		return nil, fmt.Errorf("load: live records carry their time, so they have at least 8 bytes; %d were asked for", o.RecordBytes)
+	}
+	threads := max(set.options.Threads, 1)
+	histograms := make([]*hdrhistogram.Histogram, threads)
+	for i := range histograms {
+		histograms[i] = hdrhistogram.New(latencyMin, latencyMax, latencyDigits)
+	}
+	var deliveries atomic.Int64
+	setUp := func(thread int, sub *subscriber) {
+		buf := make([]byte, 0, 512)
+		sub.onPayload = func(s *subscriber, b []byte) error {
+			buf = append(buf, b...)
+			if s.payload > 0 {
+				return nil
+			}
+			n, err := takeLive(&s.check, buf, o.RecordBytes, histograms[thread])
+			deliveries.Add(int64(n))
+			buf = buf[:0]
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	drained := make(chan error, 1)
+	cpu, started := processCPU(), time.Now()
+	go func() { drained <- set.run(ctx, setUp) }()
+	live := &Live{Latency: hdrhistogram.New(latencyMin, latencyMax, latencyDigits)}
+	err := publishLive(ctx, o, live, func() { progress(live.Published, deliveries.Load()) })
+	if err == nil {
+		err = awaitDeliveries(ctx, &deliveries, live.Published*int64(len(set.subs)), drained)
+	}
+	live.Seconds, live.CPUSeconds = time.Since(started).Seconds(), processCPU()-cpu
+	cancel()
+	if derr := <-drained; err == nil {
+		err = derr
+	}
+	live.Deliveries = deliveries.Load()
+	for _, h := range histograms {
+		live.Latency.Merge(h)
+	}
+	return live, err
+}
+
+// takeLive takes one or more batches of one record each.
+func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) (records int, err error) {
+	now := nowNanos()
+	for len(b) > 0 {
+		if len(b) < batchHeaderBytes+recordBytes {
+			return records, fmt.Errorf("%w: a live batch of %d bytes", ErrWrongBytes, len(b))
+		}
+		size := int(binary.BigEndian.Uint32(b[8:])) + batchOverhead
+		if size > len(b) || size < batchHeaderBytes+recordBytes+1 {
+			return records, fmt.Errorf("%w: a live batch says it has %d bytes of %d", ErrWrongBytes, size, len(b))
+		}
+		if err := c.feed(b[:size]); err != nil {
+			return records, err
+		}
+		sent := int64(binary.BigEndian.Uint64(b[size-1-recordBytes:]))
+		_ = h.RecordValue(min(max((now-sent)/1000, latencyMin), latencyMax))
+		records++
+		b = b[size:]
+	}
+	return records, nil
+}
+
+// publishLive publishes one record at each tick of the pace.
+func publishLive(ctx context.Context, o LiveOptions, live *Live, tick func()) error {
+	control, err := Dial(o.Drain.Address)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	period := time.Duration(float64(time.Second) / o.Rate)
+	value := make([]byte, o.RecordBytes)
+	batch := make([]byte, 0, batchHeaderBytes+o.RecordBytes+32)
+	started := time.Now()
+	for n := int64(0); ; n++ {
+		due := started.Add(time.Duration(n) * period)
+		if due.Sub(started) >= o.Duration {
+			return nil
+		}
+		wait := time.Until(due)
+		if wait < -period {
+			live.Late++
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		binary.BigEndian.PutUint64(value, uint64(nowNanos()))
+		batch = appendRecord(append(batch[:0], make([]byte, batchHeaderBytes)...), 0, value)
+		sealBatch(batch, 1, time.Now().UnixMilli())
+		if _, err := control.Produce(o.Drain.Topic, batch); err != nil {
+			return err
+		}
+		live.Published++
+		tick()
+	}
+}
+
+// awaitDeliveries waits for the last deliveries.
+func awaitDeliveries(ctx context.Context, deliveries *atomic.Int64, want int64, drained <-chan error) error {
+	deadline := time.Now().Add(controlTimeout)
+	for deliveries.Load() < want {
+		select {
+		case err := <-drained:
+			return errors.Join(errors.New("load: the subscribers have ended"), err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("load: %d of %d deliveries came within %v", deliveries.Load(), want, controlTimeout)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package load
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Progress says on a terminal, or now and then in a log, how far a long piece of work is.
+type Progress struct {
+	out      io.Writer
+	terminal bool
+	every    time.Duration
+	started  time.Time
+	last     time.Time
+	shown    bool
+}
+
+// NewProgress reports to out: twice a second in place on a terminal, else a line every five seconds.
+func NewProgress(out io.Writer) *Progress {
+	p := &Progress{out: out, every: 5 * time.Second}
+	if f, ok := out.(*os.File); ok {
+		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
+			p.terminal, p.every = true, 500*time.Millisecond
+		}
+	}
+	return p
+}
+
+// Begin starts a piece of work.
+func (p *Progress) Begin() { p.started, p.last = time.Now(), time.Now() }
+
+// Show reports, unless it did a moment ago.
+func (p *Progress) Show(format string, args ...any) {
+	if time.Since(p.last) < p.every {
+		return
+	}
+	p.last = time.Now()
+	text := fmt.Sprintf(format, args...)
+	if p.terminal {
+		p.shown = true
+		_, _ = fmt.Fprintf(p.out, "\r\x1b[K%s", text)
+		return
+	}
+	_, _ = fmt.Fprintln(p.out, text)
+}
+
+// Step says what begins now, on a line of its own.
+func (p *Progress) Step(format string, args ...any) {
+	p.Clear()
+	_, _ = fmt.Fprintf(p.out, format+"\n", args...)
+	p.Begin()
+}
+
+// Clear takes the line on the terminal away.
+func (p *Progress) Clear() {
+	if p.shown {
+		_, _ = fmt.Fprint(p.out, "\r\x1b[K")
+		p.shown = false
+	}
+}

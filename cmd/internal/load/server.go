@@ -1,0 +1,229 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Server is a server under load: a child of this process, or one that runs already.
+type Server struct {
+	// Kafka and Admin are its addresses; Admin is empty if it has none.
+	Kafka, Admin string
+	// PID is 0 if it is not known.
+	PID int
+
+	command *exec.Cmd
+	stderr  *tail
+}
+
+// startTimeout bounds how long a child may take to be ready.
+const startTimeout = 60 * time.Second
+
+// StartServer starts this very program as a server on a data directory, and waits until it is ready.
+func StartServer(ctx context.Context, dataDir string, flags ...string) (*Server, error) {
+	binary := os.Getenv("ONEPLUSN_SERVER_BINARY")
+	if binary == "" {
+		var err error
+		if binary, err = os.Executable(); err != nil {
+			return nil, fmt.Errorf("load: finding the program itself: %w", err)
+		}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("load: pipe: %w", err)
+	}
+	defer func() { _ = r.Close() }()
+	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", dataDir,
+		"--ready-fd", "3", "--log-level", "warn"}, flags...)
+	s := &Server{command: exec.Command(binary, args...), stderr: new(tail)}
+	s.command.ExtraFiles = []*os.File{w}
+	s.command.Stderr = s.stderr
+	// The child ends with its parent, whatever becomes of that.
+	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err = s.command.Start()
+	_ = w.Close()
+	if err != nil {
+		return nil, fmt.Errorf("load: starting the server: %w", err)
+	}
+	if err := s.awaitReady(ctx, r); err != nil {
+		_ = s.command.Process.Kill()
+		_ = s.command.Wait()
+		return nil, fmt.Errorf("%w%s", err, s.stderr.said())
+	}
+	return s, nil
+}
+
+func (s *Server) awaitReady(ctx context.Context, r *os.File) error {
+	deadline := time.Now().Add(startTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	_ = r.SetReadDeadline(deadline)
+	line, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("load: the server is not ready after %v: %w", startTimeout, err)
+	}
+	var ready struct {
+		Kafka, Admin string
+		PID          int
+	}
+	if err := json.Unmarshal(line, &ready); err != nil {
+		return errors.New("load: the server ended before it was ready")
+	}
+	s.Kafka, s.Admin, s.PID = ready.Kafka, ready.Admin, ready.PID
+	return nil
+}
+
+// Stop ends a child as an operator would, and reports if it did not end well.
+func (s *Server) Stop() error {
+	if s.command == nil {
+		return nil
+	}
+	_ = s.command.Process.Signal(syscall.SIGTERM)
+	ended := make(chan error, 1)
+	go func() { ended <- s.command.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("load: the server ended with %w%s", err, s.stderr.said())
+		}
+		return nil
+	case <-time.After(30 * time.Second):
+		_ = s.command.Process.Kill()
+		<-ended
+		return fmt.Errorf("load: the server did not stop within 30 s%s", s.stderr.said())
+	}
+}
+
+// tail keeps the last lines that a child wrote.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+const tailBytes = 2048
+
+// Write implements [io.Writer].
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, b...)
+	if over := len(t.buf) - tailBytes; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
+	}
+	return len(b), nil
+}
+
+func (t *tail) said() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := strings.TrimSpace(string(bytes.ToValidUTF8(t.buf, nil)))
+	if text == "" {
+		return ""
+	}
+	return "; it said: " + strings.ReplaceAll(text, "\n", " | ")
+}
+
+// Stats are a server's own counters, as its admin address gives them.
+type Stats struct {
+	Counted          bool    `json:"-"` // false where the server does not count
+	PID              int     `json:"pid"`
+	Transfer         string  `json:"transfer"`
+	RingSize         int     `json:"ring_size"`
+	CPUUserSeconds   float64 `json:"cpu_user_seconds"`
+	CPUSystemSeconds float64 `json:"cpu_system_seconds"`
+	RSSBytes         int64   `json:"rss_bytes"`
+	RSSAnonBytes     int64   `json:"rss_anon_bytes"`
+	Ledger           Ledger  `json:"ledger"`
+	Ring             struct {
+		Submitted      int64 `json:"submitted"`
+		Enters         int64 `json:"enters"`
+		QueuedWhenFull int64 `json:"queued_when_full"`
+		CQOverflows    int64 `json:"cq_overflows"`
+	} `json:"ring"`
+	Pipes struct {
+		Open      int   `json:"open"`
+		Lent      int   `json:"lent"`
+		Max       int   `json:"max"`
+		Reclaimed int64 `json:"reclaimed"`
+	} `json:"pipes"`
+	Connections    int `json:"connections"`
+	WaitingFetches int `json:"waiting_fetches"`
+}
+
+// Ledger is what a server counted of its copies, in bytes.
+type Ledger struct {
+	DiskToCache   int64 `json:"disk_to_cache_bytes"`
+	CacheToUser   int64 `json:"cache_to_user_bytes"`
+	UserToSocket  int64 `json:"user_to_socket_bytes"`
+	CacheToSocket int64 `json:"cache_to_socket_bytes"`
+	ByReference   int64 `json:"by_reference_bytes"`
+}
+
+// Minus is what was counted since before.
+func (l Ledger) Minus(before Ledger) Ledger {
+	return Ledger{
+		DiskToCache:   l.DiskToCache - before.DiskToCache,
+		CacheToUser:   l.CacheToUser - before.CacheToUser,
+		UserToSocket:  l.UserToSocket - before.UserToSocket,
+		CacheToSocket: l.CacheToSocket - before.CacheToSocket,
+		ByReference:   l.ByReference - before.ByReference,
+	}
+}
+
+// CPUSeconds is user and system time together.
+func (s *Stats) CPUSeconds() float64 { return s.CPUUserSeconds + s.CPUSystemSeconds }
+
+// Stats asks the server. One without an admin address is known by its PID at most: then only its CPU time is.
+func (s *Server) Stats(ctx context.Context) (Stats, error) {
+	if s.Admin == "" {
+		return processStats(s.PID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+"/stats", nil)
+	if err != nil {
+		return Stats{}, fmt.Errorf("load: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return Stats{}, fmt.Errorf("load: asking the server for its counters: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	stats := Stats{Counted: true}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&stats); err != nil {
+		return Stats{}, fmt.Errorf("load: the server's counters: %w", err)
+	}
+	return stats, nil
+}
+
+// processStats is what proc(5) says of a process: its CPU time, in ticks of 10 ms.
+func processStats(pid int) (Stats, error) {
+	if pid == 0 {
+		return Stats{}, nil
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return Stats{}, fmt.Errorf("load: the CPU time of process %d: %w", pid, err)
+	}
+	// The second field is the name in parentheses, which may contain anything; user and system time are the 14th and 15th.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	var user, system float64
+	if len(fields) > 13 {
+		_, _ = fmt.Sscan(fields[11], &user)
+		_, _ = fmt.Sscan(fields[12], &system)
+	}
+	const ticksPerSecond = 100 // USER_HZ
+	return Stats{PID: pid, CPUUserSeconds: user / ticksPerSecond, CPUSystemSeconds: system / ticksPerSecond}, nil
+}

@@ -1,0 +1,224 @@
+package load
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	fetchVersion = 11
+	// lowWaterBytes is how much has to be there before a subscriber that reads a payload is woken.
+	lowWaterBytes = 256 << 10
+	// discardBytes is the most that one receive throws away.
+	discardBytes = 16 << 20
+)
+
+// subscriber is one consumer of partition 0, driven by the readiness of its socket.
+type subscriber struct {
+	fd      int
+	options *DrainOptions
+	request []byte // the fetch request, whose offset is written in place
+	at      int    // where the offset is in it
+
+	header  []byte // of the response: its length is known beforehand
+	have    int
+	payload int // bytes of the current payload that have not come yet
+	size    int // of the current payload
+	low     int // SO_RCVLOWAT as it is set
+
+	offset   int64 // the next to fetch
+	position int64 // discarding: the bytes of the log before it
+	check    checker
+	received int64
+	headers  int64
+	started  time.Time
+	finished time.Time
+	done     bool
+
+	onPayload func(s *subscriber, b []byte) error // live: takes the payload itself
+	http      []byte                              // the request, if it is HTTP and not Kafka's protocol
+}
+
+// responseHeaderBytes is the size of a Fetch v11 response up to its records, for one partition: size, correlation id,
+// throttle time, error, session, topics, name, partitions, index, error, three offsets, aborted transactions, preferred
+// replica, length of the records.
+func responseHeaderBytes(topic string) int {
+	return 4 + 4 + 4 + 2 + 4 + 4 + 2 + len(topic) + 4 + 4 + 2 + 24 + 4 + 4 + 4
+}
+
+func newSubscriber(fd int, o *DrainOptions) *subscriber {
+	req := kmsg.NewPtrFetchRequest()
+	req.SetVersion(fetchVersion)
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(o.MaxWait/time.Millisecond), 1, int32(o.FetchBytes)
+	req.SessionID, req.SessionEpoch = 0, -1
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic = o.Topic
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.CurrentLeaderEpoch, p.PartitionMaxBytes = -1, int32(o.FetchBytes)
+	const mark = 0x0102030405060708
+	p.FetchOffset = mark
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	s := &subscriber{fd: fd, options: o, low: 1, header: make([]byte, responseHeaderBytes(o.Topic))}
+	s.request = kmsg.NewRequestFormatter(kmsg.FormatterClientID(clientID)).AppendRequest(nil, req, 1)
+	for s.at = 0; binary.BigEndian.Uint64(s.request[s.at:]) != mark; {
+		s.at++
+	}
+	s.offset, s.check.next = o.start(), o.start()
+	return s
+}
+
+// fetch sends the next request. It is small and the socket's buffer is empty, so it is never short.
+func (s *subscriber) fetch() error {
+	if s.http != nil {
+		return s.fetchHTTP()
+	}
+	binary.BigEndian.PutUint64(s.request[s.at:], uint64(s.offset))
+	s.have = 0
+	n, err := unix.Write(s.fd, s.request)
+	if err != nil || n < len(s.request) {
+		return fmt.Errorf("load: sending a fetch: %d of %d bytes: %w", n, len(s.request), err)
+	}
+	return nil
+}
+
+// ready takes what the socket has.
+func (s *subscriber) ready(b *buffers) error {
+	for !s.done {
+		if s.http != nil && s.payload == 0 {
+			if more, err := s.readHTTPHeader(); err != nil || !more {
+				return err
+			}
+			continue
+		}
+		if s.have < len(s.header) {
+			n, err := s.receive(s.header[s.have:], 0)
+			if n <= 0 || err != nil {
+				return err
+			}
+			s.have += n
+			if s.have < len(s.header) {
+				continue
+			}
+			if err := s.parseHeader(); err != nil {
+				return err
+			}
+		}
+		if more, err := s.takePayload(b); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// receive is a recv that says 0 when nothing is there; the end of the connection is an error.
+func (s *subscriber) receive(b []byte, flags int) (int, error) {
+	for {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+			uintptr(len(b)), uintptr(flags), 0, 0)
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno == unix.EAGAIN:
+			return 0, nil
+		case errno != 0:
+			return 0, fmt.Errorf("load: receiving: %w", errno)
+		case n == 0:
+			return 0, fmt.Errorf("load: the server closed the connection at offset %d: %w", s.offset, io.ErrUnexpectedEOF)
+		}
+		return int(n), nil
+	}
+}
+
+func (s *subscriber) parseHeader() error {
+	h := s.header
+	s.headers += int64(len(h))
+	if code := int16(binary.BigEndian.Uint16(h[12:])); code != 0 {
+		return fmt.Errorf("load: fetching: %w", kerr.ErrorForCode(code))
+	}
+	part := len(h) - 46 // from the partition's index on
+	if code := int16(binary.BigEndian.Uint16(h[part+4:])); code != 0 {
+		return fmt.Errorf("load: fetching offset %d: %w", s.offset, kerr.ErrorForCode(code))
+	}
+	s.payload = int(int32(binary.BigEndian.Uint32(h[len(h)-4:])))
+	s.size = s.payload
+	if total := int(binary.BigEndian.Uint32(h)) + 4; total != len(h)+s.payload {
+		return fmt.Errorf("load: a response of %d bytes has a header of %d and a payload of %d: it is not laid out as expected",
+			total, len(h), s.payload)
+	}
+	return nil
+}
+
+// takePayload receives the payload. more is false when the socket has nothing left.
+func (s *subscriber) takePayload(b *buffers) (more bool, err error) {
+	for s.payload > 0 {
+		var n int
+		if s.options.Discard {
+			n, err = s.receive(b.void[:min(s.payload, discardBytes)], unix.MSG_TRUNC)
+		} else {
+			n, err = s.receive(b.read[:min(s.payload, len(b.read))], 0)
+		}
+		if err != nil {
+			return false, err
+		}
+		if n == 0 {
+			s.wakeAt(min(s.payload, lowWaterBytes))
+			return false, nil
+		}
+		s.payload -= n
+		s.received += int64(n)
+		if b.total != nil {
+			b.total.Add(int64(n))
+		}
+		if !s.options.Discard {
+			if err := s.take(b.read[:n]); err != nil {
+				return false, err
+			}
+		}
+	}
+	s.wakeAt(1)
+	return true, s.answered()
+}
+
+func (s *subscriber) take(b []byte) error {
+	if s.onPayload != nil {
+		return s.onPayload(s, b)
+	}
+	return s.check.feed(b)
+}
+
+// wakeAt says how many bytes make the socket readable.
+func (s *subscriber) wakeAt(n int) {
+	if n != s.low {
+		s.low = n
+		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, n)
+	}
+}
+
+// answered goes on after a whole response.
+func (s *subscriber) answered() error {
+	switch {
+	case s.http != nil:
+		s.offset = s.options.Layout.End
+	case s.options.Discard:
+		// Nobody looked at the payload; what was published says which offset follows so many bytes.
+		s.offset, s.position = s.options.Layout.after(s.position + int64(s.size))
+	default:
+		if !s.check.whole() {
+			return fmt.Errorf("%w: a response ends in the middle of a batch at offset %d", ErrWrongBytes, s.check.next)
+		}
+		s.offset = s.check.next
+	}
+	if s.options.Layout != nil && s.offset >= s.options.Layout.End {
+		s.done, s.finished = true, time.Now()
+		return nil
+	}
+	return s.fetch()
+}

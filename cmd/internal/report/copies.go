@@ -1,0 +1,175 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"text/tabwriter"
+)
+
+// The columns of the copy model, in the order of a byte's way.
+const (
+	DiskToCache   = iota // DMA
+	CacheToUser          // CPU
+	UserToSocket         // CPU
+	CacheToSocket        // CPU
+	ToNIC                // DMA; on loopback the receiver's own copy
+	Columns
+)
+
+var columnNames = [Columns]string{
+	"disk->cache", "cache->user", "user->socket", "cache->socket", "socket/cache->NIC",
+}
+
+// tolerance is how far a counted cell may be from the model, as a share of the model's figure or of one unit, whichever
+// is larger.
+const tolerance = 0.01
+
+// CopyRow is one way to move the data set to all subscribers. One unit is the whole data set moved once.
+type CopyRow struct {
+	// Name says which way, Transfer is the server's mode.
+	Name, Transfer string
+	Predicted      [Columns]float64
+	Counted        [Columns]float64
+	// Uncounted says for a column why it could not be counted; empty where it was.
+	Uncounted [Columns]string
+	// CPUPerGB is the server's CPU time in seconds for each GB delivered, 0 if it is not known.
+	CPUPerGB float64
+	// StillCached is the share of the data set that could not be dropped before; the prediction takes it into account.
+	StillCached float64
+}
+
+// Mismatches lists the columns whose count disagrees with the model.
+func (r *CopyRow) Mismatches() (columns []int) {
+	for c := range Columns {
+		if r.Uncounted[c] == "" && math.Abs(r.Counted[c]-r.Predicted[c]) > tolerance*max(r.Predicted[c], 1) {
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}
+
+// Totals are the sums over all columns. Columns that were not counted enter the count as predicted; whole is false then.
+func (r *CopyRow) Totals() (predicted, counted float64, whole bool) {
+	whole = true
+	for c := range Columns {
+		predicted += r.Predicted[c]
+		if r.Uncounted[c] != "" {
+			whole = false
+			continue
+		}
+		counted += r.Counted[c]
+	}
+	return predicted, counted, whole
+}
+
+// Predict is the model's row: the units that each column moves for n subscribers. cold is the share of the data set that
+// is not in the page cache before. shared says that the page cache is kept from one subscriber to the next.
+func Predict(transfer string, n int, cold float64, shared bool) (p [Columns]float64) {
+	all := float64(n)
+	p[DiskToCache], p[ToNIC] = cold, all
+	if !shared {
+		p[DiskToCache] = cold * all
+	}
+	switch transfer {
+	case "copy":
+		p[CacheToUser], p[UserToSocket] = all, all
+	case "send":
+		p[CacheToSocket] = all
+	}
+	return p
+}
+
+// WriteCopies prints the table, predicted beside counted, and what it says about the document's figures.
+func WriteCopies(out io.Writer, rows []*CopyRow, subscribers int, dataSet string) {
+	_, _ = fmt.Fprintf(out, "\nCopies of %s to %d subscribers; 1.00 is the whole data set moved once. Each cell: predicted / counted.\n\n",
+		dataSet, subscribers)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintf(w, "\t%s\ttotal\tCPU copies\ts CPU/GB\t\n", strings.Join(columnNames[:], "\t"))
+	for _, r := range rows {
+		_, _ = fmt.Fprintf(w, "%s\t", r.Name)
+		for c := range Columns {
+			_, _ = fmt.Fprintf(w, "%s\t", r.cell(c))
+		}
+		predicted, counted, whole := r.Totals()
+		total := fmt.Sprintf("%.2f / %.2f", predicted, counted)
+		if !whole {
+			total = fmt.Sprintf("%.2f / not all counted", predicted)
+		}
+		cpu := r.Counted[CacheToUser] + r.Counted[UserToSocket] + r.Counted[CacheToSocket]
+		_, _ = fmt.Fprintf(w, "%s\t%.2f\t%s\t\n", total, cpu, r.cpuPerGB())
+	}
+	_ = w.Flush()
+}
+
+func (r *CopyRow) cell(c int) string {
+	if r.Uncounted[c] != "" {
+		return fmt.Sprintf("%.2f / -", r.Predicted[c])
+	}
+	mark := ""
+	for _, m := range r.Mismatches() {
+		if m == c {
+			mark = "!"
+		}
+	}
+	return fmt.Sprintf("%.2f / %.2f%s", r.Predicted[c], r.Counted[c], mark)
+}
+
+func (r *CopyRow) cpuPerGB() string {
+	if r.CPUPerGB == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", r.CPUPerGB)
+}
+
+// Explain writes a line for each cell that disagrees, and one for each reason why something was not counted. ok says
+// that everything that was counted agrees.
+func Explain(out io.Writer, rows []*CopyRow) (ok bool) {
+	ok = true
+	said := map[string]bool{}
+	for _, r := range rows {
+		for _, c := range r.Mismatches() {
+			ok = false
+			_, _ = fmt.Fprintf(out, "! %s: %s was counted %.3f times, the model says %.3f: %s\n",
+				r.Name, columnNames[c], r.Counted[c], r.Predicted[c], suspicion(c, r.Counted[c] > r.Predicted[c]))
+		}
+		for c := range Columns {
+			if why := r.Uncounted[c]; why != "" && !said[columnNames[c]+why] {
+				said[columnNames[c]+why] = true
+				_, _ = fmt.Fprintf(out, "- %s was not counted: %s\n", columnNames[c], why)
+			}
+		}
+		if r.StillCached > 0 {
+			_, _ = fmt.Fprintf(out, "- %s: %.2f %% of the data set stayed in the page cache when it was dropped; the prediction leaves it out\n",
+				r.Name, 100*r.StillCached)
+		}
+	}
+	return ok
+}
+
+func suspicion(column int, more bool) string {
+	switch {
+	case column == DiskToCache && more:
+		return "the page cache did not hold the data set; is memory short?"
+	case column == DiskToCache:
+		return "part of the data set was in the page cache before"
+	case column == ToNIC:
+		return "subscribers received more or less than was published"
+	case more:
+		return "the server made a copy that this mode should not make"
+	}
+	return "the server made less copies than this mode should: is another mode at work?"
+}
+
+// WriteMeaning says what the document's numbers correspond to.
+func WriteMeaning(out io.Writer, n int) {
+	_, _ = fmt.Fprintf(out, `
+What the numbers mean for N = %d:
+  4 x N   = %d  the traditional way as it is usually told: every consumer's read goes to the disk
+  1 + 3N  = %d  the same read and write on a kernel that shares its page cache, as they all do
+  1 + 2N  = %d  one copy by the CPU for each consumer, from the mapped page cache
+  1 + N   = %d  zero copy: once into the page cache, once out for each consumer (sendfile, splice)
+On loopback there is no NIC: the last column is then what the receivers took out of the page cache themselves.
+`, n, 4*n, 1+3*n, 1+2*n, 1+n)
+}
