@@ -70,7 +70,9 @@ type timeSearch struct {
 }
 
 // listOffset answers for one partition. A range that is not empty is where the answer has to be looked for.
-func (b *Broker) listOffset(topic string, want *kmsg.ListOffsetsRequestTopicPartition) (kmsg.ListOffsetsResponseTopicPartition, segment.Range) {
+func (b *Broker) listOffset(
+	topic string, want *kmsg.ListOffsetsRequestTopicPartition,
+) (kmsg.ListOffsetsResponseTopicPartition, segment.Range) {
 	r := kmsg.NewListOffsetsResponseTopicPartition()
 	r.Partition, r.Offset, r.Timestamp = want.Partition, -1, -1
 	p := b.topics.find([]byte(topic), want.Partition)

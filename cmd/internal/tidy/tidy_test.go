@@ -1,0 +1,174 @@
+package tidy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestTheTreeKeepsTheHouseRules(t *testing.T) {
+	found, err := Check("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Error(f)
+	}
+}
+
+// An empty tree would keep every rule.
+func TestTheWholeTreeIsLookedAt(t *testing.T) {
+	tree, err := load("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for _, s := range tree.sources {
+		seen[s.path] = true
+	}
+	for _, path := range []string{"ring/ring.go", "segment/log.go", "fanout/broker.go", "fanout/wire/fetch.go",
+		"cmd/oneplusn/main.go", "cmd/internal/tidy/tidy_test.go"} {
+		if !seen[path] {
+			t.Errorf("%s is not among the %d files that the rules are applied to", path, len(seen))
+		}
+	}
+	if tree.others["Makefile"] == nil {
+		t.Error("the Makefile is not looked at")
+	}
+}
+
+// example is a file that breaks one rule in one place, and one that does not.
+type example struct {
+	rule, path string
+	bad, good  string
+	message    string // part of the finding's
+}
+
+var examples = []example{
+	{"line length", "ring/x.go", "var x = " + strings.Repeat("1 + ", 40) + "1", `var x = "` + strings.Repeat("long ", 40) + `"`, "break it"},
+	{"function length", "ring/x_test.go", "func f() {" + strings.Repeat("\n", maxFunctionLines) + "}",
+		"func f() {" + strings.Repeat("\n", maxFunctionLines-1) + "}", "f has 71 lines"},
+	{"file length", "ring/x.go", strings.Repeat("\n", maxFileLines), strings.Repeat("\n", maxFileLines-2), "split it"},
+	{"banned calls", "fanout/x.go", `func f() { fmt.Println() }`, `func f(fmt printer) { fmt.Println() }`, "log it"},
+	{"banned calls", "segment/x.go", `func f() { fmt.Printf("") }`, `func f() { _ = fmt.Sprintf("") }`, "log it"},
+	{"banned calls", "ring/x.go", `func f() { time.Sleep(1) }`, `func f() { time.Now() }`, "deadline"},
+	{"banned calls", "cmd/internal/load/x.go", `func f() { os.Exit(1) }`, `func f() { os.Getpid() }`, "only main"},
+	{"banned imports", "cmd/oneplusn/x.go", `import "log"`, `import "log/slog"`, "log/slog"},
+	{"banned imports", "fanout/x.go", `import "math/rand"`, `import "math/rand/v2"`, "math/rand/v2"},
+	{"banned imports", "fanout/x.go", `import "github.com/pawelgaczynski/giouring"`, `import "oneplusn/ring"`, "ring.Kernel"},
+	{"banned imports", "fanout/x_test.go", `import "github.com/stretchr/testify"`, `import "testing"`, "small helper"},
+	{"banned imports", "segment/x.go", `import "oneplusn/ring"`, `import "os"`, "no ring"},
+	{"banned imports", "segment/x.go", `import "oneplusn/fanout/wire"`, `import "io"`, "from fanout to segment"},
+	{"banned imports", "segment/x.go", `import "oneplusn/cmd/internal/load"`, `import "io"`, "from cmd to segment"},
+	{"banned imports", "ring/sim/x.go", `import "oneplusn/segment"`, `import "oneplusn/ring"`, "no logs"},
+	{"banned imports", "ring/x.go", `import "oneplusn/fanout"`, `import "io"`, "from fanout to ring"},
+	{"banned imports", "ring/x.go", `import "oneplusn/cmd/internal/load"`, `import "io"`, "from cmd to ring"},
+	{"banned imports", "fanout/x.go", `import "oneplusn/cmd/internal/load"`, `import "oneplusn/segment"`, "from cmd to fanout"},
+	{"banned imports", "fanout/wire/x.go", `import "net"`, `import "fmt"`, "pure"},
+	{"banned imports", "fanout/group/x.go", `import "os"`, `import "time"`, "pure"},
+	{"banned imports", "fanout/wire/x.go", `import "oneplusn/ring"`, `import "fmt"`, "pure"},
+	{"banned imports", "fanout/group/x.go", `import "oneplusn/segment"`, `import "fmt"`, "pure"},
+	{"panic text", "ring/x.go", `func f() { panic("broken") }`, `func f() { panic("p: broken") }`, `"p: "`},
+	{"panic text", "ring/x.go", `func f(err error) { panic(err) }`, `func f() { panic(fmt.Sprintf("p: %d", 1)) }`, `"p: "`},
+	{"doc comments", "ring/x.go", `func F() {}`, "// F is.\nfunc F() {}", "F has no comment"},
+	{"doc comments", "ring/x.go", `type T struct{}`, "// T is.\ntype T struct{}", "T has no comment"},
+	{"doc comments", "ring/x.go", "func (*t) F() {}\nfunc (*T[K]) G() {}", "func (t) F() {}", "G has no comment"},
+	{"doc comments", "ring/x.go", "const (\n\tA = 1\n)", "// All.\nconst (\n\tA = 1\n)\nconst (\n\tB = 1 // B is.\n)", "A has no comment"},
+	{"fixed ports", "fanout/x_test.go", `var a = "127.0.0.1:9092"`, `var a = "127.0.0.1:0"`, "port 0"},
+	{"fixed ports", "fanout/x_test.go", `var a = ":8080"`, `var a = "example.com:9092"`, "port 0"},
+}
+
+func TestEachRuleFires(t *testing.T) {
+	fired := make(map[string]bool)
+	for i, e := range examples {
+		t.Run(fmt.Sprintf("%d/%s", i, e.rule), func(t *testing.T) {
+			found := findings(t, e, e.bad)
+			if len(found) != 1 || !strings.Contains(found[0].Message, e.message) {
+				t.Errorf("%q gave %v, want one finding with %q", e.bad, found, e.message)
+			}
+			if found := findings(t, e, e.good); len(found) != 0 {
+				t.Errorf("%q gave %v, want none", e.good, found)
+			}
+			fired[e.rule] = true
+		})
+	}
+	for _, r := range rules {
+		if !fired[r.name] {
+			t.Errorf("the rule %q has no example", r.name)
+		}
+	}
+}
+
+func findings(t *testing.T, e example, body string) []Finding {
+	t.Helper()
+	s, err := parse(e.path, []byte("package p\n"+body+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		if r.name == e.rule {
+			return r.check(s)
+		}
+	}
+	t.Fatalf("there is no rule %q", e.rule)
+	return nil
+}
+
+func TestEveryBannedCallAndImportHasAnExample(t *testing.T) {
+	shown := func(rule string, path string) bool {
+		for _, e := range examples {
+			if e.rule == rule && strings.Contains(e.bad, path) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, c := range calls {
+		if !shown("banned calls", c.pkg+"."+strings.TrimSuffix(c.name, "*")) {
+			t.Errorf("%s.%s has no example", c.pkg, c.name)
+		}
+	}
+	for _, i := range imports {
+		if !shown("banned imports", i.path) {
+			t.Errorf("%s has no example", i.path)
+		}
+	}
+}
+
+func TestUnfinishedPlacesAreFound(t *testing.T) {
+	for _, mark := range marks {
+		for _, text := range []string{"// " + mark + " later", "x // " + strings.TrimSuffix(mark, ":") + ": later", mark + "(me) later"} {
+			if found := leftovers("README.md", []byte("first\n"+text)); len(found) != 1 || found[0].Line != 2 {
+				t.Errorf("%q gave %v, want one finding in line 2", text, found)
+			}
+		}
+	}
+	if found := leftovers("x.go", []byte("a hack, and a list of todos")); len(found) != 0 {
+		t.Errorf("prose gave %v", found)
+	}
+}
+
+func TestPackagesWithoutACommentAreFound(t *testing.T) {
+	bare, _ := parse("fanout/x.go", []byte("package p\n"))
+	documented, _ := parse("ring/x.go", []byte("// Package p is.\npackage p\n"))
+	beside, _ := parse("ring/y.go", []byte("package p\n"))
+	found := (&tree{sources: []*source{bare, documented, beside}}).undocumentedPackages()
+	if len(found) != 1 || found[0].Path != "fanout" {
+		t.Errorf("found %v, want fanout alone", found)
+	}
+}
+
+func TestDeadTestdataIsFound(t *testing.T) {
+	user, _ := parse("fanout/x_test.go", []byte("package p\nvar a = \"used.txt\"\nvar b = \"../testdata/frames\"\nfunc FuzzX() {}\n"))
+	tr := &tree{sources: []*source{user}, others: map[string][]byte{
+		"testdata/used.txt": nil, "testdata/dead.txt": nil, "testdata/frames/a.hex": nil,
+		"fanout/testdata/fuzz/FuzzX/1": nil, "fanout/testdata/fuzz/FuzzGone/1": nil, "README.md": nil,
+	}}
+	got := make(map[string]bool)
+	for _, f := range tr.deadTestdata() {
+		got[f.Path] = true
+	}
+	if len(got) != 2 || !got["testdata/dead.txt"] || !got["fanout/testdata/fuzz/FuzzGone/1"] {
+		t.Errorf("found %v, want dead.txt and FuzzGone/1", got)
+	}
+}
