@@ -3,6 +3,7 @@ package fanout
 import (
 	"errors"
 	"syscall"
+	"time"
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
@@ -53,7 +54,7 @@ func (b *Broker) produceOne(req *wire.ProduceRequest, part *wire.ProducePartitio
 		failed.ErrorCode = wire.CodeUnknownTopicOrPartition
 		return failed
 	}
-	appended, err := p.log.Append(part.Records)
+	appended, err := p.log.Append(part.Records, time.Now().UnixMilli())
 	if err != nil {
 		failed.ErrorCode, failed.ErrorMessage = produceError(err), err.Error()
 		b.produceFailed(p, err)

@@ -108,7 +108,7 @@ func (t *topics) add(name string, p *partition) {
 }
 
 func openPartition(dir string, index int32, options segment.Options) (*partition, error) {
-	l, err := segment.Open(dir, options)
+	l, err := segment.Open(dir, options, segment.OpenOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,8 @@ const (
 	crcAt   = 17
 	crcFrom = 21
 
+	maxTimestampAt = 35
+
 	magicV2 = 2
 	// noTimestamp is the timestamp of a batch without one.
 	noTimestamp = -1
@@ -135,15 +137,36 @@ func (b Batch) checkProduced(maxBytes int) error {
 		return fmt.Errorf("%w: %d records in %d offsets", ErrBatchMalformed, b.RecordCount, int64(b.LastOffsetDelta)+1)
 	case b.Attributes&controlBit != 0:
 		return fmt.Errorf("%w: producers do not write control batches", ErrBatchMalformed)
+	case b.Attributes&transactionalBit != 0:
+		return fmt.Errorf("%w: there are no transactions here", ErrBatchMalformed)
+	case b.Attributes&appendTimeBit != 0:
+		return fmt.Errorf("%w: the time of the append is not the producer's to set", ErrBatchMalformed)
+	case b.ProducerID >= 0 && (b.ProducerEpoch < 0 || b.BaseSequence < 0):
+		return fmt.Errorf("%w: producer %d sent epoch %d and sequence number %d", ErrBatchMalformed, b.ProducerID, b.ProducerEpoch, b.BaseSequence)
 	}
 	return nil
 }
 
-// controlBit marks a batch of transaction markers.
-const controlBit = 1 << 5
+// Bits of the attributes.
+const (
+	// appendTimeBit: the records' time is the batch's max timestamp, and that is the broker's.
+	appendTimeBit = 1 << 3
+	// transactionalBit marks a batch of a transaction.
+	transactionalBit = 1 << 4
+	// controlBit marks a batch of transaction markers.
+	controlBit = 1 << 5
+)
 
 // assign writes what the log decides into a batch, outside its CRC.
 func assign(batch []byte, baseOffset int64, leaderEpoch int32) {
 	binary.BigEndian.PutUint64(batch, uint64(baseOffset))
 	binary.BigEndian.PutUint32(batch[epochAt:], uint32(leaderEpoch))
+}
+
+// setAppendTime gives all records of a whole batch the time of the append, and the batch the CRC that goes with it.
+func setAppendTime(batch []byte, millis int64) {
+	attributes := binary.BigEndian.Uint16(batch[crcFrom:])
+	binary.BigEndian.PutUint16(batch[crcFrom:], attributes|appendTimeBit)
+	binary.BigEndian.PutUint64(batch[maxTimestampAt:], uint64(millis))
+	binary.BigEndian.PutUint32(batch[crcAt:], crc32.Checksum(batch[crcFrom:], castagnoli))
 }

@@ -74,7 +74,7 @@ func (l *Log) start(s *Segment, offset int64) (start, mustReach int64) {
 	if exact {
 		return at, at
 	}
-	limit := s.size
+	limit := s.visible
 	if next, ok := s.index.boundaryAfter(at); ok {
 		limit = int64(next.position)
 	}
@@ -86,14 +86,14 @@ func (l *Log) start(s *Segment, offset int64) (start, mustReach int64) {
 
 // end is where the range that begins at start ends.
 func (l *Log) end(s *Segment, start, mustReach, maxBytes int64) int64 {
-	if s.size-start <= maxBytes {
-		return s.size
+	if s.visible-start <= maxBytes {
+		return s.visible
 	}
 	if e := int64(s.index.boundaryBefore(start + maxBytes).position); e > mustReach && e > start {
 		return e
 	}
 	// No entry of the index lies within maxBytes: the first batches are looked at one by one.
-	limit := s.size
+	limit := s.visible
 	if next, ok := s.index.boundaryAfter(mustReach); ok {
 		limit = int64(next.position)
 	}
@@ -145,7 +145,7 @@ func (l *Log) scan(s *Segment, from, limit int64, stop func(h Batch, at int64) b
 func (l *Log) readResident(s *Segment, at int64) int {
 	v := &l.scratch.vector
 	v.Base = &l.scratch.buf[0]
-	v.SetLen(int(min(int64(len(l.scratch.buf)), s.size-at)))
+	v.SetLen(int(min(int64(len(l.scratch.buf)), s.visible-at)))
 	n, _, errno := unix.Syscall6(unix.SYS_PREADV2, uintptr(s.file.Fd()), uintptr(unsafe.Pointer(v)), 1,
 		uintptr(at), 0, unix.RWF_NOWAIT)
 	if errno != 0 {
@@ -158,11 +158,11 @@ func (l *Log) readResident(s *Segment, at int64) int {
 // interval of the index. It is empty if there is none. Which record it is has to be read from the batches.
 func (l *Log) AtTime(timestampMillis int64) Range {
 	for _, s := range l.segments {
-		if s.size == 0 || s.index.maxTimestamp < timestampMillis {
+		if s.visible == 0 || s.index.maxTimestamp < timestampMillis {
 			continue
 		}
 		if from, to, ok := s.index.atTime(timestampMillis); ok {
-			return Range{s, from, min(to, s.size) - from}
+			return Range{s, from, min(to, s.visible) - from}
 		}
 	}
 	return Range{}

@@ -6,12 +6,17 @@ import (
 )
 
 // Open opens the log in a directory, which is made if it is missing, and recovers it. It may take long and block.
-func Open(dir string, options Options) (*Log, error) {
-	l := &Log{dir: dir, options: options.withDefaults()}
+func Open(dir string, options Options, found OpenOptions) (*Log, error) {
+	l := &Log{dir: dir, options: options.withDefaults(), logStart: found.LogStartOffset}
+	l.producers = newProducers(l.options.MaxProducers)
 	if err := l.open(); err != nil {
-		_ = l.Close()
+		l.release()
 		return nil, err
 	}
+	for _, s := range l.segments {
+		s.visible = s.size
+	}
+	l.highWatermark = l.LogEndOffset()
 	return l, nil
 }
 

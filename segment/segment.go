@@ -14,9 +14,13 @@ type Segment struct {
 	base     int64 // the offset in its name
 	next     int64 // the offset behind its last batch
 	size     int64 // where its last batch ends: what lies behind was never handed out
+	visible  int64 // where its last batch below the high watermark ends
+	synced   int64 // up to here it is durable
 	capacity int64 // no batch ends behind it
 	index    index
-	mapped   []byte
+	// firstTimestamp is that of the first batch, or -1. createdMillis counts where there is none.
+	firstTimestamp, createdMillis int64
+	mapped                        []byte
 	// leftovers says that a failed write left bytes behind size. They were never handed out, and are cut before the
 	// next write: a shorter batch in their place would leave their end behind it, and recovery would take that for
 	// data behind damage.
@@ -61,6 +65,16 @@ func (s *Segment) Map() ([]byte, error) {
 		s.mapped = m
 	}
 	return s.mapped, nil
+}
+
+// note takes a batch into account that was written at s.size.
+func (s *Segment) note(h Batch) {
+	if s.size == 0 {
+		s.firstTimestamp = h.MaxTimestamp
+	}
+	s.index.add(uint32(h.BaseOffset-s.base), s.size, h.MaxTimestamp)
+	s.size += int64(h.Size())
+	s.next = h.NextOffset()
 }
 
 // fits says whether a batch of n bytes up to lastOffset can be appended: positions and relative offsets are 32 bits in

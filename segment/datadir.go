@@ -1,0 +1,168 @@
+package segment
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Files of a data directory, beside those of its partitions.
+const (
+	// CleanMarkFile says that everything was closed. It is Apache Kafka's.
+	CleanMarkFile = ".kafka_cleanshutdown"
+	// LogStartFile holds the start offsets that [Log.DeleteRecords] moved. It is Apache Kafka's.
+	LogStartFile = "log-start-offset-checkpoint"
+)
+
+// TakeCleanMark says whether the data directory was stopped cleanly, and removes the mark: from here on a crash is one.
+// It must be called before any log is opened, and no log may be opened if it fails.
+func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
+	path := filepath.Join(dataDir, CleanMarkFile)
+	if _, err := readFile(fsys, path); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err := fsys.RemoveAll(path); err != nil {
+		return false, fmt.Errorf("segment: removing the mark of a clean stop: %w", err)
+	}
+	if err := fsys.SyncDir(dataDir); err != nil {
+		return false, fmt.Errorf("segment: removing the mark of a clean stop: %w", err)
+	}
+	return true, nil
+}
+
+// WriteCleanMark marks a data directory as stopped cleanly. Every log of it must have been closed without an error.
+func WriteCleanMark(fsys FS, dataDir string) error {
+	// Kafka reads a broker epoch from it, and -1 is none.
+	const content = `{"version":0,"brokerEpoch":-1}`
+	if err := replaceFile(fsys, filepath.Join(dataDir, CleanMarkFile), []byte(content)); err != nil {
+		return fmt.Errorf("segment: marking a clean stop: %w", err)
+	}
+	return nil
+}
+
+// ReadCheckpoint reads an offset checkpoint file of Apache Kafka: offsets by the name of the partition's directory.
+// A file that is missing is empty.
+func ReadCheckpoint(fsys FS, path string) (map[string]int64, error) {
+	text, err := readFile(fsys, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]int64{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("segment: %w", err)
+	}
+	offsets, err := parseCheckpoint(text)
+	if err != nil {
+		return nil, fmt.Errorf("segment: %s: %w: restore the file, or remove it to begin without", path, err)
+	}
+	return offsets, nil
+}
+
+// parseCheckpoint reads a version, the number of lines that follow, and lines of topic, partition and offset.
+func parseCheckpoint(text []byte) (map[string]int64, error) {
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	if len(lines) < 2 || lines[0] != "0" {
+		return nil, errors.New("it does not begin with version 0")
+	}
+	if n, err := strconv.Atoi(lines[1]); err != nil || n != len(lines)-2 {
+		return nil, fmt.Errorf("it says that %s entries follow, %d do", lines[1], len(lines)-2)
+	}
+	offsets := make(map[string]int64, len(lines)-2)
+	for i, line := range lines[2:] {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			return nil, fmt.Errorf("line %d has %d fields, it should have topic, partition and offset", i+3, len(fields))
+		}
+		offset, err := strconv.ParseInt(fields[2], 10, 64)
+		if _, perr := strconv.ParseUint(fields[1], 10, 31); perr != nil || err != nil || offset < 0 {
+			return nil, fmt.Errorf("line %d holds %q, it should be topic, partition and offset", i+3, line)
+		}
+		offsets[fields[0]+"-"+fields[1]] = offset
+	}
+	return offsets, nil
+}
+
+// WriteCheckpoint replaces an offset checkpoint file, so that a crash leaves the old one or the new. It may block.
+func WriteCheckpoint(fsys FS, path string, offsets map[string]int64) error {
+	names := make([]string, 0, len(offsets))
+	for name := range offsets {
+		if strings.LastIndexByte(name, '-') > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "0\n%d\n", len(names))
+	for _, name := range names {
+		cut := strings.LastIndexByte(name, '-')
+		fmt.Fprintf(&b, "%s %s %d\n", name[:cut], name[cut+1:], offsets[name])
+	}
+	if err := replaceFile(fsys, path, b.Bytes()); err != nil {
+		return fmt.Errorf("segment: writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// maxSmallFile bounds what readFile takes into memory.
+const maxSmallFile = 64 << 20
+
+// readFile is the content of a small file.
+func readFile(fsys FS, path string) ([]byte, error) {
+	f, err := fsys.Open(path, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > maxSmallFile {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are expected", path, size, maxSmallFile)
+	}
+	b := make([]byte, size)
+	if n, err := f.ReadAt(b, 0); n < len(b) {
+		return nil, fmt.Errorf("reading %s: %d of %d bytes: %w", path, n, len(b), err)
+	}
+	return b, nil
+}
+
+// replaceFile writes a file so that a crash leaves the old content or the new, never a mixture.
+func replaceFile(fsys FS, path string, content []byte) error {
+	temporary := path + temporarySuffix
+	if err := writeFile(fsys, temporary, content); err != nil {
+		_ = fsys.RemoveAll(temporary)
+		return err
+	}
+	if err := fsys.Rename(temporary, path); err != nil {
+		_ = fsys.RemoveAll(temporary)
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(path))
+}
+
+// temporarySuffix marks files that are being written. What a crash left of them is removed by Open.
+const temporarySuffix = ".tmp"
+
+// writeFile writes a file and makes its content durable, but not its name.
+func writeFile(fsys FS, path string, content []byte) error {
+	f, err := fsys.Open(path, true)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt(content, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

@@ -1,0 +1,115 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+)
+
+// ErrStorage wraps what the file system answered to a write.
+var ErrStorage = errors.New("segment: the disk refused a write")
+
+// Options configure a [Log]. The zero value of each means its default.
+type Options struct {
+	// SegmentBytes is the size at which a segment ends and the next begins (segment.bytes). Default 1 GiB, at most
+	// 2 GiB - 1.
+	SegmentBytes int64
+	// SegmentAge is the time between the first batch of a segment and a batch that begins the next (segment.ms).
+	// Default 7 days.
+	SegmentAge time.Duration
+	// RetentionBytes is the size of a log above which its oldest segments go (retention.bytes). Negative is without
+	// limit, and the default.
+	RetentionBytes int64
+	// RetentionAge is the time after its latest record at which a segment goes (retention.ms). Negative is without
+	// limit. Default 7 days.
+	RetentionAge time.Duration
+	// AppendTime gives every batch the time of its append in place of its producer's
+	// (message.timestamp.type=LogAppendTime).
+	AppendTime bool
+	// ManualCommit moves the high watermark by [Log.Synced] alone, and not with the write (--fsync=always).
+	ManualCommit bool
+	// IndexIntervalBytes is the distance of entries of the index (index.interval.bytes). Default 4096.
+	IndexIntervalBytes int64
+	// MaxBatchBytes is the largest batch that Append takes (max.message.bytes). Default 1 MiB and 12 bytes.
+	MaxBatchBytes int
+	// MaxProducers bounds the idempotent producers that a log remembers; beyond it the one that was silent for longest
+	// is forgotten. Default 10,000.
+	MaxProducers int
+	// ProducerExpiry is how long a silent producer is remembered (producer.id.expiration.ms). Default 24 hours.
+	ProducerExpiry time.Duration
+	// LeaderEpoch is written into appended batches, unless the directory was written under a higher one.
+	LeaderEpoch int32
+	// TopicID goes into partition.metadata of a directory that has none. Zero is none.
+	TopicID [16]byte
+	// FS is the file system. Default [OS].
+	FS FS
+	// Logger is told of what recovery does. Default none.
+	Logger *slog.Logger
+}
+
+const day = 24 * time.Hour
+
+func (o Options) withDefaults() Options {
+	o.SegmentBytes = min(or(o.SegmentBytes, 1<<30), math.MaxInt32)
+	o.SegmentAge = or(o.SegmentAge, 7*day)
+	o.RetentionBytes = or(o.RetentionBytes, -1)
+	o.RetentionAge = or(o.RetentionAge, 7*day)
+	o.IndexIntervalBytes = or(o.IndexIntervalBytes, 4096)
+	o.MaxBatchBytes = or(o.MaxBatchBytes, 1<<20+batchOverhead)
+	o.MaxProducers = or(o.MaxProducers, 10_000)
+	o.ProducerExpiry = or(o.ProducerExpiry, day)
+	if o.FS == nil {
+		o.FS = OS
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// or is value, or what it is by default.
+func or[T comparable](value, byDefault T) T {
+	var zero T
+	if value == zero {
+		return byDefault
+	}
+	return value
+}
+
+// Configure changes the options of an open log. SegmentBytes and IndexIntervalBytes count from the next segment on, the
+// others from the next call on. FS, Logger, LeaderEpoch and TopicID stay what they were.
+func (l *Log) Configure(o Options) {
+	o = o.withDefaults()
+	o.FS, o.Logger, o.LeaderEpoch, o.TopicID = l.options.FS, l.options.Logger, l.options.LeaderEpoch, l.options.TopicID
+	if l.options.ManualCommit && !o.ManualCommit {
+		// What was written counts at once under the policy from here on.
+		for _, s := range l.segments {
+			s.visible = s.size
+		}
+		l.highWatermark = l.LogEndOffset()
+		l.lookup = lookup{}
+	}
+	l.options = o
+}
+
+// OpenOptions say what the data directory knows of a log when it is opened.
+type OpenOptions struct {
+	// Clean says that the log was closed by [Log.Close] or by a clean stop of Apache Kafka: see [TakeCleanMark]. The
+	// scan is then spared.
+	Clean bool
+	// LogStartOffset is what log-start-offset-checkpoint says, 0 if nothing: see [ReadCheckpoint].
+	LogStartOffset int64
+}
+
+// ErrPoisoned says that a log takes no more writes because an fsync failed: the kernel may have dropped what was
+// written, and says so only once (fsync(2), "ERRORS"). Opening the log again finds out what is on the disk.
+var ErrPoisoned = errors.New("segment: no more writes after a failed fsync")
+
+func (l *Log) poison(err error) {
+	if l.poisoned == nil {
+		l.poisoned = fmt.Errorf("%w: %w: restart the server, which checks what reached the disk", ErrPoisoned, err)
+		l.options.Logger.Error("the log takes no more writes", "directory", l.dir, "error", err)
+	}
+}

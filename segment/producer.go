@@ -1,0 +1,157 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// What the sequence numbers of an idempotent producer can be refused for.
+var (
+	// ErrOutOfOrderSequence: batches are missing before this one.
+	ErrOutOfOrderSequence = errors.New("segment: the sequence number is out of order")
+	// ErrInvalidProducerEpoch: a later instance of the producer has written already.
+	ErrInvalidProducerEpoch = errors.New("segment: the producer's epoch is fenced")
+)
+
+// rememberedBatches is how many batches of a producer are known as duplicates: as many as it may have in flight
+// (max.in.flight.requests.per.connection of an idempotent producer).
+const rememberedBatches = 5
+
+// sequence is what a batch says of its idempotent producer, and where the batch is.
+type sequence struct {
+	id          int64
+	epoch       int16
+	first, last int32 // sequence numbers, which wrap around to 0
+	offsetDelta int32
+	lastOffset  int64
+	timestamp   int64 // the batch's latest, in milliseconds
+}
+
+func (q sequence) baseOffset() int64 { return q.lastOffset - int64(q.offsetDelta) }
+
+// sequence is the batch's place among those of its producer.
+func (b Batch) sequence() sequence {
+	return sequence{id: b.ProducerID, epoch: b.ProducerEpoch, first: b.BaseSequence,
+		last:        int32((int64(b.BaseSequence) + int64(b.LastOffsetDelta)) & math.MaxInt32),
+		offsetDelta: b.LastOffsetDelta, lastOffset: b.LastOffset(), timestamp: b.MaxTimestamp}
+}
+
+// producer is the state of one idempotent producer in one log.
+type producer struct {
+	id         int64
+	epoch      int16
+	seenMillis int64
+	batches    [rememberedBatches]sequence // the oldest first
+	n          int
+	// coordinatorEpoch and txnFirstOffset are -1, but for producers of a directory that a Kafka broker wrote.
+	coordinatorEpoch int32
+	txnFirstOffset   int64
+	newer, older     *producer // by seenMillis
+}
+
+func (p *producer) lastSequence() int32 { return p.batches[p.n-1].last }
+
+// producers are all of a log, by id and in the order in which they were last seen.
+type producers struct {
+	limit          int
+	byID           map[int64]*producer
+	newest, oldest *producer
+}
+
+func newProducers(limit int) producers {
+	return producers{limit: limit, byID: make(map[int64]*producer)}
+}
+
+// duplicate finds a batch that was appended already.
+func (ps *producers) duplicate(q sequence) (sequence, bool) {
+	p := ps.byID[q.id]
+	if p == nil || p.epoch != q.epoch {
+		return sequence{}, false
+	}
+	for _, b := range p.batches[:p.n] {
+		if b.first == q.first && b.last == q.last {
+			return b, true
+		}
+	}
+	return sequence{}, false
+}
+
+// check refuses what Kafka refuses. A producer of which nothing is known may begin with any number: what it wrote
+// before may have been removed by retention.
+func (ps *producers) check(q sequence) error {
+	p := ps.byID[q.id]
+	if p == nil {
+		return nil
+	}
+	switch {
+	case q.epoch < p.epoch:
+		return fmt.Errorf("%w: producer %d has epoch %d, the batch has %d", ErrInvalidProducerEpoch, q.id, p.epoch, q.epoch)
+	case q.epoch > p.epoch && q.first != 0:
+		return fmt.Errorf("%w: producer %d begins epoch %d with sequence number %d", ErrOutOfOrderSequence, q.id, q.epoch, q.first)
+	case q.epoch == p.epoch && p.n > 0 && q.first != (p.lastSequence()+1)&math.MaxInt32:
+		return fmt.Errorf("%w: producer %d wrote up to %d, the batch begins at %d", ErrOutOfOrderSequence, q.id, p.lastSequence(), q.first)
+	}
+	return nil
+}
+
+// add notes a batch that was appended.
+func (ps *producers) add(q sequence, nowMillis int64) {
+	p := ps.byID[q.id]
+	if p == nil {
+		if len(ps.byID) >= ps.limit {
+			p = ps.oldest // its memory serves the next
+			ps.unlink(p)
+			delete(ps.byID, p.id)
+		} else {
+			p = new(producer)
+		}
+		*p = producer{id: q.id, epoch: q.epoch, coordinatorEpoch: -1, txnFirstOffset: -1}
+		ps.byID[q.id] = p
+	} else {
+		ps.unlink(p)
+	}
+	if p.epoch != q.epoch {
+		p.epoch, p.n = q.epoch, 0
+	}
+	if p.n == rememberedBatches {
+		copy(p.batches[:], p.batches[1:])
+		p.n--
+	}
+	p.batches[p.n] = q
+	p.n++
+	p.seenMillis = nowMillis
+	ps.link(p)
+}
+
+// expire forgets producers that were last seen before a time.
+func (ps *producers) expire(beforeMillis int64) {
+	for p := ps.oldest; p != nil && p.seenMillis < beforeMillis; p = ps.oldest {
+		ps.unlink(p)
+		delete(ps.byID, p.id)
+	}
+}
+
+func (ps *producers) link(p *producer) {
+	p.older, p.newer = ps.newest, nil
+	if ps.newest != nil {
+		ps.newest.newer = p
+	} else {
+		ps.oldest = p
+	}
+	ps.newest = p
+}
+
+func (ps *producers) unlink(p *producer) {
+	if p.newer != nil {
+		p.newer.older = p.older
+	} else {
+		ps.newest = p.older
+	}
+	if p.older != nil {
+		p.older.newer = p.newer
+	} else {
+		ps.oldest = p.newer
+	}
+	p.newer, p.older = nil, nil
+}

@@ -1,0 +1,93 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+)
+
+// SyncPlan is what one group commit has to cover: [Log.SyncPlan] makes it, the caller syncs every one of Files
+// (fdatasync(2)) and calls SyncDir if it is not nil, in any order and at the same time, and then hands it to
+// [Log.Synced], or to [Log.SyncFailed] if any of it failed.
+type SyncPlan struct {
+	// Files are held until the plan is handed back.
+	Files []*Segment
+	// SyncDir makes the names of new files durable. It blocks and belongs off the loop; nil if there is nothing to do.
+	SyncDir func() error
+	// Offset is the one behind the last record that is durable when all is done.
+	Offset int64
+
+	sizes []int64 // of the files, at the time of the plan
+}
+
+// SyncPlan is the plan for everything written so far. ok is false if all of it is durable, if the last plan is still
+// under way, or if the log is poisoned.
+func (l *Log) SyncPlan() (plan *SyncPlan, ok bool) {
+	if l.planned || l.poisoned != nil || l.closed || l.durable == l.LogEndOffset() && !l.dirUnsynced {
+		return nil, false
+	}
+	p := &l.plan
+	p.Files, p.sizes, p.SyncDir, p.Offset = p.Files[:0], p.sizes[:0], nil, l.LogEndOffset()
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		s := l.segments[i]
+		if s.synced < s.size {
+			s.Retain()
+			p.Files, p.sizes = append(p.Files, s), append(p.sizes, s.size)
+		}
+	}
+	if l.dirUnsynced {
+		l.dirUnsynced = false
+		p.SyncDir = l.syncDir
+	}
+	l.planned = true
+	return p, true
+}
+
+// syncDir touches nothing that the log's thread changes.
+func (l *Log) syncDir() error {
+	if err := l.options.FS.SyncDir(l.dir); err != nil {
+		return fmt.Errorf("segment: syncing the directory %s: %w", l.dir, err)
+	}
+	return nil
+}
+
+// Synced says that all of the plan was done. The durable offset moves, and with it the high watermark if
+// [Options.ManualCommit] is set.
+func (l *Log) Synced(p *SyncPlan) {
+	l.durable = max(l.durable, p.Offset)
+	if l.options.ManualCommit {
+		l.highWatermark = max(l.highWatermark, p.Offset)
+		l.lookup = lookup{}
+	}
+	for i, s := range p.Files {
+		s.synced = max(s.synced, p.sizes[i])
+		if l.options.ManualCommit {
+			s.visible = max(s.visible, s.synced)
+		}
+	}
+	l.endPlan(p)
+}
+
+// SyncFailed says that a part of the plan failed. The kernel reports that only once and may have dropped the pages, so
+// it is never tried again: the log takes no more writes. What is below the high watermark can still be read.
+func (l *Log) SyncFailed(p *SyncPlan, err error) {
+	if err == nil {
+		err = errors.New("no reason was given")
+	}
+	l.poison(err)
+	l.endPlan(p)
+}
+
+func (l *Log) endPlan(p *SyncPlan) {
+	for i, s := range p.Files {
+		s.Release()
+		p.Files[i] = nil
+	}
+	p.Files = p.Files[:0]
+	l.planned = false
+}
+
+// DurableOffset is the offset below which every record is on the disk, whatever the commit policy.
+func (l *Log) DurableOffset() int64 { return l.durable }
+
+// Poisoned is why the log takes no more writes, or nil.
+func (l *Log) Poisoned() error { return l.poisoned }
