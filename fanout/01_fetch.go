@@ -18,7 +18,8 @@ type fetchResult struct {
 //
 // Behaviour:
 //   - The response holds whole batches, from the one that contains the offset on, below the high watermark.
-//   - The first batch found is sent even if it is larger than the limits (KIP-74), so a consumer always gets on.
+//   - The first batch found is sent even if it is larger than the limits (KIP-74), so a consumer always gets on. The
+//     first of another partition may be larger than that partition's limit, but not than what is left of the fetch's.
 //   - A fetch with less than min_bytes to send waits up to max_wait, unless a partition has an error to tell.
 //   - The last stable offset is the high watermark: there are no transactions.
 //

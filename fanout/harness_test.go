@@ -1,0 +1,291 @@
+package fanout
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// server is a broker on a free port of 127.0.0.1 with a directory of its own.
+type server struct {
+	t      *testing.T
+	broker *Broker
+	log    *logLines
+	ended  chan error
+	before holdings
+	once   sync.Once
+}
+
+// testConfig is small enough to start in a moment.
+func testConfig(t *testing.T) Config {
+	c := DefaultConfig()
+	c.Listen, c.DataDir = "127.0.0.1:0", t.TempDir()
+	c.Ring.Entries, c.Ring.RecvBuffers, c.Ring.Workers = 64, 64, 2
+	c.MaxConnections = 128
+	c.SegmentBytes = 64 << 20
+	c.DrainTimeout = 5 * time.Second
+	c.Logger = slog.New(slog.DiscardHandler)
+	return c
+}
+
+// start runs a broker, and checks at the end of the test that it stops cleanly and leaves nothing behind.
+func start(t *testing.T, change func(*Config)) *server {
+	t.Helper()
+	before := held(t)
+	config := testConfig(t)
+	lines := new(logLines)
+	config.Logger = slog.New(slog.NewTextHandler(lines, nil))
+	if change != nil {
+		change(&config)
+	}
+	b, err := Open(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, broker: b, log: lines, ended: make(chan error, 1), before: before}
+	go func() { s.ended <- b.Run() }()
+	select {
+	case <-b.Ready():
+	case err := <-s.ended:
+		t.Fatalf("the broker ended at its start: %v", err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// stop ends the broker and looks for anything that is left of it. Clients are closed before: their clean-up was
+// registered later.
+func (s *server) stop() {
+	s.once.Do(func() {
+		s.broker.Stop()
+		s.awaitEnd()
+		s.before.checkNothingLeft(s.t)
+	})
+}
+
+// awaitEnd waits until the broker has stopped, and checks that all that it lent came back. Run itself fails if an
+// operation is in flight or a pipe is lent.
+func (s *server) awaitEnd() {
+	s.t.Helper()
+	select {
+	case err := <-s.ended:
+		if err != nil {
+			s.t.Errorf("Run: %v", err)
+		}
+	case <-time.After(2 * patience):
+		s.t.Fatal("the broker does not stop")
+	}
+	b := s.broker
+	if b.conns.open != 0 || len(b.waiting) != 0 || b.frames.used != 0 || b.blocks.mapped != 0 {
+		s.t.Errorf("after the end %d connections, %d waiting fetches, %d bytes of request and %d of response memory are left",
+			b.conns.open, len(b.waiting), b.frames.used, b.blocks.mapped)
+	}
+	if b.counters.stale != 0 {
+		s.t.Errorf("%d completions came for connections that were gone", b.counters.stale)
+	}
+}
+
+// stats is one look at the broker.
+func (s *server) stats() Stats {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	st, err := s.broker.Stats(ctx)
+	if err != nil {
+		s.t.Fatalf("the loop does not answer: %v", err)
+	}
+	return st
+}
+
+// await waits until the broker's counters say so.
+func (s *server) await(what string, ok func(Stats) bool) Stats {
+	s.t.Helper()
+	var last Stats
+	if !eventually(func() bool { last = s.stats(); return ok(last) }) {
+		s.t.Fatalf("waiting for %s: %+v\nlog:\n%s", what, last, s.log)
+	}
+	return last
+}
+
+// logLines keeps what was logged.
+type logLines struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *logLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, b...)
+	return len(b), nil
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
+}
+
+// client is one connection that speaks the protocol by hand.
+type client struct {
+	t    *testing.T
+	conn *net.TCPConn
+	next int32 // the correlation id of the next request
+}
+
+// dial connects. The connection is closed before the server is stopped.
+func (s *server) dial() *client {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.broker.Address())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	return &client{t: s.t, conn: conn.(*net.TCPConn)}
+}
+
+// dialSlow connects with a small receive buffer, so that little is on the way to it.
+func (s *server) dialSlow() *client {
+	c := s.dial()
+	if err := c.conn.SetReadBuffer(4 << 10); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func (c *client) close() { _ = c.conn.Close() }
+
+// write sends bytes as they are.
+func (c *client) write(b []byte) {
+	c.t.Helper()
+	_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
+	if _, err := c.conn.Write(b); err != nil {
+		c.t.Fatalf("writing %d bytes: %v", len(b), err)
+	}
+}
+
+// frame is a whole request as bytes.
+func (c *client) frame(req kmsg.Request) []byte {
+	c.next++
+	return kmsg.NewRequestFormatter(kmsg.FormatterClientID("test")).AppendRequest(nil, req, c.next)
+}
+
+func (c *client) send(req kmsg.Request) {
+	c.t.Helper()
+	c.write(c.frame(req))
+}
+
+// frameBytes reads a response without its size.
+func (c *client) frameBytes() []byte {
+	c.t.Helper()
+	b, err := readFrame(c.conn)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return b
+}
+
+func readFrame(conn net.Conn) ([]byte, error) {
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	var size [4]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		return nil, fmt.Errorf("reading a response's size: %w", err)
+	}
+	b := make([]byte, binary.BigEndian.Uint32(size[:]))
+	if n, err := io.ReadFull(conn, b); err != nil {
+		return nil, fmt.Errorf("%d of %d bytes of a response: %w", n, len(b), err)
+	}
+	return b, nil
+}
+
+// receive reads the response to req, which must be the oldest that is not answered.
+func (c *client) receive(req kmsg.Request, correlationID int32) kmsg.Response {
+	c.t.Helper()
+	resp, err := parseResponse(c.frameBytes(), req, correlationID)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp
+}
+
+func parseResponse(frame []byte, req kmsg.Request, correlationID int32) (kmsg.Response, error) {
+	if got := int32(binary.BigEndian.Uint32(frame)); got != correlationID {
+		return nil, fmt.Errorf("the response is to request %d, not to %d", got, correlationID)
+	}
+	body := frame[4:]
+	resp := req.ResponseKind()
+	if resp.IsFlexible() && resp.Key() != wire.KeyApiVersions {
+		body = body[1:]
+	}
+	if err := resp.ReadFrom(body); err != nil {
+		return nil, fmt.Errorf("decoding a response: %w", err)
+	}
+	return resp, nil
+}
+
+// ask sends one request and reads its response.
+func (c *client) ask(req kmsg.Request) kmsg.Response {
+	c.t.Helper()
+	c.send(req)
+	return c.receive(req, c.next)
+}
+
+// expectClosed reads until the server closes the connection, and returns what came before that.
+func (c *client) expectClosed() []byte {
+	c.t.Helper()
+	_ = c.conn.SetReadDeadline(time.Now().Add(patience))
+	got, err := io.ReadAll(c.conn)
+	if os.IsTimeout(err) {
+		c.t.Fatal("the server does not close the connection")
+	}
+	return got // a reset is as good as an end
+}
+
+// create makes a topic.
+func (c *client) create(topic string, partitions int32) {
+	c.t.Helper()
+	if code := c.tryCreate(topic, partitions); code != 0 {
+		c.t.Fatalf("creating topic %s: error %d", topic, code)
+	}
+}
+
+func (c *client) tryCreate(topic string, partitions int32) int16 {
+	c.t.Helper()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version = 4
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, partitions, 1
+	req.Topics = append(req.Topics, t)
+	return c.ask(req).(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode
+}
+
+// remove deletes a topic.
+func (c *client) remove(topic string) {
+	c.t.Helper()
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.Version = 3
+	req.TopicNames = []string{topic}
+	if code := c.ask(req).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode; code != 0 {
+		c.t.Fatalf("deleting topic %s: error %d", topic, code)
+	}
+}
+
+// alive fails the test unless the connection is served.
+func (c *client) alive() {
+	c.t.Helper()
+	req := kmsg.NewPtrApiVersionsRequest()
+	if code := c.ask(req).(*kmsg.ApiVersionsResponse).ErrorCode; code != 0 {
+		c.t.Fatalf("ApiVersions: error %d", code)
+	}
+}

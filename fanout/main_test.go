@@ -1,0 +1,94 @@
+package fanout
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain opens what the Go runtime opens once and keeps (its epoll), so that no test takes it for a leak.
+func TestMain(m *testing.M) {
+	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
+		_ = l.Close()
+	}
+	m.Run()
+}
+
+// patience is how long a test waits for what must come. It is never waited out when all is well.
+const patience = 30 * time.Second
+
+// holdings is what the process holds of the operating system and the runtime.
+type holdings struct {
+	descriptors map[string]string // number to what it is
+	goroutines  int
+}
+
+func held(t *testing.T) holdings {
+	t.Helper()
+	h := holdings{descriptors: make(map[string]string), goroutines: runtime.NumGoroutine()}
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = dir.Close() }()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self := fmt.Sprint(dir.Fd())
+	for _, name := range names {
+		if target, err := os.Readlink(filepath.Join("/proc/self/fd", name)); err == nil && name != self {
+			h.descriptors[name] = target
+		}
+	}
+	return h
+}
+
+// checkNothingLeft compares with what was held before. Descriptors are closed and goroutines end a moment after whoever
+// waited for them was told, so this waits for both.
+func (h holdings) checkNothingLeft(t *testing.T) {
+	t.Helper()
+	var left string
+	settled := eventually(func() bool {
+		left = held(t).beyond(h)
+		return left == ""
+	})
+	if !settled {
+		t.Errorf("left behind: %s", left)
+	}
+}
+
+// beyond says what is held beyond what was held before.
+func (h holdings) beyond(before holdings) string {
+	var more []string
+	for number, target := range h.descriptors {
+		if before.descriptors[number] != target {
+			more = append(more, "descriptor "+number+" "+target)
+		}
+	}
+	if n := h.goroutines - before.goroutines; n > 0 {
+		stacks := make([]byte, 64<<10)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		more = append(more, fmt.Sprintf("%d goroutines:\n%s", n, stacks))
+	}
+	return strings.Join(more, ", ")
+}
+
+// eventually asks until the answer is yes, and gives up after a while.
+func eventually(ok func() bool) bool {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
+		if ok() {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+}

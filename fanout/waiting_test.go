@@ -1,0 +1,286 @@
+package fanout
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// long is longer than any test: a fetch with it is answered because something happened.
+const longMillis = int32(patience / time.Millisecond * 4)
+
+func (s *server) awaitWaiting(n int) {
+	s.t.Helper()
+	s.await("fetches to wait", func(st Stats) bool { return st.WaitingFetches == n })
+}
+
+// recordsOf are the bytes of the only partition of a fetch response.
+func recordsOf(t *testing.T, resp kmsg.Response) []byte {
+	t.Helper()
+	p := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+	if p.ErrorCode != 0 {
+		t.Fatalf("fetch: error %d", p.ErrorCode)
+	}
+	return p.RecordBatches
+}
+
+func TestOnePublishWakesEveryWaitingSubscriber(t *testing.T) {
+	const subscribers = 100
+	s := start(t, nil)
+	publisher := s.dial()
+	publisher.create("feed", 1)
+	log := &shadow{topic: "feed"}
+	waiting := waitingFetch("feed", 0, 0, longMillis)
+	clients := make([]*client, subscribers)
+	for i := range clients {
+		clients[i] = s.dial()
+		clients[i].send(waiting)
+	}
+	s.awaitWaiting(subscribers)
+	publisher.publish(log, makeBatch(1, 5, 1000, 0))
+	for _, c := range clients {
+		if got := recordsOf(t, c.receive(waiting, c.next)); !bytes.Equal(got, log.from(0)) {
+			t.Fatalf("%d bytes came, want %d", len(got), len(log.from(0)))
+		}
+	}
+	s.awaitWaiting(0)
+}
+
+// min_bytes counts over publishes and partitions; the fetch waits until it is reached.
+func TestFetchWaitsForMinBytes(t *testing.T) {
+	s := start(t, nil)
+	publisher := s.dial()
+	publisher.create("feed", 2)
+	logs := []*shadow{{topic: "feed"}, {topic: "feed", partition: 1}}
+	batch := makeBatch(1, 1, 100, 0)
+	for _, row := range []struct {
+		minBytes  int
+		publishes int // to the two partitions by turns
+	}{{1, 1}, {2 * len(batch), 2}, {2*len(batch) + 1, 3}, {6 * len(batch), 6}} {
+		c := s.dial()
+		starts := []int64{logs[0].end, logs[1].end}
+		req := fetchRequest(11, wanted{topic: "feed", offset: starts[0]}, wanted{topic: "feed", partition: 1, offset: starts[1]})
+		req.MinBytes, req.MaxWaitMillis = int32(row.minBytes), longMillis
+		c.send(req)
+		for i := range row.publishes {
+			s.awaitWaiting(1)
+			publisher.publish(logs[i%2], batch)
+		}
+		got := c.receive(req, c.next).(*kmsg.FetchResponse).Topics[0].Partitions
+		for i, l := range logs {
+			if !bytes.Equal(got[i].RecordBatches, l.from(starts[i])) {
+				t.Errorf("min bytes %d: partition %d got %d bytes, want %d", row.minBytes, i,
+					len(got[i].RecordBatches), len(l.from(starts[i])))
+			}
+		}
+		c.close()
+	}
+}
+
+func TestFetchEndsWithWhatThereIsWhenMaxWaitHasPassed(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	c.create("feed", 1)
+	log := &shadow{topic: "feed"}
+	empty := waitingFetch("feed", 0, 0, 50)
+	began := time.Now()
+	if got := recordsOf(t, c.ask(empty)); len(got) != 0 {
+		t.Errorf("%d bytes came of an empty partition", len(got))
+	}
+	// Earlier would be wrong on any machine; how much later depends on the machine.
+	if took := time.Since(began); took < 50*time.Millisecond {
+		t.Errorf("the fetch was answered after %v, before its 50 ms had passed", took)
+	}
+	c.publish(log, makeBatch(1, 1, 100, 0))
+	few := waitingFetch("feed", 0, 0, 50)
+	few.MinBytes = 1 << 20
+	if got := recordsOf(t, c.ask(few)); !bytes.Equal(got, log.from(0)) {
+		t.Errorf("%d bytes came, want what there was: %d", len(got), len(log.from(0)))
+	}
+}
+
+// Fetches with many deadlines end in the order of the deadlines, not of their arrival.
+func TestWaitingFetchesEndInTheOrderOfTheirDeadlines(t *testing.T) {
+	s := start(t, nil)
+	s.dial().create("feed", 1)
+	waits := []int32{longMillis, 120, 60, 180, longMillis, 90}
+	for _, wait := range waits {
+		c := s.dial()
+		c.send(waitingFetch("feed", 0, 0, wait))
+	}
+	s.awaitWaiting(2)
+	if st := s.stats(); st.Requests["Fetch"] != uint64(len(waits)) {
+		t.Errorf("%d fetches were counted, want %d", st.Requests["Fetch"], len(waits))
+	}
+}
+
+func TestFetchWithAnErrorToTellDoesNotWait(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	c.create("feed", 1)
+	for _, w := range []wanted{{topic: "feed", offset: 5}, {topic: "other"}, {topic: "feed", partition: 9}} {
+		req := fetchRequest(11, wanted{topic: "feed"}, w)
+		req.MaxWaitMillis = longMillis
+		resp := c.ask(req).(*kmsg.FetchResponse)
+		last := resp.Topics[len(resp.Topics)-1]
+		if last.Partitions[len(last.Partitions)-1].ErrorCode == 0 {
+			t.Errorf("%+v: no error", w)
+		}
+	}
+	none := fetchRequest(11)
+	none.MaxWaitMillis = longMillis
+	if resp := c.ask(none).(*kmsg.FetchResponse); len(resp.Topics) != 0 {
+		t.Errorf("a fetch of nothing got %d topics", len(resp.Topics))
+	}
+}
+
+func TestDeletingATopicAnswersWhoWaitsForIt(t *testing.T) {
+	s := start(t, nil)
+	admin := s.dial()
+	admin.create("feed", 2)
+	admin.create("other", 1)
+	clients := []*client{s.dial(), s.dial(), s.dial()}
+	req := fetchRequest(11, wanted{topic: "other"}, wanted{topic: "feed", partition: 1}, wanted{topic: "feed"})
+	req.MaxWaitMillis = longMillis
+	for _, c := range clients {
+		c.send(req)
+	}
+	s.awaitWaiting(len(clients))
+	admin.remove("feed")
+	for _, c := range clients {
+		resp := c.receive(req, c.next).(*kmsg.FetchResponse)
+		if resp.Topics[0].Partitions[0].ErrorCode != 0 || resp.Topics[1].Partitions[0].ErrorCode != 3 {
+			t.Errorf("got %+v, want error 3 for the deleted topic alone", resp.Topics)
+		}
+	}
+	admin.create("feed", 1)
+	log := &shadow{topic: "feed"}
+	admin.publish(log, makeBatch(1, 1, 10, 0))
+	if err := admin.readAll(11, []*shadow{log}); err != nil {
+		t.Errorf("the topic made again: %v", err)
+	}
+}
+
+// Requests behind a waiting fetch arrive while it waits; their bytes move the fetch's own in memory, and it must still
+// know what it waits for.
+func TestRequestsBehindAWaitingFetchAreAnsweredAfterIt(t *testing.T) {
+	s := start(t, nil)
+	publisher := s.dial()
+	const topic = "a-topic-with-a-name-that-is-long-enough-to-be-worth-overwriting"
+	publisher.create(topic, 1)
+	log := &shadow{topic: topic}
+	c := s.dial()
+	waiting := waitingFetch(topic, 0, 0, longMillis)
+	c.send(waiting)
+	first := c.next
+	s.awaitWaiting(1)
+	versions := kmsg.NewPtrApiVersionsRequest()
+	other := waitingFetch("another-topic-that-does-not-exist-but-fills-memory", 0, 0, 0)
+	const behind = 400 // together far more than the smallest input buffer, less than what pauses reading
+	for i := range behind {
+		if i%2 == 0 {
+			c.send(versions)
+		} else {
+			c.send(other)
+		}
+		if i == 3 || i == 50 { // let some of it arrive by itself
+			s.await("the requests to arrive", func(st Stats) bool { return st.RequestMemory > 0 })
+		}
+	}
+	s.awaitWaiting(1)
+	publisher.publish(log, makeBatch(1, 3, 1000, 0))
+	if got := recordsOf(t, c.receive(waiting, first)); !bytes.Equal(got, log.from(0)) {
+		t.Fatalf("the waiting fetch got %d bytes, want %d", len(got), len(log.from(0)))
+	}
+	for i := range int32(behind) {
+		if i%2 == 0 {
+			c.receive(versions, first+1+i)
+		} else if p := c.receive(other, first+1+i).(*kmsg.FetchResponse).Topics[0].Partitions[0]; p.ErrorCode != 3 {
+			t.Fatalf("request %d: error %d, want 3", i, p.ErrorCode)
+		}
+	}
+}
+
+// A client that sends without end while its fetch waits is held back by TCP; the server's memory for it stays small.
+func TestAClientFarAheadIsNotRead(t *testing.T) {
+	s := start(t, nil)
+	publisher := s.dial()
+	publisher.create("feed", 1)
+	log := &shadow{topic: "feed"}
+	c := s.dial()
+	waiting := waitingFetch("feed", 0, 0, longMillis)
+	c.send(waiting)
+	first := c.next
+	s.awaitWaiting(1)
+	versions := kmsg.NewPtrApiVersionsRequest()
+	const behind = 20_000
+	var flood []byte
+	for range behind {
+		flood = append(flood, c.frame(versions)...)
+	}
+	sent := make(chan error, 1)
+	go func() { _, err := c.conn.Write(flood); sent <- err }()
+	st := s.await("the flood to be held back", func(st Stats) bool { return st.RequestMemory >= pauseReadBytes })
+	// What is received in one turn, at most all receive buffers, comes before the pause; request memory is lent in powers of two.
+	ring := s.broker.config.Ring
+	if limit := int64(2 * (pauseReadBytes + ring.RecvBuffers*ring.RecvBufferBytes)); st.RequestMemory > limit {
+		t.Errorf("%d bytes of request memory for one client, want at most %d", st.RequestMemory, limit)
+	}
+	publisher.publish(log, makeBatch(1, 1, 10, 0))
+	c.receive(waiting, first)
+	for i := range int32(behind) {
+		c.receive(versions, first+1+i)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTwoThousandWaitingSubscribersAllGetOnePublish(t *testing.T) {
+	const subscribers = 2000
+	s := start(t, func(c *Config) {
+		c.MaxConnections = subscribers + 10
+		c.Ring.Entries, c.Ring.RecvBuffers = 256, 256
+	})
+	publisher := s.dial()
+	publisher.create("feed", 1)
+	log := &shadow{topic: "feed"}
+	waiting := waitingFetch("feed", 0, 0, longMillis)
+	clients := make([]*client, subscribers)
+	for i := range clients {
+		clients[i] = s.dial()
+		clients[i].send(waiting)
+	}
+	s.awaitWaiting(subscribers)
+	publisher.publish(log, makeBatch(1, 1, 200, 0))
+	for i, c := range clients {
+		if got := recordsOf(t, c.receive(waiting, c.next)); !bytes.Equal(got, log.from(0)) {
+			t.Fatalf("subscriber %d got %d bytes, want %d", i, len(got), len(log.from(0)))
+		}
+	}
+	// Each connection's own memory: its request buffer, no response block.
+	if st := s.stats(); st.RequestMemory > int64(subscribers+1)*keptFrameBytes || st.ResponseMemory != 0 {
+		t.Errorf("%d bytes of request and %d of response memory are in use", st.RequestMemory, st.ResponseMemory)
+	}
+}
+
+// A waiting fetch whose client goes away is forgotten.
+func TestDisconnectedSubscribersStopWaiting(t *testing.T) {
+	s := start(t, nil)
+	s.dial().create("feed", 1)
+	clients := make([]*client, 50)
+	for i := range clients {
+		clients[i] = s.dial()
+		clients[i].send(waitingFetch("feed", 0, 0, longMillis))
+	}
+	s.awaitWaiting(len(clients))
+	for _, c := range clients[10:] {
+		c.close()
+	}
+	st := s.await("the others to be forgotten", func(st Stats) bool { return st.Connections == 11 && st.WaitingFetches == 10 })
+	if st.Closed["peer"] != 40 {
+		t.Errorf("%d connections were closed by their peer, want 40", st.Closed["peer"])
+	}
+}
