@@ -10,7 +10,7 @@ import (
 
 // ReadProcess adds what the kernel knows about this process: its CPU time (the ring's worker threads included), its
 // memory, and the bytes that it caused to be read from storage. The last is the witness of the copies from disk to
-// page cache; 0 also where the file system does not account for it.
+// page cache; LedgerStats.DiskCounted is false where the kernel does not account for it.
 func (s *Stats) ReadProcess() {
 	s.PID = os.Getpid()
 	var usage unix.Rusage
@@ -18,28 +18,29 @@ func (s *Stats) ReadProcess() {
 		s.CPUUserSeconds = float64(usage.Utime.Nano()) / 1e9
 		s.CPUSystemSeconds = float64(usage.Stime.Nano()) / 1e9
 	}
-	s.Ledger.DiskToCacheBytes = procField("/proc/self/io", "read_bytes:")
-	s.RSSBytes = procField("/proc/self/status", "VmRSS:") << 10
-	s.RSSAnonBytes = procField("/proc/self/status", "RssAnon:") << 10
+	s.Ledger.DiskToCacheBytes, s.Ledger.DiskCounted = procField("/proc/self/io", "read_bytes:")
+	resident, _ := procField("/proc/self/status", "VmRSS:")
+	anonymous, _ := procField("/proc/self/status", "RssAnon:")
+	s.RSSBytes, s.RSSAnonBytes = resident<<10, anonymous<<10
 }
 
-// procField is the number behind a name in one of the files of proc(5), or 0.
-func procField(path, name string) uint64 {
+// procField is the number behind a name in one of the files of proc(5). ok is false if it is not there.
+func procField(path, name string) (n uint64, ok bool) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return 0
+		return 0, false
 	}
 	for line := range bytes.Lines(text) {
-		rest, ok := bytes.CutPrefix(line, []byte(name))
-		if !ok {
+		rest, found := bytes.CutPrefix(line, []byte(name))
+		if !found {
 			continue
 		}
 		fields := bytes.Fields(rest)
 		if len(fields) == 0 {
-			return 0
+			return 0, false
 		}
-		n, _ := strconv.ParseUint(string(fields[0]), 10, 64)
-		return n
+		n, err := strconv.ParseUint(string(fields[0]), 10, 64)
+		return n, err == nil
 	}
-	return 0
+	return 0, false
 }

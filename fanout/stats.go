@@ -40,6 +40,7 @@ func (c *counters) requestSeconds(key int16, took time.Duration) {
 // [ReadProcess].
 type LedgerStats struct {
 	DiskToCacheBytes   uint64 `json:"disk_to_cache_bytes"`
+	DiskCounted        bool   `json:"disk_counted"`
 	CacheToUserBytes   uint64 `json:"cache_to_user_bytes"`
 	UserToSocketBytes  uint64 `json:"user_to_socket_bytes"`
 	CacheToSocketBytes uint64 `json:"cache_to_socket_bytes"`

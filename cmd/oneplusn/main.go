@@ -50,6 +50,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Version: versionText(),
 		Commands: []*cli.Command{
 			serveCommand(),
+			benchCommand(),
+			copiesCommand(),
 			doctorCommand(),
 		},
 		Writer:          stdout,

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -77,4 +78,46 @@ func OnMemory(dir string) bool {
 		return false
 	}
 	return fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC
+}
+
+// countingFileSystems are those on a block device of this host, where reads from it are counted for the process that
+// caused them (proc_pid_io(5)), and overlay, which lies on one of them.
+var countingFileSystems = map[int64]bool{
+	unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true, unix.F2FS_SUPER_MAGIC: true,
+	unix.OVERLAYFS_SUPER_MAGIC: true,
+}
+
+// WhyReadsAreNotCounted says why reads from storage below a directory can't be counted, or nothing if they can.
+func WhyReadsAreNotCounted(dir string) string {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return "the file system does not say what it is: " + err.Error()
+	}
+	switch {
+	case OnMemory(dir):
+		return "the data directory is in memory (tmpfs), where there is nothing to drop and no disk to read: name one on a disk with --dir"
+	case !countingFileSystems[int64(fs.Type)]:
+		return fmt.Sprintf("the kernel is not known to count reads on this file system (type %#x): name a directory on ext4, xfs or btrfs with --dir", fs.Type)
+	}
+	return ""
+}
+
+// ReadCold drops files from the page cache and reads them whole, and says how long the reading took.
+func ReadCold(files []string) (time.Duration, error) {
+	if _, err := DropCache(files); err != nil {
+		return 0, err
+	}
+	started := time.Now()
+	for _, path := range files {
+		f, err := os.Open(path)
+		if err != nil {
+			return 0, fmt.Errorf("load: %w", err)
+		}
+		_, err = io.Copy(io.Discard, struct{ io.Reader }{f})
+		_ = f.Close()
+		if err != nil {
+			return 0, fmt.Errorf("load: reading %s: %w", path, err)
+		}
+	}
+	return time.Since(started), nil
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -82,6 +83,23 @@ func (c *Control) CreateTopic(topic string) error {
 	for _, t := range resp.(*kmsg.CreateTopicsResponse).Topics {
 		if err := kerr.ErrorForCode(t.ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("load: creating topic %s: %w", topic, err)
+		}
+	}
+	return nil
+}
+
+// DeleteTopic removes a topic.
+func (c *Control) DeleteTopic(topic string) error {
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.TimeoutMillis = int32(controlTimeout / time.Millisecond)
+	req.TopicNames = []string{topic}
+	resp, err := c.request(req, 1)
+	if err != nil {
+		return err
+	}
+	for _, t := range resp.(*kmsg.DeleteTopicsResponse).Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+			return fmt.Errorf("load: deleting topic %s: %w", topic, err)
 		}
 	}
 	return nil
@@ -211,8 +229,8 @@ func (l *Layout) add(base int64, records, bytes int) {
 }
 
 // Publish publishes batches to a topic that nobody else writes to, until bytes have been reached or the source of
-// records ends (bytes 0: only then). progress, which may be nil, is told of each.
-func (c *Control) Publish(topic string, records *Records, bytes int64, progress func(done int64)) (*Layout, error) {
+// records ends (bytes 0: only then), or ctx does. progress is told of each.
+func (c *Control) Publish(ctx context.Context, topic string, records *Records, bytes int64, progress func(done int64)) (*Layout, error) {
 	layout := new(Layout)
 	started := time.Now()
 	for bytes == 0 || layout.Bytes < bytes {
@@ -228,8 +246,9 @@ func (c *Control) Publish(topic string, records *Records, bytes int64, progress 
 			return nil, err
 		}
 		layout.add(base, n, len(batch))
-		if progress != nil {
-			progress(layout.Bytes)
+		progress(layout.Bytes)
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 	}
 	layout.Seconds = time.Since(started).Seconds()

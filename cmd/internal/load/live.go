@@ -20,6 +20,9 @@ type LiveOptions struct {
 	// Rate is how many records are published a second, one each.
 	Rate     float64
 	Duration time.Duration
+	// Waiting is called when all subscribers have sent their first fetch, and Done after the last delivery, while they are
+	// still connected: that is where a server's counters are read.
+	Waiting, Done func() error
 }
 
 // Live is what a live run measured.
@@ -72,14 +75,21 @@ func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(publish
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	drained := make(chan error, 1)
-	cpu, started := processCPU(), time.Now()
 	go func() { drained <- set.run(ctx, setUp) }()
+	if err := o.Waiting(); err != nil {
+		cancel()
+		return nil, errors.Join(err, <-drained)
+	}
+	cpu, started := processCPU(), time.Now()
 	live := &Live{Latency: hdrhistogram.New(latencyMin, latencyMax, latencyDigits)}
 	err := publishLive(ctx, o, live, func() { progress(live.Published, deliveries.Load()) })
 	if err == nil {
 		err = awaitDeliveries(ctx, &deliveries, live.Published*int64(len(set.subs)), drained)
 	}
 	live.Seconds, live.CPUSeconds = time.Since(started).Seconds(), processCPU()-cpu
+	if err == nil {
+		err = o.Done()
+	}
 	cancel()
 	if derr := <-drained; err == nil {
 		err = derr

@@ -122,9 +122,9 @@ func (n *Nginx) Stop() {
 
 // DrainHTTP lets subscribers get a file of size bytes over HTTP, each once, and throws it away in the kernel: the same
 // client as [Set.Drain] with another header.
-func DrainHTTP(ctx context.Context, address, file string, size int64, subscribers int, progress func(connected int)) (*Drained, error) {
-	o := DrainOptions{Address: address, Subscribers: subscribers, Discard: true, Layout: &Layout{End: 1, Bytes: size}}
-	set, err := Connect(ctx, o, progress)
+func DrainHTTP(ctx context.Context, address, file string, size int64, subscribers, threads int) (*Drained, error) {
+	o := DrainOptions{Address: address, Subscribers: subscribers, Discard: true, Layout: &Layout{End: 1, Bytes: size}, Threads: threads}
+	set, err := Connect(ctx, o, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -164,6 +164,8 @@ type Stats struct {
 
 // Ledger is what a server counted of its copies, in bytes.
 type Ledger struct {
+	// DiskCounted says that DiskToCache was counted at all.
+	DiskCounted   bool  `json:"disk_counted"`
 	DiskToCache   int64 `json:"disk_to_cache_bytes"`
 	CacheToUser   int64 `json:"cache_to_user_bytes"`
 	UserToSocket  int64 `json:"user_to_socket_bytes"`
@@ -174,6 +176,7 @@ type Ledger struct {
 // Minus is what was counted since before.
 func (l Ledger) Minus(before Ledger) Ledger {
 	return Ledger{
+		DiskCounted:   l.DiskCounted && before.DiskCounted,
 		DiskToCache:   l.DiskToCache - before.DiskToCache,
 		CacheToUser:   l.CacheToUser - before.CacheToUser,
 		UserToSocket:  l.UserToSocket - before.UserToSocket,

@@ -29,7 +29,9 @@ type BenchRun struct {
 	ByReference   float64 `json:"by_reference"`
 
 	QueuedWhenFull int64 `json:"queued_when_full"`
-	ServerRSSBytes int64 `json:"server_rss_anon_bytes,omitempty"`
+	// ServerRSSBytes is the server's resident memory after the run, mapped page cache included; ServerRSSAnonBytes its own.
+	ServerRSSBytes     int64 `json:"server_rss_bytes,omitempty"`
+	ServerRSSAnonBytes int64 `json:"server_rss_anon_bytes,omitempty"`
 
 	Live *LiveRun `json:"live,omitempty"`
 }
@@ -158,7 +160,7 @@ func WriteLive(out io.Writer, runs []*BenchRun) {
 			spread(rs, "%.0f", micros(func(l *LiveRun) int64 { return l.P99 })),
 			spread(rs, "%.0f", micros(func(l *LiveRun) int64 { return l.P999 })),
 			spread(rs, "%.0f", micros(func(l *LiveRun) int64 { return l.Max })),
-			cpu, float64(rs[len(rs)-1].ServerRSSBytes)/1e6, rs[len(rs)-1].Live.Late)
+			cpu, float64(rs[len(rs)-1].ServerRSSAnonBytes)/1e6, rs[len(rs)-1].Live.Late)
 	}
 	_ = w.Flush()
 }

@@ -19,7 +19,7 @@ const (
 )
 
 var columnNames = [Columns]string{
-	"disk->cache", "cache->user", "user->socket", "cache->socket", "socket/cache->NIC",
+	"disk>cache", "cache>user", "user>socket", "cache>socket", ">NIC",
 }
 
 // tolerance is how far a counted cell may be from the model, as a share of the model's figure or of one unit, whichever
@@ -34,6 +34,9 @@ type CopyRow struct {
 	Counted        [Columns]float64
 	// Uncounted says for a column why it could not be counted; empty where it was.
 	Uncounted [Columns]string
+	// ByReference is what the server counted as handed to sockets without a copy. It is no column of the model: a witness
+	// that what was not copied did leave, and by which way.
+	ByReference float64
 	// CPUPerGB is the server's CPU time in seconds for each GB delivered, 0 if it is not known.
 	CPUPerGB float64
 	// StillCached is the share of the data set that could not be dropped before; the prediction takes it into account.
@@ -64,14 +67,11 @@ func (r *CopyRow) Totals() (predicted, counted float64, whole bool) {
 	return predicted, counted, whole
 }
 
-// Predict is the model's row: the units that each column moves for n subscribers. cold is the share of the data set that
-// is not in the page cache before. shared says that the page cache is kept from one subscriber to the next.
-func Predict(transfer string, n int, cold float64, shared bool) (p [Columns]float64) {
+// Predict is the model's row: the units that each column moves for n subscribers. cold is how much of the data set was
+// not in the page cache, summed over all times that it was dropped: 1 if the cache is shared, n if nothing is.
+func Predict(transfer string, n int, cold float64) (p [Columns]float64) {
 	all := float64(n)
 	p[DiskToCache], p[ToNIC] = cold, all
-	if !shared {
-		p[DiskToCache] = cold * all
-	}
 	switch transfer {
 	case "copy":
 		p[CacheToUser], p[UserToSocket] = all, all
@@ -83,29 +83,29 @@ func Predict(transfer string, n int, cold float64, shared bool) (p [Columns]floa
 
 // WriteCopies prints the table, predicted beside counted, and what it says about the document's figures.
 func WriteCopies(out io.Writer, rows []*CopyRow, subscribers int, dataSet string) {
-	_, _ = fmt.Fprintf(out, "\nCopies of %s to %d subscribers; 1.00 is the whole data set moved once. Each cell: predicted / counted.\n\n",
+	_, _ = fmt.Fprintf(out, "\nCopies of %s to %d subscribers; 1.00 is the whole data set moved once. Each cell: predicted/counted.\n\n",
 		dataSet, subscribers)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "\t%s\ttotal\tCPU copies\ts CPU/GB\t\n", strings.Join(columnNames[:], "\t"))
+	_, _ = fmt.Fprintf(w, "\t%s\ttotal\tCPU copies\tby reference\ts CPU/GB\t\n", strings.Join(columnNames[:], "\t"))
 	for _, r := range rows {
 		_, _ = fmt.Fprintf(w, "%s\t", r.Name)
 		for c := range Columns {
 			_, _ = fmt.Fprintf(w, "%s\t", r.cell(c))
 		}
 		predicted, counted, whole := r.Totals()
-		total := fmt.Sprintf("%.2f / %.2f", predicted, counted)
+		total := fmt.Sprintf("%.2f/%.2f", predicted, counted)
 		if !whole {
-			total = fmt.Sprintf("%.2f / not all counted", predicted)
+			total = fmt.Sprintf("%.2f/not all counted", predicted)
 		}
 		cpu := r.Counted[CacheToUser] + r.Counted[UserToSocket] + r.Counted[CacheToSocket]
-		_, _ = fmt.Fprintf(w, "%s\t%.2f\t%s\t\n", total, cpu, r.cpuPerGB())
+		_, _ = fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%s\t\n", total, cpu, r.ByReference, r.cpuPerGB())
 	}
 	_ = w.Flush()
 }
 
 func (r *CopyRow) cell(c int) string {
 	if r.Uncounted[c] != "" {
-		return fmt.Sprintf("%.2f / -", r.Predicted[c])
+		return fmt.Sprintf("%.2f/-", r.Predicted[c])
 	}
 	mark := ""
 	for _, m := range r.Mismatches() {
@@ -113,7 +113,7 @@ func (r *CopyRow) cell(c int) string {
 			mark = "!"
 		}
 	}
-	return fmt.Sprintf("%.2f / %.2f%s", r.Predicted[c], r.Counted[c], mark)
+	return fmt.Sprintf("%.2f/%.2f%s", r.Predicted[c], r.Counted[c], mark)
 }
 
 func (r *CopyRow) cpuPerGB() string {

@@ -1,0 +1,205 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/report"
+)
+
+// siteTopic is the topic of data sets on servers of a site.
+const siteTopic = "bench"
+
+// DrainOptions say what [Drain] measures.
+type DrainOptions struct {
+	Data DataSet
+	// Modes, RingSizes and Subscribers are swept, in that order. A ring size of 0 is the server's default.
+	Modes       []string
+	RingSizes   []int
+	Subscribers []int
+	// Runs is how often each configuration is measured.
+	Runs int
+	// FetchBytes is the most that one fetch asks for.
+	FetchBytes int
+	// Discard throws payloads away in the kernel in place of checking them.
+	Discard bool
+	// Threads is the number of the client's threads.
+	Threads int
+	// Nginx is the nginx to compare with: a path, "auto", or empty for none.
+	Nginx string
+}
+
+// drainSubscribers are the options of one set of subscribers.
+func (o *DrainOptions) drainSubscribers(address, topic string, n int, layout *load.Layout) load.DrainOptions {
+	return load.DrainOptions{Address: address, Topic: topic, Subscribers: n, FetchBytes: o.FetchBytes,
+		MaxWait: 500 * time.Millisecond, Discard: o.Discard, Layout: layout, Threads: o.Threads}
+}
+
+// Drain measures servers that it starts itself, every configuration Runs times.
+func (s *Site) Drain(ctx context.Context, o DrainOptions) ([]*report.BenchRun, error) {
+	var layout *load.Layout
+	err := s.withServer(ctx, o.Modes[0], o.RingSizes[0], func(server *load.Server) (err error) {
+		layout, err = o.Data.publish(ctx, server.Kafka, siteTopic, s.progress)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var runs []*report.BenchRun
+	for run := range o.Runs {
+		for _, n := range o.Subscribers {
+			for _, mode := range o.Modes {
+				for _, ringSize := range o.RingSizes {
+					s.progress.Step("run %d of %d: %s, ring %s, %d subscribers ...", run+1, o.Runs, mode, ringName(ringSize), n)
+					err := s.withServer(ctx, mode, ringSize, func(server *load.Server) error {
+						r, err := drainServer(ctx, server, siteTopic, o, n, layout, s.progress)
+						runs = append(runs, r)
+						return err
+					})
+					if err != nil {
+						return nil, fmt.Errorf("%s with %d subscribers: %w", mode, n, err)
+					}
+				}
+			}
+			if o.Nginx != "" {
+				r, err := s.drainNginx(ctx, o, n, layout)
+				if err != nil {
+					return nil, err
+				}
+				runs = append(runs, r)
+			}
+		}
+	}
+	return runs, nil
+}
+
+func ringName(size int) string {
+	if size == 0 {
+		return "default"
+	}
+	return fmt.Sprint(size)
+}
+
+// drainServer measures one drain of a server that runs.
+func drainServer(ctx context.Context, server *load.Server, topic string, o DrainOptions, n int, layout *load.Layout,
+	progress *load.Progress) (*report.BenchRun, error) {
+	leader, err := leaderOf(server.Kafka, topic)
+	if err != nil {
+		return nil, err
+	}
+	set, err := connect(ctx, o.drainSubscribers(leader, topic, n, layout), progress)
+	if err != nil {
+		return nil, err
+	}
+	defer set.Close()
+	before, err := server.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d, err := drain(ctx, set, fmt.Sprintf("%d subscribers", n), layout.Bytes*int64(n), progress)
+	if err != nil {
+		return nil, err
+	}
+	after, err := server.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := drained("", n, d)
+	fillServer(r, before, after)
+	if r.CopiesCounted {
+		l := after.Ledger.Minus(before.Ledger)
+		r.CPUCopies = float64(l.CacheToUser+l.UserToSocket+l.CacheToSocket) / float64(layout.Bytes)
+		r.ByReference = float64(l.ByReference) / float64(layout.Bytes)
+	}
+	return r, nil
+}
+
+// fillServer enters what the server's counters say of the time between two looks at them.
+func fillServer(r *report.BenchRun, before, after load.Stats) {
+	r.ServerCPUSeconds = after.CPUSeconds() - before.CPUSeconds()
+	r.CopiesCounted = after.Counted
+	if !after.Counted {
+		return
+	}
+	r.Server, r.RingSize = after.Transfer, after.RingSize
+	r.QueuedWhenFull = after.Ring.QueuedWhenFull - before.Ring.QueuedWhenFull
+	r.ServerRSSBytes, r.ServerRSSAnonBytes = after.RSSBytes, after.RSSAnonBytes
+}
+
+func drained(server string, n int, d *load.Drained) *report.BenchRun {
+	return &report.BenchRun{
+		Server: server, Subscribers: n, DeliveredBytes: d.Bytes, Seconds: d.Seconds, ClientCPUSeconds: d.CPUSeconds,
+		SubscriberP50Millis: 1000 * d.Quantile(0.5), SubscriberP99Millis: 1000 * d.Quantile(0.99),
+	}
+}
+
+// drainNginx lets the same client get the same segment files from nginx, one after the other.
+func (s *Site) drainNginx(ctx context.Context, o DrainOptions, n int, layout *load.Layout) (*report.BenchRun, error) {
+	files, err := load.SegmentFiles(s.Dir, siteTopic)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) != 1 {
+		return nil, fmt.Errorf("bench: the data set fills %d segments; nginx is compared with one: choose a --size below 1 GiB", len(files))
+	}
+	s.progress.Step("nginx, %d subscribers ...", n)
+	server, err := load.StartNginx(o.Nginx, filepath.Dir(files[0]))
+	if err != nil {
+		return nil, err
+	}
+	defer server.Stop()
+	before, err := server.CPUSeconds()
+	if err != nil {
+		return nil, err
+	}
+	d, err := load.DrainHTTP(ctx, server.Address, filepath.Base(files[0]), layout.Bytes, n, o.Threads)
+	if err != nil {
+		return nil, err
+	}
+	after, err := server.CPUSeconds()
+	if err != nil {
+		return nil, err
+	}
+	r := drained("nginx", n, d)
+	r.ServerCPUSeconds = after - before
+	return r, nil
+}
+
+// DrainTarget measures a server that runs already, whatever it is. Its topic is removed afterwards.
+func DrainTarget(ctx context.Context, server *load.Server, topic string, o DrainOptions, progress *load.Progress) ([]*report.BenchRun, error) {
+	layout, err := o.Data.publish(ctx, server.Kafka, topic, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer removeTopic(server.Kafka, topic, progress)
+	var runs []*report.BenchRun
+	for run := range o.Runs {
+		for _, n := range o.Subscribers {
+			progress.Step("run %d of %d: %s, %d subscribers ...", run+1, o.Runs, server.Kafka, n)
+			r, err := drainServer(ctx, server, topic, o, n, layout, progress)
+			if err != nil {
+				return nil, err
+			}
+			if r.Server == "" {
+				r.Server = server.Kafka
+			}
+			runs = append(runs, r)
+		}
+	}
+	return runs, nil
+}
+
+// removeTopic removes the topic that a scenario made on somebody else's server. That it could not is only said.
+func removeTopic(address, topic string, progress *load.Progress) {
+	control, err := load.Dial(address)
+	if err == nil {
+		err = control.DeleteTopic(topic)
+		control.Close()
+	}
+	if err != nil {
+		progress.Step("topic %s is left on %s: %v", topic, address, err)
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/signal"
+	"runtime"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"oneplusn/cmd/internal/bench"
+	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/report"
+)
+
+const copiesDescription = `Publishes a data set to a server on a temporary directory and lets N subscribers read it in every way there
+is, from a cold page cache. Every cell of the table is what the model predicts, beside what was counted: reads
+from storage by the kernel, copies by the server as its operations completed, bytes received by the
+subscribers, who check every batch.
+
+The exit code is 1 if a counted cell disagrees with the model by more than 1 %.`
+
+func copiesCommand() *cli.Command {
+	const kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
+	env := func(flag string) string { return envOf("copies-" + flag)[0] }
+	return &cli.Command{
+		Name:        "copies",
+		Usage:       "count the copies of every way to move one log to N subscribers, and hold them against the model",
+		Description: copiesDescription,
+		Flags: []cli.Flag{
+			sizeFlag("size", env("size"), "`SIZE` of the data set", 256*mib, mib, 1024*gib),
+			sizeFlag("record-size", env("record-size"), "`SIZE` of each record", kib, 1, 512*mib),
+			&cli.IntFlag{Name: "subscribers", EnvVars: []string{env("subscribers")}, Value: 10, Usage: "`N` subscribers"},
+			&cli.StringFlag{Name: "file", EnvVars: []string{env("file")}, Usage: "`FILE` whose content is published, in place of noise; --size then caps it if it is given"},
+			&cli.StringFlag{Name: "dir", EnvVars: []string{env("dir")}, Usage: "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"},
+			&cli.StringSliceFlag{Name: "serve-flag", EnvVars: []string{env("serve-flag")}, Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
+			&cli.StringFlag{Name: "json", EnvVars: []string{env("json")}, Usage: "`FILE` that gets everything that was counted"},
+		},
+		Action: runCopies,
+	}
+}
+
+// copiesBatchBytes is the size of the record batches, and copiesFetchBytes what one fetch asks for.
+const (
+	copiesBatchBytes = 256 << 10
+	copiesFetchBytes = 8 << 20
+)
+
+func runCopies(c *cli.Context) (err error) {
+	n := c.Int("subscribers")
+	if n < 1 || n > 1<<17 {
+		return usageErrorf("--subscribers is %d, allowed are 1 to %d", n, 1<<17)
+	}
+	flags, err := parseServeFlags(c.StringSlice("serve-flag"))
+	if err != nil {
+		return &usageError{err}
+	}
+	recordBytes := int(sizeOf(c, "record-size"))
+	data := bench.DataSet{Bytes: sizeOf(c, "size"), RecordBytes: recordBytes,
+		BatchBytes: max(copiesBatchBytes, 2*recordBytes), File: c.String("file")}
+	if data.File != "" && !c.IsSet("size") {
+		data.Bytes = 0
+	}
+	if files := load.RaiseOpenFiles(); files < uint64(n)+64 {
+		return fmt.Errorf("copies: %d subscribers need as many open files, the limit is %d: raise it with ulimit -n", n, files)
+	}
+	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	site, err := bench.NewSite(c.String("dir"), flags, load.NewProgress(c.App.ErrWriter))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, site.Close()) }()
+	rows, layout, err := site.Copies(ctx, bench.CopyOptions{Data: data, Subscribers: n, FetchBytes: copiesFetchBytes,
+		Threads: min(runtime.NumCPU(), 4)})
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	return writeCopies(c, rows, n, fmt.Sprintf("%.0f MiB in %d records", float64(layout.Bytes)/(1<<20), layout.Records))
+}
+
+func writeCopies(c *cli.Context, rows []*report.CopyRow, subscribers int, dataSet string) error {
+	report.WriteCopies(c.App.Writer, rows, subscribers, dataSet)
+	agrees := report.Explain(c.App.Writer, rows)
+	report.WriteMeaning(c.App.Writer, subscribers)
+	if path := c.String("json"); path != "" {
+		if err := report.WriteJSON(path, rows); err != nil {
+			return err
+		}
+	}
+	if !agrees {
+		return errors.New("copies: what was counted disagrees with the model by more than 1 %")
+	}
+	return nil
+}
