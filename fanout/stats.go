@@ -66,6 +66,7 @@ type RingStats struct {
 type PipeStats struct {
 	Open      int    `json:"open"`
 	Lent      int    `json:"lent"`
+	LentMax   int    `json:"lent_max"`
 	Max       int    `json:"max"`
 	Waiting   int    `json:"waiting"`
 	Reclaimed uint64 `json:"reclaimed"`
@@ -128,7 +129,7 @@ func (b *Broker) snapshot() Stats {
 			BacklogMax: k.BacklogMax, CQOverflows: k.Overflows, NoBuffers: k.NoBuffers, InFlight: b.kernel.InFlight(),
 			ByOpcode: make(map[string]uint64),
 		},
-		Pipes:            PipeStats{Open: p.Open, Lent: p.Lent, Max: p.Max, Waiting: p.Waiting, Reclaimed: p.Robbed},
+		Pipes:            PipeStats{Open: p.Open, Lent: p.Lent, LentMax: p.LentMax, Max: p.Max, Waiting: p.Waiting, Reclaimed: p.Robbed},
 		Connections:      b.conns.open,
 		WaitingFetches:   len(b.waiting),
 		Topics:           len(b.topics.byName),

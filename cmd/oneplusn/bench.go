@@ -67,6 +67,9 @@ func benchFlags() []cli.Flag {
 		benchString("ring-size", "", "submission entries `N` of the server, or several to be swept, as in 8,64,1024 (default: the server's)"),
 		benchSize("fetch-size", "`SIZE` that one fetch asks for", 8*mib, 4*kib, gib),
 		&cli.BoolFlag{Name: "discard", EnvVars: benchEnv("discard"), Usage: "let the kernel throw payloads away in place of checking them"},
+		benchInt("stalled", 0, "`N` more subscribers that read nothing for --stall, and then all of it, checked; everything is measured without and with them"),
+		&cli.DurationFlag{Name: "stall", EnvVars: benchEnv("stall"), Value: 10 * time.Second, Usage: "`DURATION` for which stalled subscribers read nothing"},
+		benchInt("trickling", 0, "`N` more subscribers that read one byte a second"),
 		benchInt("runs", 1, "`N` runs of each configuration, in turn; the table has medians and extremes"),
 		benchInt("threads", 0, "`N` threads of the client (default: one per CPU, at most 4)"),
 		benchString("nginx", "", "`PATH` of an nginx that serves the same bytes to the same client by sendfile; auto takes the one in PATH. Needs --discard"),
@@ -124,6 +127,9 @@ func planBench(c *cli.Context) (p benchPlan, err error) {
 	}
 	if p.serveFlags, err = parseServeFlags(c.StringSlice("serve-flag")); err != nil {
 		return p, err
+	}
+	if c.Int("stalled") < 0 || c.Int("trickling") < 0 || c.Duration("stall") < 0 {
+		return p, errors.New("--stalled, --trickling and --stall must not be negative")
 	}
 	p.runs = c.Int("runs")
 	if p.runs < 1 || p.runs > 1000 {
@@ -252,7 +258,8 @@ func benchTarget(ctx context.Context, c *cli.Context, p benchPlan, progress *loa
 
 func (p *benchPlan) drain(c *cli.Context) bench.DrainOptions {
 	return bench.DrainOptions{Data: p.data, Modes: p.modes, RingSizes: p.ringSizes, Subscribers: p.subscribers, Runs: p.runs,
-		FetchBytes: int(sizeOf(c, "fetch-size")), Discard: c.Bool("discard"), Threads: p.threads, Nginx: c.String("nginx")}
+		FetchBytes: int(sizeOf(c, "fetch-size")), Discard: c.Bool("discard"), Threads: p.threads, Nginx: c.String("nginx"),
+		Slow: load.SlowOptions{Stalled: c.Int("stalled"), Trickling: c.Int("trickling"), Stall: c.Duration("stall")}}
 }
 
 func (p *benchPlan) live(c *cli.Context) bench.LiveOptions {

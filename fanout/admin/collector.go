@@ -63,6 +63,7 @@ func newCollector(source Source) *collector {
 	one("loop_turns_total", "Turns of the loop.", counter, func(s *fanout.Stats) float64 { return float64(s.Turns) })
 	one("pipes_open", "Pipes open.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Open) })
 	one("pipes_lent", "Pipes that hold or are about to hold bytes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Lent) })
+	one("pipes_lent_max", "The most pipes lent at once since the start.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.LentMax) })
 	one("pipes_max", "The limit on pipes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Max) })
 	one("pipes_waiting", "Responses that wait for a pipe.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Waiting) })
 	one("pipes_reclaimed_total", "Pipes taken from stalled subscribers.", counter, func(s *fanout.Stats) float64 { return float64(s.Pipes.Reclaimed) })

@@ -81,6 +81,8 @@ func NewEngine(kernel ring.Kernel, config Config, owner Owner) (*Engine, error) 
 // PoolStats describes the pipes.
 type PoolStats struct {
 	Open, Lent, Max int
+	// LentMax is the most that were lent at once.
+	LentMax int
 	// Waiting is the number of flows that need a pipe and have none.
 	Waiting int
 	// Robbed counts pipes taken from stalled flows.
@@ -90,7 +92,7 @@ type PoolStats struct {
 // Pipes is the state of the pipe pool.
 func (e *Engine) Pipes() PoolStats {
 	p := &e.pipes
-	return PoolStats{Open: p.open, Lent: p.lent(), Max: p.max, Waiting: p.waiters.n, Robbed: p.robbed}
+	return PoolStats{Open: p.open, Lent: p.lent(), Max: p.max, LentMax: p.lentMax, Waiting: p.waiters.n, Robbed: p.robbed}
 }
 
 // Start sends parts, which begin a response and end it. The flow must not be active; parts came from [Flow.Parts].

@@ -31,7 +31,8 @@ type pool struct {
 	waiters flowList
 	stalled flowList
 
-	robbed uint64
+	robbed  uint64
+	lentMax int
 }
 
 // lent is the number of stages that flows hold.
@@ -39,6 +40,12 @@ func (p *pool) lent() int { return p.open - len(p.free) }
 
 // take lends a stage, or nil when all are lent to flows that are moving.
 func (p *pool) take() *stage {
+	s := p.find()
+	p.lentMax = max(p.lentMax, p.lent())
+	return s
+}
+
+func (p *pool) find() *stage {
 	if n := len(p.free); n > 0 {
 		s := p.free[n-1]
 		p.free = p.free[:n-1]

@@ -139,7 +139,8 @@ func (s *Site) drop() (cachedShare float64, err error) {
 }
 
 // countDrain lets n subscribers read everything, checked, and returns what the server counted and used meanwhile.
-func (s *Site) countDrain(ctx context.Context, server *load.Server, o CopyOptions, n int, layout *load.Layout) (*load.Drained, load.Ledger, float64, error) {
+func (s *Site) countDrain(ctx context.Context, server *load.Server, o CopyOptions, n int,
+	layout *load.Layout) (d *load.Drained, counted load.Ledger, cpuSeconds float64, err error) {
 	options := DrainOptions{FetchBytes: o.FetchBytes, Threads: o.Threads}
 	set, err := connect(ctx, options.drainSubscribers(server.Kafka, siteTopic, n, layout), s.progress)
 	if err != nil {
@@ -150,7 +151,7 @@ func (s *Site) countDrain(ctx context.Context, server *load.Server, o CopyOption
 	if err != nil {
 		return nil, load.Ledger{}, 0, err
 	}
-	d, err := drain(ctx, set, fmt.Sprintf("%d subscribers", n), layout.Bytes*int64(n), s.progress)
+	d, err = drain(ctx, set, fmt.Sprintf("%d subscribers", n), layout.Bytes*int64(n), s.progress)
 	if err != nil {
 		return nil, load.Ledger{}, 0, err
 	}

@@ -30,6 +30,17 @@ type DrainOptions struct {
 	Threads int
 	// Nginx is the nginx to compare with: a path, "auto", or empty for none.
 	Nginx string
+	// Slow are subscribers beside the measured ones that hardly read. With any, every configuration is measured without
+	// and with them.
+	Slow load.SlowOptions
+}
+
+// slowVariants are the sets of slow subscribers that each configuration is measured with.
+func (o *DrainOptions) slowVariants() []load.SlowOptions {
+	if o.Slow.Any() {
+		return []load.SlowOptions{{}, o.Slow}
+	}
+	return []load.SlowOptions{{}}
 }
 
 // drainSubscribers are the options of one set of subscribers.
@@ -51,29 +62,56 @@ func (s *Site) Drain(ctx context.Context, o DrainOptions) ([]*report.BenchRun, e
 	var runs []*report.BenchRun
 	for run := range o.Runs {
 		for _, n := range o.Subscribers {
-			for _, mode := range o.Modes {
-				for _, ringSize := range o.RingSizes {
-					s.progress.Step("run %d of %d: %s, ring %s, %d subscribers ...", run+1, o.Runs, mode, ringName(ringSize), n)
-					err := s.withServer(ctx, mode, ringSize, func(server *load.Server) error {
-						r, err := drainServer(ctx, server, siteTopic, o, n, layout, s.progress)
-						runs = append(runs, r)
-						return err
-					})
-					if err != nil {
-						return nil, fmt.Errorf("%s with %d subscribers: %w", mode, n, err)
-					}
-				}
+			s.progress.Step("run %d of %d, %d subscribers ...", run+1, o.Runs, n)
+			of, err := s.drainAll(ctx, o, n, layout)
+			if err != nil {
+				return nil, err
 			}
-			if o.Nginx != "" {
-				r, err := s.drainNginx(ctx, o, n, layout)
-				if err != nil {
-					return nil, err
-				}
-				runs = append(runs, r)
-			}
+			runs = append(runs, of...)
 		}
 	}
 	return runs, nil
+}
+
+// drainAll measures every configuration once.
+func (s *Site) drainAll(ctx context.Context, o DrainOptions, n int, layout *load.Layout) (runs []*report.BenchRun, err error) {
+	for _, mode := range o.Modes {
+		for _, ringSize := range o.RingSizes {
+			for _, slow := range o.slowVariants() {
+				s.progress.Step("  %s, ring %s%s", mode, ringName(ringSize), slowName(slow))
+				err := s.withServer(ctx, mode, ringSize, func(server *load.Server) error {
+					m := measurement{server, siteTopic, layout, n, slow, s.progress}
+					r, err := m.drain(ctx, o)
+					runs = append(runs, r)
+					return err
+				})
+				if err != nil {
+					return nil, fmt.Errorf("%s with %d subscribers: %w", mode, n, err)
+				}
+			}
+		}
+	}
+	if o.Nginx != "" {
+		s.progress.Step("  nginx")
+		r, err := s.drainNginx(ctx, o, n, layout)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+// slowName says which slow subscribers take part, for progress and tables.
+func slowName(o load.SlowOptions) string {
+	text := ""
+	if o.Stalled > 0 {
+		text += fmt.Sprintf(" +%d stalled", o.Stalled)
+	}
+	if o.Trickling > 0 {
+		text += fmt.Sprintf(" +%d trickling", o.Trickling)
+	}
+	return text
 }
 
 func ringName(size int) string {
@@ -83,38 +121,75 @@ func ringName(size int) string {
 	return fmt.Sprint(size)
 }
 
-// drainServer measures one drain of a server that runs.
-func drainServer(ctx context.Context, server *load.Server, topic string, o DrainOptions, n int, layout *load.Layout,
-	progress *load.Progress) (*report.BenchRun, error) {
-	leader, err := leaderOf(server.Kafka, topic)
+// measurement is one drain of a server that runs.
+type measurement struct {
+	server      *load.Server
+	topic       string
+	layout      *load.Layout
+	subscribers int
+	slow        load.SlowOptions
+	progress    *load.Progress
+}
+
+func (m *measurement) drain(ctx context.Context, o DrainOptions) (*report.BenchRun, error) {
+	leader, err := leaderOf(m.server.Kafka, m.topic)
 	if err != nil {
 		return nil, err
 	}
-	set, err := connect(ctx, o.drainSubscribers(leader, topic, n, layout), progress)
+	options := o.drainSubscribers(leader, m.topic, m.subscribers, m.layout)
+	set, err := connect(ctx, options, m.progress)
 	if err != nil {
 		return nil, err
 	}
 	defer set.Close()
-	before, err := server.Stats(ctx)
+	slow, err := load.StartSlow(ctx, options, m.slow)
 	if err != nil {
 		return nil, err
 	}
-	d, err := drain(ctx, set, fmt.Sprintf("%d subscribers", n), layout.Bytes*int64(n), progress)
+	defer slow.Close()
+	before, err := m.server.Stats(ctx)
 	if err != nil {
 		return nil, err
 	}
-	after, err := server.Stats(ctx)
+	d, err := drain(ctx, set, fmt.Sprintf("%d subscribers", m.subscribers), m.layout.Bytes*int64(m.subscribers), m.progress)
 	if err != nil {
 		return nil, err
 	}
-	r := drained("", n, d)
+	after, err := m.server.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := drained("", m.subscribers, d)
 	fillServer(r, before, after)
 	if r.CopiesCounted {
 		l := after.Ledger.Minus(before.Ledger)
-		r.CPUCopies = float64(l.CacheToUser+l.UserToSocket+l.CacheToSocket) / float64(layout.Bytes)
-		r.ByReference = float64(l.ByReference) / float64(layout.Bytes)
+		r.CPUCopies = float64(l.CacheToUser+l.UserToSocket+l.CacheToSocket) / float64(m.layout.Bytes)
+		r.ByReference = float64(l.ByReference) / float64(m.layout.Bytes)
 	}
-	return r, nil
+	r.Slow = slowName(m.slow)
+	return r, m.finishSlow(ctx, slow, r)
+}
+
+// finishSlow lets the slow subscribers do what they are there for after the others have been measured, and looks at the
+// server's memory and pipes once more: neither may have grown meanwhile.
+func (m *measurement) finishSlow(ctx context.Context, slow *load.Slow, r *report.BenchRun) error {
+	if !m.slow.Any() {
+		return nil
+	}
+	_, err := slow.Finish(ctx, func(left time.Duration) {
+		m.progress.Show("the stalled subscribers read nothing for another %v", left.Round(time.Second))
+	})
+	m.progress.Clear()
+	if err != nil {
+		return err
+	}
+	after, err := m.server.Stats(ctx)
+	if err != nil || !after.Counted {
+		return err
+	}
+	r.ServerRSSBytes, r.ServerRSSAnonBytes = after.RSSBytes, after.RSSAnonBytes
+	r.PipesLentMax = max(r.PipesLentMax, after.Pipes.LentMax)
+	return nil
 }
 
 // fillServer enters what the server's counters say of the time between two looks at them.
@@ -127,6 +202,7 @@ func fillServer(r *report.BenchRun, before, after load.Stats) {
 	r.Server, r.RingSize = after.Transfer, after.RingSize
 	r.QueuedWhenFull = after.Ring.QueuedWhenFull - before.Ring.QueuedWhenFull
 	r.ServerRSSBytes, r.ServerRSSAnonBytes = after.RSSBytes, after.RSSAnonBytes
+	r.PipesLentMax, r.PipesLimit = after.Pipes.LentMax, after.Pipes.Max
 }
 
 func drained(server string, n int, d *load.Drained) *report.BenchRun {
@@ -145,7 +221,6 @@ func (s *Site) drainNginx(ctx context.Context, o DrainOptions, n int, layout *lo
 	if len(files) != 1 {
 		return nil, fmt.Errorf("bench: the data set fills %d segments; nginx is compared with one: choose a --size below 1 GiB", len(files))
 	}
-	s.progress.Step("nginx, %d subscribers ...", n)
 	server, err := load.StartNginx(o.Nginx, filepath.Dir(files[0]))
 	if err != nil {
 		return nil, err
@@ -169,7 +244,8 @@ func (s *Site) drainNginx(ctx context.Context, o DrainOptions, n int, layout *lo
 }
 
 // DrainTarget measures a server that runs already, whatever it is. Its topic is removed afterwards.
-func DrainTarget(ctx context.Context, server *load.Server, topic string, o DrainOptions, progress *load.Progress) ([]*report.BenchRun, error) {
+func DrainTarget(ctx context.Context, server *load.Server, topic string, o DrainOptions,
+	progress *load.Progress) ([]*report.BenchRun, error) {
 	layout, err := o.Data.publish(ctx, server.Kafka, topic, progress)
 	if err != nil {
 		return nil, err
@@ -179,14 +255,17 @@ func DrainTarget(ctx context.Context, server *load.Server, topic string, o Drain
 	for run := range o.Runs {
 		for _, n := range o.Subscribers {
 			progress.Step("run %d of %d: %s, %d subscribers ...", run+1, o.Runs, server.Kafka, n)
-			r, err := drainServer(ctx, server, topic, o, n, layout, progress)
-			if err != nil {
-				return nil, err
+			for _, slow := range o.slowVariants() {
+				m := measurement{server, topic, layout, n, slow, progress}
+				r, err := m.drain(ctx, o)
+				if err != nil {
+					return nil, err
+				}
+				if r.Server == "" {
+					r.Server = server.Kafka
+				}
+				runs = append(runs, r)
 			}
-			if r.Server == "" {
-				r.Server = server.Kafka
-			}
-			runs = append(runs, r)
 		}
 	}
 	return runs, nil

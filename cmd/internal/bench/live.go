@@ -49,7 +49,8 @@ func (s *Site) Live(ctx context.Context, o LiveOptions) ([]*report.BenchRun, err
 }
 
 // LiveTarget measures a server that runs already.
-func LiveTarget(ctx context.Context, server *load.Server, topic string, o LiveOptions, progress *load.Progress) ([]*report.BenchRun, error) {
+func LiveTarget(ctx context.Context, server *load.Server, topic string, o LiveOptions,
+	progress *load.Progress) ([]*report.BenchRun, error) {
 	var runs []*report.BenchRun
 	defer removeTopic(server.Kafka, topic, progress)
 	for run := range o.Runs {
@@ -69,7 +70,8 @@ func LiveTarget(ctx context.Context, server *load.Server, topic string, o LiveOp
 }
 
 // liveServer measures one live run.
-func liveServer(ctx context.Context, server *load.Server, topic string, o LiveOptions, n int, progress *load.Progress) (*report.BenchRun, error) {
+func liveServer(ctx context.Context, server *load.Server, topic string, o LiveOptions, n int,
+	progress *load.Progress) (*report.BenchRun, error) {
 	control, leader, err := openTopic(server.Kafka, topic)
 	if err != nil {
 		return nil, err

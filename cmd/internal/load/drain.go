@@ -202,6 +202,9 @@ func (s *Set) thread(ctx context.Context, subs []*subscriber) error {
 		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, sub.fd, &event); err != nil {
 			return fmt.Errorf("load: epoll: %w", err)
 		}
+		if !sub.started.IsZero() {
+			continue // a slow one, whose fetch has long been answered
+		}
 		sub.started = time.Now()
 		if err := sub.fetch(); err != nil {
 			return err

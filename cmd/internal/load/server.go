@@ -155,6 +155,7 @@ type Stats struct {
 	Pipes struct {
 		Open      int   `json:"open"`
 		Lent      int   `json:"lent"`
+		LentMax   int   `json:"lent_max"`
 		Max       int   `json:"max"`
 		Reclaimed int64 `json:"reclaimed"`
 	} `json:"pipes"`

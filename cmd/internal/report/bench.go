@@ -15,6 +15,8 @@ type BenchRun struct {
 	Server      string `json:"server"`
 	RingSize    int    `json:"ring_size,omitempty"`
 	Subscribers int    `json:"subscribers"`
+	// Slow says which subscribers beside these hardly read.
+	Slow string `json:"slow,omitempty"`
 
 	DeliveredBytes      int64   `json:"delivered_bytes"`
 	Seconds             float64 `json:"seconds"`
@@ -29,6 +31,9 @@ type BenchRun struct {
 	ByReference   float64 `json:"by_reference"`
 
 	QueuedWhenFull int64 `json:"queued_when_full"`
+	// PipesLentMax is the most pipes that held bytes at once since the server's start, PipesLimit how many there may be.
+	PipesLentMax int `json:"pipes_lent_max"`
+	PipesLimit   int `json:"pipes_limit"`
 	// ServerRSSBytes is the server's resident memory after the run, mapped page cache included; ServerRSSAnonBytes its own.
 	ServerRSSBytes     int64 `json:"server_rss_bytes,omitempty"`
 	ServerRSSAnonBytes int64 `json:"server_rss_anon_bytes,omitempty"`
@@ -69,7 +74,7 @@ type config struct {
 	ring, count int
 }
 
-func (r *BenchRun) config() config { return config{r.Server, r.RingSize, r.Subscribers} }
+func (r *BenchRun) config() config { return config{r.Server + r.Slow, r.RingSize, r.Subscribers} }
 
 // group sorts runs into configurations, in the order in which each first came.
 func group(runs []*BenchRun) (configs []config, of map[config][]*BenchRun) {
@@ -119,7 +124,7 @@ func WriteBench(out io.Writer, runs []*BenchRun, yardstick string) {
 		}
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "mode\tring\tN\tGB/s\tserver s CPU/GB\tvs %s\tclient s CPU/GB\tp50 ms\tp99 ms\tCPU copies\tby reference\tqueued\t\n", yardstick)
+	_, _ = fmt.Fprintf(w, "mode\tring\tN\tGB/s\tserver s CPU/GB\tvs %s\tclient s CPU/GB\tp50 ms\tp99 ms\tCPU copies\tby reference\tqueued\tpipes\tanon MB\t\n", yardstick)
 	for _, c := range configs {
 		rs := of[c]
 		ratio, copies, byRef := "-", "not counted", "not counted"
@@ -130,12 +135,12 @@ func WriteBench(out io.Writer, runs []*BenchRun, yardstick string) {
 			copies = spread(rs[:1], "%.2f", func(r *BenchRun) float64 { return r.CPUCopies })
 			byRef = spread(rs[:1], "%.2f", func(r *BenchRun) float64 { return r.ByReference })
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", c.server, ringText(c.ring), c.count,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t\n", c.server, ringText(c.ring), c.count,
 			spread(rs, "%.2f", (*BenchRun).GBPerSecond), cpuText(rs), ratio,
 			spread(rs[:1], "%.3f", (*BenchRun).clientCPUPerGB),
 			spread(rs, "%.0f", func(r *BenchRun) float64 { return r.SubscriberP50Millis }),
 			spread(rs, "%.0f", func(r *BenchRun) float64 { return r.SubscriberP99Millis }),
-			copies, byRef, rs[len(rs)-1].QueuedWhenFull)
+			copies, byRef, rs[len(rs)-1].QueuedWhenFull, pipesText(rs), memoryText(rs))
 	}
 	_ = w.Flush()
 }
@@ -163,6 +168,25 @@ func WriteLive(out io.Writer, runs []*BenchRun) {
 			cpu, float64(rs[len(rs)-1].ServerRSSAnonBytes)/1e6, rs[len(rs)-1].Live.Late)
 	}
 	_ = w.Flush()
+}
+
+// pipesText is the most pipes that were in use at once in any run, of how many there may be.
+func pipesText(rs []*BenchRun) string {
+	if !rs[0].CopiesCounted {
+		return "-"
+	}
+	most := 0
+	for _, r := range rs {
+		most = max(most, r.PipesLentMax)
+	}
+	return fmt.Sprintf("%d/%d", most, rs[0].PipesLimit)
+}
+
+func memoryText(rs []*BenchRun) string {
+	if !rs[0].CopiesCounted {
+		return "-"
+	}
+	return spread(rs, "%.1f", func(r *BenchRun) float64 { return float64(r.ServerRSSAnonBytes) / 1e6 })
 }
 
 func ringText(n int) string {

@@ -1,0 +1,121 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// SlowOptions say which subscribers beside the measured ones do not read as they should.
+type SlowOptions struct {
+	// Stalled subscribers send a fetch and then read nothing for Stall; after that they read everything, checked.
+	Stalled int
+	Stall   time.Duration
+	// Trickling subscribers read one byte a second for as long as they are there.
+	Trickling int
+}
+
+// Any says that there is a slow subscriber.
+func (o SlowOptions) Any() bool { return o.Stalled+o.Trickling > 0 }
+
+// Slow are subscribers that are connected, have sent a fetch, and leave the server waiting.
+type Slow struct {
+	options   SlowOptions
+	stalled   *Set
+	trickling *Set
+	started   time.Time
+	stop      context.CancelFunc
+	ended     sync.WaitGroup
+	trickled  int64
+}
+
+// StartSlow connects slow subscribers and sends their fetches.
+func StartSlow(ctx context.Context, drain DrainOptions, o SlowOptions) (*Slow, error) {
+	s := &Slow{options: o, started: time.Now()}
+	drain.Discard = false
+	var err error
+	drain.Subscribers = o.Stalled
+	if s.stalled, err = connectSlow(ctx, drain); err != nil {
+		return nil, err
+	}
+	drain.Subscribers = o.Trickling
+	if s.trickling, err = connectSlow(ctx, drain); err != nil {
+		s.stalled.Close()
+		return nil, err
+	}
+	ctx, s.stop = context.WithCancel(ctx)
+	s.ended.Go(func() { s.trickle(ctx) })
+	return s, nil
+}
+
+func connectSlow(ctx context.Context, drain DrainOptions) (*Set, error) {
+	set, err := Connect(ctx, drain, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, sub := range set.subs {
+		sub.started = time.Now()
+		if err := sub.fetch(); err != nil {
+			set.Close()
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// trickle reads a byte a second from each trickling subscriber.
+func (s *Slow) trickle(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var b [1]byte
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, sub := range s.trickling.subs {
+			if n, err := sub.receive(b[:], 0); err == nil {
+				s.trickled += int64(n)
+			}
+		}
+	}
+}
+
+// Finish lets the stalled subscribers wait until they have stalled long enough, and then read all that they asked for.
+// It returns how many bytes the trickling ones took. waiting is told of the time that is left.
+func (s *Slow) Finish(ctx context.Context, waiting func(left time.Duration)) (trickled int64, err error) {
+	for {
+		left := s.options.Stall - time.Since(s.started)
+		if left <= 0 {
+			break
+		}
+		waiting(left)
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(min(left, 250*time.Millisecond)):
+		}
+	}
+	if s.options.Stalled > 0 {
+		if err := s.stalled.run(ctx, nil); err != nil {
+			return 0, fmt.Errorf("a subscriber that had stalled: %w", err)
+		}
+	}
+	s.stop()
+	s.ended.Wait()
+	if s.options.Trickling > 0 && s.options.Stall >= 2*time.Second && s.trickled == 0 {
+		return 0, errors.New("load: the trickling subscribers got nothing")
+	}
+	return s.trickled, nil
+}
+
+// Close ends all of them.
+func (s *Slow) Close() {
+	s.stop()
+	s.ended.Wait()
+	s.stalled.Close()
+	s.trickling.Close()
+}
