@@ -3,11 +3,19 @@ package fanout
 import (
 	"errors"
 	"syscall"
-	"time"
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
+
+// produceResult is what one partition of a produce is answered with.
+type produceResult struct {
+	wire.ProduceResult
+	// waits says that the answer is due when the partition's high watermark has passed lastOffset.
+	waits      bool
+	partition  *partition
+	lastOffset int64
+}
 
 // handleProduce appends record batches.
 //
@@ -15,8 +23,10 @@ import (
 //   - Each partition is on its own: one that fails does not stop the others.
 //   - The batches are checked (magic 2, length, CRC32C, record count), given offsets, and written as they came;
 //     compressed ones pass through untouched.
-//   - The high watermark moves with the write, so acks=1 and acks=all promise the same.
+//   - acks=1 and acks=all promise the same, for there is one replica: what --fsync or the topic's flush.messages makes
+//     of an acknowledgement. Where that is an fsync, the answer waits for it, at least for timeout_ms.
 //   - With acks=0 there is no response at all, not even for an error.
+//   - A batch that an idempotent producer sends again is answered with the offset that it got, and not appended again.
 //
 // Versions: 3 to 8 are read; 0 to 2 are advertised only because librdkafka before 2.11.1 compresses with gzip, snappy
 // and lz4 only when the advertised range contains 0. From 7 on zstd is allowed (KIP-110).
@@ -25,48 +35,81 @@ func (b *Broker) handleProduce(c *conn) error {
 	if err := req.Parse(c.header.Version, c.header.Body); err != nil {
 		return err
 	}
-	results := b.produced[:0]
+	c.produced = c.produced[:0]
 	for i := range req.Partitions {
-		results = append(results, b.produceOne(req, &req.Partitions[i]))
+		c.produced = append(c.produced, b.produceOne(req, &req.Partitions[i]))
 	}
-	b.produced = results
 	if req.Acks == 0 {
 		b.respondNothing(c)
 		return nil
 	}
-	b.respond(c, wire.AppendProduceResponse(b.scratch[:0], c.header.Version, c.header.CorrelationID, req, results))
+	if !b.awaitCommit(c) {
+		b.answerProduce(c)
+	}
 	return nil
 }
 
-func (b *Broker) produceOne(req *wire.ProduceRequest, part *wire.ProducePartition) wire.ProduceResult {
-	failed := wire.ProduceResult{BaseOffset: -1, LogAppendTimeMillis: -1, LogStartOffset: -1}
+// answerProduce sends the response whose results are in c.produced.
+func (b *Broker) answerProduce(c *conn) {
+	results := b.produced[:0]
+	for i := range c.produced {
+		results = append(results, c.produced[i].ProduceResult)
+		c.produced[i].partition = nil
+	}
+	b.produced = results
+	b.respond(c, wire.AppendProduceResponse(b.scratch[:0], c.header.Version, c.header.CorrelationID, &c.produce, results))
+}
+
+func failedProduce(code int16, message string) wire.ProduceResult {
+	return wire.ProduceResult{ErrorCode: code, ErrorMessage: message, BaseOffset: -1, LogAppendTimeMillis: -1, LogStartOffset: -1}
+}
+
+func refusedProduce(code int16, message string) produceResult {
+	return produceResult{ProduceResult: failedProduce(code, message)}
+}
+
+func (b *Broker) produceOne(req *wire.ProduceRequest, part *wire.ProducePartition) produceResult {
 	if req.Acks < -1 || req.Acks > 1 {
-		failed.ErrorCode = wire.CodeInvalidRequiredAcks
-		return failed
+		return refusedProduce(wire.CodeInvalidRequiredAcks, "")
 	}
 	if req.TransactionalID != nil {
-		failed.ErrorCode = wire.CodeTransactionalIDAuthorizationFailed
-		failed.ErrorMessage = noTransactions
-		return failed
+		return refusedProduce(wire.CodeTransactionalIDAuthorizationFailed, noTransactions)
 	}
 	p := b.topics.find(part.Topic, part.Partition)
 	if p == nil {
-		failed.ErrorCode = wire.CodeUnknownTopicOrPartition
-		return failed
+		return refusedProduce(wire.CodeUnknownTopicOrPartition, "")
 	}
-	appended, err := p.log.Append(part.Records, time.Now().UnixMilli())
+	appended, err := p.log.Append(part.Records, b.wallMillis())
 	if err != nil {
-		failed.ErrorCode, failed.ErrorMessage = produceError(err), err.Error()
 		b.produceFailed(p, err)
-		return failed
+		return refusedProduce(produceError(err), err.Error())
 	}
-	b.counters.publishedBytes += uint64(appended.Bytes)
-	b.counters.publishedRecords += uint64(appended.Records)
-	b.markGrown(p)
-	return wire.ProduceResult{
-		BaseOffset:          appended.BaseOffset,
-		LogAppendTimeMillis: -1, // the timestamps are the producer's
-		LogStartOffset:      appended.LogStartOffset,
+	if !appended.Duplicate {
+		b.counters.publishedBytes += uint64(appended.Bytes)
+		b.counters.publishedRecords += uint64(appended.Records)
+		b.wrote(p, appended.Records)
+		b.markGrown(p)
+		b.logWork(p)
+	} else {
+		b.counters.duplicates++
+	}
+	return produceResult{
+		ProduceResult: wire.ProduceResult{
+			BaseOffset:          appended.BaseOffset,
+			LogAppendTimeMillis: appended.AppendTimeMillis,
+			LogStartOffset:      appended.LogStartOffset,
+		},
+		// A duplicate too: its first copy may be on its way to the disk still.
+		waits:      p.policy.waits() && appended.LastOffset >= p.log.HighWatermark(),
+		partition:  p,
+		lastOffset: appended.LastOffset,
+	}
+}
+
+// logWork runs the file work that a log has put off: the loop does none.
+func (b *Broker) logWork(p *partition) {
+	if work := p.log.Work(); work != nil {
+		b.background(work)
 	}
 }
 
@@ -80,6 +123,10 @@ func produceError(err error) int16 {
 		return wire.CodeInvalidRecord
 	case errors.Is(err, segment.ErrBatchTooLarge):
 		return wire.CodeMessageTooLarge
+	case errors.Is(err, segment.ErrOutOfOrderSequence):
+		return wire.CodeOutOfOrderSequenceNumber
+	case errors.Is(err, segment.ErrInvalidProducerEpoch):
+		return wire.CodeInvalidProducerEpoch
 	}
 	return wire.CodeKafkaStorageError
 }
@@ -90,11 +137,23 @@ func (b *Broker) produceFailed(p *partition, err error) {
 	if !errors.Is(err, segment.ErrStorage) || !b.storageLog.allow(b.now) {
 		return
 	}
-	remedy := "see the error"
-	if errors.Is(err, syscall.ENOSPC) {
-		remedy = "free space on the data directory's file system: producers retry, and nothing that was acknowledged is lost"
+	b.log.Error("append failed", "topic", p.topic.name, "partition", p.index, "error", err, "remedy", storageRemedy(err))
+}
+
+// storageRemedy is what the operator can do about a failed write.
+func storageRemedy(err error) string {
+	const nothingLost = ": producers retry, and nothing that was acknowledged is lost"
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "free space on the data directory's file system" + nothingLost
+	case errors.Is(err, syscall.EROFS):
+		return "the file system has become read-only, often after an error of the disk: see the kernel's log, mend it and mount it read-write" + nothingLost
+	case errors.Is(err, syscall.EIO):
+		return "the disk failed: see the kernel's log" + nothingLost
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "raise the limit on open files (ulimit -n, LimitNOFILE=)" + nothingLost
 	}
-	b.log.Error("append failed", "topic", p.topic.name, "partition", p.index, "error", err, "remedy", remedy)
+	return "see the error" + nothingLost
 }
 
 // markGrown notes that fetches that wait for the partition can be looked at, once all completions of this turn have

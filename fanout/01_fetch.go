@@ -54,13 +54,16 @@ func (b *Broker) answerFetch(c *conn) {
 	b.sendFetch(c)
 }
 
-// reparseFetch reads a waiting fetch again after its frame has moved.
-func (b *Broker) reparseFetch(c *conn) error {
+// reparse reads a waiting fetch or produce again after its frame has moved.
+func (b *Broker) reparse(c *conn) error {
 	header, err := wire.ParseHeader(c.in.buf[wire.FrameSizeBytes:c.in.firstFrame(b.config.MaxRequestBytes)])
 	if err != nil {
 		return err
 	}
 	c.header = header
+	if header.Key == wire.KeyProduce {
+		return c.produce.Parse(header.Version, header.Body)
+	}
 	return c.fetch.Parse(header.Version, header.Body)
 }
 

@@ -24,11 +24,11 @@ import (
 // Versions: 0 to 8.
 func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 	names := b.metadataNames(req)
-	var missing []string
+	var missing []newTopic
 	if b.config.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
 		for _, name := range names {
 			if b.topics.byName[name] == nil && !b.topics.making[name] && wire.TopicNameError([]byte(name)) == nil {
-				missing = append(missing, name)
+				missing = append(missing, newTopic{name, b.config.Partitions, b.topics.defaults})
 			}
 		}
 	}
@@ -37,7 +37,7 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 		return
 	}
 	slot, generation := c.slot, c.generation
-	b.makeTopics(missing, b.config.Partitions, func(map[string]error) {
+	b.makeTopics(missing, func(map[string]error) {
 		if c := b.again(slot, generation); c != nil {
 			b.reply(c, b.metadata(c, req, names))
 		}

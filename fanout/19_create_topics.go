@@ -15,46 +15,39 @@ const maxPartitions = 10000
 //
 // Behaviour:
 //   - The number of partitions is the request's, or --partitions for -1. The replication factor must be -1 or 1.
-//   - Configuration entries that would change nothing here are accepted; others are refused by name.
+//   - Settings that exist here can be given, within their limits; others are refused by name.
 //   - The answer comes when the directories exist.
 //
 // Versions: 0 to 4; from 1 on with validate_only and error messages.
 func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
-	byPartitions := make(map[int][]string)
+	var wanted []newTopic
 	seen := make(map[string]bool)
 	for i := range req.Topics {
 		want := &req.Topics[i]
 		r := kmsg.NewCreateTopicsResponseTopic()
 		r.Topic = want.Topic
-		code, message := b.checkNewTopic(want, seen)
+		config, code, message := b.checkNewTopic(want, seen)
 		if r.ErrorCode = code; message != "" {
 			r.ErrorMessage = kmsg.StringPtr(message)
 		}
 		seen[want.Topic] = true
 		resp.Topics = append(resp.Topics, r)
 		if code == 0 && !req.ValidateOnly {
-			n := b.partitionsFor(want)
-			byPartitions[n] = append(byPartitions[n], want.Topic)
+			wanted = append(wanted, newTopic{want.Topic, b.partitionsFor(want), config})
 		}
 	}
-	left := len(byPartitions)
-	if left == 0 {
+	if len(wanted) == 0 {
 		b.reply(c, resp)
 		return
 	}
 	slot, generation := c.slot, c.generation
-	for n, names := range byPartitions {
-		b.makeTopics(names, n, func(failed map[string]error) {
-			markFailed(resp, failed)
-			if left--; left > 0 {
-				return
-			}
-			if c := b.again(slot, generation); c != nil {
-				b.reply(c, resp)
-			}
-		})
-	}
+	b.makeTopics(wanted, func(failed map[string]error) {
+		markFailed(resp, failed)
+		if c := b.again(slot, generation); c != nil {
+			b.reply(c, resp)
+		}
+	})
 }
 
 func markFailed(resp *kmsg.CreateTopicsResponse, failed map[string]error) {
@@ -76,16 +69,42 @@ func (b *Broker) partitionsFor(want *kmsg.CreateTopicsRequestTopic) int {
 	return int(want.NumPartitions)
 }
 
-func (b *Broker) checkNewTopic(want *kmsg.CreateTopicsRequestTopic, seen map[string]bool) (code int16, message string) {
-	if err := wire.TopicNameError([]byte(want.Topic)); err != nil {
+// checkNewTopic says what is wrong with a topic that is to be made, or derives its configuration.
+func (b *Broker) checkNewTopic(want *kmsg.CreateTopicsRequestTopic, seen map[string]bool) (*topicConfig, int16, string) {
+	if code, message := b.checkNewName(want.Topic, seen); code != 0 {
+		return nil, code, message
+	}
+	if code, message := b.checkNewPartitions(want); code != 0 {
+		return nil, code, message
+	}
+	set := make(map[string]string, len(want.Configs))
+	for _, c := range want.Configs {
+		if _, twice := set[c.Name]; twice || c.Value == nil {
+			return nil, wire.CodeInvalidConfig, fmt.Sprintf("%s needs one value", c.Name)
+		}
+		set[c.Name] = *c.Value
+	}
+	config, err := topicConfigOf(b.topics.defaults, set, b.config.MaxRequestBytes)
+	if err != nil {
+		return nil, wire.CodeInvalidConfig, err.Error()
+	}
+	return config, 0, ""
+}
+
+func (b *Broker) checkNewName(name string, seen map[string]bool) (code int16, message string) {
+	if err := wire.TopicNameError([]byte(name)); err != nil {
 		return wire.CodeInvalidTopic, err.Error()
 	}
-	if b.topics.byName[want.Topic] != nil || b.topics.making[want.Topic] {
-		return wire.CodeTopicAlreadyExists, fmt.Sprintf("topic %s exists", want.Topic)
+	if b.topics.byName[name] != nil || b.topics.making[name] {
+		return wire.CodeTopicAlreadyExists, fmt.Sprintf("topic %s exists", name)
 	}
-	if seen[want.Topic] {
-		return wire.CodeInvalidRequest, fmt.Sprintf("topic %s is in the request twice", want.Topic)
+	if seen[name] {
+		return wire.CodeInvalidRequest, fmt.Sprintf("topic %s is in the request twice", name)
 	}
+	return 0, ""
+}
+
+func (b *Broker) checkNewPartitions(want *kmsg.CreateTopicsRequestTopic) (code int16, message string) {
 	if n := b.partitionsFor(want); n < 1 || n > maxPartitions {
 		return wire.CodeInvalidPartitions, fmt.Sprintf("%d partitions were asked for, allowed are 1 to %d", n, maxPartitions)
 	}
@@ -99,50 +118,29 @@ func (b *Broker) checkNewTopic(want *kmsg.CreateTopicsRequestTopic, seen map[str
 				fmt.Sprintf("partition %d is assigned to %v, this is node %d alone", a.Partition, a.Replicas, b.topics.meta.nodeID)
 		}
 	}
-	return checkTopicConfigs(want.Configs)
-}
-
-// harmlessConfigs are settings of a topic, and the values at which they say what is the case here anyway.
-var harmlessConfigs = map[string]string{
-	"cleanup.policy":         "delete",
-	"compression.type":       "producer",
-	"min.insync.replicas":    "1",
-	"message.timestamp.type": "CreateTime",
-}
-
-func checkTopicConfigs(configs []kmsg.CreateTopicsRequestTopicConfig) (code int16, message string) {
-	for _, c := range configs {
-		value := "null"
-		if c.Value != nil {
-			value = *c.Value
-		}
-		if harmless, ok := harmlessConfigs[c.Name]; !ok || harmless != value {
-			return wire.CodeInvalidConfig, fmt.Sprintf("%s=%s is not supported here", c.Name, value)
-		}
-	}
 	return 0, ""
 }
 
 // makeTopics makes topics in the background and calls done on the loop, with the names that failed. The names must be
 // valid, and neither exist nor be in the making.
-func (b *Broker) makeTopics(names []string, partitions int, done func(failed map[string]error)) {
-	for _, name := range names {
-		b.topics.making[name] = true
+func (b *Broker) makeTopics(wanted []newTopic, done func(failed map[string]error)) {
+	for _, w := range wanted {
+		b.topics.making[w.name] = true
 	}
-	dir, options := b.topics.dir, b.topics.options
+	dir := b.topics.dir
 	b.background(func() func() {
-		made, failed := make([]*topic, 0, len(names)), map[string]error{}
-		for _, name := range names {
-			tp, err := makeTopic(dir, name, partitions, options)
+		made, failed := make([]*topic, 0, len(wanted)), map[string]error{}
+		for _, w := range wanted {
+			tp, err := w.make(dir)
 			if err != nil {
-				failed[name] = err
+				failed[w.name] = err
 				continue
 			}
 			made = append(made, tp)
 		}
 		return func() {
-			for _, name := range names {
-				delete(b.topics.making, name)
+			for _, w := range wanted {
+				delete(b.topics.making, w.name)
 			}
 			for _, tp := range made {
 				b.topics.byName[tp.name] = tp

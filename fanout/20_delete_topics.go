@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment"
 )
 
 // handleDeleteTopics deletes topics.
@@ -36,9 +37,11 @@ func (b *Broker) handleDeleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response
 // deleteTopic takes the topic's directories out of the way, by a rename each, and removes the files in the background.
 func (b *Broker) deleteTopic(tp *topic) {
 	delete(b.topics.byName, tp.name)
+	b.forgetStarts(tp)
 	var removals []func() error
 	for _, p := range tp.partitions {
 		b.markGrown(p) // whoever waits finds the topic gone
+		b.refuseAcks(p, wire.CodeUnknownTopicOrPartition, "the topic was deleted")
 		remove, err := p.log.Delete()
 		if err != nil {
 			b.log.Error("a partition's files could not be removed", "topic", tp.name, "partition", p.index, "error", err)
@@ -57,6 +60,29 @@ func (b *Broker) deleteTopic(tp *topic) {
 			if err != nil {
 				b.log.Error("a deleted topic's files could not be removed", "topic", tp.name, "error", err)
 			}
+		}
+	})
+}
+
+// forgetStarts drops what is written down of the logs' starts, or a topic of the same name would begin there. The name
+// is held until that is done.
+func (b *Broker) forgetStarts(tp *topic) {
+	any := false
+	for _, p := range tp.partitions {
+		if _, ok := b.topics.starts[p.directory()]; ok {
+			delete(b.topics.starts, p.directory())
+			any = true
+		}
+	}
+	if !any {
+		return
+	}
+	b.topics.making[tp.name] = true
+	b.writeLogStarts(func(err error) {
+		delete(b.topics.making, tp.name)
+		if err != nil {
+			b.log.Error("the start of a deleted topic's logs could not be forgotten", "topic", tp.name, "error", err,
+				"remedy", "remove its lines from "+segment.LogStartFile+" before the next start")
 		}
 	})
 }

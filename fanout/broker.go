@@ -20,6 +20,7 @@ const (
 	kindAccept uint8 = transfer.KindsEnd + iota
 	kindRecv
 	kindCancel
+	kindSync // an fdatasync; the slot is one of syncs
 )
 
 // Broker is the server. [Open] makes it, [Broker.Run] serves until [Broker.Stop].
@@ -40,6 +41,8 @@ type Broker struct {
 	blocks       blockMemory
 	waiting      deadlines
 	grown        []*partition // partitions whose high watermark moved in this turn
+	syncs        syncs
+	filing       []func() (work func() (finish func())) // see fileWork
 	results      []fetchResult
 	produced     []wire.ProduceResult
 	scratch      []byte
@@ -50,6 +53,7 @@ type Broker struct {
 	storageLog   logLimit
 	now          time.Duration
 	nextSweep    time.Duration
+	nextExpiry   time.Duration // when retention is looked at next
 	acceptArmed  bool
 	acceptPaused bool
 	stopping     bool
@@ -135,6 +139,7 @@ func (b *Broker) run() error {
 func (b *Broker) prepare(k ring.Kernel) error {
 	var err error
 	b.kernel, b.wake = k, k.Wake
+	b.syncs.next = noTime
 	if b.engine, err = transfer.NewEngine(k, b.config.Transfer, b); err != nil {
 		return err
 	}

@@ -25,8 +25,16 @@ type Config struct {
 	Partitions int
 	// AutoCreateTopics lets a client's metadata request create the topics that it asks for.
 	AutoCreateTopics bool
-	// SegmentBytes is where a segment ends and the next begins.
+	// Fsync says when records are put on disk.
+	Fsync Fsync
+	// SegmentBytes and SegmentAge are where a segment ends and the next begins.
 	SegmentBytes int64
+	SegmentAge   time.Duration
+	// RetentionBytes and RetentionAge bound what a partition keeps; negative for no bound.
+	RetentionBytes int64
+	RetentionAge   time.Duration
+	// RetentionCheck is how often retention is looked at.
+	RetentionCheck time.Duration
 	// MaxMessageBytes is the largest record batch accepted.
 	MaxMessageBytes int
 
@@ -66,7 +74,12 @@ func DefaultConfig() Config {
 		NodeID:           1,
 		Partitions:       1,
 		AutoCreateTopics: true,
+		Fsync:            Fsync{Every: time.Second},
 		SegmentBytes:     1 << 30,
+		SegmentAge:       7 * 24 * time.Hour,
+		RetentionBytes:   -1,
+		RetentionAge:     7 * 24 * time.Hour,
+		RetentionCheck:   time.Minute,
 		MaxMessageBytes:  1<<20 + 12, // Apache Kafka's default: 1 MiB of records and the log's overhead
 		Ring: ring.Config{
 			Entries:         1024,
@@ -106,6 +119,10 @@ func (c Config) Validate() error {
 		{"partitions", int64(c.Partitions), 1, 10000},
 		{"max-connections", int64(c.MaxConnections), 1, 1 << 20},
 		{"segment-bytes", c.SegmentBytes, 1 << 14, maxInt31},
+		{"segment-age", int64(c.SegmentAge), int64(time.Millisecond), 1<<63 - 1},
+		{"retention-bytes", c.RetentionBytes, -1, 1<<63 - 1},
+		{"retention-age", int64(c.RetentionAge), -1, 1<<63 - 1},
+		{"retention-check", int64(c.RetentionCheck), int64(10 * time.Millisecond), int64(24 * time.Hour)},
 		{"max-message-bytes", int64(c.MaxMessageBytes), 1 << 10, 1 << 30},
 		{"max-request-bytes", int64(c.MaxRequestBytes), 1 << 12, maxInt31},
 		{"request-memory", c.RequestMemoryBytes, int64(c.MaxRequestBytes), 1 << 40},
@@ -123,7 +140,10 @@ func (c Config) Validate() error {
 			return fmt.Errorf("fanout: %s is %d, allowed are %d to %d", b.name, b.value, b.min, b.mx)
 		}
 	}
-	if c.MaxMessageBytes > int(c.MaxRequestBytes)-1024 {
+	if err := c.Fsync.validate(); err != nil {
+		return err
+	}
+	if c.MaxMessageBytes > int(c.MaxRequestBytes)-requestOverheadBytes {
 		return fmt.Errorf("fanout: max-message-bytes is %d, but a request of max-request-bytes %d cannot carry it",
 			c.MaxMessageBytes, c.MaxRequestBytes)
 	}

@@ -68,11 +68,14 @@ type conn struct {
 	fetch      wire.FetchRequest
 	produce    wire.ProduceRequest
 
-	// A waiting fetch.
+	produced []produceResult
+
+	// A waiting fetch, or a produce that waits for its sync.
 	parked    bool
 	deadline  time.Duration
 	heapIndex int
 	waits     []waitNode
+	unsynced  int // partitions of a produce that are not on disk yet
 
 	lastActive time.Duration
 	peer       string

@@ -104,8 +104,8 @@ func (b *Broker) makeRoom(c *conn, more int, data []byte) error {
 	in.end = copy(buf, old[in.start:in.end])
 	in.buf, in.start = buf, 0
 	if c.parked {
-		// The waiting fetch's topic names point into the bytes that have just moved.
-		return b.reparseFetch(c)
+		// The waiting request's topic names point into the bytes that have just moved.
+		return b.reparse(c)
 	}
 	return nil
 }

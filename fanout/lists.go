@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// waitNode is one partition that one fetch waits for. It is linked into the partition's list while the fetch waits.
+// waitNode is one partition that a fetch or a produce waits for. It is linked into the partition's list meanwhile.
 type waitNode struct {
 	conn       *conn
+	result     int // of a produce: which of its results
 	list       *waitList
 	prev, next *waitNode
 }
 
-// waitList is a first-in-first-out list of waiting fetches.
+// waitList is a first-in-first-out list of waiting requests.
 type waitList struct {
 	first, last *waitNode
 	n           int

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
 
@@ -24,6 +25,7 @@ const sweepEvery = time.Second
 func (b *Broker) loop() error {
 	b.now = b.kernel.Now()
 	b.nextSweep = b.now + sweepEvery
+	b.nextExpiry = b.now
 	for !b.stopped() {
 		completions, err := b.kernel.Wait(b.timeout())
 		if err != nil {
@@ -34,6 +36,7 @@ func (b *Broker) loop() error {
 			b.dispatch(completions[i])
 		}
 		b.inbox.run()
+		b.beginSyncs()
 		b.wakeGrown()
 		b.expire()
 		b.engine.Turn(b.now)
@@ -47,6 +50,10 @@ func (b *Broker) dispatch(completion ring.Completion) {
 	kind := completion.Token.Kind()
 	if kind == kindAccept {
 		b.onAccept(completion)
+		return
+	}
+	if kind == kindSync {
+		b.onSync(completion)
 		return
 	}
 	c := b.conns.find(completion.Token)
@@ -75,7 +82,7 @@ func (b *Broker) timeout() time.Duration {
 	if b.engine.Pending() || len(b.grown) > 0 {
 		return 0
 	}
-	until := b.nextSweep
+	until := min(b.nextSweep, b.syncs.next)
 	if next, ok := b.waiting.next(); ok {
 		until = min(until, next)
 	}
@@ -92,11 +99,15 @@ func (b *Broker) expire() {
 		}
 		c := b.waiting[0]
 		b.unpark(c)
-		b.answerFetch(c)
+		b.answerWaiting(c)
 	}
 	if b.now >= b.nextSweep {
 		b.nextSweep = b.now + sweepEvery
 		b.sweep()
+	}
+	if b.now >= b.nextExpiry {
+		b.nextExpiry = b.now + b.config.RetentionCheck
+		b.expireSegments()
 	}
 }
 
@@ -135,7 +146,7 @@ func (b *Broker) beginStop() {
 	for c := range b.conns.all() {
 		switch {
 		case c.state != connOpen:
-		case c.parked:
+		case c.parked && c.header.Key == wire.KeyFetch: // a produce has its sync to wait for
 			b.unpark(c)
 			b.answerFetch(c) // closed by respondDone: a connection is not served further while stopping
 		case !c.busy:

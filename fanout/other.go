@@ -26,6 +26,12 @@ func (b *Broker) handleOther(c *conn) error {
 		b.reply(c, b.handleDeleteTopics(req))
 	case *kmsg.InitProducerIDRequest:
 		b.handleInitProducerID(c, req)
+	case *kmsg.DeleteRecordsRequest:
+		b.handleDeleteRecords(c, req)
+	case *kmsg.DescribeConfigsRequest:
+		b.reply(c, b.handleDescribeConfigs(req))
+	case *kmsg.IncrementalAlterConfigsRequest:
+		b.handleIncrementalAlterConfigs(c, req)
 	default:
 		return wire.ErrUnknownKey
 	}

@@ -20,6 +20,10 @@ type counters struct {
 	publishedBytes   uint64
 	publishedRecords uint64
 	produceErrors    uint64
+	duplicates       uint64
+	syncs            uint64
+	syncNanos        uint64
+	syncErrors       uint64
 	stale            uint64
 	turns            uint64
 }
@@ -96,6 +100,10 @@ type Stats struct {
 	RequestSeconds   map[string]float64 `json:"request_seconds"`
 	PublishedRecords uint64             `json:"published_records"`
 	ProduceErrors    uint64             `json:"produce_errors"`
+	Duplicates       uint64             `json:"duplicate_batches"`
+	Syncs            uint64             `json:"syncs"`
+	SyncSeconds      float64            `json:"sync_seconds"`
+	SyncErrors       uint64             `json:"sync_errors"`
 	StaleCompletions uint64             `json:"stale_completions"`
 	Turns            uint64             `json:"turns"`
 	RequestMemory    int64              `json:"request_memory_bytes"`
@@ -139,6 +147,10 @@ func (b *Broker) snapshot() Stats {
 		RequestSeconds:   make(map[string]float64),
 		PublishedRecords: b.counters.publishedRecords,
 		ProduceErrors:    b.counters.produceErrors,
+		Duplicates:       b.counters.duplicates,
+		Syncs:            b.counters.syncs,
+		SyncSeconds:      time.Duration(b.counters.syncNanos).Seconds(),
+		SyncErrors:       b.counters.syncErrors,
 		StaleCompletions: b.counters.stale,
 		Turns:            b.counters.turns,
 		RequestMemory:    b.frames.used,

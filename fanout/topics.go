@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 type topic struct {
 	name       string
 	partitions []*partition
+	config     *topicConfig
 }
 
 // partition is one log and the fetches that wait for it to grow.
@@ -26,14 +28,20 @@ type partition struct {
 	log     *segment.Log
 	waiters waitList
 	grown   bool // already on Broker.grown
+	commit
 }
+
+// directory is the name of the partition's directory.
+func (p *partition) directory() string { return fmt.Sprintf("%s-%d", p.topic.name, p.index) }
 
 // topics is the table of topics and the directory they live in.
 type topics struct {
-	dir     string
-	options segment.Options
-	byName  map[string]*topic
-	meta    meta
+	dir      string
+	defaults *topicConfig // of topics for which nothing was set
+	byName   map[string]*topic
+	meta     meta
+	// starts are the offsets to which DeleteRecords moved the start of logs, by directory.
+	starts map[string]int64
 	// making holds names that a goroutine is making the directories of.
 	making map[string]bool
 }
@@ -41,12 +49,7 @@ type topics struct {
 // open recovers every partition below the data directory.
 func (t *topics) open(config Config, log *slog.Logger) error {
 	t.dir = config.DataDir
-	t.options = segment.Options{
-		SegmentBytes:  config.SegmentBytes,
-		MaxBatchBytes: config.MaxMessageBytes,
-		LeaderEpoch:   leaderEpoch,
-		Logger:        log,
-	}
+	t.defaults = brokerTopicConfig(config)
 	t.byName = make(map[string]*topic)
 	t.making = make(map[string]bool)
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
@@ -55,6 +58,23 @@ func (t *topics) open(config Config, log *slog.Logger) error {
 	if err := t.meta.open(t.dir, config.NodeID); err != nil {
 		return err
 	}
+	var err error
+	if t.starts, err = segment.ReadCheckpoint(segment.OS, filepath.Join(t.dir, segment.LogStartFile)); err != nil {
+		return err
+	}
+	clean, err := segment.TakeCleanMark(segment.OS, t.dir)
+	if err != nil {
+		return err
+	}
+	if err := t.openAll(config, clean, log); err != nil {
+		_ = t.closeLogs(log)
+		return err
+	}
+	return nil
+}
+
+// openAll opens the logs of every topic that has a directory.
+func (t *topics) openAll(config Config, clean bool, log *slog.Logger) error {
 	entries, err := os.ReadDir(t.dir)
 	if err != nil {
 		return fmt.Errorf("fanout: cannot read the data directory: %w", err)
@@ -71,48 +91,64 @@ func (t *topics) open(config Config, log *slog.Logger) error {
 		if !e.IsDir() || !ok {
 			continue
 		}
-		p, err := openPartition(filepath.Join(t.dir, e.Name()), index, t.options)
+		tp, err := t.topicOf(name, config, log)
 		if err != nil {
-			_ = t.close(log)
 			return err
 		}
-		t.add(name, p)
+		open := segment.OpenOptions{Clean: clean, LogStartOffset: t.starts[e.Name()]}
+		if err := tp.open(filepath.Join(t.dir, e.Name()), index, open); err != nil {
+			return err
+		}
 	}
-	return t.checkComplete(log)
+	return t.checkComplete()
+}
+
+// topicOf is the topic of a name, with its configuration, which is read when the first of its directories is met.
+func (t *topics) topicOf(name string, config Config, log *slog.Logger) (*topic, error) {
+	if tp := t.byName[name]; tp != nil {
+		return tp, nil
+	}
+	path := topicConfigPath(t.dir, name)
+	set, foreign, err := readTopicConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	if foreign {
+		log.Info("a topic that was made elsewhere is kept whole", "topic", name, "remedy", "set its retention.ms or retention.bytes")
+	}
+	tp := &topic{name: name}
+	if tp.config, err = topicConfigOf(t.defaults, set, config.MaxRequestBytes); err != nil {
+		return nil, fmt.Errorf("fanout: %s: %w: correct the line, or remove it", path, err)
+	}
+	t.byName[name] = tp
+	return tp, nil
+}
+
+// open opens the log of one partition, which is made if it is missing.
+func (tp *topic) open(dir string, index int32, open segment.OpenOptions) error {
+	l, err := segment.Open(dir, tp.config.options, open)
+	if err != nil {
+		return err
+	}
+	p := &partition{topic: tp, index: index, log: l}
+	p.policy = tp.config.flush
+	tp.partitions = append(tp.partitions, p)
+	return nil
 }
 
 // checkComplete refuses topics with a partition missing: to serve the others would renumber nothing, but producers
 // would place keys as if the topic were whole.
-func (t *topics) checkComplete(log *slog.Logger) error {
+func (t *topics) checkComplete() error {
 	for name, tp := range t.byName {
 		slices.SortFunc(tp.partitions, func(a, b *partition) int { return int(a.index - b.index) })
 		for i, p := range tp.partitions {
 			if p.index != int32(i) {
-				_ = t.close(log)
 				return fmt.Errorf("fanout: topic %s has partition %d but not %d: put the directory %s-%d back, or move the topic's directories away",
 					name, p.index, i, name, i)
 			}
 		}
 	}
 	return nil
-}
-
-func (t *topics) add(name string, p *partition) {
-	tp := t.byName[name]
-	if tp == nil {
-		tp = &topic{name: name}
-		t.byName[name] = tp
-	}
-	p.topic = tp
-	tp.partitions = append(tp.partitions, p)
-}
-
-func openPartition(dir string, index int32, options segment.Options) (*partition, error) {
-	l, err := segment.Open(dir, options, segment.OpenOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return &partition{index: index, log: l}, nil
 }
 
 // partitionDir parses a directory name, <topic>-<partition>.
@@ -137,18 +173,31 @@ func (t *topics) find(name []byte, index int32) *partition {
 	return tp.partitions[index]
 }
 
-// makeTopic makes a topic's directories and logs. It runs off the loop and touches nothing that the loop owns. On an
-// error nothing is left behind.
-func makeTopic(dir, name string, partitions int, options segment.Options) (*topic, error) {
-	tp := &topic{name: name}
-	for i := range partitions {
-		path := filepath.Join(dir, fmt.Sprintf("%s-%d", name, i))
-		p, err := openPartition(path, int32(i), options)
+// newTopic is a topic to be made.
+type newTopic struct {
+	name       string
+	partitions int
+	config     *topicConfig
+}
+
+// make makes a topic's directories and logs, and writes its configuration down. It runs off the loop and touches
+// nothing that the loop owns. On an error nothing is left behind.
+func (n newTopic) make(dir string) (*topic, error) {
+	tp := &topic{name: n.name, config: n.config}
+	var id [16]byte
+	_, _ = rand.Read(id[:])
+	options := *n.config
+	options.options.TopicID = id
+	tp.config = &options
+	for i := range n.partitions {
+		path := filepath.Join(dir, fmt.Sprintf("%s-%d", n.name, i))
+		err := tp.open(path, int32(i), segment.OpenOptions{})
+		if err == nil && i == 0 {
+			err = writeTopicConfig(filepath.Join(path, topicConfigFile), n.config.set)
+		}
 		if err != nil {
 			return nil, errors.Join(err, removeTopic(tp))
 		}
-		p.topic = tp
-		tp.partitions = append(tp.partitions, p)
 	}
 	return tp, nil
 }
@@ -166,8 +215,16 @@ func removeTopic(tp *topic) error {
 	return errors.Join(errs...)
 }
 
-// close closes every log, which writes what a clean stop leaves behind.
+// close ends cleanly: the next start need not scan the logs.
 func (t *topics) close(log *slog.Logger) error {
+	if err := t.closeLogs(log); err != nil {
+		return err
+	}
+	return segment.WriteCleanMark(segment.OS, t.dir)
+}
+
+// closeLogs closes every log, which writes what a clean stop leaves behind.
+func (t *topics) closeLogs(log *slog.Logger) error {
 	var errs []error
 	for _, tp := range t.byName {
 		for _, p := range tp.partitions {

@@ -1,6 +1,10 @@
 package fanout
 
-import "time"
+import (
+	"time"
+
+	"oneplusn/fanout/wire"
+)
 
 // park lets the connection's fetch wait: for its partitions to grow, or until max_wait has passed.
 func (b *Broker) park(c *conn) {
@@ -19,10 +23,19 @@ func (b *Broker) park(c *conn) {
 	b.waiting.add(c)
 }
 
+// answerWaiting answers a request that has waited for as long as its client would.
+func (b *Broker) answerWaiting(c *conn) {
+	if c.header.Key == wire.KeyProduce {
+		b.produceTimedOut(c)
+		return
+	}
+	b.answerFetch(c)
+}
+
 // maxWait caps how long a fetch may wait, so that a connection is heard of now and then.
 const maxWait = 5 * time.Minute
 
-// unpark takes the fetch off every list that it waits on.
+// unpark takes the request off every list that it waits on.
 func (b *Broker) unpark(c *conn) {
 	if !c.parked {
 		return

@@ -7,6 +7,7 @@ const (
 	CodeCorruptMessage                     int16 = 2 // retried
 	CodeUnknownTopicOrPartition            int16 = 3 // retried
 	CodeLeaderNotAvailable                 int16 = 5 // retried
+	CodeRequestTimedOut                    int16 = 7 // retried
 	CodeMessageTooLarge                    int16 = 10
 	CodeCoordinatorLoadInProgress          int16 = 14 // retried
 	CodeCoordinatorNotAvailable            int16 = 15 // retried

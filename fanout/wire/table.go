@@ -28,7 +28,10 @@ var Table = []APIRange{
 	{KeyApiVersions, 0, 3, 0},
 	{19, 0, 4, 0}, // CreateTopics
 	{20, 0, 3, 0}, // DeleteTopics
+	{21, 0, 1, 0}, // DeleteRecords
 	{22, 0, 1, 0}, // InitProducerId
+	{32, 0, 3, 0}, // DescribeConfigs
+	{44, 0, 0, 0}, // IncrementalAlterConfigs
 }
 
 // ranges is Table by key.

@@ -1,0 +1,156 @@
+package fanout
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// handleDescribeConfigs tells the configuration of topics and of this broker.
+//
+// Behaviour:
+//   - A topic has every setting, each with where its value comes from: the topic, a flag of the server, or its default.
+//   - The broker's settings go by Apache Kafka's names and are read-only: flags set them.
+//   - Names that were asked for and do not exist are left out.
+//
+// Versions: 0 to 3; from 1 on with sources and synonyms, from 3 on with types and documentation.
+func (b *Broker) handleDescribeConfigs(req *kmsg.DescribeConfigsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	for i := range req.Resources {
+		want := &req.Resources[i]
+		r := kmsg.NewDescribeConfigsResponseResource()
+		r.ResourceType, r.ResourceName = want.ResourceType, want.ResourceName
+		r.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
+		switch want.ResourceType {
+		case kmsg.ConfigResourceTypeTopic:
+			b.describeTopic(&r, want.ResourceName)
+		case kmsg.ConfigResourceTypeBroker:
+			b.describeBroker(&r, want.ResourceName)
+		default:
+			refuseResource(&r.ErrorCode, &r.ErrorMessage, want.ResourceType)
+		}
+		r.Configs = slices.DeleteFunc(r.Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool {
+			return want.ConfigNames != nil && !slices.Contains(want.ConfigNames, c.Name)
+		})
+		for j := range r.Configs {
+			if !req.IncludeSynonyms {
+				r.Configs[j].ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
+			}
+			if !req.IncludeDocumentation {
+				r.Configs[j].Documentation = nil
+			}
+		}
+		resp.Resources = append(resp.Resources, r)
+	}
+	return resp
+}
+
+func refuseResource(code *int16, message **string, kind kmsg.ConfigResourceType) {
+	*code = wire.CodeInvalidRequest
+	*message = kmsg.StringPtr(fmt.Sprintf("resources of type %s have no configuration here, topics and brokers do", kind))
+}
+
+func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, name string) {
+	tp := b.topics.byName[name]
+	if tp == nil {
+		r.ErrorCode = wire.CodeUnknownTopicOrPartition
+		if wire.TopicNameError([]byte(name)) != nil {
+			r.ErrorCode = wire.CodeInvalidTopic
+		}
+		return
+	}
+	standard := brokerTopicConfig(DefaultConfig())
+	for i := range settings {
+		s := &settings[i]
+		c := kmsg.NewDescribeConfigsResponseResourceConfig()
+		c.Name, c.ConfigType, c.Documentation = s.name, s.kind, kmsg.StringPtr(s.doc)
+		byBroker := s.value(b.topics.defaults)
+		inherited, source := s.brokerName, kmsg.ConfigSourceDefaultConfig
+		if byBroker != s.value(standard) {
+			source = kmsg.ConfigSourceStaticBrokerConfig
+		}
+		if set, ok := tp.config.set[s.name]; ok {
+			addSynonym(&c, s.name, set, kmsg.ConfigSourceDynamicTopicConfig)
+		}
+		addSynonym(&c, inherited, byBroker, source)
+		c.Value, c.Source = c.ConfigSynonyms[0].Value, c.ConfigSynonyms[0].Source
+		c.IsDefault = c.Source != kmsg.ConfigSourceDynamicTopicConfig
+		c.ReadOnly = s.put == nil
+		r.Configs = append(r.Configs, c)
+	}
+}
+
+func addSynonym(c *kmsg.DescribeConfigsResponseResourceConfig, name, value string, source kmsg.ConfigSource) {
+	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+	s.Name, s.Value, s.Source = name, kmsg.StringPtr(value), source
+	c.ConfigSynonyms = append(c.ConfigSynonyms, s)
+}
+
+// describeBroker answers for this node's number. The empty name asks for what was changed at run time in all brokers,
+// which is nothing.
+func (b *Broker) describeBroker(r *kmsg.DescribeConfigsResponseResource, name string) {
+	if name == "" {
+		return
+	}
+	if name != strconv.Itoa(int(b.topics.meta.nodeID)) {
+		r.ErrorCode = wire.CodeInvalidRequest
+		r.ErrorMessage = kmsg.StringPtr(fmt.Sprintf("broker %q was asked for, this is %d", name, b.topics.meta.nodeID))
+		return
+	}
+	now, standard := b.brokerConfigs(b.config, b.topics.defaults), b.brokerConfigs(DefaultConfig(), brokerTopicConfig(DefaultConfig()))
+	for i, e := range now {
+		c := kmsg.NewDescribeConfigsResponseResourceConfig()
+		c.Name, c.ConfigType, c.ReadOnly = e.name, e.kind, true
+		c.Documentation = kmsg.StringPtr(e.doc)
+		source := kmsg.ConfigSourceDefaultConfig
+		if e.value != standard[i].value {
+			source = kmsg.ConfigSourceStaticBrokerConfig
+		}
+		addSynonym(&c, e.name, e.value, source)
+		c.Value, c.Source, c.IsDefault = kmsg.StringPtr(e.value), source, source == kmsg.ConfigSourceDefaultConfig
+		r.Configs = append(r.Configs, c)
+	}
+}
+
+// brokerEntry is one of the broker's own settings.
+type brokerEntry struct {
+	name, value string
+	kind        kmsg.ConfigType
+	doc         string
+}
+
+// brokerConfigs are the broker's settings: those that stand behind a topic's, and a few that clients' tools look at.
+func (b *Broker) brokerConfigs(config Config, defaults *topicConfig) []brokerEntry {
+	entries := []brokerEntry{
+		{"node.id", strconv.Itoa(int(b.topics.meta.nodeID)), kmsg.ConfigTypeInt, "This node's number, from meta.properties."},
+		{"log.dirs", config.DataDir, kmsg.ConfigTypeString, "Set by --data."},
+		{"num.partitions", strconv.Itoa(config.Partitions), kmsg.ConfigTypeInt, "Set by --partitions."},
+		{"default.replication.factor", "1", kmsg.ConfigTypeInt, "There is one replica, this one."},
+		{"auto.create.topics.enable", strconv.FormatBool(config.AutoCreateTopics), kmsg.ConfigTypeBoolean, "Set by --auto-create-topics."},
+		{"socket.request.max.bytes", decimal(int64(config.MaxRequestBytes)), kmsg.ConfigTypeInt, "Set by --max-request-bytes."},
+		{"fetch.max.bytes", decimal(int64(config.FetchMaxBytes)), kmsg.ConfigTypeInt, "Set by --fetch-max-bytes."},
+		{"max.connections", strconv.Itoa(config.MaxConnections), kmsg.ConfigTypeInt, "Set by --max-connections."},
+		{"connections.max.idle.ms", decimal(config.IdleTimeout.Milliseconds()), kmsg.ConfigTypeLong, "Set by --idle-timeout."},
+		{"log.retention.check.interval.ms", decimal(config.RetentionCheck.Milliseconds()), kmsg.ConfigTypeLong, "Set by --retention-check."},
+	}
+	for i := range settings {
+		s := &settings[i]
+		entries = append(entries, brokerEntry{s.brokerName, s.value(defaults), s.kind, s.doc})
+	}
+	slices.SortFunc(entries, func(a, b brokerEntry) int { return compareNames(a.name, b.name) })
+	return entries
+}
+
+func compareNames(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,206 @@
+package fanout
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment"
+)
+
+// topicConfig is the configuration of one topic: what was set for it by name, and what follows from that and from the
+// broker's defaults. It is replaced as a whole, never changed, so a goroutine may read one while the loop has the next.
+type topicConfig struct {
+	set     map[string]string
+	options segment.Options
+	flush   flushPolicy
+}
+
+// setting is one key of a topic's configuration.
+type setting struct {
+	name string
+	// brokerName is what Apache Kafka calls the broker's default for it.
+	brokerName string
+	kind       kmsg.ConfigType
+	doc        string
+	// min and max bound a number. A setting that is not a number has its only values in choices.
+	min, max int64
+	choices  []string
+	// number is where a number's value is in the configuration of a topic; nil for a setting that has one choice.
+	get func(c *topicConfig) string
+	put func(c *topicConfig, value string, number int64)
+}
+
+const (
+	// maxMillis is the longest time that fits a time.Duration, about 292 years.
+	maxMillis = math.MaxInt64 / int64(time.Millisecond)
+	unlimited = math.MaxInt64
+)
+
+// settings are all keys of a topic that exist here, in the order in which they are described.
+var settings = []setting{
+	{name: "cleanup.policy", brokerName: "log.cleanup.policy", kind: kmsg.ConfigTypeList, choices: []string{"delete"},
+		doc: "Old segments are deleted as a whole; nothing is compacted."},
+	{name: "compression.type", brokerName: "compression.type", kind: kmsg.ConfigTypeString, choices: []string{"producer"},
+		doc: "Batches stay as their producer compressed them."},
+	{name: "flush.messages", brokerName: "log.flush.interval.messages", kind: kmsg.ConfigTypeLong, min: 1, max: unlimited,
+		doc: "An fsync begins when so many records are not on disk. With 1 every acknowledgement waits for it.",
+		get: func(c *topicConfig) string { return decimal(c.flush.messages) },
+		put: func(c *topicConfig, _ string, n int64) { c.flush.messages = n }},
+	{name: "flush.ms", brokerName: "log.flush.interval.ms", kind: kmsg.ConfigTypeLong, min: 1, max: unlimited,
+		doc: "An fsync begins when a record has not been on disk for so many milliseconds.",
+		get: func(c *topicConfig) string { return decimal(c.flush.everyMillis()) },
+		put: func(c *topicConfig, _ string, n int64) { c.flush.every = millis(n) }},
+	{name: "max.message.bytes", brokerName: "message.max.bytes", kind: kmsg.ConfigTypeInt, min: 1 << 10, max: 1 << 30,
+		doc: "The largest record batch accepted.",
+		get: func(c *topicConfig) string { return decimal(int64(c.options.MaxBatchBytes)) },
+		put: func(c *topicConfig, _ string, n int64) { c.options.MaxBatchBytes = int(n) }},
+	{name: "message.timestamp.type", brokerName: "log.message.timestamp.type", kind: kmsg.ConfigTypeString,
+		choices: []string{"CreateTime", "LogAppendTime"},
+		doc:     "Whether records keep their producer's time or get that of their append.",
+		get: func(c *topicConfig) string {
+			if c.options.AppendTime {
+				return "LogAppendTime"
+			}
+			return "CreateTime"
+		},
+		put: func(c *topicConfig, value string, _ int64) { c.options.AppendTime = value == "LogAppendTime" }},
+	{name: "min.insync.replicas", brokerName: "min.insync.replicas", kind: kmsg.ConfigTypeInt, choices: []string{"1"},
+		doc: "There is one replica, this one."},
+	{name: "retention.bytes", brokerName: "log.retention.bytes", kind: kmsg.ConfigTypeLong, min: -1, max: unlimited,
+		doc: "The size of a partition above which its oldest segments are deleted; -1 for none.",
+		get: func(c *topicConfig) string { return decimal(orNone(c.options.RetentionBytes)) },
+		put: func(c *topicConfig, _ string, n int64) { c.options.RetentionBytes = notZero(n) }},
+	{name: "retention.ms", brokerName: "log.retention.ms", kind: kmsg.ConfigTypeLong, min: -1, max: unlimited,
+		doc: "The age of its latest record at which a segment is deleted, in milliseconds; -1 for none.",
+		get: func(c *topicConfig) string {
+			if c.options.RetentionAge < 0 {
+				return "-1"
+			}
+			return decimal(c.options.RetentionAge.Milliseconds())
+		},
+		put: func(c *topicConfig, _ string, n int64) {
+			c.options.RetentionAge = time.Duration(notZero(int64(millis(n))))
+		}},
+	{name: "segment.bytes", brokerName: "log.segment.bytes", kind: kmsg.ConfigTypeInt, min: 1 << 14, max: math.MaxInt32,
+		doc: "The size at which a segment ends and the next begins.",
+		get: func(c *topicConfig) string { return decimal(c.options.SegmentBytes) },
+		put: func(c *topicConfig, _ string, n int64) { c.options.SegmentBytes = n }},
+	{name: "segment.ms", brokerName: "log.roll.ms", kind: kmsg.ConfigTypeLong, min: 1, max: unlimited,
+		doc: "The age of its first record at which a segment ends and the next begins, in milliseconds.",
+		get: func(c *topicConfig) string { return decimal(c.options.SegmentAge.Milliseconds()) },
+		put: func(c *topicConfig, _ string, n int64) { c.options.SegmentAge = millis(n) }},
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+
+// millis is a time in milliseconds as a duration; negative ones stay negative, and what is too long is the longest.
+func millis(n int64) time.Duration { return time.Duration(min(n, maxMillis)) * time.Millisecond }
+
+// notZero keeps a limit of 0 apart from none given, which is what 0 means in [segment.Options].
+func notZero(n int64) int64 {
+	if n == 0 {
+		return 1
+	}
+	return n
+}
+
+// orNone is -1 for every negative limit.
+func orNone(n int64) int64 { return max(n, -1) }
+
+func settingOf(name string) *setting {
+	for i := range settings {
+		if settings[i].name == name {
+			return &settings[i]
+		}
+	}
+	return nil
+}
+
+// value is the setting's value for a topic, whether it was set for it or not.
+func (s *setting) value(c *topicConfig) string {
+	if s.get == nil {
+		return s.choices[0]
+	}
+	return s.get(c)
+}
+
+// apply checks a value and puts it into c.
+func (s *setting) apply(c *topicConfig, value string) error {
+	if s.choices != nil {
+		if !slices.Contains(s.choices, value) {
+			return fmt.Errorf("%s=%s is not supported here, only %s%s", s.name, value, strings.Join(s.choices, " and "), s.remedy(value))
+		}
+		if s.put != nil {
+			s.put(c, value, 0)
+		}
+		return nil
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < s.min || n > s.max {
+		return fmt.Errorf("%s=%s: it must be a whole number from %d to %d", s.name, value, s.min, s.max)
+	}
+	s.put(c, value, n)
+	return nil
+}
+
+func (s *setting) remedy(value string) string {
+	if s.name == "cleanup.policy" && strings.Contains(value, "compact") {
+		return ": logs are not compacted, so records would be kept that compaction promises to drop; leave compacted topics to Apache Kafka"
+	}
+	return ""
+}
+
+// topicConfigOf derives a topic's configuration from what is set for it.
+func topicConfigOf(broker *topicConfig, set map[string]string, maxRequestBytes int32) (*topicConfig, error) {
+	c := &topicConfig{set: set, options: broker.options, flush: broker.flush}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		s := settingOf(name)
+		if s == nil {
+			return nil, fmt.Errorf("%s is not a setting of topics here (%s)", name, settingNames())
+		}
+		if err := s.apply(c, set[name]); err != nil {
+			return nil, err
+		}
+	}
+	if most := int(maxRequestBytes) - requestOverheadBytes; c.options.MaxBatchBytes > most {
+		return nil, fmt.Errorf("max.message.bytes=%d: a request carries at most %d (--max-request-bytes)", c.options.MaxBatchBytes, most)
+	}
+	c.options.ManualCommit = c.flush.waits()
+	return c, nil
+}
+
+// requestOverheadBytes is room for what a Produce request has beside its batch.
+const requestOverheadBytes = 1024
+
+func settingNames() string {
+	names := make([]string, 0, len(settings))
+	for i := range settings {
+		names = append(names, settings[i].name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// brokerTopicConfig is what topics get for which nothing was set.
+func brokerTopicConfig(config Config) *topicConfig {
+	c := &topicConfig{
+		options: segment.Options{
+			SegmentBytes:   config.SegmentBytes,
+			SegmentAge:     config.SegmentAge,
+			RetentionBytes: notZero(config.RetentionBytes),
+			RetentionAge:   time.Duration(notZero(int64(config.RetentionAge))),
+			MaxBatchBytes:  config.MaxMessageBytes,
+			LeaderEpoch:    leaderEpoch,
+			Logger:         config.Logger,
+		},
+		flush: config.Fsync.flushPolicy(),
+	}
+	c.options.ManualCommit = c.flush.waits()
+	return c
+}

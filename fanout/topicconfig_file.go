@@ -1,0 +1,61 @@
+package fanout
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// topicConfigFile holds what was set for a topic. It lies in the directory of partition 0, so that it goes away with the
+// topic, by the same rename, and comes along when the topic's directories are copied. Apache Kafka ignores it there.
+const topicConfigFile = "topic.properties"
+
+func topicConfigPath(dataDir, topic string) string {
+	return filepath.Join(dataDir, topic+"-0", topicConfigFile)
+}
+
+// writeTopicConfig replaces the file of a topic. It blocks, so it runs off the loop.
+func writeTopicConfig(path string, set map[string]string) error {
+	var b bytes.Buffer
+	b.WriteString("# What was set for this topic when it was created and since. Everything else follows the server's flags.\n")
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		fmt.Fprintf(&b, "%s=%s\n", name, set[name])
+	}
+	if err := replaceFile(path, b.Bytes()); err != nil {
+		return fmt.Errorf("fanout: writing a topic's configuration: %w", err)
+	}
+	return nil
+}
+
+// readTopicConfig is what was set for a topic. A topic without the file was not made here: its directories were copied
+// from another broker, whose configuration of it is not known, so nothing of it is deleted until somebody says so.
+func readTopicConfig(path string) (set map[string]string, foreign bool, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}, true, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("fanout: %w", err)
+	}
+	set = make(map[string]string)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return nil, false, fmt.Errorf("fanout: %s: line %d is %q, it must be name=value", path, n, line)
+		}
+		set[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return set, false, nil
+}
