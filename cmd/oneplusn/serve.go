@@ -27,8 +27,12 @@ import (
 
 const serveDescription = `Without flags it serves Kafka clients on 127.0.0.1:9092 from ./oneplusn-data.
 
-A record that was acknowledged is in the page cache: it survives the end of this process, but not the
-loss of power.
+What an acknowledgement promises is --fsync's to say. An acknowledged record always survives the end of this
+process, by kill -9 too. The loss of power can take, with
+  --fsync interval=D   the records of the last D (the default, D = 1s); acknowledgements do not wait
+  --fsync never        what the kernel has not written yet, up to about 30 s
+  --fsync always       nothing: one fdatasync covers all that waits, then it is acknowledged and can be read
+acks=1 and acks=all promise the same, for there is one copy; acks=0 gets no answer and no promise.
 
 SIGINT and SIGTERM stop it: no more connections, waiting fetches are answered, responses under way are
 finished within --drain-timeout, the logs are closed, exit code 0. A second signal stops it at once.`
@@ -54,7 +58,12 @@ func serveFlags() []cli.Flag {
 		stringFlag("transfer", d.Transfer.Mode.String(), "`MODE` that moves records to subscribers: splice, send, sendfile, copy, or auto (splice for large or cold ranges, send for small hot ones)"),
 		intFlag("partitions", d.Partitions, "`N` partitions for topics whose creator does not say"),
 		&cli.BoolFlag{Name: "auto-create-topics", EnvVars: envOf("auto-create-topics"), Value: d.AutoCreateTopics, Usage: "create topics that clients ask for"},
-		serveSize("segment-bytes", "`SIZE` at which a segment ends and the next begins", d.SegmentBytes, 16*kib, 2*gib-1),
+		stringFlag("fsync", d.Fsync.String(), "`POLICY` that puts records on disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
+		serveSize("segment-bytes", "`SIZE` at which a segment ends and the next begins (topics: segment.bytes)", d.SegmentBytes, 16*kib, 2*gib-1),
+		durationFlag("segment-age", d.SegmentAge, "`DURATION` after its first record at which a segment ends (topics: segment.ms)"),
+		serveSize("retention-bytes", "`SIZE` of a partition above which its oldest segments are deleted; 0 for no limit (topics: retention.bytes)", 0, 0, 1<<62),
+		durationFlag("retention-age", d.RetentionAge, "`DURATION` after its latest record at which a segment is deleted; 0 for no limit (topics: retention.ms)"),
+		durationFlag("retention-check", d.RetentionCheck, "`DURATION` between two looks at what retention no longer keeps"),
 		serveSize("max-message-bytes", "`SIZE` of the largest record batch accepted", int64(d.MaxMessageBytes), kib, gib),
 
 		intFlag("ring-size", d.Ring.Entries, fmt.Sprintf("`N` submission queue entries, 1 to %d, rounded up to a power of two; small is correct, only slower", ring.MaxEntries)),
@@ -120,6 +129,11 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	config.Listen, config.Advertise, config.DataDir = c.String("listen"), c.String("advertise"), c.String("data")
 	config.Partitions, config.AutoCreateTopics = c.Int("partitions"), c.Bool("auto-create-topics")
 	config.SegmentBytes, config.MaxMessageBytes = sizeOf(c, "segment-bytes"), int(sizeOf(c, "max-message-bytes"))
+	if config.Fsync, err = fanout.ParseFsync(c.String("fsync")); err != nil {
+		return config, err
+	}
+	config.SegmentAge, config.RetentionCheck = c.Duration("segment-age"), c.Duration("retention-check")
+	config.RetentionBytes, config.RetentionAge = noLimit(sizeOf(c, "retention-bytes")), noLimit(c.Duration("retention-age"))
 	config.Ring.Entries, config.Ring.CompletionEntries, config.Ring.Workers = entries, c.Int("cq-size"), c.Int("io-workers")
 	config.Transfer = transfer.Config{
 		Mode:            mode,
@@ -137,6 +151,14 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	config.DrainTimeout = c.Duration("drain-timeout")
 	config.Logger = log
 	return config, config.Validate()
+}
+
+// noLimit turns a limit of 0, which stands for none on the command line, into a negative one.
+func noLimit[T int64 | time.Duration](limit T) T {
+	if limit == 0 {
+		return -1
+	}
+	return limit
 }
 
 func serve(c *cli.Context) error {
@@ -176,7 +198,7 @@ func serve(c *cli.Context) error {
 	go func() {
 		<-broker.Ready()
 		log.Info("ready", "kafka", broker.Address(), "admin", adminAddress, "data", config.DataDir,
-			"transfer", config.Transfer.Mode.String(), "ring_size", config.Ring.Entries, "version", versionName())
+			"transfer", config.Transfer.Mode.String(), "fsync", config.Fsync.String(), "ring_size", config.Ring.Entries, "version", versionName())
 		sayReady(c.Int("ready-fd"), broker.Address(), adminAddress, log)
 	}()
 	if err := broker.Run(); err != nil {

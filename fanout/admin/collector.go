@@ -49,6 +49,12 @@ func newCollector(source Source) *collector {
 	one("published_bytes_total", "Bytes of record batches appended.", counter, func(s *fanout.Stats) float64 { return float64(s.Ledger.PublishedBytes) })
 	one("published_records_total", "Records appended.", counter, func(s *fanout.Stats) float64 { return float64(s.PublishedRecords) })
 	one("produce_errors_total", "Produce requests refused or failed, by partition.", counter, func(s *fanout.Stats) float64 { return float64(s.ProduceErrors) })
+	one("duplicate_batches_total", "Batches that idempotent producers sent again, and that were not appended again.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.Duplicates) })
+	one("syncs_total", "Group commits: fsyncs of a partition.", counter, func(s *fanout.Stats) float64 { return float64(s.Syncs) })
+	one("sync_seconds_total", "Time that group commits took.", counter, func(s *fanout.Stats) float64 { return s.SyncSeconds })
+	one("sync_errors_total", "Group commits that failed: each left a partition that takes no more writes.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.SyncErrors) })
 	one("ring_entries_submitted_total", "Submission queue entries handed to the kernel.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Submitted) })
 	one("ring_completions_total", "Completions.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Completed) })
 	one("ring_enters_total", "Calls of io_uring_enter.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Enters) })
