@@ -29,6 +29,8 @@ type Broker struct {
 	log    *slog.Logger
 	ctx    context.Context
 
+	newKernel func(ring.Config) (ring.Kernel, error)
+
 	listenFD int
 	address  string // where clients connect to, as bound
 
@@ -79,13 +81,14 @@ func Open(config Config) (*Broker, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	b := &Broker{
-		config: config,
-		log:    config.Logger,
-		ctx:    context.Background(),
-		frames: frameMemory{limit: config.RequestMemoryBytes},
-		blocks: blockMemory{limit: config.ResponseMemoryBytes},
-		ready:  make(chan struct{}),
-		done:   make(chan struct{}),
+		config:    config,
+		log:       config.Logger,
+		ctx:       context.Background(),
+		frames:    frameMemory{limit: config.RequestMemoryBytes},
+		blocks:    blockMemory{limit: config.ResponseMemoryBytes},
+		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
+		ready:     make(chan struct{}),
+		done:      make(chan struct{}),
 	}
 	var err error
 	if b.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes); err != nil {
@@ -117,7 +120,7 @@ func (b *Broker) Run() error {
 }
 
 func (b *Broker) run() error {
-	k, err := ring.New(b.config.Ring)
+	k, err := b.newKernel(b.config.Ring)
 	if err != nil {
 		_ = unix.Close(b.listenFD)
 		return err

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,8 @@ type server struct {
 	ended  chan error
 	before holdings
 	once   sync.Once
+	// wantEnd is a part of the error that Run must return; empty for none.
+	wantEnd string
 }
 
 // testConfig is small enough to start in a moment.
@@ -42,6 +45,12 @@ func testConfig(t *testing.T) Config {
 // start runs a broker, and checks at the end of the test that it stops cleanly and leaves nothing behind.
 func start(t *testing.T, change func(*Config)) *server {
 	t.Helper()
+	return startWith(t, change, nil)
+}
+
+// startWith is start for a test that puts something in the place of a part of the broker.
+func startWith(t *testing.T, change func(*Config), replace func(*Broker)) *server {
+	t.Helper()
 	before := held(t)
 	config := testConfig(t)
 	lines := new(logLines)
@@ -52,6 +61,9 @@ func start(t *testing.T, change func(*Config)) *server {
 	b, err := Open(config)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if replace != nil {
+		replace(b)
 	}
 	s := &server{t: t, broker: b, log: lines, ended: make(chan error, 1), before: before}
 	go func() { s.ended <- b.Run() }()
@@ -80,8 +92,8 @@ func (s *server) awaitEnd() {
 	s.t.Helper()
 	select {
 	case err := <-s.ended:
-		if err != nil {
-			s.t.Errorf("Run: %v", err)
+		if (err == nil) != (s.wantEnd == "") || err != nil && !strings.Contains(err.Error(), s.wantEnd) {
+			s.t.Errorf("Run: %v, want %q", err, s.wantEnd)
 		}
 	case <-time.After(2 * patience):
 		s.t.Fatal("the broker does not stop")
