@@ -3,29 +3,35 @@ package fanout
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/wire"
 )
 
 // server is a broker on a free port of 127.0.0.1 with a directory of its own.
 type server struct {
-	t      *testing.T
-	broker *Broker
-	log    *logLines
-	ended  chan error
-	before holdings
-	once   sync.Once
+	t                 *testing.T
+	broker            *Broker
+	log               *logLines
+	ended             chan error
+	before            holdings
+	stopOnce, endOnce sync.Once
+	// clients are all that were dialed.
+	clients []*client
 	// wantEnd is a part of the error that Run must return; empty for none.
 	wantEnd string
 }
@@ -46,6 +52,12 @@ func testConfig(t *testing.T) Config {
 func start(t *testing.T, change func(*Config)) *server {
 	t.Helper()
 	return startWith(t, change, nil)
+}
+
+// startTuned is start with a second change, to values that a user is not allowed: it is made after the check.
+func startTuned(t *testing.T, change, tune func(*Config)) *server {
+	t.Helper()
+	return startWith(t, change, func(b *Broker) { tune(&b.config) })
 }
 
 // startWith is start for a test that puts something in the place of a part of the broker.
@@ -79,7 +91,7 @@ func startWith(t *testing.T, change func(*Config), replace func(*Broker)) *serve
 // stop ends the broker and looks for anything that is left of it. Clients are closed before: their clean-up was
 // registered later.
 func (s *server) stop() {
-	s.once.Do(func() {
+	s.stopOnce.Do(func() {
 		s.broker.Stop()
 		s.awaitEnd()
 		s.before.checkNothingLeft(s.t)
@@ -89,6 +101,11 @@ func (s *server) stop() {
 // awaitEnd waits until the broker has stopped, and checks that all that it lent came back. Run itself fails if an
 // operation is in flight or a pipe is lent.
 func (s *server) awaitEnd() {
+	s.t.Helper()
+	s.endOnce.Do(s.checkEnd)
+}
+
+func (s *server) checkEnd() {
 	s.t.Helper()
 	select {
 	case err := <-s.ended:
@@ -159,21 +176,41 @@ type client struct {
 // dial connects. The connection is closed before the server is stopped.
 func (s *server) dial() *client {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", s.broker.Address())
+	return s.dialWith(0)
+}
+
+// slowWindowBytes holds a few of loopback's large segments and little of a bulk response: a window below one segment
+// would make TCP itself slow.
+const slowWindowBytes = 192 << 10
+
+// dialSlow connects with a small receive buffer, so that little is on the way to it.
+func (s *server) dialSlow() *client {
+	s.t.Helper()
+	return s.dialWith(slowWindowBytes)
+}
+
+func (s *server) dialWith(receiveBytes int) *client {
+	s.t.Helper()
+	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		if receiveBytes > 0 {
+			cerr := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBytes) })
+			err = errors.Join(err, cerr)
+		}
+		return err
+	}}
+	conn, err := dialer.Dial("tcp", s.broker.Address())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = conn.Close() })
-	return &client{t: s.t, conn: conn.(*net.TCPConn)}
+	c := &client{t: s.t, conn: conn.(*net.TCPConn)}
+	s.clients = append(s.clients, c)
+	return c
 }
 
-// dialSlow connects with a small receive buffer, so that little is on the way to it.
-func (s *server) dialSlow() *client {
-	c := s.dial()
-	if err := c.conn.SetReadBuffer(4 << 10); err != nil {
-		s.t.Fatal(err)
-	}
-	return c
+// otherClients are all that were dialed but some.
+func (s *server) otherClients(but ...*client) []*client {
+	return slices.DeleteFunc(slices.Clone(s.clients), func(c *client) bool { return slices.Contains(but, c) })
 }
 
 func (c *client) close() { _ = c.conn.Close() }

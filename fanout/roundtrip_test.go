@@ -45,14 +45,22 @@ func TestEveryModeDeliversWhatWasPublishedByteForByte(t *testing.T) {
 			s := start(t, cramped(mode))
 			publisher := s.dial()
 			publisher.create("feed", 3)
+			clients := make([]*client, 8)
+			waiting := waitingFetch("feed", 0, 0, longMillis)
+			for i := range clients {
+				clients[i] = s.dial()
+				clients[i].send(waiting)
+			}
+			s.awaitWaiting(len(clients)) // one publish for all of them is more than the ring holds
 			logs := publishSome(publisher, "feed")
 			results := make(chan error)
-			const subscribers = 8
-			for i := range subscribers {
-				c := s.dial()
+			for i, c := range clients {
+				if got := recordsOf(t, c.receive(waiting, c.next)); !bytes.HasPrefix(logs[0].from(0), got) || len(got) == 0 {
+					t.Errorf("a waiting subscriber got %d bytes that are not the log's first", len(got))
+				}
 				go func() { results <- c.readAll(int16(4+i), logs) }()
 			}
-			for range subscribers {
+			for range clients {
 				if err := <-results; err != nil {
 					t.Error(err)
 				}
