@@ -31,7 +31,8 @@ func main() {
 
 // run is main without the process: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	err := newApp(stdout, stderr).RunContext(ctx, args)
+	app := newApp(stdout, stderr)
+	err := app.RunContext(ctx, flagsFirst(app.Commands, args))
 	if err == nil {
 		return exitOK
 	}
@@ -50,6 +51,10 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Version: versionText(),
 		Commands: []*cli.Command{
 			serveCommand(),
+			pubCommand(),
+			subCommand(),
+			topicsCommand(),
+			groupsCommand(),
 			benchCommand(),
 			copiesCommand(),
 			doctorCommand(),

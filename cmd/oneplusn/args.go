@@ -1,0 +1,58 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// flagsFirst moves the flags of a command line between its command and its arguments, since the library stops looking
+// for flags at the first argument, and gives a flag before a subcommand to nobody who looks: people type
+// `pub TOPIC --file x` and `topics --server x create TOPIC`. args begins with the program's name; what follows "--" is
+// left alone.
+func flagsFirst(commands []*cli.Command, args []string) []string {
+	if len(args) < 2 || strings.HasPrefix(args[1], "-") {
+		return args
+	}
+	path, flags, arguments := slices.Clone(args[:1]), []string(nil), []string(nil)
+	var known []cli.Flag
+	for at := 1; at < len(args); at++ {
+		arg := args[at]
+		sub := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(arg) })
+		switch {
+		case arg == "--":
+			return slices.Concat(path, flags, args[at:at+1], arguments, args[at+1:])
+		case arg != "-" && strings.HasPrefix(arg, "-"):
+			flags = append(flags, arg)
+			if takesValue(known, arg) && at+1 < len(args) {
+				at++
+				flags = append(flags, args[at])
+			}
+		case sub >= 0 && len(arguments) == 0:
+			path = append(path, arg)
+			commands, known = commands[sub].Subcommands, commands[sub].Flags
+		default:
+			arguments = append(arguments, arg)
+		}
+	}
+	if len(path) == 1 {
+		return args // there is no such command, which is what there is to say
+	}
+	return slices.Concat(path, flags, arguments)
+}
+
+// takesValue says whether the argument behind this flag belongs to it.
+func takesValue(flags []cli.Flag, arg string) bool {
+	name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	if hasValue {
+		return false
+	}
+	for _, f := range flags {
+		if slices.Contains(f.Names(), name) {
+			_, isBool := f.(*cli.BoolFlag)
+			return !isBool
+		}
+	}
+	return false
+}

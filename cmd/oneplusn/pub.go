@@ -1,0 +1,275 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"oneplusn/cmd/internal/load"
+)
+
+const pubDescription = `Each line of standard input, or of --file, becomes one record without its newline. The command ends when the
+input does and every record is acknowledged; counts go to standard error.
+
+   date | oneplusn pub clock
+   oneplusn pub words --file /usr/share/dict/words --compression zstd
+   printf 'alice:1\nbob:2\n' | oneplusn pub scores --key-separator :
+
+With --key-separator the text before its first occurrence is the record's key, and records of one key go to
+one partition; a line without it has no key. A topic that is missing is created, if the server allows it.
+
+The first record that is refused ends the command with exit code 1. SIGINT stops reading, waits for what was
+read to be acknowledged, and exits with 0.`
+
+func pubCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "pub",
+		Usage:       "publish lines to a topic",
+		ArgsUsage:   "TOPIC",
+		Description: pubDescription,
+		Before:      oneTopic,
+		Flags: clientFlags(
+			pubString("file", "", "`FILE` to read instead of standard input"),
+			pubString("key-separator", "", "`TEXT` between a record's key and its value"),
+			pubString("compression", "none", "`CODEC` of the batches: none, gzip, snappy, lz4 or zstd"),
+			pubString("acks", "all", "`WHO` acknowledges a record: all (replicas in sync), 1 (the leader), 0 (nobody: what is lost is not noticed)"),
+			sizeFlag("batch-size", pubEnv("batch-size"), "`SIZE` of a batch at most, before compression", 1_000_012, 1<<10, 1<<30),
+			&cli.DurationFlag{Name: "linger", EnvVars: []string{pubEnv("linger")}, Value: 5 * time.Millisecond,
+				Usage: "`DURATION` that a record waits for others, to share a batch with them"},
+			&cli.IntFlag{Name: "partition", EnvVars: []string{pubEnv("partition")}, Value: -1,
+				Usage: "`N` of the partition to publish to (default: by key, or evenly)"},
+		),
+		Action: pub,
+	}
+}
+
+func pubEnv(flag string) string { return "ONEPLUSN_PUB_" + envOf(flag)[0][len("ONEPLUSN_"):] }
+
+func pubString(name, value, usage string) cli.Flag {
+	return &cli.StringFlag{Name: name, EnvVars: []string{pubEnv(name)}, Value: value, Usage: usage}
+}
+
+// pubOptions turns the flags into those of the client.
+func pubOptions(c *cli.Context) ([]kgo.Opt, error) {
+	opts := []kgo.Opt{
+		kgo.DefaultProduceTopic(c.Args().First()),
+		kgo.AllowAutoTopicCreation(),
+		kgo.ProducerBatchMaxBytes(int32(sizeOf(c, "batch-size"))),
+		kgo.ProducerLinger(c.Duration("linger")),
+		kgo.RecordDeliveryTimeout(c.Duration("timeout")),
+		kgo.MaxBufferedBytes(64 << 20),
+	}
+	codecs := map[string]kgo.CompressionCodec{
+		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
+		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+	}
+	codec, ok := codecs[c.String("compression")]
+	if !ok {
+		return nil, usageErrorf("--compression %q: choose one of none, gzip, snappy, lz4, zstd", c.String("compression"))
+	}
+	opts = append(opts, kgo.ProducerBatchCompression(codec))
+	// Only acks=all goes with an idempotent producer, which repeats a batch without publishing it twice.
+	switch c.String("acks") {
+	case "all", "-1":
+	case "1":
+		opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+	case "0":
+		opts = append(opts, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
+	default:
+		return nil, usageErrorf("--acks %q: choose one of all, 1, 0", c.String("acks"))
+	}
+	switch partition := c.Int("partition"); {
+	case partition >= 0:
+		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	case c.IsSet("partition"):
+		return nil, usageErrorf("--partition is %d, it must be at least 0", partition)
+	}
+	return opts, nil
+}
+
+func pub(c *cli.Context) error {
+	opts, err := pubOptions(c)
+	if err != nil {
+		return err
+	}
+	input := c.App.Reader
+	if name := c.String("file"); name != "" {
+		file, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("pub: %w", err)
+		}
+		defer func() { _ = file.Close() }()
+		input = file
+	}
+	server, err := connect(c, opts...)
+	if err != nil {
+		return err
+	}
+	defer server.client.Close()
+	p := &publisher{server: server, separator: []byte(c.String("key-separator")), partition: int32(max(c.Int("partition"), 0)),
+		maxLineBytes: int(sizeOf(c, "batch-size")), progress: load.NewProgress(c.App.ErrWriter)}
+	started := time.Now()
+	err = p.run(c.Context, input)
+	p.progress.Clear()
+	records, bytes := p.counts()
+	if records == 0 && err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(c.App.ErrWriter, "published %d records, %s, to %s in %.2f s\n", records, formatAmount(bytes),
+		c.Args().First(), time.Since(started).Seconds())
+	return err
+}
+
+// publisher publishes lines, and counts what is acknowledged.
+type publisher struct {
+	server       *remote
+	separator    []byte
+	partition    int32
+	maxLineBytes int
+	progress     *load.Progress
+
+	mu      sync.Mutex
+	records int64
+	bytes   int64
+	failed  error
+}
+
+// run publishes until the input ends, a record is refused, or the person stops it.
+func (p *publisher) run(ctx context.Context, input io.Reader) error {
+	ctx, restore := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	defer restore()
+	// A read of a terminal can't be interrupted, so it has a goroutine of its own, which ends with the process.
+	lines, end := make(chan []byte, 1024), make(chan error, 1)
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	go func() {
+		end <- readLines(reading, input, p.maxLineBytes, lines)
+		close(lines)
+	}()
+	// Buffered records outlive the signal that stops the reading.
+	delivery := context.WithoutCancel(ctx)
+	p.progress.Begin()
+	for line, number := []byte(nil), int64(1); p.failure() == nil; number++ {
+		open := true
+		select {
+		case line, open = <-lines:
+		case <-ctx.Done():
+			open = false
+		}
+		if !open {
+			break
+		}
+		p.server.client.Produce(delivery, p.record(line), p.promise(number))
+		p.show()
+	}
+	restore() // a second signal ends the wait
+	flushed, cancel := context.WithTimeout(delivery, p.server.timeout)
+	defer cancel()
+	flushErr := p.server.client.Flush(flushed)
+	var readErr error
+	select {
+	case readErr = <-end:
+	default:
+	}
+	if err := p.failure(); err != nil {
+		return err
+	}
+	if errors.Is(readErr, context.Canceled) {
+		readErr = nil
+	}
+	return errors.Join(readErr, p.server.explain(flushErr))
+}
+
+func (p *publisher) record(line []byte) *kgo.Record {
+	r := &kgo.Record{Value: line, Partition: p.partition}
+	if len(p.separator) > 0 {
+		if key, value, ok := bytes.Cut(line, p.separator); ok {
+			r.Key, r.Value = key, value
+		}
+	}
+	return r
+}
+
+func (p *publisher) promise(number int64) func(*kgo.Record, error) {
+	return func(r *kgo.Record, err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		switch {
+		case err == nil:
+			p.records++
+			p.bytes += int64(len(r.Key) + len(r.Value))
+		case p.failed == nil:
+			p.failed = fmt.Errorf("pub: line %d (%d bytes): %w", number, len(r.Value), p.server.explain(err))
+		}
+	}
+}
+
+func (p *publisher) counts() (records, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.records, p.bytes
+}
+
+func (p *publisher) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed
+}
+
+func (p *publisher) show() {
+	records, bytes := p.counts()
+	p.progress.Show("published %d records, %s", records, formatAmount(bytes))
+}
+
+// readLines sends each line without its newline. A line longer than any batch may be ends it: memory is bounded.
+func readLines(ctx context.Context, input io.Reader, maxBytes int, lines chan<- []byte) error {
+	scanner := bufio.NewScanner(input)
+	scanner.Buffer(make([]byte, 64<<10), max(maxBytes, 64<<10)+2)
+	scanner.Split(splitAtNewline)
+	number := 0
+	for scanner.Scan() {
+		number++
+		select {
+		case lines <- bytes.Clone(scanner.Bytes()):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if errors.Is(scanner.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("pub: line %d is longer than a batch may be, %s: raise --batch-size, and --max-message-bytes of the server",
+			number+1, formatAmount(int64(maxBytes)))
+	}
+	return scanner.Err()
+}
+
+// splitAtNewline is bufio.ScanLines without its care for carriage returns: a record is the line's bytes.
+func splitAtNewline(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+// formatAmount writes a number of bytes for people to read.
+func formatAmount(bytes int64) string {
+	for i := 3; i >= 0; i-- {
+		if u := sizeUnits[i]; bytes >= u.bytes {
+			return fmt.Sprintf("%.1f %s", float64(bytes)/float64(u.bytes), u.name)
+		}
+	}
+	return fmt.Sprintf("%d B", bytes)
+}

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os/signal"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"oneplusn/cmd/internal/load"
+)
+
+const subDescription = `Prints each record's value as a line, from the end of the topic on, until SIGINT.
+
+   oneplusn sub words --from beginning --until-end
+   oneplusn sub scores --from -10 --format '%p %o %k=%v\n'
+   oneplusn sub scores --from -15m --format json
+   oneplusn sub jobs --group workers
+
+--from is one of
+   beginning, end     of every partition
+   N, -N              offset N of every partition, or N records before its end
+   -15m               that long ago
+   TIME               2026-11-24T18:30:00Z, or 2026-11-24 18:30, or 2026-11-24 (local time)
+
+--format is text (the value and a newline), json (an object a line; bytes that are not UTF-8 as base64), hex, or
+a template: %t topic, %p partition, %o offset, %d timestamp in milliseconds, %k key, %v value, %h number of
+headers, \n newline.
+
+With --group the members of a group share the partitions, the group remembers how far it is, and --from counts
+only where it has nothing remembered. What was printed is committed once a second and at the end.`
+
+func subCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "sub",
+		Usage:       "print the records of a topic",
+		ArgsUsage:   "TOPIC",
+		Description: subDescription,
+		Before:      oneTopic,
+		Flags: clientFlags(
+			subString("from", "", "`WHERE` to begin: beginning, end, an offset or a time (default: end, with --until-end beginning)"),
+			subString("group", "", "`NAME` of the group to share the partitions with"),
+			&cli.Int64Flag{Name: "count", EnvVars: []string{subEnv("count")}, Usage: "`N` records after which to end; 0 for no end"},
+			&cli.BoolFlag{Name: "until-end", EnvVars: []string{subEnv("until-end")}, Usage: "end at what is the topic's end when the command starts"},
+			subString("format", "text", "`FORMAT` of a record: text, json, hex, or a template with %"),
+			&cli.IntFlag{Name: "partition", EnvVars: []string{subEnv("partition")}, Value: -1, Usage: "`N` of the only partition to read (default: all)"},
+			&cli.BoolFlag{Name: "quiet", EnvVars: []string{subEnv("quiet")}, Usage: "say nothing on standard error but errors"},
+		),
+		Action: sub,
+	}
+}
+
+func subEnv(flag string) string { return "ONEPLUSN_SUB_" + envOf(flag)[0][len("ONEPLUSN_"):] }
+
+func subString(name, value, usage string) cli.Flag {
+	return &cli.StringFlag{Name: name, EnvVars: []string{subEnv(name)}, Value: value, Usage: usage}
+}
+
+// subscription is one run of sub.
+type subscription struct {
+	server   *remote
+	topic    string
+	group    string
+	from     position
+	untilEnd bool
+	count    int64 // 0 for no end
+	render   renderer
+	out      *bufio.Writer
+	notes    io.Writer
+	progress *load.Progress
+
+	bounds   offsets
+	next     map[int32]int64 // where each partition goes on; without a group only
+	received int64
+}
+
+func sub(c *cli.Context) error {
+	s := &subscription{topic: c.Args().First(), group: c.String("group"), untilEnd: c.Bool("until-end"),
+		count: c.Int64("count"), out: bufio.NewWriterSize(c.App.Writer, 64<<10), notes: c.App.ErrWriter}
+	if c.Bool("quiet") {
+		s.notes = io.Discard
+	}
+	s.progress = load.NewProgress(s.notes)
+	if err := s.parse(c); err != nil {
+		return err
+	}
+	ctx, restore := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
+	defer restore()
+	if err := s.open(ctx, c); err != nil {
+		return err
+	}
+	defer s.server.client.Close()
+	context.AfterFunc(ctx, restore) // a second signal ends the process
+	err := s.run(ctx)
+	s.progress.Clear()
+	if flushErr := s.out.Flush(); err == nil {
+		err = flushErr
+	}
+	if s.group != "" {
+		err = errors.Join(err, s.leave())
+	}
+	if s.received > 0 || err == nil {
+		_, _ = fmt.Fprintf(s.notes, "received %d records from %s\n", s.received, s.topic)
+	}
+	if err != nil {
+		return fmt.Errorf("sub: %w", err)
+	}
+	return nil
+}
+
+// parse reads the flags.
+func (s *subscription) parse(c *cli.Context) (err error) {
+	from := c.String("from")
+	if from == "" {
+		from = "end"
+		if s.untilEnd {
+			from = "beginning"
+		}
+	}
+	if s.from, err = parsePosition(from, time.Now()); err != nil {
+		return usageErrorf("--from %w", err)
+	}
+	if s.render, err = newRenderer(c.String("format")); err != nil {
+		return usageErrorf("--format %w", err)
+	}
+	if s.count < 0 {
+		return usageErrorf("--count is %d, it must be at least 0", s.count)
+	}
+	if c.IsSet("partition") && c.Int("partition") < 0 {
+		return usageErrorf("--partition is %d, it must be at least 0", c.Int("partition"))
+	}
+	if s.group != "" && c.Int("partition") >= 0 {
+		return usageErrorf("--partition does not go with --group, which shares out all partitions")
+	}
+	return nil
+}
+
+// open connects and decides where to begin.
+func (s *subscription) open(ctx context.Context, c *cli.Context) error {
+	looker, err := connect(c)
+	if err != nil {
+		return err
+	}
+	s.server = looker
+	defer func() {
+		if s.server != looker {
+			looker.client.Close()
+		}
+	}()
+	if s.bounds, err = looker.offsets(ctx, s.topic); err != nil {
+		return err
+	}
+	var opts []kgo.Opt
+	if s.group != "" {
+		opts = []kgo.Opt{kgo.ConsumeTopics(s.topic), kgo.ConsumerGroup(s.group), kgo.AutoCommitMarks(),
+			kgo.AutoCommitInterval(time.Second), kgo.ConsumeResetOffset(s.from.offset()), kgo.BlockRebalanceOnPoll()}
+	} else {
+		if only := int32(c.Int("partition")); only >= 0 {
+			if _, ok := s.bounds.end[only]; !ok {
+				return usageErrorf("--partition %d: topic %q has partitions 0 to %d", only, s.topic, len(s.bounds.end)-1)
+			}
+			keep := func(partition int32, _ int64) bool { return partition != only }
+			maps.DeleteFunc(s.bounds.start, keep)
+			maps.DeleteFunc(s.bounds.end, keep)
+		}
+		if s.next, err = s.from.resolve(ctx, looker, s.topic, s.bounds); err != nil {
+			return err
+		}
+		starts := map[int32]kgo.Offset{}
+		for partition, offset := range s.next {
+			starts[partition] = kgo.NewOffset().At(offset)
+		}
+		opts = []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: starts})}
+	}
+	// Control records are not printed, but the end of a topic may be one.
+	s.server, err = connect(c, append(opts, kgo.KeepControlRecords())...)
+	if err != nil {
+		s.server = looker
+		looker.client.Close()
+	}
+	return err
+}
+
+// run prints records until the end that was asked for, or until ctx ends.
+func (s *subscription) run(ctx context.Context) error {
+	s.progress.Begin()
+	hint := time.AfterFunc(2*time.Second, s.sayWaiting)
+	defer hint.Stop()
+	for {
+		done, err := s.atEnd(ctx)
+		if done || err != nil || ctx.Err() != nil {
+			return err
+		}
+		fetches, err := s.poll(ctx)
+		if err != nil {
+			return err
+		}
+		if fetches.NumRecords() > 0 {
+			hint.Stop()
+		}
+		full, err := s.print(fetches)
+		s.server.client.AllowRebalance()
+		if err == nil {
+			err = s.out.Flush()
+		}
+		if full || err != nil {
+			return err
+		}
+		if s.untilEnd {
+			s.progress.Show("received %d records", s.received)
+		}
+	}
+}
+
+// idlePoll is how often a member of a group that reads to the end looks how far the whole group is.
+const idlePoll = 500 * time.Millisecond
+
+func (s *subscription) poll(ctx context.Context) (kgo.Fetches, error) {
+	polling, cancel := ctx, context.CancelFunc(func() {})
+	if s.group != "" && s.untilEnd {
+		polling, cancel = context.WithTimeout(ctx, idlePoll)
+	}
+	defer cancel()
+	fetches := s.server.client.PollFetches(polling)
+	for _, e := range fetches.Errors() {
+		if polling.Err() == nil && !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
+			return fetches, fmt.Errorf("partition %d of %s: %w", e.Partition, e.Topic, s.server.explain(e.Err))
+		}
+	}
+	return fetches, nil
+}
+
+// print writes records and says whether --count is reached.
+func (s *subscription) print(fetches kgo.Fetches) (full bool, err error) {
+	for records := fetches.RecordIter(); !records.Done(); {
+		r := records.Next()
+		if s.next != nil {
+			s.next[r.Partition] = r.Offset + 1
+		}
+		if !r.Attrs.IsControl() {
+			if err := s.render(s.out, r); err != nil {
+				return false, err
+			}
+			s.received++
+		}
+		if s.group != "" {
+			s.server.client.MarkCommitRecords(r)
+		}
+		if s.count > 0 && s.received == s.count {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// atEnd says whether --until-end is reached. In a group that is a matter of all members: of what is committed.
+func (s *subscription) atEnd(ctx context.Context) (bool, error) {
+	if !s.untilEnd {
+		return false, nil
+	}
+	next := s.next
+	if s.group != "" {
+		if err := s.server.client.CommitMarkedOffsets(ctx); err != nil && ctx.Err() == nil {
+			return false, s.server.explain(err)
+		}
+		committed, err := s.server.admin.FetchOffsetsForTopics(ctx, s.group, s.topic)
+		if err != nil {
+			return false, ignoreEnd(ctx, s.server.explain(err))
+		}
+		next = map[int32]int64{}
+		for partition := range s.bounds.end {
+			if at, ok := committed.Lookup(s.topic, partition); ok && at.Err == nil && at.At >= 0 {
+				next[partition] = at.At
+			} else if s.from.kind != fromEnd {
+				next[partition] = s.bounds.start[partition]
+			}
+		}
+	}
+	for partition, end := range s.bounds.end {
+		if at, ok := next[partition]; ok && at < end {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// ignoreEnd drops the error of a request that was cut short by the person who stopped the command.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// leave commits what was printed. The group's other members take over at once.
+func (s *subscription) leave() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.server.timeout)
+	defer cancel()
+	if err := s.server.client.CommitMarkedOffsets(ctx); err != nil {
+		return fmt.Errorf("committing the offsets of group %q: %w", s.group, s.server.explain(err))
+	}
+	if err := s.server.client.LeaveGroupContext(ctx); err != nil {
+		return fmt.Errorf("leaving group %q: %w", s.group, s.server.explain(err))
+	}
+	return nil
+}
+
+// sayWaiting tells someone who sees nothing why.
+func (s *subscription) sayWaiting() {
+	text := fmt.Sprintf("waiting for records of %s", s.topic)
+	if s.group == "" && s.from.kind == fromEnd {
+		var there int64
+		for _, partition := range slices.Sorted(maps.Keys(s.bounds.end)) {
+			there += s.bounds.end[partition] - s.bounds.start[partition]
+		}
+		text += fmt.Sprintf(" that come from now on; --from beginning prints the %d that are there", there)
+	}
+	_, _ = fmt.Fprintln(s.notes, text)
+}
