@@ -112,7 +112,7 @@ const maxSmallFile = 64 << 20
 
 // readFile is the content of a small file.
 func readFile(fsys FS, path string) ([]byte, error) {
-	f, err := fsys.Open(path, false)
+	f, err := fsys.Open(path, ReadOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -131,18 +131,25 @@ func readFile(fsys FS, path string) ([]byte, error) {
 	return b, nil
 }
 
-// replaceFile writes a file so that a crash leaves the old content or the new, never a mixture.
+// replaceFile writes a file so that a crash leaves the old content or the new, never a mixture, and makes it durable.
 func replaceFile(fsys FS, path string, content []byte) error {
-	temporary := path + temporarySuffix
-	if err := writeFile(fsys, temporary, content); err != nil {
-		_ = fsys.RemoveAll(temporary)
-		return err
-	}
-	if err := fsys.Rename(temporary, path); err != nil {
-		_ = fsys.RemoveAll(temporary)
+	if err := putFile(fsys, path, content); err != nil {
 		return err
 	}
 	return fsys.SyncDir(filepath.Dir(path))
+}
+
+// putFile is replaceFile for a caller that syncs the directory itself.
+func putFile(fsys FS, path string, content []byte) error {
+	temporary := path + temporarySuffix
+	err := writeFile(fsys, temporary, content)
+	if err == nil {
+		err = fsys.Rename(temporary, path)
+	}
+	if err != nil {
+		_ = fsys.RemoveAll(temporary)
+	}
+	return err
 }
 
 // temporarySuffix marks files that are being written. What a crash left of them is removed by Open.
@@ -150,7 +157,7 @@ const temporarySuffix = ".tmp"
 
 // writeFile writes a file and makes its content durable, but not its name.
 func writeFile(fsys FS, path string, content []byte) error {
-	f, err := fsys.Open(path, true)
+	f, err := fsys.Open(path, Create)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // File is an open segment file.
@@ -11,6 +14,8 @@ type File interface {
 	// Fd is the descriptor, for splice, sendfile and mmap.
 	Fd() int
 	ReadAt(b []byte, offset int64) (int, error)
+	// ReadResident reads as far as the pages are in the page cache, which may be nothing, and never waits for a disk.
+	ReadResident(b []byte, offset int64) int
 	WriteAt(b []byte, offset int64) (int, error)
 	Size() (int64, error)
 	Truncate(size int64) error
@@ -21,15 +26,26 @@ type File interface {
 // FS is the file system as a log uses it, so that a test can let each of its operations fail.
 type FS interface {
 	MkdirAll(dir string) error
-	// Open opens a file for reading and writing, and makes it if create is set.
-	Open(path string, create bool) (File, error)
+	Open(path string, access Access) (File, error)
 	// List is the names in a directory.
 	List(dir string) ([]string, error)
 	Rename(from, to string) error
 	RemoveAll(path string) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(dir string) error
+	// IsNamed says whether path still names that very file.
+	IsNamed(f File, path string) (bool, error)
 }
+
+// Access is what a file is opened for.
+type Access uint8
+
+// The kinds of access. Create makes the file if it is missing, and leaves its content if it is not.
+const (
+	ReadOnly Access = iota
+	ReadWrite
+	Create
+)
 
 // OS is the real file system.
 var OS FS = osFS{}
@@ -38,12 +54,8 @@ type osFS struct{}
 
 func (osFS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o755) }
 
-func (osFS) Open(path string, create bool) (File, error) {
-	flags := os.O_RDWR
-	if create {
-		flags |= os.O_CREATE
-	}
-	f, err := os.OpenFile(path, flags, 0o644)
+func (osFS) Open(path string, access Access) (File, error) {
+	f, err := os.OpenFile(path, [...]int{os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREATE}[access], 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +86,18 @@ func (osFS) SyncDir(dir string) error {
 	return err
 }
 
+func (osFS) IsNamed(f File, path string) (bool, error) {
+	named, err := os.Stat(path)
+	if os.IsNotExist(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	open, err := f.(osFile).Stat()
+	return err == nil && os.SameFile(named, open), err
+}
+
 type osFile struct {
 	*os.File
 	fd int
@@ -89,30 +113,58 @@ func (f osFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-const logSuffix = ".log"
+// ReadResident is preadv2(2) with RWF_NOWAIT (Linux 4.14). Since Linux 5.9 it begins to read what it does not find.
+func (f osFile) ReadResident(b []byte, offset int64) int {
+	if len(b) == 0 {
+		return 0
+	}
+	vector := unix.Iovec{Base: unsafe.SliceData(b)}
+	vector.SetLen(len(b))
+	n, _, errno := unix.Syscall6(unix.SYS_PREADV2, uintptr(f.fd), uintptr(unsafe.Pointer(&vector)), 1,
+		uintptr(offset), 0, unix.RWF_NOWAIT)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
 
-// segmentPath is a segment's file name: its base offset with 20 digits.
-func segmentPath(dir string, base int64) string {
+// The files of a segment and of a partition.
+const (
+	logSuffix       = ".log"
+	indexSuffix     = ".index"
+	timeIndexSuffix = ".timeindex"
+	txnIndexSuffix  = ".txnindex"
+	snapshotSuffix  = ".snapshot"
+)
+
+// segmentPath is the name of a segment's file: its base offset with 20 digits.
+func segmentPath(dir string, base int64) string { return filePath(dir, base, logSuffix) }
+
+// filePath is the name of a file that belongs to an offset.
+func filePath(dir string, offset int64, suffix string) string {
 	const digits = 20
 	var name [digits]byte
 	for i := digits - 1; i >= 0; i-- {
-		name[i] = byte('0' + base%10)
-		base /= 10
+		name[i] = byte('0' + offset%10)
+		offset /= 10
 	}
-	return filepath.Join(dir, string(name[:])+logSuffix)
+	return filepath.Join(dir, string(name[:])+suffix)
 }
 
-// parseSegmentName is the inverse of segmentPath, for a name without its directory.
-func parseSegmentName(name string) (base int64, ok bool) {
-	digits, isLog := strings.CutSuffix(name, logSuffix)
-	if !isLog || len(digits) != 20 {
+// beside is the name of another file of the segment with that path.
+func beside(path, suffix string) string { return strings.TrimSuffix(path, logSuffix) + suffix }
+
+// parseName is the inverse of filePath, for a name without its directory.
+func parseName(name, suffix string) (offset int64, ok bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok || len(digits) != 20 {
 		return 0, false
 	}
 	for _, d := range digits {
-		if d < '0' || d > '9' || base > (1<<63-1-int64(d-'0'))/10 {
+		if d < '0' || d > '9' || offset > (1<<63-1-int64(d-'0'))/10 {
 			return 0, false
 		}
-		base = base*10 + int64(d-'0')
+		offset = offset*10 + int64(d-'0')
 	}
-	return base, true
+	return offset, true
 }

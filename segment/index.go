@@ -1,93 +1,187 @@
 package segment
 
 import (
-	"math"
+	"encoding/binary"
 	"sort"
 )
 
-// indexEntry says where a batch begins. offset is relative to the segment's base, as in Kafka's index files.
-type indexEntry struct {
-	offset   uint32
-	position uint32
-	// maxTimestamp is the latest of all batches from this entry up to the next.
-	maxTimestamp int64
+// indexEntry is an entry of Kafka's .index: the last offset of a batch, relative to the segment's base, and where the
+// batch begins.
+type indexEntry struct{ offset, position uint32 }
+
+// timeEntry is an entry of Kafka's .timeindex: the latest timestamp of the segment so far, and the last offset of the
+// first batch with it.
+type timeEntry struct {
+	timestamp int64
+	offset    uint32
 }
 
-// index finds positions in one segment by offset, from memory alone: one entry for every interval of bytes, and behind
-// the last of them every batch, so that a subscriber at the tail is found exactly.
+// tailBatch is a batch from the last entry on.
+type tailBatch struct{ base, last, position uint32 }
+
+const (
+	indexEntryBytes = 8
+	timeEntryBytes  = 12
+	// indexStride is how many entries of an index file one entry in memory stands for: 4 KiB of the file, a page. So a
+	// closed segment needs 8 bytes of memory for every 2 MiB of batches, at the default interval.
+	indexStride = 512
+)
+
+// index finds positions in one segment. Its entries are those that Kafka writes: one for the first batch that begins
+// more than an interval behind the last entry.
+//
+// The index of a segment that is written to is in memory, and knows every batch from the last entry on, so that a
+// subscriber at the tail is found exactly. That of a closed segment is in its file, of which only resident pages are
+// read: without them the entries in memory must do, one of indexStride.
 type index struct {
 	interval int64
-	sparse   []indexEntry
-	// tail are the batches from the last sparse entry on; its first is that entry.
-	tail []indexEntry
-	// maxTimestamp is the latest of the whole segment.
+	entries  []indexEntry
+	times    []timeEntry
+	tail     []tailBatch
+	// maxTimestamp is the latest of the segment, and maxOffset the last offset of the first batch with it.
 	maxTimestamp int64
+	maxOffset    uint32
+	// file holds count entries; entries then are every indexStride-th of them. It is nil while all are in memory.
+	file  File
+	count int
 }
 
 func newIndex(interval int64) index {
 	return index{interval: interval, maxTimestamp: noTimestamp}
 }
 
-// add notes a batch that was appended at position.
-func (x *index) add(relative uint32, position int64, maxTimestamp int64) {
-	e := indexEntry{relative, uint32(position), maxTimestamp}
-	if n := len(x.sparse); n == 0 || position-int64(x.sparse[n-1].position) > x.interval {
-		x.sparse = append(x.sparse, e)
-		x.tail = x.tail[:0]
-	} else {
-		last := &x.sparse[n-1]
-		last.maxTimestamp = max(last.maxTimestamp, maxTimestamp)
+// add notes a batch that was appended at position. It is the rule of Kafka's LogSegment.append.
+func (x *index) add(base, last uint32, position, maxTimestamp int64) {
+	if maxTimestamp > x.maxTimestamp {
+		x.maxTimestamp, x.maxOffset = maxTimestamp, last
 	}
-	x.tail = append(x.tail, e)
-	x.maxTimestamp = max(x.maxTimestamp, maxTimestamp)
+	from := int64(0)
+	if n := len(x.entries); n > 0 {
+		from = int64(x.entries[n-1].position)
+	}
+	if position-from > x.interval {
+		x.entries = append(x.entries, indexEntry{last, uint32(position)})
+		x.addTime()
+		x.tail = x.tail[:0]
+	}
+	x.tail = append(x.tail, tailBatch{base, last, uint32(position)})
 }
 
-// floor is the last known batch that begins at or before the offset. exact says that no batch lies between: the offset
-// is in that very batch. The segment must have a batch.
-func (x *index) floor(relative uint32) (e indexEntry, exact bool) {
-	if relative >= x.tail[0].offset {
-		i := sort.Search(len(x.tail), func(i int) bool { return x.tail[i].offset > relative })
-		return x.tail[i-1], true
+// addTime notes the latest timestamp, unless it is no later than that of the last entry.
+func (x *index) addTime() {
+	if n := len(x.times); x.maxTimestamp > noTimestamp && (n == 0 || x.maxTimestamp > x.times[n-1].timestamp) {
+		x.times = append(x.times, timeEntry{x.maxTimestamp, x.maxOffset})
 	}
-	i := sort.Search(len(x.sparse), func(i int) bool { return x.sparse[i].offset > relative })
-	if i == 0 {
-		return x.sparse[0], false
+}
+
+// place is what an index knows of where a batch is.
+type place struct {
+	// from is the start of a batch at or before it.
+	from int64
+	// lastStart is where it begins at the latest, and end is the first known boundary behind that. Both are the size
+	// of the segment if no entry follows.
+	lastStart, end int64
+	// exact says that the batch is the one from from to end.
+	exact bool
+}
+
+// find says where the first batch is whose last offset is the one given, or a later one. size is that of the segment.
+func (x *index) find(offset uint32, size int64, sc *scratch) place {
+	if n := len(x.tail); n > 0 && (len(x.entries) == 0 || offset >= x.tail[0].base) {
+		i := sort.Search(n, func(i int) bool { return x.tail[i].last >= offset })
+		if i == n {
+			return place{from: size, lastStart: size, end: size}
+		}
+		p := place{from: int64(x.tail[i].position), end: size, exact: true}
+		if i+1 < n {
+			p.end = min(p.end, int64(x.tail[i+1].position))
+		}
+		p.lastStart = p.from
+		return p
 	}
-	e = x.sparse[i-1]
-	return e, e.offset == relative
+	i := sort.Search(len(x.entries), func(i int) bool { return x.entries[i].offset >= offset })
+	if block := x.block(i, sc); len(block) > 0 {
+		j := sort.Search(len(block), func(j int) bool { return block[j].offset >= offset })
+		return around(block, j, size)
+	}
+	return around(x.entries, i, size)
+}
+
+// around is the place of a batch that is behind the entry before i, and not behind entry i.
+func around(entries []indexEntry, i int, size int64) place {
+	p := place{lastStart: size, end: size}
+	if i > 0 {
+		p.from = int64(entries[i-1].position)
+	}
+	if i < len(entries) {
+		p.lastStart = min(size, int64(entries[i].position))
+	}
+	if i+1 < len(entries) {
+		p.end = min(size, int64(entries[i+1].position))
+	}
+	return p
 }
 
 // boundaryBefore is the last known start of a batch at or before position.
-func (x *index) boundaryBefore(position int64) indexEntry {
-	if t := x.tail[0]; position >= int64(t.position) {
-		i := sort.Search(len(x.tail), func(i int) bool { return int64(x.tail[i].position) > position })
-		return x.tail[i-1]
+func (x *index) boundaryBefore(position int64, sc *scratch) int64 {
+	if t := x.tail; len(t) > 0 && position >= int64(t[0].position) {
+		i := sort.Search(len(t), func(i int) bool { return int64(t[i].position) > position })
+		return int64(t[i-1].position)
 	}
-	i := sort.Search(len(x.sparse), func(i int) bool { return int64(x.sparse[i].position) > position })
-	return x.sparse[max(i-1, 0)]
+	i := sort.Search(len(x.entries), func(i int) bool { return int64(x.entries[i].position) > position })
+	list := x.entries
+	if block := x.block(i, sc); len(block) > 0 {
+		list = block
+		i = sort.Search(len(block), func(j int) bool { return int64(block[j].position) > position })
+	}
+	if i == 0 {
+		return 0
+	}
+	return int64(list[i-1].position)
 }
 
-// boundaryAfter is the first known start of a batch behind position. ok is false if there is none.
-func (x *index) boundaryAfter(position int64) (e indexEntry, ok bool) {
-	if i := sort.Search(len(x.sparse), func(i int) bool { return int64(x.sparse[i].position) > position }); i < len(x.sparse) {
-		return x.sparse[i], true
+// block reads from the file the entries from the one that is entry i-1 in memory up to the two that follow the stride.
+// It is empty if all are in memory, or if the file's pages are not resident.
+func (x *index) block(i int, sc *scratch) []indexEntry {
+	if x.file == nil || x.count == 0 {
+		return nil
 	}
-	if i := sort.Search(len(x.tail), func(i int) bool { return int64(x.tail[i].position) > position }); i < len(x.tail) {
-		return x.tail[i], true
+	first := max(i-1, 0) * indexStride
+	n := min(x.count-first, indexStride+2)
+	b := sc.indexBytes[:n*indexEntryBytes]
+	if x.file.ReadResident(b, int64(first)*indexEntryBytes) < len(b) {
+		return nil
 	}
-	return indexEntry{}, false
+	for j := range n {
+		sc.entries[j] = decodeEntry(b[j*indexEntryBytes:])
+	}
+	return sc.entries[:n]
 }
 
-// atTime is the first entry with a batch of that time or later between it and the next. ok is false if there is none.
-func (x *index) atTime(timestampMillis int64) (from, to int64, ok bool) {
-	for i, e := range x.sparse {
-		if e.maxTimestamp >= timestampMillis {
-			to = math.MaxInt64
-			if i+1 < len(x.sparse) {
-				to = int64(x.sparse[i+1].position)
-			}
-			return int64(e.position), to, true
-		}
+func decodeEntry(b []byte) indexEntry {
+	return indexEntry{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}
+}
+
+// beforeTime is the start of a batch before which every batch is earlier than the timestamp.
+func (x *index) beforeTime(timestampMillis, size int64, sc *scratch) int64 {
+	i := sort.Search(len(x.times), func(i int) bool { return x.times[i].timestamp >= timestampMillis })
+	if i == 0 {
+		return 0
 	}
-	return 0, 0, false
+	return x.find(x.times[i-1].offset, size, sc).from
+}
+
+// toFile lets go of what the index file has.
+func (x *index) toFile(f File, summary []indexEntry, count int) {
+	x.file, x.entries, x.count = f, summary, count
+	x.times, x.tail = nil, nil
+}
+
+// summarize is every indexStride-th entry.
+func summarize(entries []indexEntry) []indexEntry {
+	summary := make([]indexEntry, 0, (len(entries)+indexStride-1)/indexStride)
+	for i := 0; i < len(entries); i += indexStride {
+		summary = append(summary, entries[i])
+	}
+	return summary
 }

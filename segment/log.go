@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sort"
@@ -25,6 +24,16 @@ type Log struct {
 	plan                   SyncPlan
 	planned                bool // plan is under way
 	dirUnsynced            bool // a file appeared and the directory was not synced since
+	worker                 *worker
+	working                bool // work is under way
+	workFailed             bool // more of it waits for the next roll
+	prepared               File // of the next segment, if it was prepared
+	wantPrepared           bool
+	epochs                 []epochStart
+	topicID                [16]byte
+	aborted                []AbortedTransaction
+	firstUnstable          int64 // where the first transaction begins that is still open, or -1
+	readOnly               bool  // for Check
 	closed                 bool
 }
 
@@ -48,40 +57,45 @@ func (l *Log) SizeBytes() (n int64) {
 	return n
 }
 
-// LeaderEpoch is the epoch that appended batches get: that of the options, or the last that the directory was written
-// under if it is higher.
-func (l *Log) LeaderEpoch() int32 { return l.options.LeaderEpoch }
-
-// find is the segment that holds an offset between the log's start and its end.
-func (l *Log) find(offset int64) *Segment {
+// position is the place in l.segments of the segment that an offset belongs to.
+func (l *Log) position(offset int64) int {
 	i := sort.Search(len(l.segments), func(i int) bool { return l.segments[i].base > offset })
-	return l.segments[max(i-1, 0)]
+	return max(i-1, 0)
 }
 
-// Close writes what a clean stop leaves behind and lets go of the files. Ranges under way keep theirs. It may block.
-// Without an error everything is durable.
+// Close writes what a clean stop leaves behind and lets go of the files. Ranges under way keep theirs. It may block, and
+// waits for work that is under way. Without an error everything is durable, and the directory may be opened again as
+// clean.
 func (l *Log) Close() error {
 	if l.closed {
 		return nil
 	}
-	l.closed = true
-	var errs []error
-	for _, s := range l.segments {
-		if s.synced < s.size && l.poisoned == nil {
-			if err := s.file.Sync(); err != nil {
-				errs = append(errs, fmt.Errorf("segment: syncing %s: %w", s.path, err))
-			}
-		}
+	l.worker.mu.Lock()
+	defer l.worker.mu.Unlock()
+	l.worker.gone = true
+	err := l.poisoned
+	if err == nil {
+		err = l.active().cutLeftovers()
 	}
-	if l.poisoned != nil {
-		errs = append(errs, l.poisoned)
+	if err == nil {
+		err = l.finishAll()
+	}
+	if err == nil {
+		err = l.removeStraySnapshots()
 	}
 	l.release()
-	return errors.Join(errs...)
+	if err != nil {
+		return fmt.Errorf("segment: closing %s: %w", l.dir, err)
+	}
+	return nil
 }
 
 func (l *Log) release() {
 	l.closed = true
+	if l.prepared != nil {
+		_ = l.prepared.Close()
+		_ = l.options.FS.RemoveAll(l.preparedPath())
+	}
 	for _, s := range l.segments {
 		s.Release()
 	}
@@ -97,11 +111,15 @@ func (l *Log) Delete() (remove func() error, err error) {
 	if err := l.options.FS.Rename(l.dir, aside); err != nil {
 		return nil, fmt.Errorf("segment: deleting %s: %w", l.dir, err)
 	}
-	fs := l.options.FS
+	fs, w := l.options.FS, l.worker
 	if !l.closed {
+		l.prepared = nil // its file went with the directory
 		l.release()
 	}
 	return func() error {
+		w.mu.Lock() // work that is under way may still write
+		defer w.mu.Unlock()
+		w.gone = true
 		if err := fs.RemoveAll(aside); err != nil {
 			return fmt.Errorf("segment: removing %s: %w", aside, err)
 		}

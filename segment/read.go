@@ -5,9 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrOffsetOutOfRange says that an offset is before the log's start or behind its high watermark.
@@ -30,8 +27,9 @@ type lookup struct {
 // however large it is (KIP-74). They are of one segment. At the high watermark the range is empty.
 //
 // It never waits for a disk. Where the exact start or end of the range could only be read from pages that are not
-// resident, the range begins at most one index interval earlier, which consumers skip, or ends at the next entry of the
-// index, above maxBytes. Either way the next fetch of a sequential reader begins at an entry, and is exact.
+// resident, the range begins one index interval earlier, which consumers skip, and ends at an entry of the index, which
+// may be above maxBytes. Where the page of the index file is not resident either, it is indexStride intervals. A
+// sequential reader needs only pages that were just sent to it.
 func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 	if offset < l.LogStartOffset() || offset > l.HighWatermark() {
 		return Range{}, fmt.Errorf("%w: %d, the log has %d to %d", ErrOffsetOutOfRange, offset, l.LogStartOffset(), l.HighWatermark())
@@ -42,130 +40,145 @@ func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 	if l.lookup.found.Segment != nil && l.lookup.offset == offset && l.lookup.maxBytes == maxBytes {
 		return l.lookup.found, nil
 	}
-	s := l.find(offset)
-	if offset >= s.next {
-		// The offsets up to the next segment were compacted away.
-		s = l.find(s.next)
-		for s.next <= offset {
-			s = l.segments[l.position(s)+1]
-		}
-		offset = max(offset, s.base)
+	i := l.position(offset)
+	for l.segments[i].next <= offset && i+1 < len(l.segments) {
+		i++ // the offsets up to the next segment were compacted away
 	}
-	start, mustReach := l.start(s, offset)
-	end := l.end(s, start, mustReach, maxBytes)
+	s := l.segments[i]
+	if s.visible == 0 || offset >= s.next {
+		return Range{}, nil
+	}
+	start, mustEnd, err := l.start(s, max(offset, s.base))
+	if err != nil {
+		return Range{}, err
+	}
+	end := l.end(s, start, mustEnd, maxBytes)
 	l.lookup = lookup{offset, maxBytes, Range{s, start, end - start}}
 	return l.lookup.found, nil
 }
 
-func (l *Log) position(s *Segment) int {
-	for i, other := range l.segments {
-		if other == s {
-			return i
-		}
-	}
-	return -1
-}
-
 // start is where the batch that contains offset begins, or an earlier batch if that can't be told without a disk.
-// mustReach is a position that the range has to go beyond so that it contains the offset for certain.
-func (l *Log) start(s *Segment, offset int64) (start, mustReach int64) {
-	e, exact := s.index.floor(uint32(offset - s.base))
-	at := int64(e.position)
-	if exact {
-		return at, at
+// mustEnd is the end of a batch that is not before it.
+func (l *Log) start(s *Segment, offset int64) (start, mustEnd int64, err error) {
+	p := s.index.find(uint32(offset-s.base), s.visible, &l.scratch)
+	if p.exact {
+		return p.from, p.end, nil
 	}
-	limit := s.visible
-	if next, ok := s.index.boundaryAfter(at); ok {
-		limit = int64(next.position)
+	limit := min(p.lastStart+1, s.visible)
+	at, h, what := l.walk(s, p.from, limit, func(h Batch, _ int64) bool { return h.NextOffset() > offset })
+	switch {
+	case what == walkFound:
+		return at, at + int64(h.Size()), nil
+	case what == walkInvalid:
+		return 0, 0, damaged(s.path, at, ErrBatchMalformed)
+	case at == p.lastStart && at < s.visible:
+		return at, p.end, nil
 	}
-	if found, ok := l.scan(s, at, limit, func(h Batch, _ int64) bool { return h.NextOffset() > offset }); ok {
-		return found, found
-	}
-	return at, limit - 1
+	return p.from, p.end, nil
 }
 
 // end is where the range that begins at start ends.
-func (l *Log) end(s *Segment, start, mustReach, maxBytes int64) int64 {
-	if s.visible-start <= maxBytes {
+func (l *Log) end(s *Segment, start, mustEnd, maxBytes int64) int64 {
+	limit := start + min(maxBytes, s.visible)
+	if s.visible <= limit {
 		return s.visible
 	}
-	if e := int64(s.index.boundaryBefore(start + maxBytes).position); e > mustReach && e > start {
+	if mustEnd >= limit {
+		return mustEnd
+	}
+	if e := s.index.boundaryBefore(limit, &l.scratch); e > mustEnd {
 		return e
 	}
 	// No entry of the index lies within maxBytes: the first batches are looked at one by one.
-	limit := s.visible
-	if next, ok := s.index.boundaryAfter(mustReach); ok {
-		limit = int64(next.position)
-	}
-	cut := int64(0)
-	_, looked := l.scan(s, start, limit, func(h Batch, at int64) bool {
-		end := at + int64(h.Size())
-		if end <= start+maxBytes || at <= mustReach {
-			cut = end
+	end := mustEnd
+	l.walk(s, mustEnd, limit, func(h Batch, at int64) bool {
+		next := at + int64(h.Size())
+		if next <= limit {
+			end = next
 		}
-		return end > start+maxBytes
+		return next >= limit
 	})
-	if cut > mustReach && (looked || cut > start) {
-		return cut
-	}
-	return limit
+	return end
 }
 
-// scratch is where scan reads headers to.
+// scratch is where headers and entries of an index are read to.
 type scratch struct {
-	buf    [4096 + BatchHeaderSize]byte
-	vector unix.Iovec
+	headers    [4096 + BatchHeaderSize]byte
+	indexBytes [(indexStride + 2) * indexEntryBytes]byte
+	entries    [indexStride + 2]indexEntry
 }
 
-// scan looks at the batches between from and limit until stop says that one is it. It looks at resident pages only: ok
-// is false when it would have to wait for a disk, or came to the limit.
-func (l *Log) scan(s *Segment, from, limit int64, stop func(h Batch, at int64) bool) (at int64, ok bool) {
+// walked is how a walk ended.
+type walked uint8
+
+const (
+	walkFound   walked = iota
+	walkLimit          // no batch begins between here and the limit
+	walkCold           // going on would mean to wait for a disk
+	walkInvalid        // there is no batch here: the index or the segment is damaged
+)
+
+// walk looks at the batches between from and limit until stop says that one is it. It reads resident pages only. at is
+// where it ended.
+func (l *Log) walk(s *Segment, from, limit int64, stop func(h Batch, at int64) bool) (at int64, h Batch, what walked) {
 	for at = from; at < limit; {
-		n := l.readResident(s, at)
+		b := l.scratch.headers[:min(int64(len(l.scratch.headers)), s.visible-at)]
+		n := s.file.ReadResident(b, at)
 		if n < BatchHeaderSize {
-			return 0, false
+			return at, h, walkCold
 		}
 		for used := 0; used+BatchHeaderSize <= n && at < limit; {
-			h, err := ParseBatch(l.scratch.buf[used:n])
-			if err != nil {
-				return 0, false
+			h, err := ParseBatch(b[used:n])
+			if err != nil || int64(h.Size()) > s.visible-at {
+				return at, h, walkInvalid
 			}
 			if stop(h, at) {
-				return at, true
+				return at, h, walkFound
 			}
 			at += int64(h.Size())
 			used += h.Size()
 		}
 	}
-	return 0, false
+	return at, h, walkLimit
 }
 
-// readResident reads from the file at a position as far as the pages are in the page cache (preadv2(2) with
-// RWF_NOWAIT, Linux 4.14).
-func (l *Log) readResident(s *Segment, at int64) int {
-	v := &l.scratch.vector
-	v.Base = &l.scratch.buf[0]
-	v.SetLen(int(min(int64(len(l.scratch.buf)), s.visible-at)))
-	n, _, errno := unix.Syscall6(unix.SYS_PREADV2, uintptr(s.file.Fd()), uintptr(unsafe.Pointer(v)), 1,
-		uintptr(at), 0, unix.RWF_NOWAIT)
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
-}
-
-// AtTime is the range in which the first record of that time or later is to be found, from the batches' own times: one
-// interval of the index. It is empty if there is none. Which record it is has to be read from the batches.
+// AtTime is a range in which the first record of that time or later is to be found, from the batches' own times. It is
+// empty if there is none. [Range.Narrow] makes it smaller; which record it is has to be read from the batches.
 func (l *Log) AtTime(timestampMillis int64) Range {
 	for _, s := range l.segments {
-		if s.visible == 0 || s.index.maxTimestamp < timestampMillis {
+		if s.visible == 0 || s.index.maxTimestamp < timestampMillis || s.next <= l.logStart {
 			continue
 		}
-		if from, to, ok := s.index.atTime(timestampMillis); ok {
-			return Range{s, from, min(to, s.visible) - from}
+		from := int64(0)
+		if s.index.file == nil {
+			from = min(s.index.beforeTime(timestampMillis, s.visible, &l.scratch), s.visible)
 		}
+		return Range{s, from, s.visible - from}
 	}
 	return Range{}
+}
+
+// Narrow is the range without the batches at its start that the segment's index files say are earlier. It reads them,
+// so it may block and belongs off the loop, and the range must be held. Without the files the range stays as it is.
+func (r Range) Narrow(timestampMillis int64) Range {
+	if r.Segment == nil || r.Pos > 0 {
+		return r
+	}
+	content, err := readFile(r.Segment.fs, beside(r.Segment.path, timeIndexSuffix))
+	if err != nil {
+		return r
+	}
+	times, terr := parseTimeIndex(content)
+	content, err = readFile(r.Segment.fs, beside(r.Segment.path, indexSuffix))
+	if err != nil || terr != nil {
+		return r
+	}
+	x := index{times: times}
+	if x.entries, err = parseIndex(content, r.Len); err != nil {
+		return r
+	}
+	from := x.beforeTime(timestampMillis, r.Len, nil)
+	return Range{r.Segment, from, r.Len - from}
 }
 
 func randomHex() string {

@@ -9,17 +9,16 @@ import (
 // the log's start; whole ones, the oldest first, and only what can be read already. Their files go when remove is
 // called, which may block and belongs off the loop; it is nil if there are none. A range under way keeps its file open.
 func (l *Log) Expire(nowMillis int64) (remove func() error) {
+	l.workFailed = false
+	l.producers.expire(nowMillis - l.options.ProducerExpiry.Milliseconds())
 	excess := int64(-1)
 	if l.options.RetentionBytes >= 0 {
 		excess = l.SizeBytes() - l.options.RetentionBytes
 	}
 	var gone []*Segment
-	for len(l.segments) > 1 {
-		s, next := l.segments[0], l.segments[1]
-		bySize := excess >= s.size && s.size > 0
-		byAge := l.options.RetentionAge >= 0 && s.index.maxTimestamp >= 0 &&
-			nowMillis-s.index.maxTimestamp > l.options.RetentionAge.Milliseconds()
-		if next.base > l.highWatermark || !(bySize || byAge || next.base <= l.logStart) {
+	for l.expires(l.segments[0], excess, nowMillis) {
+		s := l.segments[0]
+		if len(l.segments) == 1 && !l.rollExpired(nowMillis) {
 			break
 		}
 		excess -= s.size
@@ -34,6 +33,41 @@ func (l *Log) Expire(nowMillis int64) (remove func() error) {
 	return l.removal(gone)
 }
 
+// expires says that the oldest segment is not to be kept.
+func (l *Log) expires(s *Segment, excess, nowMillis int64) bool {
+	if s.next > l.highWatermark || l.working && !s.finished() {
+		return false
+	}
+	if len(l.segments) > 1 && l.segments[1].base <= l.logStart {
+		return true
+	}
+	if s.size == 0 {
+		return len(l.segments) > 1
+	}
+	latest := s.index.maxTimestamp
+	if latest < 0 {
+		s.createdMillis = or(s.createdMillis, nowMillis) // the time of the segment's making did not survive a restart
+		latest = s.createdMillis
+	}
+	return excess >= s.size ||
+		l.options.RetentionAge >= 0 && nowMillis-latest > l.options.RetentionAge.Milliseconds() ||
+		s.next <= l.logStart
+}
+
+// rollExpired ends the active segment so that it can go, if the file of the next one is ready; otherwise it asks for
+// it, and the next Expire finds it.
+func (l *Log) rollExpired(nowMillis int64) bool {
+	if l.prepared == nil || l.poisoned != nil {
+		l.wantPrepared = true
+		return false
+	}
+	if err := l.roll(nowMillis); err != nil {
+		l.options.Logger.Warn("a segment that expired could not be ended", "directory", l.dir, "error", err)
+		return false
+	}
+	return true
+}
+
 // removal lets go of segments and returns what removes their files.
 func (l *Log) removal(gone []*Segment) func() error {
 	fs, paths := l.options.FS, make([]string, 0, len(gone))
@@ -44,18 +78,31 @@ func (l *Log) removal(gone []*Segment) func() error {
 	return func() error {
 		var errs []error
 		for _, path := range paths {
-			aside := path + ".deleted"
-			err := fs.Rename(path, aside)
-			if err == nil {
-				err = fs.RemoveAll(aside)
-			}
-			if err != nil {
+			if err := removeSegment(fs, path); err != nil {
 				errs = append(errs, fmt.Errorf("segment: removing %s: %w", path, err))
 			}
 		}
 		return errors.Join(errs...)
 	}
 }
+
+// removeSegment removes the files of a segment. The log's own goes out of the way first: whatever a crash leaves of the
+// others is without meaning.
+func removeSegment(fsys FS, path string) error {
+	aside := path + removedSuffix
+	if err := fsys.Rename(path, aside); err != nil {
+		return err
+	}
+	for _, suffix := range []string{indexSuffix, timeIndexSuffix, txnIndexSuffix, snapshotSuffix} {
+		if err := fsys.RemoveAll(beside(path, suffix)); err != nil {
+			return err
+		}
+	}
+	return fsys.RemoveAll(aside)
+}
+
+// removedSuffix marks the files of segments that are being removed, as Kafka does.
+const removedSuffix = ".deleted"
 
 // DeleteRecords moves the log's start up to offset, at most to the high watermark: otherwise [ErrOffsetOutOfRange]. The
 // files go with the next [Log.Expire]. To survive a restart the start has to be written down by [WriteCheckpoint].

@@ -1,32 +1,24 @@
 package segment
 
-import "fmt"
+import (
+	"fmt"
+	"path/filepath"
+)
 
 // rollFor begins a new segment if the active one cannot take n more bytes up to lastOffset, or is old enough. As in
 // Kafka the age is the time from the first batch of the segment to the batch to be appended, by their own timestamps;
 // without them, by the clock.
 func (l *Log) rollFor(n, lastOffset, maxTimestamp, nowMillis int64) error {
 	s := l.active()
-	if s.size == 0 || s.fits(n, lastOffset) && s.ageMillis(maxTimestamp, nowMillis) <= l.options.SegmentAge.Milliseconds() {
-		if s.size == 0 {
-			s.createdMillis = nowMillis
-		}
+	if s.size == 0 {
+		s.createdMillis = nowMillis
+		return nil
+	}
+	s.createdMillis = or(s.createdMillis, nowMillis)
+	if s.fits(n, lastOffset) && s.ageMillis(maxTimestamp, nowMillis) <= l.options.SegmentAge.Milliseconds() {
 		return nil
 	}
 	return l.roll(nowMillis)
-}
-
-// roll ends the active segment and begins the next.
-func (l *Log) roll(nowMillis int64) error {
-	fresh, err := l.openSegment(l.active().next, true)
-	if err != nil {
-		return fmt.Errorf("%w: beginning a segment: %w", ErrStorage, err)
-	}
-	fresh.createdMillis = nowMillis
-	// A file of that name can only be one that was begun and never written to with success.
-	l.segments = append(l.segments, fresh)
-	l.dirUnsynced = true
-	return nil
 }
 
 func (s *Segment) ageMillis(timestamp, nowMillis int64) int64 {
@@ -36,25 +28,54 @@ func (s *Segment) ageMillis(timestamp, nowMillis int64) int64 {
 	return nowMillis - s.createdMillis
 }
 
-func (l *Log) openSegment(base int64, create bool) (*Segment, error) {
-	path := segmentPath(l.dir, base)
-	f, err := l.options.FS.Open(path, create)
-	if err != nil {
-		return nil, err
+// roll ends the active segment and begins the next, in the file that was prepared or else in one that is made here.
+func (l *Log) roll(nowMillis int64) error {
+	last := l.active()
+	if err := last.cutLeftovers(); err != nil {
+		return err
 	}
+	path, file := segmentPath(l.dir, last.next), l.prepared
+	var err error
+	if file != nil {
+		err = l.options.FS.Rename(l.preparedPath(), path)
+	} else {
+		file, err = l.options.FS.Open(path, Create)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: beginning the segment %s: %w", ErrStorage, path, err)
+	}
+	l.prepared, l.wantPrepared = nil, false
+	last.index.seal()
+	last.snapshot = l.producers.encode()
+	fresh := l.newSegment(file, last.next)
+	fresh.createdMillis = nowMillis
+	l.segments = append(l.segments, fresh)
+	l.dirUnsynced, l.workFailed = true, false
+	return nil
+}
+
+func (l *Log) newSegment(file File, base int64) *Segment {
 	return &Segment{
-		file:           f,
-		path:           path,
+		fs:             l.options.FS,
+		file:           file,
+		path:           segmentPath(l.dir, base),
 		base:           base,
 		next:           base,
 		capacity:       l.options.SegmentBytes,
 		firstTimestamp: noTimestamp,
 		index:          newIndex(l.options.IndexIntervalBytes),
 		holds:          1,
-	}, nil
+	}
 }
 
-// Work is file work that the log wants done off its thread: files for the next segment, and what closed segments leave
-// behind. It is nil if there is none, which costs nothing to ask. work may block and touches nothing of the log; done,
-// which it returns, runs on the log's thread. One is handed out at a time.
-func (l *Log) Work() (work func() (done func())) { return nil }
+// preparedPath is the file of the next segment until its offset is known.
+func (l *Log) preparedPath() string { return filepath.Join(l.dir, "next"+logSuffix+temporarySuffix) }
+
+// wantsPrepared says that the active segment will soon be full.
+func (l *Log) wantsPrepared() bool {
+	s := l.active()
+	return l.prepared == nil && (l.wantPrepared || s.size > s.capacity-s.capacity/4)
+}
+
+// finished says that a closed segment's index is in its file.
+func (s *Segment) finished() bool { return s.index.file != nil }

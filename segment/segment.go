@@ -9,6 +9,7 @@ import (
 
 // Segment is one file of a log. Ranges of it that are being sent hold it; see [Segment.Retain].
 type Segment struct {
+	fs       FS
 	file     File
 	path     string
 	base     int64 // the offset in its name
@@ -25,7 +26,9 @@ type Segment struct {
 	// next write: a shorter batch in their place would leave their end behind it, and recovery would take that for
 	// data behind damage.
 	leftovers bool
-	holds     int // the log's own, and one for each range under way
+	// snapshot is what was known of the producers at the segment's end, until it has been written.
+	snapshot []byte
+	holds    int // the log's own, and one for each range under way
 }
 
 // Fd is the file's descriptor. It is valid while the segment is held.
@@ -51,6 +54,10 @@ func (s *Segment) Release() {
 		s.mapped = nil
 	}
 	_ = s.file.Close()
+	if s.index.file != nil {
+		_ = s.index.file.Close()
+		s.index.file = nil
+	}
 }
 
 // Map maps the segment read-only, once, as far as it can ever grow: bytes up to the end of any range that
@@ -72,7 +79,7 @@ func (s *Segment) note(h Batch) {
 	if s.size == 0 {
 		s.firstTimestamp = h.MaxTimestamp
 	}
-	s.index.add(uint32(h.BaseOffset-s.base), s.size, h.MaxTimestamp)
+	s.index.add(uint32(h.BaseOffset-s.base), uint32(h.LastOffset()-s.base), s.size, h.MaxTimestamp)
 	s.size += int64(h.Size())
 	s.next = h.NextOffset()
 }

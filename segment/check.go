@@ -1,0 +1,233 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+// Report is what [Check] found in the directory of one partition.
+type Report struct {
+	Directory string `json:"directory"`
+	// State is the worst of the segments' states.
+	State          State           `json:"state"`
+	LogStartOffset int64           `json:"log_start_offset"`
+	LogEndOffset   int64           `json:"log_end_offset"` // behind the last valid batch
+	Bytes          int64           `json:"bytes"`
+	Segments       []SegmentReport `json:"segments"`
+	// Problems are about other files of the directory.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// SegmentReport is what [Check] found in one segment.
+type SegmentReport struct {
+	File       string `json:"file"`
+	BaseOffset int64  `json:"base_offset"`
+	NextOffset int64  `json:"next_offset"`
+	Bytes      int64  `json:"bytes"`
+	ValidBytes int64  `json:"valid_bytes"`
+	Batches    int64  `json:"batches"`
+	// Index is sane, missing or wrong.
+	Index string `json:"index"`
+	// Case is the row of the recovery table that a start would find.
+	Case   string `json:"case"`
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// State says what a start of the server would do with a segment or a log.
+type State string
+
+// The states, from the best to the worst.
+const (
+	StateOK      State = "ok"      // it is served as it is
+	StateRebuild State = "rebuild" // its indexes are written again
+	StateTorn    State = "torn"    // a torn tail, which was never acknowledged as durable, is cut
+	StateDamaged State = "damaged" // it is refused
+)
+
+var states = map[action]State{serve: StateOK, rebuild: StateRebuild, cut: StateTorn, refuse: StateDamaged}
+
+func (s State) worse(than State) bool {
+	rank := map[State]int{StateOK: 0, StateRebuild: 1, StateTorn: 2, StateDamaged: 3}
+	return rank[s] > rank[than]
+}
+
+// Check reads every byte of a log and says what it found. It changes nothing, and trusts nothing: the data behind sane
+// indexes is read too. progress, if not nil, is told of the bytes read. An error means that there was nothing to look
+// at.
+func Check(dir string, o Options, found OpenOptions, progress func(bytes int64)) (Report, error) {
+	o = o.withDefaults()
+	r := Report{Directory: dir, State: StateOK, LogStartOffset: found.LogStartOffset}
+	names, err := o.FS.List(dir)
+	if err != nil {
+		return r, fmt.Errorf("segment: listing %s: %w", dir, err)
+	}
+	bases := offsetsOf(names, logSuffix)
+	for i, base := range bases {
+		last := i == len(bases)-1
+		s := checkSegment(o, dir, base, r.LogEndOffset, last, found.Clean && last, progress)
+		if i == 0 {
+			r.LogStartOffset = max(r.LogStartOffset, base)
+		}
+		r.Segments = append(r.Segments, s)
+		r.LogEndOffset = max(r.LogEndOffset, s.NextOffset)
+		r.Bytes += s.Bytes
+		if s.State.worse(r.State) {
+			r.State = s.State
+		}
+	}
+	r.checkOthers(o.FS, names)
+	return r, nil
+}
+
+func checkSegment(o Options, dir string, base, end int64, last, clean bool, progress func(int64)) SegmentReport {
+	path := segmentPath(dir, base)
+	r := SegmentReport{File: path, BaseOffset: base, NextOffset: base, State: StateDamaged}
+	file, err := o.FS.Open(path, ReadOnly)
+	if err != nil {
+		r.Case, r.Reason = "unreadable", err.Error()
+		return r
+	}
+	defer func() { _ = file.Close() }()
+	if r.Bytes, err = file.Size(); err != nil {
+		r.Case, r.Reason = "unreadable", err.Error()
+		return r
+	}
+	compare := newIndexCheck(o.FS, path, r.Bytes, base, o.IndexIntervalBytes)
+	v := scanFile(progressReader{file, progress}, r.Bytes, base, compare.batch)
+	r.ValidBytes, r.NextOffset, r.Batches = v.validBytes, v.nextOffset, v.batches
+	f := finding{overlaps: base < end, last: last, clean: clean, damage: v.damage}
+	f.index, err = compare.verdict(r.Bytes == 0)
+	if f.overlaps {
+		v.reason = fmt.Errorf("it begins at offset %d, the segment before it ends at %d", base, end)
+	}
+	r.Index = f.index.String()
+	c := decide(f)
+	if r.Case, r.State = c.label, states[c.action]; last && !clean && c.action == rebuild {
+		r.State = StateOK // a segment that is written to has no index files
+	}
+	if v.reason == nil {
+		v.reason = err
+	}
+	if v.reason != nil && r.State != StateOK {
+		r.Reason = v.reason.Error()
+	}
+	return r
+}
+
+// indexCheck compares index files with the batches that a scan meets.
+type indexCheck struct {
+	entries  []indexEntry
+	times    []timeEntry
+	base     int64
+	interval int64
+	latest   int64 // timestamp of the batches so far
+	from     int64 // where the last entry's batch begins
+	err      error
+}
+
+func newIndexCheck(fsys FS, path string, size, base, interval int64) *indexCheck {
+	x := index{}
+	c := &indexCheck{base: base, interval: interval, latest: noTimestamp}
+	s := Segment{fs: fsys, path: path, base: base}
+	c.err = s.readIndexFiles(&x, size)
+	c.entries, c.times = x.entries, x.times
+	return c
+}
+
+// batch takes a batch off the entries that it explains.
+func (c *indexCheck) batch(h Batch, at int64) {
+	c.latest = max(c.latest, h.MaxTimestamp)
+	if len(c.times) > 0 && h.LastOffset()-c.base == int64(c.times[0].offset) {
+		if h.MaxTimestamp != c.times[0].timestamp && c.err == nil {
+			c.err = fmt.Errorf("%w: offset %d has the time %d, the index says %d", errIndex, h.LastOffset(), h.MaxTimestamp, c.times[0].timestamp)
+		}
+		c.times = c.times[1:]
+	}
+	if len(c.entries) == 0 || at < int64(c.entries[0].position) {
+		if at-c.from > 2*c.interval && c.err == nil {
+			c.err = fmt.Errorf("%w: no entry follows %d, and a batch begins at %d", errIndex, c.from, at)
+		}
+		return
+	}
+	if e := c.entries[0]; c.err == nil && (at != int64(e.position) || h.LastOffset()-c.base != int64(e.offset)) {
+		c.err = fmt.Errorf("%w: it has offset %d at %d, the batch at %d ends with %d", errIndex, c.base+int64(e.offset), e.position, at, h.LastOffset())
+	}
+	c.entries, c.from = c.entries[1:], at
+}
+
+func (c *indexCheck) verdict(empty bool) (indexState, error) {
+	switch {
+	case errors.Is(c.err, fs.ErrNotExist):
+		if empty {
+			return indexSane, nil
+		}
+		return indexMissing, c.err
+	case c.err == nil && len(c.entries)+len(c.times) > 0:
+		c.err = fmt.Errorf("%w: it has %d entries that no batch explains", errIndex, len(c.entries)+len(c.times))
+	}
+	if c.err != nil {
+		return indexWrong, c.err
+	}
+	return indexSane, nil
+}
+
+// checkOthers looks at the files that are not segments.
+func (r *Report) checkOthers(fsys FS, names []string) {
+	note := func(name string, err error) {
+		if err != nil {
+			r.Problems = append(r.Problems, fmt.Sprintf("%s: %v", name, err))
+		}
+	}
+	parse := func(path string, f func([]byte) error) {
+		content, err := readFile(fsys, path)
+		if err == nil {
+			err = f(content)
+		}
+		note(path, err)
+	}
+	for _, offset := range offsetsOf(names, snapshotSuffix) {
+		parse(filePath(r.Directory, offset, snapshotSuffix), func(b []byte) error { _, err := parseSnapshot(b); return err })
+	}
+	for _, offset := range offsetsOf(names, txnIndexSuffix) {
+		parse(filePath(r.Directory, offset, txnIndexSuffix), func(b []byte) error {
+			_, err := parseTxnIndex(b)
+			if err != nil {
+				r.State = StateDamaged
+			}
+			return err
+		})
+	}
+	for _, name := range names {
+		switch name {
+		case epochFile, partitionFile:
+			parse(r.Directory+"/"+name, func(b []byte) (err error) {
+				if name == epochFile {
+					_, err = parseEpochs(b)
+				} else {
+					_, err = parseMetadata(b)
+				}
+				if err != nil {
+					r.State = StateDamaged
+				}
+				return err
+			})
+		}
+	}
+}
+
+// progressReader tells how much was read.
+type progressReader struct {
+	r    io.ReaderAt
+	read func(int64)
+}
+
+func (p progressReader) ReadAt(b []byte, offset int64) (int, error) {
+	n, err := p.r.ReadAt(b, offset)
+	if p.read != nil {
+		p.read(int64(n))
+	}
+	return n, err
+}

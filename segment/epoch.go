@@ -1,0 +1,156 @@
+package segment
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// epochStart is a line of leader-epoch-checkpoint: from that offset on batches have that epoch.
+type epochStart struct {
+	epoch  int32
+	offset int64
+}
+
+const (
+	epochFile     = "leader-epoch-checkpoint"
+	partitionFile = "partition.metadata"
+)
+
+// LeaderEpoch is the epoch that appended batches get: that of the options, or the last that the directory was written
+// under if it is higher.
+func (l *Log) LeaderEpoch() int32 {
+	if n := len(l.epochs); n > 0 {
+		return max(l.options.LeaderEpoch, l.epochs[n-1].epoch)
+	}
+	return l.options.LeaderEpoch
+}
+
+// EpochEnd is the largest epoch not above the one given and the offset behind its last record, as OffsetForLeaderEpoch
+// answers (KIP-320); -1 and -1 if nothing was written under such an epoch.
+func (l *Log) EpochEnd(epoch int32) (found int32, endOffset int64) {
+	found, endOffset = -1, -1
+	for i, e := range l.epochs {
+		if e.epoch > epoch {
+			break
+		}
+		found, endOffset = e.epoch, l.LogEndOffset()
+		if i+1 < len(l.epochs) {
+			endOffset = l.epochs[i+1].offset
+		}
+	}
+	return found, endOffset
+}
+
+// TopicID is the id in partition.metadata, zero if there is none.
+func (l *Log) TopicID() [16]byte { return l.topicID }
+
+// openEpochs reads leader-epoch-checkpoint and brings it up to what will be appended.
+func (l *Log) openEpochs() error {
+	fsys, path := l.options.FS, filepath.Join(l.dir, epochFile)
+	text, err := readFile(fsys, path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("segment: %w", err)
+	}
+	if err == nil && len(text) > 0 {
+		if l.epochs, err = parseEpochs(text); err != nil {
+			return fmt.Errorf("segment: %s: %w: remove it, the epochs begin anew then", path, err)
+		}
+	}
+	known := len(l.epochs)
+	for n := known; n > 0 && l.epochs[n-1].offset > l.LogEndOffset(); n-- {
+		l.epochs = l.epochs[:n-1] // what was written under it was cut
+	}
+	if n := len(l.epochs); n == 0 || l.epochs[n-1].epoch < l.options.LeaderEpoch {
+		l.epochs = append(l.epochs, epochStart{l.options.LeaderEpoch, l.LogEndOffset()})
+	} else if n == known {
+		return nil
+	}
+	if err := putFile(fsys, path, formatEpochs(l.epochs)); err != nil {
+		return fmt.Errorf("segment: writing %s: %w", path, err)
+	}
+	l.dirUnsynced = true
+	return nil
+}
+
+// parseEpochs reads a version, the number of lines that follow, and lines of epoch and start offset.
+func parseEpochs(text []byte) ([]epochStart, error) {
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	if len(lines) < 2 || lines[0] != "0" {
+		return nil, errors.New("it does not begin with version 0")
+	}
+	if n, err := strconv.Atoi(lines[1]); err != nil || n != len(lines)-2 {
+		return nil, fmt.Errorf("it says that %s epochs follow, %d do", lines[1], len(lines)-2)
+	}
+	var list []epochStart
+	for i, line := range lines[2:] {
+		first, second, _ := strings.Cut(line, " ")
+		epoch, err := strconv.ParseInt(first, 10, 32)
+		offset, oerr := strconv.ParseInt(second, 10, 64)
+		if err != nil || oerr != nil || epoch < 0 || offset < 0 {
+			return nil, fmt.Errorf("line %d holds %q, it should be epoch and offset", i+3, line)
+		}
+		if n := len(list); n > 0 && (int32(epoch) <= list[n-1].epoch || offset < list[n-1].offset) {
+			return nil, fmt.Errorf("line %d does not follow the one before", i+3)
+		}
+		list = append(list, epochStart{int32(epoch), offset})
+	}
+	return list, nil
+}
+
+func formatEpochs(list []epochStart) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "0\n%d\n", len(list))
+	for _, e := range list {
+		fmt.Fprintf(&b, "%d %d\n", e.epoch, e.offset)
+	}
+	return b.Bytes()
+}
+
+// openMetadata reads partition.metadata, or writes it if there is an id to write.
+func (l *Log) openMetadata() error {
+	fsys, path := l.options.FS, filepath.Join(l.dir, partitionFile)
+	text, err := readFile(fsys, path)
+	switch {
+	case err == nil:
+		if l.topicID, err = parseMetadata(text); err != nil {
+			return fmt.Errorf("segment: %s: %w: remove it, the topic gets another id then", path, err)
+		}
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("segment: %w", err)
+	case l.options.TopicID == [16]byte{}:
+		return nil
+	}
+	l.topicID = l.options.TopicID
+	text = fmt.Appendf(nil, "version: 0\ntopic_id: %s", base64.RawURLEncoding.EncodeToString(l.topicID[:]))
+	if err := putFile(fsys, path, text); err != nil {
+		return fmt.Errorf("segment: writing %s: %w", path, err)
+	}
+	l.dirUnsynced = true
+	return nil
+}
+
+func parseMetadata(text []byte) (id [16]byte, err error) {
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "version":
+			if value != "0" {
+				return id, fmt.Errorf("its version is %q, 0 was expected", value)
+			}
+		case "topic_id":
+			raw, err := base64.RawURLEncoding.DecodeString(value)
+			if err != nil || len(raw) != len(id) {
+				return id, fmt.Errorf("its topic id is %q, 16 bytes in base64 were expected", value)
+			}
+			return [16]byte(raw), nil
+		}
+	}
+	return id, errors.New("it has no topic id")
+}

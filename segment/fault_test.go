@@ -1,0 +1,198 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+)
+
+// faultModel is what a client was told: what the log must still hold whatever failed.
+type faultModel struct {
+	acked    map[int64]uint32 // by base offset, the CRC of the batch
+	next     int64            // the offset behind the last acknowledged
+	start    int64            // records below may have been deleted
+	sent     int
+	seq      int32 // the next sequence number
+	producer int64
+	resend   []byte
+}
+
+// faultWorkload opens a log, appends, syncs, rolls, expires and closes, as a broker does, and goes on after every
+// error. An append counts as acknowledged when the high watermark is behind it.
+func faultWorkload(fs *simFS, o Options, m *faultModel, found OpenOptions) {
+	l, err := Open(recoverDir, o, found)
+	if err != nil {
+		return
+	}
+	pending := map[int64]uint32{}
+	acknowledge := func() {
+		for base, crc := range pending {
+			if base < l.HighWatermark() {
+				m.acked[base] = crc
+				m.next = max(m.next, base+1)
+				delete(pending, base)
+			}
+		}
+	}
+	for i := range 30 {
+		raw := m.resend
+		if raw == nil {
+			raw = testBatch{value: fs.rng.IntN(60), timestamp: int64(1000 + m.sent), producer: 3 + m.producer, sequence: m.seq}.encode()
+		}
+		crc := uint32(raw[17])<<24 | uint32(raw[18])<<16 | uint32(raw[19])<<8 | uint32(raw[20])
+		m.sent++
+		a, err := l.Append(raw, 1)
+		m.resend = raw // until it was answered without an error
+		if err == nil {
+			pending[a.BaseOffset] = crc
+			m.resend, m.seq = nil, m.seq+1
+		}
+		if work := l.Work(); work != nil {
+			work()()
+		}
+		if i%3 == 0 {
+			if p, ok := l.SyncPlan(); ok {
+				if err := doSync(p); err != nil {
+					l.SyncFailed(p, err)
+				} else {
+					l.Synced(p)
+				}
+			}
+		}
+		acknowledge()
+		if i == 20 {
+			if remove := l.Expire(1); remove != nil {
+				_ = remove()
+			}
+			m.start = l.LogStartOffset()
+		}
+	}
+	if err := l.Close(); err == nil {
+		l.highWatermark = l.LogEndOffset()
+		acknowledge() // close has synced everything
+	}
+}
+
+// checkModel opens the log without faults and compares.
+func (m *faultModel) check(t *testing.T, l *Log, what string) {
+	t.Helper()
+	if l.LogEndOffset() < m.next {
+		t.Fatalf("%s: the log ends at %d, up to %d was acknowledged", what, l.LogEndOffset(), m.next)
+	}
+	if l.LogStartOffset() > m.start {
+		t.Fatalf("%s: the log begins at %d, it was %d", what, l.LogStartOffset(), m.start)
+	}
+	got := map[int64]uint32{}
+	type batchID struct {
+		producer int64
+		sequence int32
+	}
+	seen := map[batchID]int64{}
+	for _, h := range readAll(t, l, l.LogStartOffset(), 200) {
+		got[h.BaseOffset] = h.CRC
+		id := batchID{h.ProducerID, h.BaseSequence}
+		if other, twice := seen[id]; twice {
+			t.Errorf("%s: the batch with sequence %d is there twice, at %d and %d", what, h.BaseSequence, other, h.BaseOffset)
+		}
+		seen[id] = h.BaseOffset
+	}
+	for base, crc := range m.acked {
+		if base >= l.LogStartOffset() && got[base] != crc {
+			t.Errorf("%s: offset %d was acknowledged and is lost", what, base)
+		}
+	}
+}
+
+func faultOptions(fs *simFS) Options {
+	return Options{FS: fs, SegmentBytes: 600, IndexIntervalBytes: 100, MaxBatchBytes: 400, ManualCommit: true, RetentionBytes: 1500}
+}
+
+func TestFailureOfAnyFileOperationLosesNothing(t *testing.T) {
+	for _, errno := range []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS} {
+		for i := 0; ; i++ {
+			fs := newSimFS(newRand(t, uint64(i)))
+			fs.failAt, fs.failAs = i, errno
+			m := &faultModel{acked: map[int64]uint32{}}
+			faultWorkload(fs, faultOptions(fs), m, OpenOptions{})
+			what := fmt.Sprintf("%v at operation %d (%s)", errno, i, fs.failed)
+			if fs.open > 0 {
+				t.Errorf("%s: %d files are open", what, fs.open)
+			}
+			after := fs.restart()
+			l, err := Open(recoverDir, faultOptions(after), OpenOptions{})
+			if err != nil {
+				t.Fatalf("%s: open: %v", what, err)
+			}
+			m.check(t, l, what)
+			mustClose(t, l)
+			if fs.failed == "" {
+				if len(m.acked) < 25 {
+					t.Errorf("without a fault only %d batches were acknowledged", len(m.acked))
+				}
+				t.Logf("%v: %d operations failed one by one", errno, i)
+				break
+			}
+		}
+	}
+}
+
+func TestPowerLossLosesNothingThatWasAcknowledgedAfterAnFsync(t *testing.T) {
+	rounds := 3000
+	if testing.Short() {
+		rounds = 200
+	}
+	torn, refused, met := 0, 0, 0
+	for seed := range rounds {
+		fs := newSimFS(newRand(t, uint64(seed)))
+		m := &faultModel{acked: map[int64]uint32{}}
+		found := OpenOptions{}
+		// The power is lost twice: recovery has to stand it too.
+		for range 2 {
+			fs.crash, fs.failAt = true, fs.ops+fs.rng.IntN(350)
+			faultWorkload(fs, faultOptions(fs), m, found)
+			fs = fs.powerLoss()
+			m.resend, m.seq, m.producer = nil, 0, m.producer+1
+		}
+		what := fmt.Sprintf("seed %d", seed)
+		l, err := Open(recoverDir, faultOptions(fs), OpenOptions{})
+		var damage *DamagedError
+		if errors.As(err, &damage) {
+			refused++
+			l = m.openDamaged(t, fs, what, damage)
+		} else if err != nil {
+			t.Fatalf("%s: open: %v", what, err)
+		}
+		m.check(t, l, what)
+		met += len(m.acked)
+		if l.LogEndOffset() > m.next {
+			torn++
+		}
+		mustClose(t, l)
+		if t.Failed() {
+			t.Fatalf("%s: run it alone", what)
+		}
+	}
+	t.Logf("%d power losses: %d acknowledged batches, %d logs with more than that, %d refused", 2*rounds, met, torn, refused)
+	if met == 0 || torn == 0 {
+		t.Error("the workload acknowledged nothing, or lost nothing: the test is empty")
+	}
+}
+
+// openDamaged opens a log that was refused, after giving up what is behind the damage. That must not be anything that
+// was acknowledged: see check.
+func (m *faultModel) openDamaged(t *testing.T, fs *simFS, what string, damage *DamagedError) *Log {
+	t.Helper()
+	if damage.Case != "interior-damage" && damage.Case != "torn-closed-segment" {
+		t.Errorf("%s: %v", what, damage)
+	}
+	done, err := Repair(recoverDir, faultOptions(fs), OpenOptions{}, Repairs{CutAtDamage: true}, nil)
+	if err != nil || len(done) == 0 {
+		t.Fatalf("%s: repair: %v, %v", what, done, err)
+	}
+	l, err := Open(recoverDir, faultOptions(fs), OpenOptions{})
+	if err != nil {
+		t.Fatalf("%s: open after the repair: %v", what, err)
+	}
+	return l
+}

@@ -1,0 +1,161 @@
+package segment
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"math/rand/v2"
+	"testing"
+)
+
+// testBatch describes a batch for tests. The zero value is one record of a producer that is not idempotent.
+type testBatch struct {
+	base      int64
+	records   int // 0 means 1
+	timestamp int64
+	value     int   // bytes of each record's value
+	producer  int64 // 0 means none
+	epoch     int16
+	sequence  int32
+	bits      int16 // attributes
+}
+
+// encode is the batch as a producer sends it.
+func (t testBatch) encode() []byte {
+	n := max(t.records, 1)
+	b := make([]byte, BatchHeaderSize)
+	value := bytes.Repeat([]byte{'v'}, t.value)
+	for i := range n {
+		record := []byte{0}
+		record = binary.AppendVarint(record, 0) // timestamp delta
+		record = binary.AppendVarint(record, int64(i))
+		record = binary.AppendVarint(record, -1) // no key
+		record = binary.AppendVarint(record, int64(len(value)))
+		record = append(record, value...)
+		record = binary.AppendVarint(record, 0) // no headers
+		b = binary.AppendVarint(b, int64(len(record)))
+		b = append(b, record...)
+	}
+	binary.BigEndian.PutUint64(b, uint64(t.base))
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-batchOverhead))
+	b[magicAt] = magicV2
+	binary.BigEndian.PutUint16(b[crcFrom:], uint16(t.bits))
+	binary.BigEndian.PutUint32(b[23:], uint32(n-1))
+	binary.BigEndian.PutUint64(b[27:], uint64(t.timestamp))
+	binary.BigEndian.PutUint64(b[35:], uint64(t.timestamp))
+	id, epoch, sequence := t.producer, t.epoch, t.sequence
+	if id == 0 {
+		id, epoch, sequence = -1, -1, -1
+	}
+	binary.BigEndian.PutUint64(b[43:], uint64(id))
+	binary.BigEndian.PutUint16(b[51:], uint16(epoch))
+	binary.BigEndian.PutUint32(b[53:], uint32(sequence))
+	binary.BigEndian.PutUint32(b[57:], uint32(n))
+	return seal(b)
+}
+
+// seal gives a batch the CRC that its bytes have.
+func seal(b []byte) []byte {
+	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b[crcFrom:], castagnoli))
+	return b
+}
+
+// openLog opens a log and closes it with the test.
+func openLog(t testing.TB, dir string, o Options, found OpenOptions) *Log {
+	t.Helper()
+	l, err := Open(dir, o, found)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func mustAppend(t testing.TB, l *Log, b testBatch) Appended {
+	t.Helper()
+	a, err := l.Append(b.encode(), b.timestamp)
+	if err != nil {
+		t.Fatalf("append at %d: %v", l.LogEndOffset(), err)
+	}
+	return a
+}
+
+// runWork does all work that the log has, as a broker's background does.
+func runWork(l *Log) {
+	for work := l.Work(); work != nil; work = l.Work() {
+		work()()
+	}
+}
+
+func mustClose(t testing.TB, l *Log) {
+	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+}
+
+// bytesOf reads what a range names.
+func bytesOf(t testing.TB, r Range) []byte {
+	t.Helper()
+	b := make([]byte, r.Len)
+	if n, err := r.Segment.file.ReadAt(b, r.Pos); int64(n) < r.Len {
+		t.Fatalf("reading %d bytes at %d of %s: %d, %v", r.Len, r.Pos, r.Segment.path, n, err)
+	}
+	return b
+}
+
+// headersOf parses whole valid batches.
+func headersOf(t testing.TB, b []byte) (list []Batch) {
+	t.Helper()
+	for at := 0; at < len(b); {
+		h, err := CheckBatch(b[at:])
+		if err != nil {
+			t.Fatalf("at %d of %d: %v", at, len(b), err)
+		}
+		list = append(list, h)
+		at += h.Size()
+	}
+	return list
+}
+
+// readAll reads a log from an offset to its high watermark as a consumer does, and checks what Read promises.
+func readAll(t testing.TB, l *Log, from, maxBytes int64) (list []Batch) {
+	t.Helper()
+	for offset := from; offset < l.HighWatermark(); {
+		r, err := l.Read(offset, maxBytes)
+		if err != nil {
+			t.Fatalf("read at %d: %v", offset, err)
+		}
+		if r.Len == 0 {
+			break // only offsets that were compacted away are left
+		}
+		next := offset
+		for _, h := range headersOf(t, bytesOf(t, r)) {
+			if h.NextOffset() <= offset {
+				continue // the range may begin earlier
+			}
+			if len(list) == 0 || h.BaseOffset > list[len(list)-1].LastOffset() {
+				list = append(list, h)
+			}
+			next = h.NextOffset()
+		}
+		if next <= offset {
+			t.Fatalf("read at %d does not reach it: a range of %d bytes at %d of %s", offset, r.Len, r.Pos, r.Segment.path)
+		}
+		if next > l.HighWatermark() {
+			t.Fatalf("read at %d gives up to %d, the high watermark is %d", offset, next, l.HighWatermark())
+		}
+		offset = next
+	}
+	return list
+}
+
+// newRand is seeded, and says with what if the test fails.
+func newRand(t testing.TB, seed uint64) *rand.Rand {
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("seed %d", seed)
+		}
+	})
+	return rand.New(rand.NewPCG(seed, 1))
+}

@@ -1,0 +1,200 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// inspect reads the index files of a segment and finds out by them, and by the batches behind their last entry, where
+// the segment ends. An error is the reason why the index is of no use.
+func (s *Segment) inspect(size int64, last bool) (indexState, error) {
+	x := newIndex(s.index.interval)
+	if err := s.readIndexFiles(&x, size); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			if size == 0 {
+				return indexSane, nil
+			}
+			return indexMissing, err
+		}
+		return indexWrong, err
+	}
+	if err := s.inspectTail(&x, size); err != nil {
+		return indexWrong, err
+	}
+	if err := s.readFirst(size); err != nil {
+		return indexWrong, err
+	}
+	s.size = size
+	s.capacity = max(s.capacity, size)
+	if last {
+		s.index = x
+		return indexSane, nil
+	}
+	file, err := s.fs.Open(beside(s.path, indexSuffix), ReadOnly)
+	if err != nil {
+		return indexWrong, err
+	}
+	x.toFile(file, summarize(x.entries), len(x.entries))
+	s.index = x
+	return indexSane, nil
+}
+
+func (s *Segment) readIndexFiles(x *index, size int64) error {
+	content, err := readFile(s.fs, beside(s.path, indexSuffix))
+	if err != nil {
+		return err
+	}
+	if x.entries, err = parseIndex(content, size); err != nil {
+		return err
+	}
+	if content, err = readFile(s.fs, beside(s.path, timeIndexSuffix)); err != nil {
+		return err
+	}
+	if x.times, err = parseTimeIndex(content); err != nil {
+		return err
+	}
+	if n := len(x.times); n > 0 {
+		x.maxTimestamp, x.maxOffset = x.times[n-1].timestamp, x.times[n-1].offset
+	}
+	return nil
+}
+
+// inspectTail walks over the batches from the last entry to the end of the segment. An interval may be twice as long as
+// the rule says: Kafka counts anew when it opens a segment again.
+func (s *Segment) inspectTail(x *index, size int64) error {
+	entry, from := indexEntry{}, int64(0)
+	if n := len(x.entries); n > 0 {
+		entry, from = x.entries[n-1], int64(x.entries[n-1].position)
+	}
+	s.next = s.base
+	var wrong error
+	err := walkFile(s.file, size, s.base, from, func(h Batch, at int64) bool {
+		if at == from && len(x.entries) > 0 && h.LastOffset()-s.base != int64(entry.offset) {
+			wrong = fmt.Errorf("%w: its last entry is for offset %d, the batch there has %d", errIndex, s.base+int64(entry.offset), h.LastOffset())
+			return false
+		}
+		if at-from > 2*x.interval {
+			wrong = fmt.Errorf("%w: it is short, the last entry is for %d and a batch begins at %d", errIndex, from, at)
+			return false
+		}
+		if h.MaxTimestamp > x.maxTimestamp {
+			x.maxTimestamp, x.maxOffset = h.MaxTimestamp, uint32(h.LastOffset()-s.base)
+		}
+		x.tail = append(x.tail, tailBatch{uint32(h.BaseOffset - s.base), uint32(h.LastOffset() - s.base), uint32(at)})
+		s.next = h.NextOffset()
+		return true
+	})
+	if err == nil {
+		err = wrong
+	}
+	if err == nil && len(x.times) > 0 && s.base+int64(x.times[len(x.times)-1].offset) >= s.next {
+		err = fmt.Errorf("%w: its last time is of an offset that the segment does not have", errIndex)
+	}
+	return err
+}
+
+// readFirst reads the timestamp of the first batch, by which the segment's age counts.
+func (s *Segment) readFirst(size int64) error {
+	s.firstTimestamp = noTimestamp
+	return walkFile(s.file, size, s.base, 0, func(h Batch, _ int64) bool {
+		s.firstTimestamp = h.MaxTimestamp
+		return false
+	})
+}
+
+// openProducers takes the latest snapshot that is not behind the log's end, and replays what was written since. Without
+// one it begins with the segments that were scanned: a producer that has written nothing there counts as unknown.
+func (l *Log) openProducers(snapshots []int64, scanned int64) error {
+	from := scanned
+	for i := len(snapshots) - 1; i >= 0; i-- {
+		if snapshots[i] > l.LogEndOffset() {
+			continue
+		}
+		path := filePath(l.dir, snapshots[i], snapshotSuffix)
+		content, err := readFile(l.options.FS, path)
+		var list []producer
+		if err == nil {
+			list, err = parseSnapshot(content)
+		}
+		if err != nil {
+			l.options.Logger.Warn("a producer snapshot is of no use, an older one will do", "file", path, "error", err)
+			continue
+		}
+		l.producers.load(list)
+		if err := l.replayTail(snapshots[i]); err != nil {
+			return err
+		}
+		from = snapshots[i]
+		break
+	}
+	for _, s := range l.segments {
+		if s.next <= from || s.size == 0 {
+			continue
+		}
+		at := s.index.find(uint32(max(from-s.base, 0)), s.size, &l.scratch).from
+		err := walkFile(s.file, s.size, s.base, at, func(h Batch, _ int64) bool {
+			if h.BaseOffset >= from {
+				l.producers.replay(h)
+			}
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("segment: reading the producers of %s: %w", s.path, err)
+		}
+	}
+	return nil
+}
+
+// historyBytes is how far behind a snapshot the batches are looked for that it does not have: those that producers had
+// in flight when it was taken.
+const historyBytes = 8 << 20
+
+// replayTail remembers the batches before a snapshot, of which it has the last of each producer only.
+func (l *Log) replayTail(snapshot int64) error {
+	i := l.position(snapshot)
+	if l.segments[i].base == snapshot && i > 0 {
+		i--
+	}
+	s := l.segments[i]
+	if s.size == 0 || snapshot <= s.base {
+		return nil
+	}
+	end := s.index.find(uint32(snapshot-1-s.base), s.size, &l.scratch).end
+	from := s.index.boundaryBefore(max(end-historyBytes, 0), &l.scratch)
+	var older []sequence
+	err := walkFile(s.file, s.size, s.base, from, func(h Batch, _ int64) bool {
+		if h.BaseOffset >= snapshot {
+			return false
+		}
+		if h.ProducerID >= 0 && h.BaseSequence >= 0 && h.Attributes&controlBit == 0 {
+			older = append(older, h.sequence())
+		}
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("segment: reading the producers of %s: %w", s.path, err)
+	}
+	l.producers.fillHistory(older)
+	return nil
+}
+
+// removeStraySnapshots keeps those at the bases of segments and the one at the end.
+func (l *Log) removeStraySnapshots() error {
+	names, err := l.options.FS.List(l.dir)
+	if err != nil {
+		return err
+	}
+	keep := map[int64]bool{l.LogEndOffset(): true}
+	for _, s := range l.segments {
+		keep[s.base] = true
+	}
+	for _, offset := range offsetsOf(names, snapshotSuffix) {
+		if !keep[offset] {
+			if err := l.options.FS.RemoveAll(filePath(l.dir, offset, snapshotSuffix)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package segment
+
+import (
+	"errors"
+	"math"
+	"testing"
+)
+
+func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
+	type step struct {
+		batch testBatch
+		want  error
+		dup   int64 // the offset that a duplicate is answered with, -1 if it is none
+	}
+	b := func(epoch int16, sequence int32, records int) testBatch {
+		return testBatch{producer: 9, epoch: epoch, sequence: sequence, records: records}
+	}
+	for name, steps := range map[string][]step{
+		"in order": {{b(0, 0, 2), nil, -1}, {b(0, 2, 1), nil, -1}, {b(0, 3, 5), nil, -1}},
+		"a gap": {
+			{b(0, 0, 2), nil, -1}, {b(0, 3, 1), ErrOutOfOrderSequence, -1}, {b(0, 2, 1), nil, -1},
+		},
+		"the last one again": {{b(0, 0, 2), nil, -1}, {b(0, 0, 2), nil, 0}},
+		"any of the last five again": {
+			{b(0, 0, 1), nil, -1}, {b(0, 1, 1), nil, -1}, {b(0, 2, 1), nil, -1}, {b(0, 3, 1), nil, -1},
+			{b(0, 4, 1), nil, -1}, {b(0, 0, 1), nil, 0}, {b(0, 3, 1), nil, 3},
+		},
+		"the sixth last again": {
+			{b(0, 0, 1), nil, -1}, {b(0, 1, 1), nil, -1}, {b(0, 2, 1), nil, -1}, {b(0, 3, 1), nil, -1},
+			{b(0, 4, 1), nil, -1}, {b(0, 5, 1), nil, -1}, {b(0, 0, 1), ErrOutOfOrderSequence, -1},
+		},
+		"a part of one again": {{b(0, 0, 3), nil, -1}, {b(0, 0, 2), ErrOutOfOrderSequence, -1}},
+		"unknown may begin anywhere": {
+			{b(0, 500, 1), nil, -1}, {b(0, 501, 1), nil, -1}, {b(0, 503, 1), ErrOutOfOrderSequence, -1},
+		},
+		"a later epoch begins at 0": {
+			{b(0, 0, 1), nil, -1}, {b(1, 1, 1), ErrOutOfOrderSequence, -1}, {b(1, 0, 1), nil, -1},
+		},
+		"an earlier epoch is fenced": {
+			{b(3, 0, 1), nil, -1}, {b(2, 1, 1), ErrInvalidProducerEpoch, -1},
+			{b(2, 0, 1), ErrInvalidProducerEpoch, -1},
+		},
+		"numbers wrap around": {
+			{b(0, math.MaxInt32-1, 1), nil, -1}, {b(0, math.MaxInt32, 1), nil, -1}, {b(0, 0, 1), nil, -1},
+			{b(0, math.MaxInt32, 1), nil, 1},
+		},
+		"a batch across the wraparound": {
+			{b(0, math.MaxInt32, 3), nil, -1}, {b(0, 2, 1), nil, -1}, {b(0, math.MaxInt32, 3), nil, 0},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, reopen := range []bool{false, true} {
+				fs := newSimFS(newRand(t, 31))
+				l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
+				for i, s := range steps {
+					if reopen && i == len(steps)-1 {
+						mustClose(t, l)
+						l = openLog(t, recoverDir, Options{FS: fs}, OpenOptions{Clean: true})
+					}
+					end := l.LogEndOffset()
+					a, err := l.Append(s.batch.encode(), 1)
+					if !errors.Is(err, s.want) {
+						t.Fatalf("step %d, reopened %v: %v, want %v", i, reopen, err, s.want)
+					}
+					if a.Duplicate != (s.dup >= 0) || a.Duplicate && (a.BaseOffset != s.dup || l.LogEndOffset() != end) {
+						t.Fatalf("step %d, reopened %v: %+v, want the duplicate of %d", i, reopen, a, s.dup)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestProducersSurviveACrashAndAnyNumberOfRolls(t *testing.T) {
+	for _, work := range []bool{true, false} {
+		fs := newSimFS(newRand(t, 32))
+		o := Options{FS: fs, SegmentBytes: 1000, MaxBatchBytes: 500}
+		l := openLog(t, recoverDir, o, OpenOptions{})
+		for i := range 60 {
+			mustAppend(t, l, testBatch{producer: 5, sequence: int32(i), value: 20, timestamp: 9})
+			if i < 3 {
+				mustAppend(t, l, testBatch{producer: 6, sequence: int32(i), timestamp: 9})
+			}
+			if work {
+				runWork(l)
+			}
+		}
+		l = openLog(t, recoverDir, Options{FS: fs.restart(), SegmentBytes: 1000}, OpenOptions{})
+		for back := 1; back <= 5; back++ {
+			a, err := l.Append(testBatch{producer: 5, sequence: int32(60 - back), value: 20}.encode(), 9)
+			if err != nil || !a.Duplicate || a.BaseOffset != int64(63-back) {
+				t.Errorf("work %v: batch %d from the end again: %+v, %v", work, back, a, err)
+			}
+		}
+		if _, err := l.Append(testBatch{producer: 5, sequence: 61}.encode(), 9); !errors.Is(err, ErrOutOfOrderSequence) {
+			t.Errorf("work %v: a gap is answered with %v", work, err)
+		}
+		// The first producer's batches are segments back: a snapshot has to know it.
+		if _, err := l.Append(testBatch{producer: 6, sequence: 7}.encode(), 9); !errors.Is(err, ErrOutOfOrderSequence) {
+			t.Errorf("work %v: a gap of the silent producer is answered with %v", work, err)
+		}
+	}
+}
+
+func TestProducersAreBoundedAndForgottenInTime(t *testing.T) {
+	fs := newSimFS(newRand(t, 33))
+	l := openLog(t, recoverDir, Options{FS: fs, MaxProducers: 3, RetentionAge: -1}, OpenOptions{})
+	for id := range 5 {
+		mustAppend(t, l, testBatch{producer: int64(id + 1), timestamp: int64(id)})
+	}
+	if n := len(l.producers.byID); n != 3 || l.producers.byID[1] != nil || l.producers.byID[5] == nil {
+		t.Errorf("%d producers are known", n)
+	}
+	l.Expire(l.options.ProducerExpiry.Milliseconds() + 4)
+	if n := len(l.producers.byID); n != 1 || l.producers.byID[5] == nil {
+		t.Errorf("after a day %d producers are known", n)
+	}
+}
+
+func TestSnapshotsAreReadBackAndDamageIsSeen(t *testing.T) {
+	ps := newProducers(10)
+	for i := range 3 {
+		ps.add(sequence{id: int64(i), epoch: 2, first: 5, last: 7, offsetDelta: 2, lastOffset: 100, timestamp: 55}, 55)
+	}
+	raw := ps.encode()
+	list, err := parseSnapshot(raw)
+	if err != nil || len(list) != 3 {
+		t.Fatalf("%d producers, %v", len(list), err)
+	}
+	want := sequence{id: 2, epoch: 2, first: 5, last: 7, offsetDelta: 2, lastOffset: 100, timestamp: 55}
+	if p := list[2]; p.n != 1 || p.batches[0] != want || p.coordinatorEpoch != -1 || p.txnFirstOffset != -1 {
+		t.Errorf("read back %+v", p)
+	}
+	for i := range len(raw) * 8 {
+		raw[i/8] ^= 1 << (i % 8)
+		if _, err := parseSnapshot(raw); err == nil {
+			t.Errorf("bit %d is flipped, and there is no error", i)
+		}
+		raw[i/8] ^= 1 << (i % 8)
+	}
+	for n := range raw {
+		if _, err := parseSnapshot(raw[:n]); err == nil {
+			t.Errorf("cut at %d, and there is no error", n)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"testing"
+)
+
+// logForReading has many segments, closed ones with their index in files and the last in memory.
+func logForReading(t *testing.T, fs *simFS) (*Log, []Batch) {
+	t.Helper()
+	rng := fs.rng
+	l := openLog(t, "/data/t-0", Options{FS: fs, SegmentBytes: 30_000, IndexIntervalBytes: 256, MaxBatchBytes: 10_000}, OpenOptions{})
+	for i := range 600 {
+		value := rng.IntN(150)
+		if rng.IntN(20) == 0 {
+			value = 2000
+		}
+		mustAppend(t, l, testBatch{records: 1 + rng.IntN(3), timestamp: int64(1000 + i), value: value})
+		runWork(l)
+	}
+	all := readAll(t, l, 0, 1<<30)
+	if len(all) != 600 || len(l.segments) < 4 {
+		t.Fatalf("%d batches in %d segments", len(all), len(l.segments))
+	}
+	return l, all
+}
+
+func TestReadFindsEveryOffsetWhateverIsResident(t *testing.T) {
+	for _, cold := range []int{0, 30, 100} {
+		t.Run(fmt.Sprintf("%d%% cold", cold), func(t *testing.T) {
+			fs := newSimFS(newRand(t, 7))
+			l, all := logForReading(t, fs)
+			fs.cold = cold
+			for _, maxBytes := range []int64{0, 1, 100, 1000, 5000, 100_000} {
+				for _, h := range all {
+					for offset := h.BaseOffset; offset <= h.LastOffset(); offset++ {
+						checkRead(t, l, h, offset, maxBytes, cold == 0)
+					}
+				}
+			}
+		})
+	}
+}
+
+// checkRead checks one range: whole batches, the one that contains the offset among them. exact says that it comes
+// first and that the range is not larger than asked for, if it holds more than that one.
+func checkRead(t *testing.T, l *Log, h Batch, offset, maxBytes int64, exact bool) {
+	t.Helper()
+	r, err := l.Read(offset, maxBytes)
+	if err != nil {
+		t.Fatalf("read at %d: %v", offset, err)
+	}
+	list := headersOf(t, bytesOf(t, r))
+	first, last := list[0], list[len(list)-1]
+	if first.BaseOffset > h.BaseOffset || last.LastOffset() < h.LastOffset() {
+		t.Fatalf("read at %d, %d bytes, gives %d to %d", offset, maxBytes, first.BaseOffset, last.LastOffset())
+	}
+	if !exact {
+		return
+	}
+	if first.BaseOffset != h.BaseOffset {
+		t.Fatalf("read at %d begins at %d, the batch at %d", offset, first.BaseOffset, h.BaseOffset)
+	}
+	if r.Len > maxBytes && len(list) > 1 {
+		t.Fatalf("read at %d, %d bytes, gives %d bytes in %d batches", offset, maxBytes, r.Len, len(list))
+	}
+}
+
+func TestSequentialReaderGetsEverythingOnce(t *testing.T) {
+	for _, cold := range []int{0, 50, 100} {
+		fs := newSimFS(newRand(t, 8))
+		l, all := logForReading(t, fs)
+		fs.cold = cold
+		for _, maxBytes := range []int64{1, 777, 4096, 1 << 20} {
+			if got := readAll(t, l, 0, maxBytes); len(got) != len(all) {
+				t.Errorf("%d%% cold, %d bytes at a time: %d batches of %d", cold, maxBytes, len(got), len(all))
+			}
+		}
+	}
+}
+
+func TestReadOutsideTheLogIsOutOfRange(t *testing.T) {
+	l, all := logForReading(t, newSimFS(newRand(t, 9)))
+	end := all[len(all)-1].NextOffset()
+	for _, offset := range []int64{-1, end + 1} {
+		if _, err := l.Read(offset, 100); !errors.Is(err, ErrOffsetOutOfRange) {
+			t.Errorf("read at %d says %v", offset, err)
+		}
+	}
+	if r, err := l.Read(end, 100); err != nil || r.Len != 0 {
+		t.Errorf("read at the end gives %+v, %v", r, err)
+	}
+}
+
+func TestReadAcrossOffsetsThatWereCompactedAway(t *testing.T) {
+	fs := newSimFS(newRand(t, 10))
+	fs.dirs["/data/t-0"] = true
+	put := func(base int64, batches ...testBatch) {
+		var raw []byte
+		for _, b := range batches {
+			raw = append(raw, b.encode()...)
+		}
+		inode := &simInode{data: raw}
+		fs.names[segmentPath("/data/t-0", base)] = inode
+	}
+	put(0, testBatch{base: 2, timestamp: 10}, testBatch{base: 7, records: 2, timestamp: 20})
+	put(20, testBatch{base: 25, timestamp: 30})
+	put(40)
+	l := openLog(t, "/data/t-0", Options{FS: fs}, OpenOptions{})
+	for offset, want := range map[int64]int64{0: 2, 2: 2, 3: 7, 8: 7, 9: 25, 20: 25, 25: 25} {
+		r, err := l.Read(offset, 1)
+		if err != nil || r.Len == 0 {
+			t.Fatalf("read at %d: %+v, %v", offset, r, err)
+		}
+		if got := headersOf(t, bytesOf(t, r))[0].BaseOffset; got != want {
+			t.Errorf("read at %d gives the batch at %d, want %d", offset, got, want)
+		}
+	}
+	if r, err := l.Read(26, 1); err != nil || r.Len != 0 || l.HighWatermark() != 40 {
+		t.Errorf("read at 26 gives %+v, %v, the high watermark is %d", r, err, l.HighWatermark())
+	}
+}
+
+func TestAtTimeFindsTheFirstBatchOfThatTimeOrLater(t *testing.T) {
+	fs := newSimFS(newRand(t, 11))
+	l, all := logForReading(t, fs)
+	for i, h := range all {
+		r := l.AtTime(h.MaxTimestamp).Narrow(h.MaxTimestamp)
+		if r.Segment == nil {
+			t.Fatalf("no range for the time of batch %d", i)
+		}
+		list := headersOf(t, bytesOf(t, r))
+		first := -1
+		for j, c := range list {
+			if c.MaxTimestamp >= h.MaxTimestamp {
+				first = j
+				break
+			}
+		}
+		if first < 0 || list[first].BaseOffset != h.BaseOffset {
+			t.Fatalf("the range for time %d leads to batch %d of %d, not to offset %d", h.MaxTimestamp, first, len(list), h.BaseOffset)
+		}
+		if first > 30 {
+			t.Errorf("%d batches have to be read for time %d", first, h.MaxTimestamp)
+		}
+	}
+	if r := l.AtTime(all[len(all)-1].MaxTimestamp + 1); r.Segment != nil {
+		t.Errorf("a time behind the end gives %+v", r)
+	}
+}
+
+func TestReadAndAppendAllocateNothing(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, Options{SegmentBytes: 1 << 20, RetentionAge: -1}, OpenOptions{})
+	sequence := int32(0)
+	raw := testBatch{value: 900, producer: 5}.encode()
+	append1 := func() {
+		binary.BigEndian.PutUint32(raw[53:], uint32(sequence))
+		if _, err := l.Append(seal(raw), 1); err != nil {
+			t.Fatal(err)
+		}
+		sequence++
+	}
+	for range 3000 {
+		append1()
+		runWork(l)
+	}
+	if len(l.segments) < 2 || !l.segments[0].finished() {
+		t.Fatal("no segment was closed")
+	}
+	if n := testing.AllocsPerRun(200, append1); n > 0 {
+		t.Errorf("an append allocates %v times", n)
+	}
+	offset := int64(0)
+	n := testing.AllocsPerRun(500, func() {
+		offset = (offset + 7) % l.HighWatermark()
+		if _, err := l.Read(offset, 5000); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 0 {
+		t.Errorf("a read allocates %v times", n)
+	}
+}

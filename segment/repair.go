@@ -1,0 +1,172 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Repairs are what [Repair] is allowed to do.
+type Repairs struct {
+	// CutTail cuts the last segment behind its last valid batch, if no valid batch lies behind the damage.
+	CutTail bool
+	// CutAtDamage ends the log before the first damage, whatever lies behind it: the rest of that segment and all
+	// segments behind it are taken out.
+	CutAtDamage bool
+	// RebuildIndexes writes the index files of every segment again.
+	RebuildIndexes bool
+}
+
+// Repaired is one thing that [Repair] did.
+type Repaired struct {
+	File string
+	// What was done, in words.
+	What string
+}
+
+// cutSuffix marks the copies of what a repair cut off, and the segments that it took out.
+const cutSuffix = ".cut"
+
+// Repair changes a log that nobody has open, as far as it is told to. What it cuts is copied first, to a file beside
+// the segment that ends with .cut; segments that it takes out are renamed so. It returns what it did; after an error
+// too. progress, if not nil, is told of the bytes read.
+func Repair(dir string, o Options, found OpenOptions, what Repairs, progress func(bytes int64)) ([]Repaired, error) {
+	o = o.withDefaults()
+	report, err := Check(dir, o, found, progress)
+	if err != nil {
+		return nil, err
+	}
+	r := repairer{options: o, dir: dir}
+	for i, s := range report.Segments {
+		last := i == len(report.Segments)-1
+		torn := s.Case == "torn-tail" || s.Case == "torn-after-clean-stop"
+		switch {
+		case s.Case == "unreadable":
+			err = fmt.Errorf("segment: %s cannot be read: %s: copy what can be read to another disk first", s.File, s.Reason)
+		case what.CutTail && last && torn:
+			err = r.cut(s)
+		case what.CutAtDamage && (s.State == StateDamaged || torn):
+			return r.done, errors.Join(r.cutFrom(report.Segments[i:]), r.sync())
+		case what.RebuildIndexes && s.ValidBytes == s.Bytes && s.Case != "overlap":
+			err = r.rebuild(s)
+		}
+		if err != nil {
+			break
+		}
+	}
+	return r.done, errors.Join(err, r.sync())
+}
+
+type repairer struct {
+	options Options
+	dir     string
+	done    []Repaired
+}
+
+func (r *repairer) did(file, format string, args ...any) {
+	r.done = append(r.done, Repaired{file, fmt.Sprintf(format, args...)})
+}
+
+func (r *repairer) sync() error {
+	if len(r.done) == 0 {
+		return nil
+	}
+	return r.options.FS.SyncDir(r.dir)
+}
+
+// cutFrom ends the log in the first of these segments.
+func (r *repairer) cutFrom(segments []SegmentReport) error {
+	for i := len(segments) - 1; i > 0; i-- {
+		if err := r.takeOut(segments[i].File); err != nil {
+			return err
+		}
+	}
+	if segments[0].Case == "overlap" || segments[0].ValidBytes == segments[0].Bytes {
+		return r.takeOut(segments[0].File)
+	}
+	return r.cut(segments[0])
+}
+
+// takeOut renames a segment. Its index files lead nowhere without it.
+func (r *repairer) takeOut(path string) error {
+	if err := r.options.FS.Rename(path, path+cutSuffix); err != nil {
+		return fmt.Errorf("segment: taking out %s: %w", path, err)
+	}
+	r.did(path, "taken out, it is %s", path+cutSuffix)
+	return r.removeIndexes(path)
+}
+
+func (r *repairer) removeIndexes(path string) error {
+	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
+		if err := r.options.FS.RemoveAll(beside(path, suffix)); err != nil {
+			return fmt.Errorf("segment: removing the index of what was cut: %w", err)
+		}
+	}
+	return nil
+}
+
+// cut copies what lies behind the valid batches and cuts it off. The indexes are those of the longer file, so they go;
+// opening the log writes them again.
+func (r *repairer) cut(s SegmentReport) error {
+	file, err := r.options.FS.Open(s.File, ReadWrite)
+	if err != nil {
+		return fmt.Errorf("segment: cutting %s: %w", s.File, err)
+	}
+	defer func() { _ = file.Close() }()
+	aside := fmt.Sprintf("%s.%d%s", s.File, s.ValidBytes, cutSuffix)
+	err = copyRange(r.options.FS, aside, file, s.ValidBytes, s.Bytes)
+	if err == nil {
+		err = r.options.FS.SyncDir(r.dir)
+	}
+	if err == nil {
+		err = file.Truncate(s.ValidBytes)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("segment: cutting %s: %w", s.File, err)
+	}
+	r.did(s.File, "cut at %d, the %d bytes behind it are in %s", s.ValidBytes, s.Bytes-s.ValidBytes, aside)
+	return r.removeIndexes(s.File)
+}
+
+// copyRange writes a piece of a file into a file of its own and makes it durable.
+func copyRange(fsys FS, path string, from io.ReaderAt, start, end int64) error {
+	to, err := fsys.Open(path, Create)
+	if err != nil {
+		return err
+	}
+	if err = to.Truncate(0); err == nil {
+		_, err = io.Copy(io.NewOffsetWriter(to, 0), io.NewSectionReader(from, start, end-start))
+	}
+	if err == nil {
+		err = to.Sync()
+	}
+	if cerr := to.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func (r *repairer) rebuild(s SegmentReport) error {
+	file, err := r.options.FS.Open(s.File, ReadOnly)
+	if err != nil {
+		return fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.File, err)
+	}
+	defer func() { _ = file.Close() }()
+	x := newIndex(r.options.IndexIntervalBytes)
+	err = walkFile(file, s.Bytes, s.BaseOffset, 0, func(h Batch, at int64) bool {
+		x.add(uint32(h.BaseOffset-s.BaseOffset), uint32(h.LastOffset()-s.BaseOffset), at, h.MaxTimestamp)
+		return true
+	})
+	if err == nil {
+		x.seal()
+		err = writeIndexFiles(r.options.FS, s.File, x.entries, x.times)
+	}
+	if err != nil {
+		return fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.File, err)
+	}
+	r.did(s.File, "indexes rebuilt, %d entries and %d times", len(x.entries), len(x.times))
+	return nil
+}

@@ -1,0 +1,296 @@
+package segment
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+)
+
+// simFS is a file system in memory that can fail, and can lose its power.
+//
+// The fault model: an operation that is chosen fails, a write after some of its bytes. At a power loss the names are as
+// after some prefix of the operations on them since the last sync of a directory, as journalling file systems leave
+// them; of each file every page since its last sync is there or not, whatever the others are, and so is its size.
+type simFS struct {
+	rng     *rand.Rand
+	names   map[string]*simInode
+	durable map[string]*simInode
+	journal []func(map[string]*simInode)
+	dirs    map[string]bool
+
+	ops    int
+	failAt int   // the operation that fails, -1 for none
+	failAs error // what it fails with
+	dead   bool  // with crash: everything fails from failAt on
+	crash  bool
+	failed string
+	// cold is the share of reads that find no resident page, of 100.
+	cold int
+	// open counts descriptors.
+	open int
+}
+
+type simInode struct{ data, synced []byte }
+
+const simPage = 64
+
+func newSimFS(rng *rand.Rand) *simFS {
+	return &simFS{rng: rng, names: map[string]*simInode{}, durable: map[string]*simInode{}, dirs: map[string]bool{}, failAt: -1}
+}
+
+var errPowerLost = errors.New("the power is gone")
+
+func (s *simFS) step(op string) error {
+	if s.dead {
+		return errPowerLost
+	}
+	n := s.ops
+	s.ops++
+	if n != s.failAt {
+		return nil
+	}
+	s.failed = op
+	if s.crash {
+		s.dead = true
+		return errPowerLost
+	}
+	return s.failAs
+}
+
+func (s *simFS) rename(apply func(map[string]*simInode)) {
+	apply(s.names)
+	s.journal = append(s.journal, apply)
+}
+
+func (s *simFS) MkdirAll(dir string) error {
+	if err := s.step("mkdir"); err != nil {
+		return err
+	}
+	s.dirs[dir] = true
+	return nil
+}
+
+func (s *simFS) Open(path string, access Access) (File, error) {
+	if err := s.step("open " + path); err != nil {
+		return nil, err
+	}
+	inode := s.names[path]
+	if inode == nil {
+		if access != Create {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		}
+		inode = new(simInode)
+		s.rename(func(m map[string]*simInode) { m[path] = inode })
+	}
+	s.open++
+	return &simFile{fs: s, path: path, inode: inode, readOnly: access == ReadOnly}, nil
+}
+
+func (s *simFS) List(dir string) (names []string, err error) {
+	if err := s.step("list"); err != nil {
+		return nil, err
+	}
+	if !s.dirs[dir] {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: fs.ErrNotExist}
+	}
+	for path := range s.names {
+		if filepath.Dir(path) == dir {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	return names, nil
+}
+
+func (s *simFS) Rename(from, to string) error {
+	if err := s.step("rename " + to); err != nil {
+		return err
+	}
+	if s.names[from] == nil {
+		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
+	}
+	s.rename(func(m map[string]*simInode) {
+		if inode := m[from]; inode != nil {
+			m[to] = inode
+			delete(m, from)
+		}
+	})
+	return nil
+}
+
+func (s *simFS) RemoveAll(path string) error {
+	if err := s.step("remove " + path); err != nil {
+		return err
+	}
+	s.rename(func(m map[string]*simInode) { delete(m, path) })
+	return nil
+}
+
+func (s *simFS) SyncDir(dir string) error {
+	if err := s.step("syncdir"); err != nil {
+		return err
+	}
+	for _, apply := range s.journal {
+		apply(s.durable)
+	}
+	s.journal = nil
+	return nil
+}
+
+func (s *simFS) IsNamed(f File, path string) (bool, error) {
+	if err := s.step("stat " + path); err != nil {
+		return false, err
+	}
+	return s.names[path] == f.(*simFile).inode, nil
+}
+
+// restart is the file system after the process died: nothing is lost, and nothing fails any more.
+func (s *simFS) restart() *simFS {
+	after := newSimFS(s.rng)
+	after.dirs = s.dirs
+	for path, inode := range s.names {
+		after.names[path] = &simInode{data: append([]byte(nil), inode.data...), synced: append([]byte(nil), inode.data...)}
+		after.durable[path] = after.names[path]
+	}
+	return after
+}
+
+// powerLoss is what the disk holds after the power was lost.
+func (s *simFS) powerLoss() *simFS {
+	after := newSimFS(s.rng)
+	after.dirs = s.dirs
+	survived := make(map[string]*simInode)
+	for path, inode := range s.durable {
+		survived[path] = inode
+	}
+	for _, apply := range s.journal[:s.rng.IntN(len(s.journal)+1)] {
+		apply(survived)
+	}
+	for path, inode := range survived {
+		data := inode.lose(s.rng)
+		after.names[path] = &simInode{data: data, synced: append([]byte(nil), data...)}
+		after.durable[path] = after.names[path]
+	}
+	return after
+}
+
+// lose picks for each page whether it was written, and the size.
+func (n *simInode) lose(rng *rand.Rand) []byte {
+	size := len(n.synced)
+	switch rng.IntN(3) {
+	case 0:
+		size = len(n.data)
+	case 1:
+		if d := len(n.data) - len(n.synced); d > 0 {
+			size += rng.IntN(d + 1)
+		}
+	}
+	out := make([]byte, size)
+	copy(out, n.synced)
+	all := rng.IntN(2) == 0
+	for at := 0; at < size; at += simPage {
+		end := min(at+simPage, size, len(n.data))
+		if at < end && (all || rng.IntN(2) == 0) {
+			copy(out[at:end], n.data[at:end])
+		}
+	}
+	return out
+}
+
+type simFile struct {
+	fs       *simFS
+	path     string
+	inode    *simInode
+	readOnly bool
+	closed   bool
+}
+
+func (f *simFile) Fd() int { return -1 }
+
+func (f *simFile) ReadAt(b []byte, offset int64) (int, error) {
+	if err := f.fs.step("read " + f.path); err != nil {
+		return 0, err
+	}
+	return f.read(b, offset)
+}
+
+func (f *simFile) read(b []byte, offset int64) (int, error) {
+	if f.closed {
+		return 0, fs.ErrClosed
+	}
+	if offset >= int64(len(f.inode.data)) {
+		return 0, io.EOF
+	}
+	n := copy(b, f.inode.data[offset:])
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (f *simFile) ReadResident(b []byte, offset int64) int {
+	if f.fs.cold > 0 && f.fs.rng.IntN(100) < f.fs.cold {
+		return f.fs.rng.IntN(2) * min(len(b), 10)
+	}
+	n, _ := f.read(b, offset)
+	return n
+}
+
+func (f *simFile) WriteAt(b []byte, offset int64) (int, error) {
+	if f.readOnly || f.closed {
+		return 0, fs.ErrPermission
+	}
+	err := f.fs.step("write " + f.path)
+	if err != nil {
+		b = b[:f.fs.rng.IntN(len(b)+1)]
+	}
+	if need := int(offset) + len(b); need > len(f.inode.data) {
+		f.inode.data = append(f.inode.data, make([]byte, need-len(f.inode.data))...)
+	}
+	return copy(f.inode.data[offset:], b), err
+}
+
+func (f *simFile) Size() (int64, error) {
+	if err := f.fs.step("size " + f.path); err != nil {
+		return 0, err
+	}
+	return int64(len(f.inode.data)), nil
+}
+
+func (f *simFile) Truncate(size int64) error {
+	if f.readOnly {
+		return fs.ErrPermission
+	}
+	if err := f.fs.step("truncate " + f.path); err != nil {
+		return err
+	}
+	if int(size) < len(f.inode.data) {
+		f.inode.data = f.inode.data[:size:size]
+		return nil
+	}
+	f.inode.data = append(f.inode.data, make([]byte, int(size)-len(f.inode.data))...)
+	return nil
+}
+
+// Sync makes the content durable. One that fails leaves the content where only a power loss shows that it is not.
+func (f *simFile) Sync() error {
+	err := f.fs.step("sync " + f.path)
+	if err == nil {
+		f.inode.synced = append([]byte(nil), f.inode.data...)
+	}
+	return err
+}
+
+func (f *simFile) Close() error {
+	if f.closed {
+		return fs.ErrClosed
+	}
+	f.closed = true
+	f.fs.open--
+	if strings.HasSuffix(f.path, temporarySuffix) {
+		return f.fs.step("close " + f.path)
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// worker keeps Close and the work that was handed out from touching the same files at the same time.
+type worker struct {
+	mu   sync.Mutex
+	gone bool // the log is closed or deleted: nothing is to be written any more
+}
+
+// Work is file work that the log wants done off its thread: the file of the next segment, and what a closed segment
+// leaves behind (its data synced, its indexes, a snapshot of the producers). It is nil if there is none, which costs
+// nothing to ask; the time to ask is after an append. work may block and touches nothing that the log's thread changes;
+// done, which it returns, runs on the log's thread. One is handed out at a time.
+func (l *Log) Work() (work func() (done func())) {
+	if l.working || l.workFailed || l.closed || l.poisoned != nil {
+		return nil
+	}
+	if l.wantsPrepared() {
+		return l.prepareWork()
+	}
+	for _, s := range l.segments[:len(l.segments)-1] {
+		if !s.finished() {
+			return l.finishWork(s)
+		}
+	}
+	return nil
+}
+
+// prepareWork makes the file of the next segment. Making a file may read the disk; to give it its name does not.
+func (l *Log) prepareWork() func() func() {
+	l.working = true
+	fsys, path, w := l.options.FS, l.preparedPath(), l.worker
+	return func() func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.gone {
+			return func() {}
+		}
+		file, err := fsys.Open(path, Create)
+		return func() {
+			l.working = false
+			switch {
+			case err != nil:
+				l.failWork("preparing the next segment", err)
+			case l.closed || l.prepared != nil:
+				_ = file.Close()
+			default:
+				l.prepared = file
+			}
+		}
+	}
+}
+
+// finishWork does for a closed segment what makes opening the log again cheap.
+func (l *Log) finishWork(s *Segment) func() func() {
+	l.working = true
+	s.Retain()
+	job := l.finishJob(s)
+	w := l.worker
+	return func() func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		var result finishResult
+		if !w.gone {
+			result = job.run()
+		}
+		return func() {
+			l.working = false
+			l.finish(s, result)
+			s.Release()
+		}
+	}
+}
+
+// finishJob is all that finishing a segment needs to know. Nobody changes it any more.
+type finishJob struct {
+	fs       FS
+	dir      string
+	path     string
+	file     File
+	size     int64
+	next     int64
+	entries  []indexEntry
+	times    []timeEntry
+	snapshot []byte
+}
+
+func (l *Log) finishJob(s *Segment) finishJob {
+	return finishJob{l.options.FS, l.dir, s.path, s.file, s.size, s.next, s.index.entries, s.index.times, s.snapshot}
+}
+
+type finishResult struct {
+	index    File // the .index file, open
+	summary  []indexEntry
+	restored bool  // the segment's file had been removed under the log
+	syncErr  error // the data may not have reached the disk
+	err      error // something else failed, and may be tried again
+}
+
+func (j finishJob) run() (r finishResult) {
+	if r.restored, r.err = j.restore(); r.err != nil {
+		return r
+	}
+	if err := j.file.Sync(); err != nil {
+		r.syncErr = fmt.Errorf("syncing %s: %w", j.path, err)
+		return r
+	}
+	if j.snapshot != nil {
+		if r.err = putFile(j.fs, filePath(j.dir, j.next, snapshotSuffix), j.snapshot); r.err != nil {
+			return r
+		}
+	}
+	if r.err = writeIndexFiles(j.fs, j.path, j.entries, j.times); r.err != nil {
+		return r
+	}
+	if r.err = j.fs.SyncDir(j.dir); r.err != nil {
+		return r
+	}
+	r.summary = summarize(j.entries)
+	r.index, r.err = j.fs.Open(beside(j.path, indexSuffix), ReadOnly)
+	return r
+}
+
+// restore writes the segment's file again if it was removed under the log: what was acknowledged is still behind the
+// open descriptor, and nowhere else.
+func (j finishJob) restore() (restored bool, err error) {
+	named, err := j.fs.IsNamed(j.file, j.path)
+	if err != nil || named {
+		return false, err
+	}
+	err = copyRange(j.fs, j.path+temporarySuffix, j.file, 0, j.size)
+	if err == nil {
+		err = j.fs.Rename(j.path+temporarySuffix, j.path)
+	}
+	if err != nil {
+		return false, fmt.Errorf("restoring %s: %w", j.path, err)
+	}
+	return true, nil
+}
+
+// finish takes over what a finishJob did.
+func (l *Log) finish(s *Segment, r finishResult) {
+	if r.restored {
+		l.options.Logger.Error("a segment's file had been removed under the server and was written again from memory", "file", s.path)
+	}
+	switch {
+	case r.syncErr != nil:
+		l.poison(r.syncErr)
+	case r.err != nil:
+		l.failWork("finishing a segment", r.err)
+	case r.index == nil: // the log is gone
+	case s.finished():
+		_ = r.index.Close()
+	default:
+		s.synced = max(s.synced, s.size)
+		s.snapshot = nil
+		s.index.toFile(r.index, r.summary, len(s.index.entries))
+		l.lookup = lookup{}
+	}
+}
+
+// failWork waits with more work for the next roll or [Log.Expire]: until then all is in memory.
+func (l *Log) failWork(what string, err error) {
+	l.workFailed = true
+	if !l.closed {
+		l.options.Logger.Warn(what+" failed and will be tried again", "directory", l.dir, "error", err)
+	}
+}
+
+// finishAll is what Close does: it finishes every segment, the active one too.
+func (l *Log) finishAll() error {
+	var errs []error
+	for _, s := range l.segments {
+		if s.finished() {
+			continue
+		}
+		s.index.seal()
+		if s == l.active() {
+			s.snapshot = l.producers.encode()
+		}
+		r := l.finishJob(s).run()
+		l.finish(s, r)
+		errs = append(errs, r.syncErr, r.err)
+	}
+	return errors.Join(errs...)
+}
