@@ -1,0 +1,78 @@
+package group
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// DescribeGroups shows groups and their members. A group that there is not is "Dead", without an error, as in Apache
+// Kafka up to version 5 of the request.
+func (c *Coordinator) DescribeGroups(from Client, req *kmsg.DescribeGroupsRequest) {
+	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+	for _, id := range req.Groups {
+		r := kmsg.NewDescribeGroupsResponseGroup()
+		r.Group, r.State = id, "Dead"
+		r.Members = []kmsg.DescribeGroupsResponseGroupMember{}
+		if g := c.groups[id]; g != nil {
+			g.describe(&r)
+		}
+		resp.Groups = append(resp.Groups, r)
+	}
+	c.reply(from.Ticket, resp)
+}
+
+func (g *group) describe(r *kmsg.DescribeGroupsResponseGroup) {
+	r.State, r.ProtocolType = g.state.String(), g.protocolType
+	if g.state == Stable {
+		r.Protocol = g.protocol
+	}
+	for _, m := range g.list {
+		out := kmsg.NewDescribeGroupsResponseGroupMember()
+		out.MemberID, out.InstanceID = m.id, stringOrNull(m.instanceID)
+		out.ClientID, out.ClientHost = m.clientID, m.clientHost
+		out.ProtocolMetadata, out.MemberAssignment = []byte{}, []byte{}
+		if g.state == Stable {
+			// Before that, neither has been agreed on.
+			out.ProtocolMetadata = append(out.ProtocolMetadata, m.metadata(g.protocol)...)
+			out.MemberAssignment = append(out.MemberAssignment, m.assignment...)
+		}
+		r.Members = append(r.Members, out)
+	}
+}
+
+// ListGroups names all groups.
+func (c *Coordinator) ListGroups(from Client, req *kmsg.ListGroupsRequest) {
+	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
+	resp.Groups = make([]kmsg.ListGroupsResponseGroup, 0, len(c.groups))
+	for _, g := range c.groups {
+		r := kmsg.NewListGroupsResponseGroup()
+		r.Group, r.ProtocolType, r.GroupState = g.id, g.protocolType, g.state.String()
+		resp.Groups = append(resp.Groups, r)
+	}
+	c.reply(from.Ticket, resp)
+}
+
+// DeleteGroups forgets groups that have no members, and their offsets.
+func (c *Coordinator) DeleteGroups(from Client, req *kmsg.DeleteGroupsRequest) {
+	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
+	for _, id := range req.Groups {
+		r := kmsg.NewDeleteGroupsResponseGroup()
+		r.Group = id
+		switch g := c.groups[id]; {
+		case checkGroupID(id, true) != 0:
+			r.ErrorCode = wire.CodeInvalidGroupID
+		case g == nil:
+			r.ErrorCode = wire.CodeGroupIDNotFound
+		case g.state != Empty:
+			r.ErrorCode = wire.CodeNonEmptyGroup
+		default:
+			for _, p := range g.pending {
+				c.timers.stop(&p.timer)
+			}
+			c.removeGroup(g)
+		}
+		resp.Groups = append(resp.Groups, r)
+	}
+	c.replyDurable(from.Ticket, resp)
+}

@@ -1,0 +1,183 @@
+package group
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// Config bounds what clients can make the coordinator do and hold.
+type Config struct {
+	// MinSessionTimeout and MaxSessionTimeout bound how long a member may ask to be silent.
+	MinSessionTimeout, MaxSessionTimeout time.Duration
+	// InitialRebalanceDelay is how long an empty group waits for more members after its first one, and again after
+	// each further one, up to the rebalance timeout (KIP-134).
+	InitialRebalanceDelay time.Duration
+	// OffsetsRetention is how long offsets are kept after the group was left by its last member, or, of groups that
+	// never had one, after the commit.
+	OffsetsRetention time.Duration
+	// MaxGroups bounds the groups, MaxMembers the members of one group.
+	MaxGroups, MaxMembers int
+	// MaxMetadataBytes bounds the text that comes with one committed offset.
+	MaxMetadataBytes int
+	// MemoryBytes bounds what all groups hold together: members with their subscriptions and assignments, offsets.
+	MemoryBytes int64
+	// NewMemberID makes a member id that was never made before.
+	NewMemberID func(clientID string) string
+	// PartitionExists says whether offsets of a partition may be committed. Nil allows all.
+	PartitionExists func(topic string, partition int32) bool
+}
+
+// Instant is the time, on both clocks that matter: deadlines follow the one that never jumps, and what is kept on disk
+// is compared with the one that outlives the process.
+type Instant struct {
+	Monotonic  time.Duration
+	UnixMillis int64
+}
+
+// Client is where a request came from.
+type Client struct {
+	// Ticket comes back in the [Reply]. The coordinator does not look at it.
+	Ticket uint64
+	// ID and Host are what tools show of a member.
+	ID, Host string
+}
+
+// Reply answers the request that came with the same ticket.
+type Reply struct {
+	Ticket   uint64
+	Response kmsg.Response
+	// Durable says that the response must not be sent before all records of the same [Output] are kept. If they can't
+	// be, Refuse turns it into what the client has to be told.
+	Durable bool
+}
+
+// Output is what requests and time have led to since the last [Coordinator.TakeOutput].
+type Output struct {
+	Replies []Reply
+	Records []Record
+}
+
+// Coordinator is the state of all groups. It belongs to one thread.
+type Coordinator struct {
+	config Config
+	groups map[string]*group
+	timers timers
+	trails []trail
+	out    Output
+	used   int64 // bytes, as counted by the size methods
+	counts Counts
+}
+
+// Counts describe a coordinator.
+type Counts struct {
+	Groups, Members, Offsets int
+	MemoryBytes              int64
+	// Rebalances counts generations that were begun, Expired members that were silent for too long, Refused what did
+	// not fit the limits.
+	Rebalances, Expired, Refused uint64
+}
+
+// New makes a coordinator without groups, whose records go to the given number of partitions (at least 1).
+func New(config Config, partitions int) *Coordinator {
+	return &Coordinator{config: config, groups: make(map[string]*group), trails: make([]trail, partitions)}
+}
+
+// Counts describe the coordinator as it is.
+func (c *Coordinator) Counts() Counts {
+	n := c.counts
+	n.Groups, n.MemoryBytes = len(c.groups), c.used
+	return n
+}
+
+// TakeOutput moves what there is to do into out, whose slices are used again. It reports false if there is nothing.
+func (c *Coordinator) TakeOutput(out *Output) bool {
+	out.Replies, c.out.Replies = c.out.Replies, out.Replies[:0]
+	out.Records, c.out.Records = c.out.Records, out.Records[:0]
+	return len(out.Replies)+len(out.Records) > 0
+}
+
+// Next is the time at which [Coordinator.Advance] has something to do. ok is false if there is no such time.
+func (c *Coordinator) Next() (at time.Duration, ok bool) { return c.timers.next() }
+
+// Advance does what is due: members that were silent are removed, rebalances end, offsets expire.
+func (c *Coordinator) Advance(now Instant) {
+	for {
+		at, ok := c.timers.next()
+		if !ok || at > now.Monotonic {
+			return
+		}
+		t := c.timers[0]
+		c.timers.stop(t)
+		t.owner.fire(c, now)
+	}
+}
+
+// Shutdown answers every request that waits, so that its client looks for a coordinator again.
+func (c *Coordinator) Shutdown() {
+	for _, g := range c.groups {
+		for _, m := range g.list {
+			c.answerJoin(g, m, wire.CodeCoordinatorNotAvailable)
+			c.answerSync(m, wire.CodeCoordinatorNotAvailable)
+		}
+	}
+}
+
+func (c *Coordinator) reply(ticket uint64, response kmsg.Response) {
+	c.out.Replies = append(c.out.Replies, Reply{Ticket: ticket, Response: response})
+}
+
+func (c *Coordinator) replyDurable(ticket uint64, response kmsg.Response) {
+	c.out.Replies = append(c.out.Replies, Reply{Ticket: ticket, Response: response, Durable: true})
+}
+
+// maxGroupIDBytes bounds a group's name. Apache Kafka has no limit but that of the protocol, 32 KiB; a name is part of
+// every record that is kept of the group.
+const maxGroupIDBytes = 255
+
+// checkGroupID is the error of a group's name, or 0. Old clients may commit to the group without a name.
+func checkGroupID(id string, mayBeEmpty bool) int16 {
+	if len(id) > maxGroupIDBytes || id == "" && !mayBeEmpty {
+		return wire.CodeInvalidGroupID
+	}
+	return 0
+}
+
+// addGroup makes a group, or returns nil and the error if there are too many.
+func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
+	if len(c.groups) >= c.config.MaxGroups || !c.reserve(groupBytes+int64(len(id))) {
+		c.counts.Refused++
+		return nil, wire.CodePolicyViolation
+	}
+	g := newGroup(id, now)
+	g.trail = c.trailOf(id)
+	c.groups[id] = g
+	return g, 0
+}
+
+// removeGroup forgets a group that has no members.
+func (c *Coordinator) removeGroup(g *group) {
+	for at := range g.offsets {
+		c.dropOffset(g, at)
+	}
+	if g.kept() {
+		c.tombstone(g, &g.node)
+	}
+	c.timers.stop(&g.phase)
+	c.timers.stop(&g.expiry)
+	delete(c.groups, g.id)
+	c.release(groupBytes + int64(len(g.id)))
+}
+
+// reserve takes memory from the budget, if there is enough. A negative amount is given back, and always fits.
+func (c *Coordinator) reserve(n int64) bool {
+	if n > 0 && c.used+n > c.config.MemoryBytes {
+		return false
+	}
+	c.used += n
+	return true
+}
+
+func (c *Coordinator) release(n int64) { c.used -= n }

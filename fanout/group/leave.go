@@ -1,0 +1,58 @@
+package group
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// leaveManyFrom is the version from which on a request names several members, each with its own error (KIP-345).
+const leaveManyFrom = 3
+
+// LeaveGroup removes members at once, where silence would only do so after the session timeout. An administrator
+// removes static members by their instance id.
+func (c *Coordinator) LeaveGroup(now Instant, from Client, req *kmsg.LeaveGroupRequest) {
+	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
+	if resp.ErrorCode = checkGroupID(req.Group, false); resp.ErrorCode != 0 {
+		c.reply(from.Ticket, resp)
+		return
+	}
+	g := c.groups[req.Group]
+	if req.Version < leaveManyFrom {
+		resp.ErrorCode = c.leaveOne(now, g, req.MemberID, nil)
+		c.reply(from.Ticket, resp)
+		return
+	}
+	resp.Members = make([]kmsg.LeaveGroupResponseMember, 0, len(req.Members))
+	for i := range req.Members {
+		want := &req.Members[i]
+		r := kmsg.NewLeaveGroupResponseMember()
+		r.MemberID, r.InstanceID = want.MemberID, want.InstanceID
+		r.ErrorCode = c.leaveOne(now, g, want.MemberID, given(want.InstanceID))
+		resp.Members = append(resp.Members, r)
+	}
+	c.reply(from.Ticket, resp)
+}
+
+func (c *Coordinator) leaveOne(now Instant, g *group, memberID string, instance *string) int16 {
+	if g == nil {
+		return wire.CodeUnknownMemberID
+	}
+	if p := g.pending[memberID]; p != nil {
+		c.dropPending(p, now)
+		return 0
+	}
+	if memberID == "" && instance != nil {
+		m := g.instances[*instance]
+		if m == nil {
+			return wire.CodeUnknownMemberID
+		}
+		memberID = m.id
+	}
+	m, code := g.find(memberID, instance)
+	if code != 0 {
+		return code
+	}
+	c.leave(g, m, now)
+	return 0
+}

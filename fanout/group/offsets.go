@@ -1,0 +1,249 @@
+package group
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// offsetBytes is what a committed offset takes in memory beside its strings. Measured, and rounded up.
+const offsetBytes = 288
+
+// place is a partition.
+type place struct {
+	topic     string
+	partition int32
+}
+
+// committed is how far a group has read one partition.
+type committed struct {
+	group        *group
+	at           place
+	offset       int64
+	leaderEpoch  int32 // -1 if the client did not say
+	metadata     string
+	commitMillis int64
+	// expireMillis is when the offset is forgotten, if the client asked for a time of its own (versions 2 to 4), or -1.
+	expireMillis int64
+	node         node
+}
+
+func (o *committed) bytes() int64 {
+	return int64(offsetBytes + len(o.at.topic) + len(o.metadata))
+}
+
+// OffsetCommit keeps how far a group has read. Clients that are no members may do so while the group has none.
+func (c *Coordinator) OffsetCommit(now Instant, from Client, req *kmsg.OffsetCommitRequest) {
+	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
+	g, code := c.commitsTo(now, req)
+	for i := range req.Topics {
+		topic := kmsg.NewOffsetCommitResponseTopic()
+		topic.Topic = req.Topics[i].Topic
+		topic.Partitions = make([]kmsg.OffsetCommitResponseTopicPartition, 0, len(req.Topics[i].Partitions))
+		for j := range req.Topics[i].Partitions {
+			want := &req.Topics[i].Partitions[j]
+			r := kmsg.NewOffsetCommitResponseTopicPartition()
+			r.Partition, r.ErrorCode = want.Partition, code
+			if code == 0 {
+				r.ErrorCode = c.commit(now, g, req, place{topic.Topic, want.Partition}, want)
+			}
+			topic.Partitions = append(topic.Partitions, r)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	if g != nil {
+		c.scheduleExpiry(g, now)
+	}
+	c.replyDurable(from.Ticket, resp)
+}
+
+// commitsTo is the group that a request may commit to, or the error for all its partitions.
+func (c *Coordinator) commitsTo(now Instant, req *kmsg.OffsetCommitRequest) (*group, int16) {
+	if code := checkGroupID(req.Group, true); code != 0 {
+		return nil, code
+	}
+	g := c.groups[req.Group]
+	switch {
+	case g == nil && req.Generation >= 0:
+		return nil, wire.CodeIllegalGeneration
+	case g == nil:
+		return c.addGroup(req.Group, now)
+	case g.state == Empty && req.Generation < 0:
+		return g, 0
+	}
+	m, code := g.find(req.MemberID, given(req.InstanceID))
+	switch {
+	case code != 0:
+		return g, code
+	case req.Generation != g.generation:
+		return g, wire.CodeIllegalGeneration
+	}
+	m.alive(now)
+	if g.state == Completing {
+		// Its partitions may be another's by the time that this arrives there: it joins again, and learns.
+		return g, wire.CodeRebalanceInProgress
+	}
+	return g, 0
+}
+
+func (c *Coordinator) commit(now Instant, g *group, req *kmsg.OffsetCommitRequest, at place, want *kmsg.OffsetCommitRequestTopicPartition) int16 {
+	metadata := ""
+	if want.Metadata != nil {
+		metadata = *want.Metadata
+	}
+	if len(metadata) > c.config.MaxMetadataBytes {
+		return wire.CodeOffsetMetadataTooLarge
+	}
+	if c.config.PartitionExists != nil && !c.config.PartitionExists(at.topic, at.partition) {
+		return wire.CodeUnknownTopicOrPartition
+	}
+	o, code := c.offsetAt(g, at, len(metadata))
+	if code != 0 {
+		return code
+	}
+	o.offset, o.leaderEpoch, o.metadata, o.commitMillis = want.Offset, want.LeaderEpoch, metadata, now.UnixMillis
+	if o.expireMillis = -1; req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis >= 0 {
+		o.expireMillis = now.UnixMillis + req.RetentionTimeMillis
+		c.timers.stop(&g.expiry) // it may be due earlier than thought
+	}
+	c.keep(g.trail, &o.node)
+	return 0
+}
+
+// offsetAt is a group's offset for a place, made if there is none, with memory taken for metadata of the given length.
+func (c *Coordinator) offsetAt(g *group, at place, metadataBytes int) (*committed, int16) {
+	o := g.offsets[at]
+	if o != nil {
+		if more := int64(metadataBytes - len(o.metadata)); !c.reserve(more) {
+			c.counts.Refused++
+			return nil, wire.CodePolicyViolation
+		}
+		return o, 0
+	}
+	o = &committed{group: g, at: at}
+	if !c.reserve(o.bytes() + int64(metadataBytes)) {
+		c.counts.Refused++
+		return nil, wire.CodePolicyViolation
+	}
+	o.node.kept = o
+	if g.offsets == nil {
+		g.offsets = make(map[place]*committed)
+	}
+	g.offsets[at] = o
+	c.counts.Offsets++
+	return o, 0
+}
+
+// dropOffset forgets an offset.
+func (c *Coordinator) dropOffset(g *group, at place) {
+	o := g.offsets[at]
+	if o == nil {
+		return
+	}
+	c.tombstone(g, &o.node)
+	delete(g.offsets, at)
+	c.release(o.bytes())
+	c.counts.Offsets--
+}
+
+// OffsetFetch tells how far a group has read. Of a group or a partition that it knows nothing of it says -1, without an
+// error: a consumer then begins where its configuration says.
+func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
+	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
+	resp.ErrorCode = checkGroupID(req.Group, true)
+	var offsets map[place]*committed
+	if g := c.groups[req.Group]; g != nil {
+		offsets = g.offsets
+	}
+	if req.Topics == nil && req.Version >= 2 {
+		resp.Topics = allOffsets(offsets)
+		c.reply(from.Ticket, resp)
+		return
+	}
+	for i := range req.Topics {
+		topic := kmsg.NewOffsetFetchResponseTopic()
+		topic.Topic = req.Topics[i].Topic
+		topic.Partitions = make([]kmsg.OffsetFetchResponseTopicPartition, 0, len(req.Topics[i].Partitions))
+		for _, partition := range req.Topics[i].Partitions {
+			r := fetchedOffset(partition, offsets[place{topic.Topic, partition}])
+			r.ErrorCode = resp.ErrorCode
+			topic.Partitions = append(topic.Partitions, r)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	c.reply(from.Ticket, resp)
+}
+
+func fetchedOffset(partition int32, o *committed) kmsg.OffsetFetchResponseTopicPartition {
+	r := kmsg.NewOffsetFetchResponseTopicPartition()
+	r.Partition, r.Offset, r.LeaderEpoch, r.Metadata = partition, -1, -1, kmsg.StringPtr("")
+	if o != nil {
+		r.Offset, r.LeaderEpoch, r.Metadata = o.offset, o.leaderEpoch, kmsg.StringPtr(o.metadata)
+	}
+	return r
+}
+
+// allOffsets lists everything that a group has committed, by topic.
+func allOffsets(offsets map[place]*committed) []kmsg.OffsetFetchResponseTopic {
+	topics := []kmsg.OffsetFetchResponseTopic{}
+	index := make(map[string]int)
+	for at, o := range offsets {
+		i, known := index[at.topic]
+		if !known {
+			i = len(topics)
+			index[at.topic] = i
+			topic := kmsg.NewOffsetFetchResponseTopic()
+			topic.Topic = at.topic
+			topics = append(topics, topic)
+		}
+		topics[i].Partitions = append(topics[i].Partitions, fetchedOffset(at.partition, o))
+	}
+	return topics
+}
+
+// OffsetDelete forgets offsets of topics that the group does not read at the time (KIP-496).
+func (c *Coordinator) OffsetDelete(now Instant, from Client, req *kmsg.OffsetDeleteRequest) {
+	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
+	g := c.groups[req.Group]
+	switch {
+	case checkGroupID(req.Group, true) != 0:
+		resp.ErrorCode = wire.CodeInvalidGroupID
+	case g == nil:
+		resp.ErrorCode = wire.CodeGroupIDNotFound
+	case g.state != Empty && g.protocolType != consumerProtocol:
+		resp.ErrorCode = wire.CodeNonEmptyGroup
+	}
+	if resp.ErrorCode != 0 {
+		c.reply(from.Ticket, resp)
+		return
+	}
+	for i := range req.Topics {
+		topic := kmsg.NewOffsetDeleteResponseTopic()
+		topic.Topic = req.Topics[i].Topic
+		subscribed := g.subscribed(topic.Topic)
+		for j := range req.Topics[i].Partitions {
+			r := kmsg.NewOffsetDeleteResponseTopicPartition()
+			r.Partition = req.Topics[i].Partitions[j].Partition
+			if subscribed {
+				r.ErrorCode = wire.CodeGroupSubscribedToTopic
+			} else {
+				c.dropOffset(g, place{topic.Topic, r.Partition})
+			}
+			topic.Partitions = append(topic.Partitions, r)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	c.scheduleExpiry(g, now)
+	c.replyDurable(from.Ticket, resp)
+}
+
+// TopicDeleted forgets what groups have committed for a topic: one of the same name that is made later begins at 0.
+func (c *Coordinator) TopicDeleted(topic string) {
+	for _, g := range c.groups {
+		for at := range g.offsets {
+			if at.topic == topic {
+				c.dropOffset(g, at)
+			}
+		}
+	}
+}
