@@ -79,6 +79,9 @@ func (b *Broker) produceOne(req *wire.ProduceRequest, part *wire.ProducePartitio
 	if p == nil {
 		return refusedProduce(wire.CodeUnknownTopicOrPartition, "")
 	}
+	if p.topic.internal {
+		return refusedProduce(wire.CodeInvalidTopic, "topic "+p.topic.name+" is the server's own")
+	}
 	appended, err := p.log.Append(part.Records, b.wallMillis())
 	if err != nil {
 		b.produceFailed(p, err)

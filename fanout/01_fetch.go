@@ -91,7 +91,7 @@ func (b *Broker) evaluateOne(want *wire.FetchPartition, left int64, first bool) 
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
 		return r
 	}
-	if code := checkLeaderEpoch(want.CurrentLeaderEpoch); code != 0 {
+	if code := checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); code != 0 {
 		r.ErrorCode = code
 		return r
 	}
@@ -115,18 +115,20 @@ func (b *Broker) evaluateOne(want *wire.FetchPartition, left int64, first bool) 
 	return r
 }
 
-// checkLeaderEpoch compares the epoch that a client knows (from v9 on, KIP-320) with the only one there is here.
-func checkLeaderEpoch(epoch int32) int16 {
+// checkLeaderEpoch compares the epoch that a client knows (from v9 on, KIP-320) with the one that the log is
+// written under.
+func checkLeaderEpoch(epoch, current int32) int16 {
 	switch {
-	case epoch < 0 || epoch == leaderEpoch:
+	case epoch < 0 || epoch == current:
 		return 0
-	case epoch < leaderEpoch:
+	case epoch < current:
 		return wire.CodeFencedLeaderEpoch
 	}
 	return wire.CodeUnknownLeaderEpoch
 }
 
-// leaderEpoch is the epoch of every partition: there is one leader, and it never changes.
+// leaderEpoch is the epoch of every partition that was made here: there is one leader, and it never changes. A directory
+// that comes from elsewhere goes on with the epoch that it has.
 const leaderEpoch = 0
 
 // sendFetch encodes b.results as header bytes cut by ranges, fixes the frame's size, holds the segments, and starts

@@ -80,10 +80,10 @@ func (b *Broker) listOffset(
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
 		return r, segment.Range{}
 	}
-	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch); r.ErrorCode != 0 {
+	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {
 		return r, segment.Range{}
 	}
-	r.LeaderEpoch = leaderEpoch
+	r.LeaderEpoch = p.log.LeaderEpoch()
 	switch {
 	case want.Timestamp == latestTimestamp:
 		r.Offset = p.log.HighWatermark()

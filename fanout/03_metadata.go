@@ -24,14 +24,7 @@ import (
 // Versions: 0 to 8.
 func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 	names := b.metadataNames(req)
-	var missing []newTopic
-	if b.config.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
-		for _, name := range names {
-			if b.topics.byName[name] == nil && !b.topics.making[name] && wire.TopicNameError([]byte(name)) == nil {
-				missing = append(missing, newTopic{name, b.config.Partitions, b.topics.defaults})
-			}
-		}
-	}
+	missing := b.missingTopics(req, names)
 	if len(missing) == 0 {
 		b.reply(c, b.metadata(c, req, names))
 		return
@@ -42,6 +35,22 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 			b.reply(c, b.metadata(c, req, names))
 		}
 	})
+}
+
+// missingTopics are those that the request creates.
+func (b *Broker) missingTopics(req *kmsg.MetadataRequest, names []string) (missing []newTopic) {
+	if !b.config.AutoCreateTopics || req.Version >= 4 && !req.AllowAutoTopicCreation {
+		return nil
+	}
+	seen := make(map[string]bool)
+	for _, name := range names {
+		if seen[name] || name == offsetsTopic || b.topics.byName[name] != nil || b.topics.making[name] || wire.TopicNameError([]byte(name)) != nil {
+			continue
+		}
+		seen[name] = true
+		missing = append(missing, newTopic{name: name, partitions: b.config.Partitions, config: b.topics.defaults})
+	}
+	return missing
 }
 
 // metadataNames are the topics that the client asked for, in its order, or all in alphabetical order.
@@ -87,10 +96,11 @@ func (b *Broker) topicMetadata(name string) kmsg.MetadataResponseTopic {
 		t.ErrorCode = wire.CodeUnknownTopicOrPartition
 		return t
 	}
+	t.IsInternal = tp.internal
 	node := []int32{b.topics.meta.nodeID}
 	for _, p := range tp.partitions {
 		r := kmsg.NewMetadataResponseTopicPartition()
-		r.Partition, r.Leader, r.LeaderEpoch = p.index, b.topics.meta.nodeID, leaderEpoch
+		r.Partition, r.Leader, r.LeaderEpoch = p.index, b.topics.meta.nodeID, p.log.LeaderEpoch()
 		r.Replicas, r.ISR, r.OfflineReplicas = node, node, []int32{}
 		t.Partitions = append(t.Partitions, r)
 	}

@@ -12,20 +12,39 @@ const (
 	coordinatorOfTransaction = 1
 )
 
-// handleFindCoordinator answers that there is no coordinator.
+// handleFindCoordinator says where the coordinator of a group is: here.
+//
+// Behaviour:
+//   - The topic that keeps the groups' offsets is made first, if there is none yet.
+//   - A transaction's coordinator is refused with an error that clients explain: there are no transactions.
 //
 // Versions: 0 asks for a group's; 1 and 2 for a group's or a transaction's, and have an error message. Version 0 must
 // be advertised: librdkafka takes it as the sign that lz4 may be used.
-func (b *Broker) handleFindCoordinator(req *kmsg.FindCoordinatorRequest) kmsg.Response {
+func (b *Broker) handleFindCoordinator(c *conn, req *kmsg.FindCoordinatorRequest) {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	resp.NodeID, resp.Port = -1, -1
-	resp.ErrorCode = wire.CodeCoordinatorNotAvailable
-	resp.ErrorMessage = kmsg.StringPtr("this server has no consumer groups: assign partitions to the consumer directly")
-	if req.CoordinatorType == coordinatorOfTransaction {
+	switch req.CoordinatorType {
+	case coordinatorOfGroup:
+		slot, generation := c.slot, c.generation
+		b.withCoordinator(func(failed error) {
+			c := b.again(slot, generation)
+			if c == nil {
+				return
+			}
+			if failed != nil {
+				resp.ErrorCode = wire.CodeCoordinatorNotAvailable
+				resp.ErrorMessage = kmsg.StringPtr("committed offsets can't be kept: " + failed.Error())
+			} else {
+				b.coordinatorOf(c, resp)
+			}
+			b.reply(c, resp)
+		})
+		return
+	case coordinatorOfTransaction:
 		resp.ErrorCode = wire.CodeTransactionalIDAuthorizationFailed
 		resp.ErrorMessage = kmsg.StringPtr(noTransactions)
-	} else if req.CoordinatorType != coordinatorOfGroup {
+	default:
 		resp.ErrorCode = wire.CodeInvalidRequest
 	}
-	return resp
+	b.reply(c, resp)
 }

@@ -34,7 +34,7 @@ func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 		seen[want.Topic] = true
 		resp.Topics = append(resp.Topics, r)
 		if code == 0 && !req.ValidateOnly {
-			wanted = append(wanted, newTopic{want.Topic, b.partitionsFor(want), config})
+			wanted = append(wanted, newTopic{name: want.Topic, partitions: b.partitionsFor(want), config: config})
 		}
 	}
 	if len(wanted) == 0 {
@@ -94,6 +94,9 @@ func (b *Broker) checkNewTopic(want *kmsg.CreateTopicsRequestTopic, seen map[str
 func (b *Broker) checkNewName(name string, seen map[string]bool) (code int16, message string) {
 	if err := wire.TopicNameError([]byte(name)); err != nil {
 		return wire.CodeInvalidTopic, err.Error()
+	}
+	if name == offsetsTopic {
+		return wire.CodeInvalidTopic, fmt.Sprintf("topic %s is the server's own, and made when the first group needs it", name)
 	}
 	if b.topics.byName[name] != nil || b.topics.making[name] {
 		return wire.CodeTopicAlreadyExists, fmt.Sprintf("topic %s exists", name)

@@ -22,6 +22,8 @@ func (b *Broker) handleDeleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response
 		r := kmsg.NewDeleteTopicsResponseTopic()
 		r.Topic = kmsg.StringPtr(name)
 		switch tp := b.topics.byName[name]; {
+		case tp != nil && tp.internal:
+			r.ErrorCode = wire.CodeInvalidTopic
 		case tp != nil:
 			b.deleteTopic(tp)
 		case wire.TopicNameError([]byte(name)) != nil:
@@ -38,6 +40,15 @@ func (b *Broker) handleDeleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response
 func (b *Broker) deleteTopic(tp *topic) {
 	delete(b.topics.byName, tp.name)
 	b.forgetStarts(tp)
+	if b.groups.coordinator != nil {
+		b.groups.coordinator.TopicDeleted(tp.name)
+	}
+	b.deletePartitions(tp)
+	b.log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
+}
+
+// deletePartitions takes the directories of partitions out of the way and removes the files in the background.
+func (b *Broker) deletePartitions(tp *topic) {
 	var removals []func() error
 	for _, p := range tp.partitions {
 		b.markGrown(p) // whoever waits finds the topic gone
@@ -49,7 +60,6 @@ func (b *Broker) deleteTopic(tp *topic) {
 		}
 		removals = append(removals, remove)
 	}
-	b.log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
 	b.background(func() func() {
 		var errs []error
 		for _, remove := range removals {

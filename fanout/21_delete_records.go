@@ -52,6 +52,9 @@ func (b *Broker) deleteRecords(p *partition, offset int64) (lowWatermark int64, 
 	if p == nil {
 		return -1, wire.CodeUnknownTopicOrPartition
 	}
+	if p.topic.internal {
+		return -1, wire.CodeInvalidTopic
+	}
 	if offset == -1 {
 		offset = p.log.HighWatermark()
 	}

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/group"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
@@ -44,6 +46,7 @@ type Broker struct {
 	waiting      deadlines
 	grown        []*partition // partitions whose high watermark moved in this turn
 	syncs        syncs
+	groups       groups
 	filing       []func() (work func() (finish func())) // see fileWork
 	results      []fetchResult
 	produced     []wire.ProduceResult
@@ -98,6 +101,10 @@ func Open(config Config) (*Broker, error) {
 		_ = unix.Close(b.listenFD)
 		return nil, err
 	}
+	if err := b.restoreGroups(); err != nil {
+		_ = unix.Close(b.listenFD)
+		return nil, errors.Join(err, b.topics.closeLogs(b.log))
+	}
 	return b, nil
 }
 
@@ -143,6 +150,9 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	var err error
 	b.kernel, b.wake = k, k.Wake
 	b.syncs.next = noTime
+	if b.groups.coordinator != nil {
+		b.groups.coordinator.Restored(group.Instant{Monotonic: k.Now(), UnixMillis: b.wallMillis()})
+	}
 	if b.engine, err = transfer.NewEngine(k, b.config.Transfer, b); err != nil {
 		return err
 	}

@@ -63,6 +63,16 @@ type Config struct {
 	// DrainTimeout is how long [Broker.Stop] waits for what is in flight.
 	DrainTimeout time.Duration
 
+	// GroupMinSessionTimeout and GroupMaxSessionTimeout bound how long a member of a group may ask to be silent.
+	GroupMinSessionTimeout, GroupMaxSessionTimeout time.Duration
+	// GroupInitialRebalanceDelay is how long an empty group waits for more members after each that joins.
+	GroupInitialRebalanceDelay time.Duration
+	// OffsetsRetention is how long offsets are kept after their group has lost its last member.
+	OffsetsRetention time.Duration
+	// MaxGroups bounds the groups, MaxGroupMembers the members of one, GroupMemoryBytes what all of them hold.
+	MaxGroups, MaxGroupMembers int
+	GroupMemoryBytes           int64
+
 	Logger *slog.Logger
 }
 
@@ -102,7 +112,16 @@ func DefaultConfig() Config {
 		IdleTimeout:         10 * time.Minute,
 		StallTimeout:        5 * time.Minute,
 		DrainTimeout:        10 * time.Second,
-		Logger:              slog.Default(),
+
+		GroupMinSessionTimeout:     6 * time.Second, // Apache Kafka's
+		GroupMaxSessionTimeout:     30 * time.Minute,
+		GroupInitialRebalanceDelay: 20 * time.Millisecond,
+		OffsetsRetention:           7 * 24 * time.Hour,
+		MaxGroups:                  100_000,
+		MaxGroupMembers:            2000,
+		GroupMemoryBytes:           256 << 20,
+
+		Logger: slog.Default(),
 	}
 }
 
@@ -133,6 +152,13 @@ func (c Config) Validate() error {
 		{"chunk-size", int64(c.Transfer.ChunkBytes), 1, 1 << 30},
 		{"copy-memory", int64(c.Transfer.CopyBytes), int64(c.Transfer.ChunkBytes), 1 << 40},
 		{"idle-timeout", int64(c.IdleTimeout), int64(time.Second), int64(1000 * time.Hour)},
+		{"group-min-session-timeout", int64(c.GroupMinSessionTimeout), int64(time.Millisecond), int64(c.GroupMaxSessionTimeout)},
+		{"group-max-session-timeout", int64(c.GroupMaxSessionTimeout), int64(c.GroupMinSessionTimeout), int64(24 * time.Hour)},
+		{"group-initial-rebalance-delay", int64(c.GroupInitialRebalanceDelay), 0, int64(time.Hour)},
+		{"offsets-retention", int64(c.OffsetsRetention), int64(time.Second), int64(100 * 365 * 24 * time.Hour)},
+		{"max-groups", int64(c.MaxGroups), 1, 10_000_000},
+		{"max-group-members", int64(c.MaxGroupMembers), 1, 100_000},
+		{"group-memory", c.GroupMemoryBytes, 1 << 20, 1 << 40},
 		{"stall-timeout", int64(c.StallTimeout), int64(time.Second), int64(1000 * time.Hour)},
 	}
 	for _, b := range bounds {

@@ -253,6 +253,7 @@ func (b *Broker) releaseAcks(p *partition) {
 		b.refuseAcks(p, wire.CodeKafkaStorageError, err.Error())
 		return
 	}
+	b.releaseGroups(p, false)
 	for w := p.acks.first; w != nil; w = p.acks.first {
 		if r := &w.conn.produced[w.result]; r.lastOffset >= p.log.HighWatermark() {
 			return
@@ -263,6 +264,7 @@ func (b *Broker) releaseAcks(p *partition) {
 
 // refuseAcks answers every produce that waits for the partition with an error.
 func (b *Broker) refuseAcks(p *partition, code int16, message string) {
+	b.releaseGroups(p, true)
 	for w := p.acks.first; w != nil; w = p.acks.first {
 		r := &w.conn.produced[w.result]
 		r.ProduceResult = failedProduce(code, message)

@@ -89,6 +89,9 @@ func (f Fsync) flushPolicy() flushPolicy {
 // waits says that no record is acknowledged or readable before it is on disk.
 func (p flushPolicy) waits() bool { return p.messages == 1 }
 
+// never says that nothing is synced but by the kernel.
+func (p flushPolicy) never() bool { return p.messages == math.MaxInt64 && p.every == noFlushEvery }
+
 // everyMillis is the interval as flush.ms has it, where the largest number stands for never.
 func (p flushPolicy) everyMillis() int64 {
 	if p.every >= millis(maxMillis) {

@@ -36,6 +36,7 @@ func (b *Broker) loop() error {
 			b.dispatch(completions[i])
 		}
 		b.inbox.run()
+		b.turnGroups()
 		b.beginSyncs()
 		b.wakeGrown()
 		b.expire()
@@ -82,7 +83,7 @@ func (b *Broker) timeout() time.Duration {
 	if b.engine.Pending() || len(b.grown) > 0 {
 		return 0
 	}
-	until := min(b.nextSweep, b.syncs.next)
+	until := min(b.nextSweep, b.syncs.next, b.nextGroupDeadline())
 	if next, ok := b.waiting.next(); ok {
 		until = min(until, next)
 	}
@@ -143,6 +144,7 @@ func (b *Broker) beginStop() {
 	} else {
 		b.kernel.CloseFD(b.listenFD)
 	}
+	b.stopGroups()
 	for c := range b.conns.all() {
 		switch {
 		case c.state != connOpen:

@@ -19,7 +19,7 @@ func (b *Broker) handleOther(c *conn) error {
 	case *kmsg.MetadataRequest:
 		b.handleMetadata(c, req)
 	case *kmsg.FindCoordinatorRequest:
-		b.reply(c, b.handleFindCoordinator(req))
+		b.handleFindCoordinator(c, req)
 	case *kmsg.CreateTopicsRequest:
 		b.handleCreateTopics(c, req)
 	case *kmsg.DeleteTopicsRequest:
@@ -32,6 +32,41 @@ func (b *Broker) handleOther(c *conn) error {
 		b.reply(c, b.handleDescribeConfigs(req))
 	case *kmsg.IncrementalAlterConfigsRequest:
 		b.handleIncrementalAlterConfigs(c, req)
+	case *kmsg.OffsetForLeaderEpochRequest:
+		b.reply(c, b.handleOffsetForLeaderEpoch(req))
+	case *kmsg.DescribeLogDirsRequest:
+		b.reply(c, b.handleDescribeLogDirs(req))
+	case *kmsg.CreatePartitionsRequest:
+		b.handleCreatePartitions(c, req)
+	default:
+		return b.handleGroup(c, decoded)
+	}
+	return nil
+}
+
+// handleGroup answers the requests that are about consumer groups.
+func (b *Broker) handleGroup(c *conn, decoded kmsg.Request) error {
+	switch req := decoded.(type) {
+	case *kmsg.OffsetCommitRequest:
+		b.handleOffsetCommit(c, req)
+	case *kmsg.OffsetFetchRequest:
+		b.handleOffsetFetch(c, req)
+	case *kmsg.JoinGroupRequest:
+		b.handleJoinGroup(c, req)
+	case *kmsg.HeartbeatRequest:
+		b.handleHeartbeat(c, req)
+	case *kmsg.LeaveGroupRequest:
+		b.handleLeaveGroup(c, req)
+	case *kmsg.SyncGroupRequest:
+		b.handleSyncGroup(c, req)
+	case *kmsg.DescribeGroupsRequest:
+		b.handleDescribeGroups(c, req)
+	case *kmsg.ListGroupsRequest:
+		b.handleListGroups(c, req)
+	case *kmsg.DeleteGroupsRequest:
+		b.handleDeleteGroups(c, req)
+	case *kmsg.OffsetDeleteRequest:
+		b.handleOffsetDelete(c, req)
 	default:
 		return wire.ErrUnknownKey
 	}

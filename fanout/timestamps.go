@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,6 +15,7 @@ import (
 const (
 	codecBits        = 0x07
 	appendTimeBit    = 0x08
+	controlBit       = 0x20
 	maxInflatedBytes = 256 << 20
 )
 
@@ -48,30 +50,50 @@ func firstInBatch(file fdReader, at int64, h segment.Batch, timestampMillis int6
 	if err := file.read(raw, at); err != nil {
 		return -1, -1, err
 	}
+	offset, timestamp = h.BaseOffset, h.MaxTimestamp // the header promises one: the start is the closest that is safe
+	err = eachRecord(raw, h, func(o int64, r *kmsg.Record) error {
+		if ts := h.BaseTimestamp + r.TimestampDelta64; ts >= timestampMillis {
+			offset, timestamp = o, ts
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && err != errEnough {
+		return -1, -1, fmt.Errorf("the batch at %d: %w", at, err)
+	}
+	return offset, timestamp, nil
+}
+
+// errEnough ends eachRecord early.
+var errEnough = errors.New("enough")
+
+// eachRecord calls f with the records of a whole batch, inflated if they are compressed, until f returns an error.
+func eachRecord(raw []byte, h segment.Batch, f func(offset int64, r *kmsg.Record) error) error {
 	records := raw[segment.BatchHeaderSize:]
 	if codec := kgo.CompressionCodecType(h.Attributes & codecBits); codec != kgo.CodecNone {
+		var err error
 		if records, err = kgo.DefaultDecompressor().Decompress(records, codec); err != nil {
-			return -1, -1, fmt.Errorf("decompressing the batch at %d: %w", at, err)
+			return fmt.Errorf("decompressing the records from offset %d on: %w", h.BaseOffset, err)
 		}
 	}
 	if len(records) > maxInflatedBytes {
-		return -1, -1, fmt.Errorf("the batch at %d inflates to %d bytes, the limit is %d", at, len(records), maxInflatedBytes)
+		return fmt.Errorf("the records from offset %d on inflate to %d bytes, the limit is %d", h.BaseOffset, len(records), maxInflatedBytes)
 	}
 	for range h.RecordCount {
 		var r kmsg.Record
 		if err := r.ReadFrom(records); err != nil {
-			return -1, -1, fmt.Errorf("a record of the batch at %d: %w", at, err)
+			return fmt.Errorf("a record from offset %d on: %w", h.BaseOffset, err)
 		}
-		if ts := h.BaseTimestamp + r.TimestampDelta64; ts >= timestampMillis {
-			return h.BaseOffset + int64(r.OffsetDelta), ts, nil
+		if err := f(h.BaseOffset+int64(r.OffsetDelta), &r); err != nil {
+			return err
 		}
 		size := recordSize(records, r)
-		if size > len(records) {
-			break
+		if size <= 0 || size > len(records) {
+			return nil
 		}
 		records = records[size:]
 	}
-	return h.BaseOffset, h.MaxTimestamp, nil // the header promised one: the batch's start is the closest that is safe
+	return nil
 }
 
 // recordSize is the size of the record at the start of b: its length and the varint in front that says so.

@@ -19,6 +19,7 @@ type topic struct {
 	name       string
 	partitions []*partition
 	config     *topicConfig
+	internal   bool // clients can't change it: see offsetsTopic
 }
 
 // partition is one log and the fetches that wait for it to grow.
@@ -108,6 +109,11 @@ func (t *topics) topicOf(name string, config Config, log *slog.Logger) (*topic, 
 	if tp := t.byName[name]; tp != nil {
 		return tp, nil
 	}
+	if name == offsetsTopic {
+		tp := &topic{name: name, config: offsetsConfig(t.defaults), internal: true}
+		t.byName[name] = tp
+		return tp, nil
+	}
 	path := topicConfigPath(t.dir, name)
 	set, foreign, err := readTopicConfig(path)
 	if err != nil {
@@ -173,23 +179,27 @@ func (t *topics) find(name []byte, index int32) *partition {
 	return tp.partitions[index]
 }
 
-// newTopic is a topic to be made.
+// newTopic is a topic to be made, or its partitions from first on.
 type newTopic struct {
 	name       string
 	partitions int
 	config     *topicConfig
+	first      int
+	id         [16]byte // zero for one that is to be drawn
 }
 
 // make makes a topic's directories and logs, and writes its configuration down. It runs off the loop and touches
 // nothing that the loop owns. On an error nothing is left behind.
 func (n newTopic) make(dir string) (*topic, error) {
-	tp := &topic{name: n.name, config: n.config}
-	var id [16]byte
-	_, _ = rand.Read(id[:])
+	tp := &topic{name: n.name, config: n.config, internal: n.name == offsetsTopic}
+	id := n.id
+	if id == [16]byte{} {
+		_, _ = rand.Read(id[:])
+	}
 	options := *n.config
 	options.options.TopicID = id
 	tp.config = &options
-	for i := range n.partitions {
+	for i := n.first; i < n.partitions; i++ {
 		path := filepath.Join(dir, fmt.Sprintf("%s-%d", n.name, i))
 		err := tp.open(path, int32(i), segment.OpenOptions{})
 		if err == nil && i == 0 {

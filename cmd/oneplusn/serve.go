@@ -86,6 +86,14 @@ func serveFlags() []cli.Flag {
 		durationFlag("stall-timeout", d.StallTimeout, "`DURATION` after which a subscriber that takes no byte of its response is closed"),
 		durationFlag("drain-timeout", d.DrainTimeout, "`DURATION` that a stop waits for responses under way"),
 
+		durationFlag("group-initial-rebalance-delay", d.GroupInitialRebalanceDelay, "`DURATION` that an empty consumer group waits for more members after each that joins"),
+		durationFlag("group-min-session-timeout", d.GroupMinSessionTimeout, "`DURATION` that a group's member may ask to be silent for at least"),
+		durationFlag("group-max-session-timeout", d.GroupMaxSessionTimeout, "`DURATION` that a group's member may ask to be silent for at most"),
+		durationFlag("offsets-retention", d.OffsetsRetention, "`DURATION` that committed offsets are kept after their group has lost its last member"),
+		intFlag("max-groups", d.MaxGroups, "`N` consumer groups at most"),
+		intFlag("max-group-members", d.MaxGroupMembers, "`N` members of one consumer group at most"),
+		serveSize("group-memory", "`SIZE` of all consumer groups in memory together: members, subscriptions, assignments, offsets", d.GroupMemoryBytes, mib, 1024*gib),
+
 		stringFlag("log-level", "info", "`LEVEL` from which on is logged: debug, info, warn, error"),
 		stringFlag("log-format", "text", "`FORMAT` of log lines: text or json"),
 		&cli.IntFlag{Name: "ready-fd", EnvVars: envOf("ready-fd"), Value: -1, Usage: "file descriptor `N` that gets one JSON line with the addresses when the server is ready"},
@@ -149,6 +157,9 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	config.SendBufferBytes = int(sizeOf(c, "send-buffer"))
 	config.IdleTimeout, config.StallTimeout = c.Duration("idle-timeout"), c.Duration("stall-timeout")
 	config.DrainTimeout = c.Duration("drain-timeout")
+	config.GroupInitialRebalanceDelay, config.OffsetsRetention = c.Duration("group-initial-rebalance-delay"), c.Duration("offsets-retention")
+	config.GroupMinSessionTimeout, config.GroupMaxSessionTimeout = c.Duration("group-min-session-timeout"), c.Duration("group-max-session-timeout")
+	config.MaxGroups, config.MaxGroupMembers, config.GroupMemoryBytes = c.Int("max-groups"), c.Int("max-group-members"), sizeOf(c, "group-memory")
 	config.Logger = log
 	return config, config.Validate()
 }

@@ -181,3 +181,27 @@ func (c *Coordinator) reserve(n int64) bool {
 }
 
 func (c *Coordinator) release(n int64) { c.used -= n }
+
+// Refuse turns a durable reply into what its client has to be told when the records could not be kept. Clients try
+// again by themselves.
+func (r *Reply) Refuse() {
+	const code = wire.CodeCoordinatorNotAvailable
+	switch resp := r.Response.(type) {
+	case *kmsg.OffsetCommitResponse:
+		for i := range resp.Topics {
+			for j := range resp.Topics[i].Partitions {
+				if p := &resp.Topics[i].Partitions[j]; p.ErrorCode == 0 {
+					p.ErrorCode = code
+				}
+			}
+		}
+	case *kmsg.OffsetDeleteResponse:
+		resp.ErrorCode = code
+	case *kmsg.DeleteGroupsResponse:
+		for i := range resp.Groups {
+			if g := &resp.Groups[i]; g.ErrorCode == 0 {
+				g.ErrorCode = code
+			}
+		}
+	}
+}

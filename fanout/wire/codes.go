@@ -32,6 +32,7 @@ const (
 	CodeInvalidProducerEpoch               int16 = 47
 	CodeTransactionalIDAuthorizationFailed int16 = 53
 	CodeKafkaStorageError                  int16 = 56 // retried
+	CodeReassignmentInProgress             int16 = 60 // retried
 	CodeNonEmptyGroup                      int16 = 68
 	CodeGroupIDNotFound                    int16 = 69
 	CodeFetchSessionIDNotFound             int16 = 70 // retried

@@ -24,14 +24,27 @@ var Table = []APIRange{
 	{KeyFetch, 4, 11, 4},
 	{2, 0, 5, 0},  // ListOffsets
 	{3, 0, 8, 0},  // Metadata
+	{8, 0, 7, 0},  // OffsetCommit
+	{9, 0, 5, 0},  // OffsetFetch
 	{10, 0, 2, 0}, // FindCoordinator: 0 must be in it, or librdkafka does without lz4
+	{11, 0, 5, 0}, // JoinGroup
+	{12, 0, 3, 0}, // Heartbeat
+	{13, 0, 3, 0}, // LeaveGroup
+	{14, 0, 3, 0}, // SyncGroup
+	{15, 0, 4, 0}, // DescribeGroups
+	{16, 0, 2, 0}, // ListGroups
 	{KeyApiVersions, 0, 3, 0},
 	{19, 0, 4, 0}, // CreateTopics
 	{20, 0, 3, 0}, // DeleteTopics
 	{21, 0, 1, 0}, // DeleteRecords
 	{22, 0, 1, 0}, // InitProducerId
+	{23, 3, 3, 3}, // OffsetForLeaderEpoch: Java's consumer does not use a lower one
 	{32, 0, 3, 0}, // DescribeConfigs
+	{35, 0, 1, 0}, // DescribeLogDirs
+	{37, 0, 1, 0}, // CreatePartitions
+	{42, 0, 1, 0}, // DeleteGroups
 	{44, 0, 0, 0}, // IncrementalAlterConfigs
+	{47, 0, 0, 0}, // OffsetDelete
 }
 
 // ranges is Table by key.

@@ -1,0 +1,25 @@
+package fanout
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/group"
+)
+
+// handleJoinGroup makes a client a member of its group's next generation.
+//
+// Behaviour:
+//   - The answer comes when the rebalance is over: when all members have joined, or the longest rebalance timeout among
+//     them has passed.
+//   - A group's first member waits --group-initial-rebalance-delay for others.
+//   - The leader is the member that joined first and still does; it is told of all members, and assigns.
+//
+// Versions: 0 to 5. From 1 on with a rebalance timeout; from 4 on a client without a member id gets one and has to come
+// again with it (KIP-394); from 5 on with group.instance.id (KIP-345).
+func (b *Broker) handleJoinGroup(c *conn, req *kmsg.JoinGroupRequest) {
+	id, host := string(c.header.ClientID), hostOf(c)
+	b.coordinate(c, func(g *group.Coordinator, from group.Client) {
+		from.ID, from.Host = id, host
+		g.JoinGroup(b.instant(), from, req)
+	})
+}

@@ -1,0 +1,14 @@
+package fanout
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/group"
+)
+
+// handleDescribeGroups shows groups and their members. A group that there is not is "Dead", without an error.
+//
+// Versions: 0 to 4; 4 with group.instance.id.
+func (b *Broker) handleDescribeGroups(c *conn, req *kmsg.DescribeGroupsRequest) {
+	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.DescribeGroups(from, req) })
+}

@@ -1,0 +1,14 @@
+package fanout
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/group"
+)
+
+// handleListGroups names all groups, those without members too as long as their offsets are kept.
+//
+// Versions: 0 to 2.
+func (b *Broker) handleListGroups(c *conn, req *kmsg.ListGroupsRequest) {
+	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.ListGroups(from, req) })
+}

@@ -1,0 +1,131 @@
+package fanout
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// handleCreatePartitions gives topics more partitions.
+//
+// Behaviour:
+//   - The number is the whole, not what is added; a topic never has fewer than before. Keys are placed by the number,
+//     so records of one key may be found in two partitions from then on.
+//   - The answer comes when the directories exist. Waiting consumers find out by their next metadata request.
+//
+// Versions: 0 and 1.
+func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsRequest) {
+	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
+	var wanted []newTopic
+	seen := make(map[string]bool)
+	for i := range req.Topics {
+		want := &req.Topics[i]
+		r := kmsg.NewCreatePartitionsResponseTopic()
+		r.Topic = want.Topic
+		code, message := b.checkMorePartitions(want, seen)
+		if r.ErrorCode = code; message != "" {
+			r.ErrorMessage = kmsg.StringPtr(message)
+		}
+		seen[want.Topic] = true
+		resp.Topics = append(resp.Topics, r)
+		if code == 0 && !req.ValidateOnly {
+			tp := b.topics.byName[want.Topic]
+			wanted = append(wanted, newTopic{name: tp.name, partitions: int(want.Count), config: tp.config, first: len(tp.partitions), id: tp.config.options.TopicID})
+		}
+	}
+	if len(wanted) == 0 {
+		b.reply(c, resp)
+		return
+	}
+	slot, generation := c.slot, c.generation
+	b.addPartitions(wanted, func(failed map[string]error) {
+		for i := range resp.Topics {
+			if err := failed[resp.Topics[i].Topic]; err != nil {
+				resp.Topics[i].ErrorCode = wire.CodeKafkaStorageError
+				resp.Topics[i].ErrorMessage = kmsg.StringPtr(err.Error())
+			}
+		}
+		if c := b.again(slot, generation); c != nil {
+			b.reply(c, resp)
+		}
+	})
+}
+
+func (b *Broker) checkMorePartitions(want *kmsg.CreatePartitionsRequestTopic, seen map[string]bool) (code int16, message string) {
+	tp := b.topics.byName[want.Topic]
+	switch {
+	case seen[want.Topic]:
+		return wire.CodeInvalidRequest, fmt.Sprintf("topic %s is in the request twice", want.Topic)
+	case tp == nil:
+		return wire.CodeUnknownTopicOrPartition, ""
+	case tp.internal:
+		return wire.CodeInvalidTopic, fmt.Sprintf("topic %s is the server's own", want.Topic)
+	case b.topics.making[want.Topic]:
+		return wire.CodeReassignmentInProgress, fmt.Sprintf("topic %s is getting partitions already", want.Topic)
+	case want.Count > maxPartitions || int(want.Count) <= len(tp.partitions):
+		return wire.CodeInvalidPartitions, fmt.Sprintf("topic %s has %d partitions; allowed are more, up to %d, not %d",
+			want.Topic, len(tp.partitions), maxPartitions, want.Count)
+	case len(want.Assignment) > 0 && len(want.Assignment) != int(want.Count)-len(tp.partitions):
+		return wire.CodeInvalidReplicaAssignment, fmt.Sprintf("%d partitions are to be made, %d are assigned",
+			int(want.Count)-len(tp.partitions), len(want.Assignment))
+	}
+	for i := range want.Assignment {
+		if r := want.Assignment[i].Replicas; len(r) != 1 || r[0] != b.topics.meta.nodeID {
+			return wire.CodeInvalidReplicaAssignment, fmt.Sprintf("a partition is assigned to %v, this is node %d alone", r, b.topics.meta.nodeID)
+		}
+	}
+	return 0, ""
+}
+
+// addPartitions makes the partitions of topics from first on in the background, and calls done on the loop with the
+// names that failed.
+func (b *Broker) addPartitions(wanted []newTopic, done func(failed map[string]error)) {
+	for _, w := range wanted {
+		b.topics.making[w.name] = true
+	}
+	dir := b.topics.dir
+	b.background(func() func() {
+		made, failed := make([]*topic, 0, len(wanted)), map[string]error{}
+		for _, w := range wanted {
+			tp, err := w.make(dir)
+			if err != nil {
+				failed[w.name] = err
+				continue
+			}
+			made = append(made, tp)
+		}
+		return func() {
+			for _, w := range wanted {
+				delete(b.topics.making, w.name)
+			}
+			for _, more := range made {
+				if err := b.joinPartitions(more); err != nil {
+					failed[more.name] = err
+				}
+			}
+			for name, err := range failed {
+				b.log.Error("partitions could not be added", "topic", name, "error", err)
+			}
+			done(failed)
+		}
+	})
+}
+
+// joinPartitions gives the partitions of more to the topic of that name, which may have been deleted meanwhile.
+func (b *Broker) joinPartitions(more *topic) error {
+	tp := b.topics.byName[more.name]
+	if tp == nil || len(tp.partitions) != int(more.partitions[0].index) {
+		b.deletePartitions(more)
+		return fmt.Errorf("topic %s was deleted meanwhile", more.name)
+	}
+	for _, p := range more.partitions {
+		p.topic = tp
+		p.log.Configure(tp.config.options)
+		p.policy = tp.config.flush
+		tp.partitions = append(tp.partitions, p)
+	}
+	b.log.Info("partitions added", "topic", tp.name, "partitions", len(tp.partitions))
+	return nil
+}

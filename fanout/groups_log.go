@@ -1,0 +1,158 @@
+package fanout
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/group"
+	"oneplusn/segment"
+)
+
+// The offsets topic is kept small by writing what still counts again at the end of its log, and dropping the log's
+// head. That is done on the loop, a few records a turn: they are made from what the coordinator has in memory, so
+// nothing is read, and an append is what the loop does for every publisher. The files go in the background.
+const (
+	// offsetsSegmentBytes is small, for only whole segments can be dropped.
+	offsetsSegmentBytes = 4 << 20
+	// rewriteFromBytes is the size of a log below which it is left alone.
+	rewriteFromBytes = 16 << 20
+	// rewriteFactor is how many times what counts a log may be, so that a record is written again at most once for
+	// every so many that were new.
+	rewriteFactor = 4
+	// rewriteRecords are written in one turn: about 50 us of work.
+	rewriteRecords = 128
+	// rewriteRetry is how long a rewrite that could not write waits.
+	rewriteRetry = 5 * time.Second
+	// offsetsBatchBytes bounds a batch, so one record: the membership of one group.
+	offsetsBatchBytes = 64 << 20
+)
+
+// rewrite is a log of the offsets topic on its way to being short again.
+type rewrite struct {
+	active   bool
+	before   int64 // what lies before this offset is written again
+	end      int64 // when that has been done: the offset up to which it has to be kept
+	next     time.Duration
+	keptSize int64 // what the log had after the last time
+}
+
+// offsetsConfig is the offsets topic's configuration: nothing goes by age or size.
+func offsetsConfig(defaults *topicConfig) *topicConfig {
+	c := *defaults
+	c.set = nil
+	c.options.SegmentBytes = offsetsSegmentBytes
+	c.options.MaxBatchBytes = offsetsBatchBytes
+	c.options.SegmentAge = 100 * 365 * 24 * time.Hour
+	c.options.RetentionAge, c.options.RetentionBytes = -1, -1
+	c.options.AppendTime = false
+	return &c
+}
+
+// rewriteOffsets takes every rewrite one step on.
+func (b *Broker) rewriteOffsets() {
+	g := &b.groups
+	for i := range g.rewrites {
+		w, p := &g.rewrites[i], g.topic.partitions[i]
+		switch {
+		case !w.active && p.log.SizeBytes() > max(rewriteFromBytes, rewriteFactor*w.keptSize):
+			*w = rewrite{active: true, before: p.log.LogEndOffset(), end: -1}
+		case !w.active || b.now < w.next:
+			w.next = max(w.next, b.now)
+			if !w.active {
+				w.next = noTime
+			}
+		case w.end < 0:
+			b.rewriteSome(w, p)
+		default:
+			b.dropRewritten(w, p)
+		}
+	}
+}
+
+func (b *Broker) rewriteSome(w *rewrite, p *partition) {
+	g := &b.groups
+	done := g.coordinator.Rewrite(p.index, w.before, rewriteRecords)
+	w.next = b.now
+	if g.coordinator.TakeOutput(&g.out) {
+		if _, err := b.keepRecords(g.out.Records); err != nil {
+			w.next = b.now + rewriteRetry
+			return
+		}
+	}
+	if done {
+		w.end = p.log.LogEndOffset()
+	}
+}
+
+// dropRewritten drops the log's head, once what replaces it is as safe as it was.
+func (b *Broker) dropRewritten(w *rewrite, p *partition) {
+	safe := p.log.DurableOffset()
+	if p.policy.never() {
+		safe = p.log.HighWatermark()
+	}
+	if safe < w.end {
+		w.next = b.now + sweepEvery
+		return
+	}
+	if err := p.log.DeleteRecords(w.before); err != nil {
+		w.next = b.now + rewriteRetry
+		return
+	}
+	if remove := p.log.Expire(b.wallMillis()); remove != nil {
+		b.removeFiles([]func() error{remove})
+	}
+	*w = rewrite{keptSize: p.log.SizeBytes(), next: noTime}
+}
+
+// restoreGroups reads the offsets topic, if there is one. It blocks.
+func (b *Broker) restoreGroups() error {
+	tp := b.topics.byName[offsetsTopic]
+	if tp == nil {
+		return nil
+	}
+	b.useTopic(tp)
+	records := 0
+	for _, p := range tp.partitions {
+		err := readLog(p.log, func(offset int64, r *kmsg.Record) error {
+			records++
+			return b.groups.coordinator.Restore(group.Instant{UnixMillis: b.wallMillis()}, p.index, offset, r.Key, r.Value)
+		})
+		if err != nil {
+			return fmt.Errorf("fanout: reading committed offsets from %s: %w: restore the directory from a copy, or move it away to begin without them",
+				p.directory(), err)
+		}
+	}
+	counts := b.groups.coordinator.Counts()
+	b.log.Info("committed offsets are read", "groups", counts.Groups, "offsets", counts.Offsets, "members", counts.Members, "records", records)
+	return nil
+}
+
+// readLog calls f with every record of a log. It blocks.
+func readLog(l *segment.Log, f func(offset int64, r *kmsg.Record) error) error {
+	for next := l.LogStartOffset(); next < l.HighWatermark(); {
+		rng, err := l.Read(next, 1<<20)
+		if err != nil {
+			return err
+		}
+		raw := make([]byte, rng.Len)
+		if err := fdReader(rng.Segment.Fd()).read(raw, rng.Pos); err != nil {
+			return err
+		}
+		for len(raw) > 0 {
+			h, err := segment.CheckBatch(raw)
+			if err != nil {
+				return fmt.Errorf("after offset %d: %w", next, err)
+			}
+			if h.LastOffset() >= next && h.Attributes&controlBit == 0 {
+				if err := eachRecord(raw[:h.Size()], h, f); err != nil {
+					return err
+				}
+			}
+			next = max(next, h.NextOffset())
+			raw = raw[h.Size():]
+		}
+	}
+	return nil
+}
