@@ -44,7 +44,8 @@ func (b *Broker) missingTopics(req *kmsg.MetadataRequest, names []string) (missi
 	}
 	seen := make(map[string]bool)
 	for _, name := range names {
-		if seen[name] || name == offsetsTopic || b.topics.byName[name] != nil || b.topics.making[name] || wire.TopicNameError([]byte(name)) != nil {
+		exists := b.topics.byName[name] != nil || b.topics.making[name] || name == offsetsTopic
+		if exists || seen[name] || wire.TopicNameError([]byte(name)) != nil {
 			continue
 		}
 		seen[name] = true

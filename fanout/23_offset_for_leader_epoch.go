@@ -26,7 +26,9 @@ func (b *Broker) handleOffsetForLeaderEpoch(req *kmsg.OffsetForLeaderEpochReques
 	return resp
 }
 
-func (b *Broker) epochEnd(topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
+func (b *Broker) epochEnd(
+	topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition,
+) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	r := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	r.Partition, r.LeaderEpoch, r.EndOffset = want.Partition, -1, -1
 	p := b.topics.find([]byte(topic), want.Partition)

@@ -32,7 +32,9 @@ func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsReque
 		resp.Topics = append(resp.Topics, r)
 		if code == 0 && !req.ValidateOnly {
 			tp := b.topics.byName[want.Topic]
-			wanted = append(wanted, newTopic{name: tp.name, partitions: int(want.Count), config: tp.config, first: len(tp.partitions), id: tp.config.options.TopicID})
+			wanted = append(wanted, newTopic{
+				name: tp.name, first: len(tp.partitions), partitions: int(want.Count), config: tp.config, id: tp.config.options.TopicID,
+			})
 		}
 	}
 	if len(wanted) == 0 {

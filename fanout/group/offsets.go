@@ -86,7 +86,9 @@ func (c *Coordinator) commitsTo(now Instant, req *kmsg.OffsetCommitRequest) (*gr
 	return g, 0
 }
 
-func (c *Coordinator) commit(now Instant, g *group, req *kmsg.OffsetCommitRequest, at place, want *kmsg.OffsetCommitRequestTopicPartition) int16 {
+func (c *Coordinator) commit(
+	now Instant, g *group, req *kmsg.OffsetCommitRequest, at place, want *kmsg.OffsetCommitRequestTopicPartition,
+) int16 {
 	metadata := ""
 	if want.Metadata != nil {
 		metadata = *want.Metadata
