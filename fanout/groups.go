@@ -28,7 +28,7 @@ type groups struct {
 	out         group.Output
 	batch       []byte
 	// wanting are requests that wait for the topic to be made.
-	wanting []func()
+	wanting []func(failed error)
 	// held are replies that wait for an fsync, by partition of the topic and in the order of the log.
 	held     [][]heldReplies
 	rewrites []rewrite
@@ -111,19 +111,19 @@ func (b *Broker) withCoordinator(do func(failed error)) {
 		do(nil)
 		return
 	}
-	var failed error
-	g.wanting = append(g.wanting, func() { do(failed) })
+	g.wanting = append(g.wanting, do)
 	if len(g.wanting) > 1 {
 		return
 	}
 	b.makeTopics([]newTopic{{name: offsetsTopic, partitions: 1, config: offsetsConfig(b.topics.defaults)}}, func(errs map[string]error) {
-		if failed = errs[offsetsTopic]; failed == nil {
+		failed := errs[offsetsTopic]
+		if failed == nil {
 			b.useTopic(b.topics.byName[offsetsTopic])
 		}
 		waiting := g.wanting
 		g.wanting = nil
-		for _, f := range waiting {
-			f()
+		for _, do := range waiting {
+			do(failed)
 		}
 	})
 }
