@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -50,7 +51,8 @@ func (b *Broker) deleteTopic(tp *topic) {
 // deletePartitions takes the directories of partitions out of the way and removes the files in the background.
 func (b *Broker) deletePartitions(tp *topic) {
 	var removals []func() error
-	for _, p := range tp.partitions {
+	// The last one first: what a crash leaves then is a topic with fewer partitions, not one with a gap.
+	for _, p := range slices.Backward(tp.partitions) {
 		b.markGrown(p) // whoever waits finds the topic gone
 		b.refuseAcks(p, wire.CodeUnknownTopicOrPartition, "the topic was deleted")
 		remove, err := p.log.Delete()

@@ -22,6 +22,9 @@ const noSlot = 1<<32 - 1
 // bindSocket makes a TCP socket and binds it, which reserves the address: clients are refused until the loop listens.
 // Accepted sockets inherit its options.
 func bindSocket(address string, sendBufferBytes int) (fd int, bound string, err error) {
+	if address == "" {
+		return -1, "", errors.New("fanout: --listen is empty, it must be host:port")
+	}
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return -1, "", fmt.Errorf("fanout: --listen %q: %w", address, err)

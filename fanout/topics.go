@@ -201,8 +201,14 @@ func (n newTopic) make(dir string) (*topic, error) {
 	tp.config = &options
 	for i := n.first; i < n.partitions; i++ {
 		path := filepath.Join(dir, fmt.Sprintf("%s-%d", n.name, i))
+		// Made here, so that a partition that cannot be opened is known to be ours to remove.
+		if err := os.Mkdir(path, 0o755); err != nil {
+			return nil, errors.Join(err, removeTopic(tp))
+		}
 		err := tp.open(path, int32(i), segment.OpenOptions{})
-		if err == nil && i == 0 {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(path))
+		} else if i == 0 {
 			err = writeTopicConfig(filepath.Join(path, topicConfigFile), n.config.set)
 		}
 		if err != nil {
@@ -215,7 +221,8 @@ func (n newTopic) make(dir string) (*topic, error) {
 // removeTopic removes the files of a topic that nobody has seen.
 func removeTopic(tp *topic) error {
 	var errs []error
-	for _, p := range tp.partitions {
+	// The last one first: what a crash leaves then is a topic with fewer partitions, not one with a gap.
+	for _, p := range slices.Backward(tp.partitions) {
 		remove, err := p.log.Delete()
 		if err == nil {
 			err = remove()

@@ -135,6 +135,8 @@ func (b Batch) checkProduced(maxBytes int) error {
 		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrBatchTooLarge, b.Size(), maxBytes)
 	case b.RecordCount != b.LastOffsetDelta+1:
 		return fmt.Errorf("%w: %d records in %d offsets", ErrBatchMalformed, b.RecordCount, int64(b.LastOffsetDelta)+1)
+	case b.Attributes&codecBits == 0 && int64(b.RecordCount)*minRecordBytes > int64(b.Size()-BatchHeaderSize):
+		return fmt.Errorf("%w: %d records in %d bytes", ErrBatchMalformed, b.RecordCount, b.Size()-BatchHeaderSize)
 	case b.Attributes&controlBit != 0:
 		return fmt.Errorf("%w: producers do not write control batches", ErrBatchMalformed)
 	case b.Attributes&transactionalBit != 0:
@@ -147,8 +149,14 @@ func (b Batch) checkProduced(maxBytes int) error {
 	return nil
 }
 
+// minRecordBytes is the least that a record takes: length, attributes, two deltas, the lengths of key and value, and
+// the number of headers, a byte each.
+const minRecordBytes = 7
+
 // Bits of the attributes.
 const (
+	// codecBits are 0 for records that are not compressed.
+	codecBits = 7
 	// appendTimeBit: the records' time is the batch's max timestamp, and that is the broker's.
 	appendTimeBit = 1 << 3
 	// transactionalBit marks a batch of a transaction.

@@ -107,7 +107,7 @@ const deletedSuffix = "-delete"
 // Delete ends the log and takes its directory out of the way, by one rename. remove removes the files; it may block and
 // be called from any goroutine. Ranges under way can still be sent.
 func (l *Log) Delete() (remove func() error, err error) {
-	aside := l.dir + "." + randomHex() + deletedSuffix
+	aside := asideName(l.dir)
 	if err := l.options.FS.Rename(l.dir, aside); err != nil {
 		return nil, fmt.Errorf("segment: deleting %s: %w", l.dir, err)
 	}
@@ -125,6 +125,17 @@ func (l *Log) Delete() (remove func() error, err error) {
 		}
 		return nil
 	}, nil
+}
+
+// maxNameBytes is the longest name of a file (NAME_MAX).
+const maxNameBytes = 255
+
+// asideName is a new name for a directory that is to be removed. Like Apache Kafka's it is cut to what a file system
+// takes: the longest topic names leave no room for the rest.
+func asideName(dir string) string {
+	parent, name := filepath.Split(dir)
+	rest := "." + randomHex() + deletedSuffix
+	return filepath.Join(parent, name[:min(len(name), maxNameBytes-len(rest))]+rest)
 }
 
 // IsDeleted says that a directory is what [Log.Delete] left when its remove was not called or did not finish.

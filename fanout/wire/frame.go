@@ -30,7 +30,8 @@ func FrameSize(b []byte, maxBytes int32) (size int, ok bool, err error) {
 	switch {
 	case n > maxBytes || n < 0:
 		if hint := foreign(b); hint != "" {
-			return 0, true, fmt.Errorf("%w: the first bytes are %q: %s", ErrFrameMalformed, b[:FrameSizeBytes], hint)
+			// As a string, a copy made here alone: b itself would escape, and cost every request an allocation.
+			return 0, true, fmt.Errorf("%w: the first bytes are %q: %s", ErrFrameMalformed, string(b[:FrameSizeBytes]), hint)
 		}
 		if n < 0 {
 			return 0, true, fmt.Errorf("%w: its size is %d", ErrFrameMalformed, n)

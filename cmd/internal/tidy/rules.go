@@ -258,7 +258,7 @@ func undocumentedNames(d *ast.GenDecl, spec ast.Spec) []*ast.Ident {
 }
 
 // fixedPort is an address on this host with a port that may be another program's.
-var fixedPort = regexp.MustCompile(`^"(127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\])?:[1-9][0-9]*"$`)
+var fixedPort = regexp.MustCompile(`^"(127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\])?:[1-9][0-9]{0,4}"$`)
 
 func fixedPorts(s *source) (found []Finding) {
 	if !s.isTest || s.within("cmd/internal/tidy") {

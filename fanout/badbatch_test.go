@@ -1,0 +1,157 @@
+package fanout
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// badBatches are produced one at a time, and each gets the error code that makes a client do the right thing.
+func badBatches() []struct {
+	name    string
+	records []byte
+	code    int16
+} {
+	good := makeBatch(1, 3, 100, 0)
+	changed := func(change func(b []byte)) []byte {
+		b := bytes.Clone(good)
+		change(b)
+		return b
+	}
+	sealed := func(change func(b []byte)) []byte { return seal(changed(change)) }
+	put32 := func(at int, v int32) func([]byte) {
+		return func(b []byte) { binary.BigEndian.PutUint32(b[at:], uint32(v)) }
+	}
+	return []struct {
+		name    string
+		records []byte
+		code    int16
+	}{
+		{"wrong CRC", changed(func(b []byte) { b[17] ^= 1 }), 2},
+		{"a flipped bit in the records", changed(func(b []byte) { b[100] ^= 0x10 }), 2},
+		{"a flipped bit in the header", changed(func(b []byte) { b[30] ^= 1 }), 2},
+		{"magic 0", changed(func(b []byte) { b[16] = 0 }), 87},
+		{"magic 1", changed(func(b []byte) { b[16] = 1 }), 87},
+		{"magic 3", sealed(func(b []byte) { b[16] = 3 }), 87},
+		{"no bytes", []byte{}, 2},
+		{"null", nil, 2},
+		{"one byte", good[:1], 2},
+		{"half a header", good[:60], 2},
+		{"header without records", good[:61], 2},
+		{"batch longer than its field", good[:len(good)-1], 2},
+		{"length of 2^31-1", changed(put32(8, 1<<31-1)), 2},
+		{"negative length", changed(put32(8, -1)), 2},
+		{"length of 0", changed(put32(8, 0)), 2},
+		{"fewer records than offsets", sealed(put32(57, 2)), 2},
+		{"more records than offsets", sealed(put32(57, 4)), 2},
+		{"no records", sealed(put32(57, 0)), 2},
+		{"negative count", sealed(put32(57, -3)), 2},
+		{"negative offset delta", sealed(put32(23, -1)), 2},
+		{"2^31-1 records", sealed(func(b []byte) { put32(57, 1<<31-1)(b); put32(23, 1<<31-2)(b) }), 2},
+		{"a control batch", sealed(func(b []byte) { b[22] |= 1 << 5 }), 2},
+		{"garbage behind a batch", append(bytes.Clone(good), 1, 2, 3), 2},
+		{"above max.message.bytes", makeBatch(2, 1, 11<<10, 0), 10},
+	}
+}
+
+func TestBadBatchGetsItsErrorCodeAndIsNotAppended(t *testing.T) {
+	s := start(t, func(c *Config) { c.MaxMessageBytes = 10 << 10 })
+	for _, row := range badBatches() {
+		t.Run(row.name, func(t *testing.T) {
+			c := s.dial()
+			defer c.close()
+			topic := "t-" + string(rune('a'+len(row.name)%26)) + hexName(row.name)
+			c.create(topic, 2)
+			log := &shadow{topic: topic}
+			c.publish(log, makeBatch(7, 2, 50, 0))
+			// Beside it in the same request is a good batch for another partition.
+			beside := &shadow{topic: topic, partition: 1}
+			good := makeBatch(8, 1, 50, 0)
+			req := produceRequest(8, -1, topic, map[int32][]byte{0: row.records, 1: good})
+			for _, p := range c.ask(req).(*kmsg.ProduceResponse).Topics[0].Partitions {
+				switch {
+				case p.Partition == 1 && p.ErrorCode != 0:
+					t.Errorf("the good batch beside it: error %d", p.ErrorCode)
+				case p.Partition == 1:
+					beside.add(good, p.BaseOffset)
+				case p.ErrorCode != row.code || p.BaseOffset != -1 || p.ErrorMessage == nil:
+					t.Errorf("error %d (%v), base offset %d, want error %d with a message", p.ErrorCode, p.ErrorMessage, p.BaseOffset, row.code)
+				}
+			}
+			c.publish(log, makeBatch(9, 2, 50, 0))
+			if err := c.readAll(11, []*shadow{log, beside}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// hexName makes a topic's name out of any text.
+func hexName(text string) string {
+	var name []byte
+	for _, b := range []byte(text) {
+		name = append(name, "0123456789abcdef"[b>>4], "0123456789abcdef"[b&15])
+	}
+	return string(name)
+}
+
+func TestProduceThatAsksForWhatIsNotServedIsTold(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	c.create("feed", 1)
+	batch := map[int32][]byte{0: makeBatch(1, 1, 10, 0)}
+	code := func(req *kmsg.ProduceRequest) int16 {
+		return c.ask(req).(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode
+	}
+	for _, acks := range []int16{5, 2, -2, 32767} {
+		if got := code(produceRequest(7, acks, "feed", batch)); got != 21 {
+			t.Errorf("acks=%d: error %d, want 21", acks, got)
+		}
+	}
+	transactional := produceRequest(7, -1, "feed", batch)
+	transactional.TransactionID = kmsg.StringPtr("mine")
+	if got := code(transactional); got != 53 {
+		t.Errorf("transactional: error %d, want 53", got)
+	}
+	if got := code(produceRequest(7, -1, "other", batch)); got != 3 {
+		t.Errorf("unknown topic: error %d, want 3", got)
+	}
+	for _, partition := range []int32{1, -1, 1 << 30} {
+		if got := code(produceRequest(7, -1, "feed", map[int32][]byte{partition: batch[0]})); got != 3 {
+			t.Errorf("partition %d: error %d, want 3", partition, got)
+		}
+	}
+	init := kmsg.NewPtrInitProducerIDRequest()
+	init.Version, init.TransactionalID = 1, kmsg.StringPtr("mine")
+	if got := c.ask(init).(*kmsg.InitProducerIDResponse).ErrorCode; got != 53 {
+		t.Errorf("InitProducerId with a transactional id: error %d, want 53", got)
+	}
+	if p := c.fetchOne(11, wanted{topic: "feed"}); p.HighWatermark != 0 {
+		t.Errorf("something was appended: the high watermark is %d", p.HighWatermark)
+	}
+}
+
+// With acks=0 there is no answer, whether it went well or not; the next answer belongs to the next request.
+func TestProduceWithoutAcksHasNoAnswer(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	c.create("feed", 1)
+	log := &shadow{topic: "feed"}
+	for i := range 50 {
+		good, bad := makeBatch(uint64(i), 2, 100, 0), makeBatch(uint64(i), 2, 100, 0)
+		bad[80] ^= 1
+		c.send(produceRequest(7, 0, "feed", map[int32][]byte{0: good}))
+		log.add(good, log.end)
+		c.send(produceRequest(3, 0, "feed", map[int32][]byte{0: bad}))
+		c.send(produceRequest(7, 0, "other", map[int32][]byte{0: good}))
+		if i%10 == 0 {
+			c.alive()
+		}
+	}
+	c.alive()
+	if err := c.readAll(11, []*shadow{log}); err != nil {
+		t.Error(err)
+	}
+}
