@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"errors"
 
 	"oneplusn/fanout/transfer"
@@ -11,7 +12,10 @@ import (
 // fetchResult is what one partition of a fetch is answered with.
 type fetchResult struct {
 	wire.FetchResult
-	rng segment.Range
+	partition *partition // nil if there is none
+	rng       segment.Range
+	// silent says that a session's client need not be told of it.
+	silent bool
 }
 
 // handleFetch answers a fetch, or lets it wait.
@@ -21,26 +25,27 @@ type fetchResult struct {
 //   - The first batch found is sent even if it is larger than the limits (KIP-74), so a consumer always gets on. The
 //     first of another partition may be larger than that partition's limit, but not than what is left of the fetch's.
 //   - A fetch with less than min_bytes to send waits up to max_wait, unless a partition has an error to tell.
-//   - The last stable offset is the high watermark: there are no transactions.
+//   - The last stable offset is the high watermark: there are no transactions, so both isolation levels read the same.
+//   - What a fetch may carry is shared out from another partition on each time, the one behind that which came first the
+//     last time, so none is starved by those before it.
 //
 // Versions: 4 to 11, the ones that end with the last partition's records, so that a response is header bytes and
-// ranges by turns and ends with a range. From 7 on clients may ask for a fetch session (KIP-227): they get id 0, which
-// means "send full requests", and do.
+// ranges by turns and ends with a range. From 7 on with fetch sessions (KIP-227): see [fetchSession]. Clients below 10
+// do not know zstd, and get UNSUPPORTED_COMPRESSION_TYPE (KIP-110).
 func (b *Broker) handleFetch(c *conn) error {
 	if err := c.fetch.Parse(c.header.Version, c.header.Body); err != nil {
 		return err
 	}
-	if c.fetch.SessionID != 0 && c.fetch.SessionEpoch > 0 {
-		head := wire.AppendFetchHead(b.scratch[:0], c.header.Version, c.header.CorrelationID,
-			wire.CodeFetchSessionIDNotFound, 0, 0)
+	if code := b.enterSession(c); code != 0 {
+		head := wire.AppendFetchHead(b.scratch[:0], c.header.Version, c.header.CorrelationID, code, 0, 0)
 		if err := wire.PatchFrameSize(head, int64(len(head))); err != nil {
 			return err
 		}
 		b.respond(c, head)
 		return nil
 	}
-	bytes, final := b.evaluate(c)
-	if final || bytes >= int64(c.fetch.MinBytes) || c.fetch.MaxWaitMillis <= 0 || b.stopping {
+	total, final := b.evaluate(c)
+	if final || total >= int64(c.fetch.MinBytes) || c.fetch.MaxWaitMillis <= 0 || b.stopping {
 		b.sendFetch(c)
 		return nil
 	}
@@ -67,39 +72,72 @@ func (b *Broker) reparse(c *conn) error {
 	return c.fetch.Parse(header.Version, header.Body)
 }
 
-// evaluate looks up what each partition of the fetch would be answered with, into b.results. final says that there is
-// nothing to wait for: no partition at all, or one with an error.
-func (b *Broker) evaluate(c *conn) (bytes int64, final bool) {
-	req := &c.fetch
-	b.results = b.results[:0]
-	left := int64(min(max(req.MaxBytes, 0), b.config.FetchMaxBytes))
-	final = len(req.Partitions) == 0
-	for i := range req.Partitions {
-		r := b.evaluateOne(&req.Partitions[i], left, bytes == 0)
-		final = final || r.ErrorCode != 0
-		bytes += r.rng.Len
-		left = max(left-r.rng.Len, 0)
-		b.results = append(b.results, r)
+// fetches are the partitions that the fetch under way is about: those of the session, or of the request itself.
+func (c *conn) fetches() []wire.FetchPartition {
+	if c.incremental {
+		return c.session.partitions
 	}
-	return bytes, final
+	return c.fetch.Partitions
 }
 
-func (b *Broker) evaluateOne(want *wire.FetchPartition, left int64, first bool) fetchResult {
-	r := fetchResult{FetchResult: wire.FetchResult{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}}
-	p := b.topics.find(want.Topic, want.Partition)
+// evaluate looks up what each partition of the fetch would be answered with, into b.results. final says that there is
+// nothing to wait for: no partition at all, or one with an error.
+func (b *Broker) evaluate(c *conn) (total int64, final bool) {
+	wants := c.fetches()
+	from := b.findPartitions(c, wants)
+	left := int64(min(max(c.fetch.MaxBytes, 0), b.config.FetchMaxBytes))
+	final = len(wants) == 0
+	for n := range wants {
+		i := from + n
+		if i >= len(wants) {
+			i -= len(wants)
+		}
+		r := &b.results[i]
+		b.evaluateOne(r, &wants[i], left, total == 0)
+		if r.rng.Len > 0 && c.header.Version < zstdFrom {
+			cutZstd(r)
+		}
+		final = final || r.ErrorCode != 0
+		if total == 0 && r.rng.Len > 0 {
+			b.firstServed = r.partition
+		}
+		total += r.rng.Len
+		left = max(left-r.rng.Len, 0)
+	}
+	return total, final
+}
+
+// findPartitions begins b.results with the partitions, and says which of them comes first.
+func (b *Broker) findPartitions(c *conn, wants []wire.FetchPartition) (from int) {
+	b.results = b.results[:0]
+	b.firstServed = nil
+	for i := range wants {
+		p := b.topics.find(wants[i].Topic, wants[i].Partition)
+		if p != nil && p == c.served && i+1 < len(wants) {
+			from = i + 1
+		}
+		b.results = append(b.results, fetchResult{partition: p})
+	}
+	return from
+}
+
+// evaluateOne fills in what r.partition is answered with, if left bytes may still be sent. The first batch of all may be
+// larger.
+func (b *Broker) evaluateOne(r *fetchResult, want *wire.FetchPartition, left int64, first bool) {
+	r.FetchResult = wire.FetchResult{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
+	p := r.partition
 	if p == nil {
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
-		return r
+		return
 	}
-	if code := checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); code != 0 {
-		r.ErrorCode = code
-		return r
+	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {
+		return
 	}
 	r.HighWatermark = p.log.HighWatermark()
 	r.LastStableOffset = r.HighWatermark
 	r.LogStartOffset = p.log.LogStartOffset()
 	if left == 0 && !first {
-		return r
+		return
 	}
 	rng, err := p.log.Read(want.FetchOffset, min(int64(max(want.PartitionMaxBytes, 0)), left))
 	switch {
@@ -112,7 +150,6 @@ func (b *Broker) evaluateOne(want *wire.FetchPartition, left int64, first bool) 
 		r.rng = rng
 		r.RecordsBytes = int32(rng.Len)
 	}
-	return r
 }
 
 // checkLeaderEpoch compares the epoch that a client knows (from v9 on, KIP-320) with the one that the log is
@@ -134,17 +171,30 @@ const leaderEpoch = 0
 // sendFetch encodes b.results as header bytes cut by ranges, fixes the frame's size, holds the segments, and starts
 // the transfer.
 func (b *Broker) sendFetch(c *conn) {
-	req := &c.fetch
-	head := wire.AppendFetchHead(b.scratch[:0], c.header.Version, c.header.CorrelationID, 0, 0, req.Topics())
+	wants := c.fetches()
+	if c.answersSession != 0 {
+		for i := range wants {
+			b.results[i].silent = !c.session.told[i].changed(&b.results[i].FetchResult) && c.incremental
+		}
+	}
+	if b.firstServed != nil {
+		c.served = b.firstServed
+	}
+	head := wire.AppendFetchHead(b.scratch[:0], c.header.Version, c.header.CorrelationID, 0, c.answersSession, b.topicRuns(wants))
 	b.cuts = b.cuts[:0]
 	var payload int64
-	for i := range req.Partitions {
-		want, r := &req.Partitions[i], &b.results[i]
-		if n := req.TopicStart(i); n > 0 {
-			head = wire.AppendFetchTopic(head, want.Topic, n)
+	left := 0 // of the run under way
+	for i := range wants {
+		r := &b.results[i]
+		if !r.silent {
+			if left == 0 {
+				left = b.runFrom(wants, i)
+				head = wire.AppendFetchTopic(head, wants[i].Topic, left)
+			}
+			left--
+			head = wire.AppendFetchPartition(head, c.header.Version, wants[i].Partition, r.FetchResult)
+			payload += r.rng.Len
 		}
-		head = wire.AppendFetchPartition(head, c.header.Version, want.Partition, r.FetchResult)
-		payload += r.rng.Len
 		b.cuts = append(b.cuts, len(head))
 	}
 	b.scratch = head[:0]
@@ -158,6 +208,35 @@ func (b *Broker) sendFetch(c *conn) {
 		return
 	}
 	b.engine.Start(&c.flow, b.fetchParts(c, mem))
+}
+
+// topicRuns is the number of topics in the response: partitions of one topic that follow each other share an entry.
+func (b *Broker) topicRuns(wants []wire.FetchPartition) (n int) {
+	last := -1
+	for i := range wants {
+		if b.results[i].silent {
+			continue
+		}
+		if last < 0 || !bytes.Equal(wants[i].Topic, wants[last].Topic) {
+			n++
+		}
+		last = i
+	}
+	return n
+}
+
+// runFrom is the number of partitions in the entry that begins with partition i.
+func (b *Broker) runFrom(wants []wire.FetchPartition, i int) (n int) {
+	for j := i; j < len(wants); j++ {
+		if b.results[j].silent {
+			continue
+		}
+		if !bytes.Equal(wants[j].Topic, wants[i].Topic) {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // fetchParts joins header bytes and ranges: one part for each range, with all the header bytes before it.

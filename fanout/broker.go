@@ -37,33 +37,37 @@ type Broker struct {
 	address  string // where clients connect to, as bound
 
 	// Everything below belongs to the loop's thread.
-	kernel       ring.Kernel
-	engine       *transfer.Engine
-	conns        *connTable
-	topics       topics
-	frames       frameMemory
-	blocks       blockMemory
-	waiting      deadlines
-	grown        []*partition // partitions whose high watermark moved in this turn
-	syncs        syncs
-	groups       groups
-	filing       []func() (work func() (finish func())) // see fileWork
-	results      []fetchResult
-	produced     []wire.ProduceResult
-	scratch      []byte
-	cuts         []int
-	counters     counters
-	closeLog     logLimit
-	limitLog     logLimit
-	storageLog   logLimit
-	now          time.Duration
-	nextSweep    time.Duration
-	nextExpiry   time.Duration // when retention is looked at next
-	acceptArmed  bool
-	acceptPaused bool
-	stopping     bool
-	stopBy       time.Duration
-	jobs         int
+	kernel      ring.Kernel
+	engine      *transfer.Engine
+	conns       *connTable
+	topics      topics
+	frames      frameMemory
+	blocks      blockMemory
+	waiting     deadlines
+	grown       []*partition // partitions whose high watermark moved in this turn
+	syncs       syncs
+	groups      groups
+	filing      []func() (work func() (finish func())) // see fileWork
+	results     []fetchResult
+	firstServed *partition // the first of results with records
+	lastSession int32      // the id given to a fetch session last
+	// sessionPartitions are in the fetch sessions of all connections.
+	sessionPartitions int
+	produced          []wire.ProduceResult
+	scratch           []byte
+	cuts              []int
+	counters          counters
+	closeLog          logLimit
+	limitLog          logLimit
+	storageLog        logLimit
+	now               time.Duration
+	nextSweep         time.Duration
+	nextExpiry        time.Duration // when retention is looked at next
+	acceptArmed       bool
+	acceptPaused      bool
+	stopping          bool
+	stopBy            time.Duration
+	jobs              int
 
 	inbox inbox
 	wake  func() // set once the ring exists; guarded by ready

@@ -53,6 +53,9 @@ type Config struct {
 	ResponseMemoryBytes int64
 	// FetchMaxBytes caps what a client may ask for in one fetch.
 	FetchMaxBytes int32
+	// FetchSessionPartitions bounds the partitions in the fetch sessions of all connections; beyond it clients fetch
+	// without.
+	FetchSessionPartitions int
 	// SendBufferBytes fixes the socket send buffer (SO_SNDBUF); 0 leaves it to the kernel.
 	SendBufferBytes int
 
@@ -104,14 +107,15 @@ func DefaultConfig() Config {
 			CopyBytes:       64 << 20,
 			SpliceFromBytes: 32 << 10,
 		},
-		MaxConnections:      16384,
-		MaxRequestBytes:     100 << 20, // Apache Kafka's socket.request.max.bytes
-		RequestMemoryBytes:  512 << 20,
-		ResponseMemoryBytes: 64 << 20,
-		FetchMaxBytes:       55 << 20, // Apache Kafka's fetch.max.bytes of the broker
-		IdleTimeout:         10 * time.Minute,
-		StallTimeout:        5 * time.Minute,
-		DrainTimeout:        10 * time.Second,
+		MaxConnections:         16384,
+		MaxRequestBytes:        100 << 20, // Apache Kafka's socket.request.max.bytes
+		RequestMemoryBytes:     512 << 20,
+		ResponseMemoryBytes:    64 << 20,
+		FetchMaxBytes:          55 << 20,  // Apache Kafka's fetch.max.bytes of the broker
+		FetchSessionPartitions: 256 << 10, // about 40 MB
+		IdleTimeout:            10 * time.Minute,
+		StallTimeout:           5 * time.Minute,
+		DrainTimeout:           10 * time.Second,
 
 		GroupMinSessionTimeout:     6 * time.Second, // Apache Kafka's
 		GroupMaxSessionTimeout:     30 * time.Minute,
@@ -147,6 +151,7 @@ func (c Config) Validate() error {
 		{"request-memory", c.RequestMemoryBytes, int64(c.MaxRequestBytes), 1 << 40},
 		{"response-memory", c.ResponseMemoryBytes, 1 << 20, 1 << 40},
 		{"fetch-max-bytes", int64(c.FetchMaxBytes), 1 << 10, maxInt31},
+		{"fetch-session-partitions", int64(c.FetchSessionPartitions), 0, 1 << 30},
 		{"pipe-size", int64(c.Transfer.PipeBytes), 4 << 10, 1 << 30},
 		{"pipes", int64(c.Transfer.MaxPipes), 1, 1 << 20},
 		{"chunk-size", int64(c.Transfer.ChunkBytes), 1, 1 << 30},

@@ -66,7 +66,13 @@ type conn struct {
 	noResponse bool // a Produce with acks=0
 	startedAt  time.Duration
 	fetch      wire.FetchRequest
-	produce    wire.ProduceRequest
+	// The fetch session, whether the fetch under way is one of its incremental requests, and the id to answer with.
+	session        fetchSession
+	incremental    bool
+	answersSession int32
+	// served is the partition that came first in the last fetch with records.
+	served  *partition
+	produce wire.ProduceRequest
 
 	produced []produceResult
 
@@ -213,6 +219,8 @@ func (b *Broker) freeIfIdle(c *conn) {
 	b.kernel.CloseFD(c.fd)
 	b.frames.give(c.in.takeBuffer())
 	b.giveBlock(c)
+	b.endSession(c)
+	c.served = nil
 	c.state, c.fd = connFree, -1
 	c.generation = (c.generation + 1) & ring.MaxGeneration
 	b.conns.free = append(b.conns.free, c.slot)

@@ -159,7 +159,8 @@ func (b *Broker) throttleReading(c *conn) {
 	if c.state != connOpen {
 		return
 	}
-	ahead := c.busy && c.in.end-c.in.start > pauseReadBytes+b.frameWant(c, nil)
+	waiting := c.in.end - c.in.start
+	ahead := c.busy && waiting > pauseReadBytes && waiting > pauseReadBytes+b.frameWant(c, nil)
 	switch {
 	case ahead && !c.recvPaused:
 		c.recvPaused = true

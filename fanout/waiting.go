@@ -8,13 +8,14 @@ import (
 
 // park lets the connection's fetch wait: for its partitions to grow, or until max_wait has passed.
 func (b *Broker) park(c *conn) {
-	n := len(c.fetch.Partitions)
+	wants := c.fetches()
+	n := len(wants)
 	if cap(c.waits) < n {
 		c.waits = make([]waitNode, n)
 	}
 	c.waits = c.waits[:n]
 	for i := range c.waits {
-		want := &c.fetch.Partitions[i]
+		want := &wants[i]
 		c.waits[i].conn = c
 		b.topics.find(want.Topic, want.Partition).waiters.push(&c.waits[i])
 	}

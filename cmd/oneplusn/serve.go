@@ -80,6 +80,7 @@ func serveFlags() []cli.Flag {
 		serveSize("request-memory", "`SIZE` of all requests in memory together", d.RequestMemoryBytes, mib, 1024*gib),
 		serveSize("response-memory", "`SIZE` of all large response headers in memory together", d.ResponseMemoryBytes, mib, 1024*gib),
 		serveSize("fetch-max-bytes", "`SIZE` that one fetch is answered with at most", int64(d.FetchMaxBytes), kib, 2*gib-1),
+		intFlag("fetch-session-partitions", d.FetchSessionPartitions, "`N` partitions in the fetch sessions of all connections together (KIP-227); beyond it clients fetch without; about 160 bytes each"),
 		serveSize("send-buffer", "`SIZE` of each socket's send buffer; 0 leaves it to the kernel", int64(d.SendBufferBytes), 0, gib),
 
 		durationFlag("idle-timeout", d.IdleTimeout, "`DURATION` after which a connection without requests is closed"),
@@ -154,6 +155,7 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	config.MaxConnections = c.Int("max-connections")
 	config.MaxRequestBytes, config.FetchMaxBytes = int32(sizeOf(c, "max-request-bytes")), int32(sizeOf(c, "fetch-max-bytes"))
 	config.RequestMemoryBytes, config.ResponseMemoryBytes = sizeOf(c, "request-memory"), sizeOf(c, "response-memory")
+	config.FetchSessionPartitions = c.Int("fetch-session-partitions")
 	config.SendBufferBytes = int(sizeOf(c, "send-buffer"))
 	config.IdleTimeout, config.StallTimeout = c.Duration("idle-timeout"), c.Duration("stall-timeout")
 	config.DrainTimeout = c.Duration("drain-timeout")

@@ -12,10 +12,16 @@ type FetchRequest struct {
 	SessionID, SessionEpoch int32
 	// Partitions are all partitions of all topics, in the order of the request.
 	Partitions []FetchPartition
+	// Forgotten are the partitions that the session is to drop, from version 7 on.
+	Forgotten []ForgottenPartition
 	// RackID is from version 11 on.
 	RackID []byte
+}
 
-	topics int
+// ForgottenPartition is a partition that is not wanted any more. Topic aliases the frame.
+type ForgottenPartition struct {
+	Topic     []byte
+	Partition int32
 }
 
 // FetchPartition is what is wanted of one partition. Topic aliases the frame.
@@ -28,8 +34,6 @@ type FetchPartition struct {
 	// LogStartOffset is from version 5 on; only followers fill it in.
 	LogStartOffset    int64
 	PartitionMaxBytes int32
-
-	run int
 }
 
 // The least bytes that an element of the arrays takes.
@@ -48,13 +52,12 @@ func (r *FetchRequest) Parse(version int16, body []byte) error {
 	if version >= 7 {
 		r.SessionID, r.SessionEpoch = c.int32(), c.int32()
 	}
-	r.Partitions, r.RackID = r.Partitions[:0], nil
-	r.topics = 0
+	r.Partitions, r.Forgotten, r.RackID = r.Partitions[:0], r.Forgotten[:0], nil
 	for topics := c.count(minFetchTopicBytes); topics > 0 && !c.failed; topics-- {
 		r.parseTopic(&c, version)
 	}
 	if version >= 7 {
-		skipForgotten(&c)
+		r.parseForgotten(&c)
 	}
 	if version >= 11 {
 		r.RackID = c.string()
@@ -68,9 +71,6 @@ func (r *FetchRequest) Parse(version int16, body []byte) error {
 func (r *FetchRequest) parseTopic(c *cursor, version int16) {
 	name := c.string()
 	n := c.count(minFetchPartitionBytes)
-	if n > 0 {
-		r.topics++ // a topic without partitions is not answered either
-	}
 	for i := 0; i < n && !c.failed; i++ {
 		p := FetchPartition{Topic: name, Partition: c.int32(), CurrentLeaderEpoch: -1}
 		if version >= 9 {
@@ -81,26 +81,19 @@ func (r *FetchRequest) parseTopic(c *cursor, version int16) {
 			p.LogStartOffset = c.int64()
 		}
 		p.PartitionMaxBytes = c.int32()
-		if i == 0 {
-			p.run = n
-		}
 		r.Partitions = append(r.Partitions, p)
 	}
 }
 
-// skipForgotten passes over the partitions that a session is to drop: there are no sessions.
-func skipForgotten(c *cursor) {
+// parseForgotten reads the partitions that a session is to drop.
+func (r *FetchRequest) parseForgotten(c *cursor) {
 	for topics := c.count(minForgottenBytes); topics > 0 && !c.failed; topics-- {
-		c.string()
-		c.take(4 * c.count(4))
+		name := c.string()
+		for n := c.count(4); n > 0 && !c.failed; n-- {
+			r.Forgotten = append(r.Forgotten, ForgottenPartition{Topic: name, Partition: c.int32()})
+		}
 	}
 }
-
-// Topics is the number of topics in the response to r.
-func (r *FetchRequest) Topics() int { return r.topics }
-
-// TopicStart is the number of partitions under the topic that begins with partition i, or 0 if none begins there.
-func (r *FetchRequest) TopicStart(i int) int { return r.Partitions[i].run }
 
 // FetchResult is the answer for one partition. Offsets are -1 where there is none.
 type FetchResult struct {
