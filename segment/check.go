@@ -49,9 +49,13 @@ const (
 
 var states = map[action]State{serve: StateOK, rebuild: StateRebuild, cut: StateTorn, refuse: StateDamaged}
 
-func (s State) worse(than State) bool {
+// Worst is the worse of two states.
+func (s State) Worst(other State) State {
 	rank := map[State]int{StateOK: 0, StateRebuild: 1, StateTorn: 2, StateDamaged: 3}
-	return rank[s] > rank[than]
+	if rank[other] > rank[s] {
+		return other
+	}
+	return s
 }
 
 // Check reads every byte of a log and says what it found. It changes nothing, and trusts nothing: the data behind sane
@@ -74,9 +78,7 @@ func Check(dir string, o Options, found OpenOptions, progress func(bytes int64))
 		r.Segments = append(r.Segments, s)
 		r.LogEndOffset = max(r.LogEndOffset, s.NextOffset)
 		r.Bytes += s.Bytes
-		if s.State.worse(r.State) {
-			r.State = s.State
-		}
+		r.State = r.State.Worst(s.State)
 	}
 	r.checkOthers(o.FS, names)
 	return r, nil

@@ -35,6 +35,38 @@ func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 	return true, nil
 }
 
+// HasCleanMark says whether the data directory was stopped cleanly, and leaves the mark where it is.
+func HasCleanMark(fsys FS, dataDir string) (bool, error) {
+	_, err := readFile(fsys, filepath.Join(dataDir, CleanMarkFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("segment: reading the mark of a clean stop: %w", err)
+	}
+	return true, nil
+}
+
+// Partitions are the names of the directories of partitions in a data directory, sorted: those that hold a segment.
+func Partitions(fsys FS, dataDir string) ([]string, error) {
+	names, err := fsys.List(dataDir)
+	if err != nil {
+		return nil, fmt.Errorf("segment: listing the data directory: %w", err)
+	}
+	var found []string
+	for _, name := range names {
+		if IsDeleted(name) || strings.LastIndexByte(name, '-') < 1 {
+			continue
+		}
+		files, err := fsys.List(filepath.Join(dataDir, name))
+		if err == nil && len(offsetsOf(files, logSuffix)) > 0 {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
 // WriteCleanMark marks a data directory as stopped cleanly. Every log of it must have been closed without an error.
 func WriteCleanMark(fsys FS, dataDir string) error {
 	// Kafka reads a broker epoch from it, and -1 is none.

@@ -108,10 +108,15 @@ func (s *Segment) readFirst(size int64) error {
 func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 	from := scanned
 	for i := len(snapshots) - 1; i >= 0; i-- {
+		path := filePath(l.dir, snapshots[i], snapshotSuffix)
 		if snapshots[i] > l.LogEndOffset() {
+			// It is about batches that were cut, and would be believed again when others have taken their offsets.
+			if err := l.options.FS.RemoveAll(path); err != nil {
+				return fmt.Errorf("segment: removing a producer snapshot of what was cut: %w", err)
+			}
+			l.dirUnsynced = true
 			continue
 		}
-		path := filePath(l.dir, snapshots[i], snapshotSuffix)
 		content, err := readFile(l.options.FS, path)
 		var list []producer
 		if err == nil {

@@ -58,6 +58,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			benchCommand(),
 			copiesCommand(),
 			doctorCommand(),
+			checkCommand(),
+			repairCommand(),
 		},
 		Writer:          stdout,
 		ErrWriter:       stderr,

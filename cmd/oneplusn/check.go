@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"oneplusn/cmd/internal/load"
+	"oneplusn/segment"
+)
+
+const checkDescription = `It reads every byte of every log and compares the indexes with it. Nothing is changed. The server should be
+stopped: a batch that is just being written looks torn.
+
+States, and what a start of the server would do:
+
+   ok        serve it as it is
+   rebuild   write its indexes again
+   torn      cut the torn tail that a crash left; nothing acknowledged as durable is in it
+   damaged   refuse it: see the reason below the table, and oneplusn repair --help
+
+The exit code is 1 if a partition is damaged.`
+
+func checkCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "check",
+		Usage:       "say what state the logs of a data directory are in, without changing a byte; exit 1 if one is damaged",
+		Description: checkDescription,
+		Flags: []cli.Flag{
+			dataFlag(),
+			&cli.StringSliceFlag{Name: "partition", EnvVars: envOf("check-partition"),
+				Usage: "only this `PARTITION`, as its directory is named: orders-0; can be given several times"},
+			&cli.BoolFlag{Name: "json", EnvVars: envOf("check-json"), Usage: "print JSON and not a table"},
+		},
+		Action: runCheck,
+	}
+}
+
+func dataFlag() cli.Flag {
+	return &cli.StringFlag{Name: "data", EnvVars: envOf("data"), Value: "oneplusn-data", Usage: "`DIR` that holds the logs"}
+}
+
+// dataDir is a data directory as the commands that work without a server see it.
+type dataDir struct {
+	path       string
+	clean      bool
+	starts     map[string]int64
+	partitions []string
+}
+
+// openDataDir reads what a data directory says of itself. wanted narrows the partitions.
+func openDataDir(path string, wanted []string) (dataDir, error) {
+	d := dataDir{path: path, partitions: wanted}
+	all, err := segment.Partitions(segment.OS, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d, usageErrorf("--data %s: there is no such directory", path)
+	}
+	if err != nil {
+		return d, err
+	}
+	known := make(map[string]bool)
+	for _, name := range all {
+		known[name] = true
+	}
+	for _, name := range wanted {
+		if !known[name] {
+			return d, usageErrorf("--partition %s: %s has no such partition", name, path)
+		}
+	}
+	if len(wanted) == 0 {
+		d.partitions = all
+	}
+	if d.clean, err = segment.HasCleanMark(segment.OS, path); err != nil {
+		return d, err
+	}
+	d.starts, err = segment.ReadCheckpoint(segment.OS, filepath.Join(path, segment.LogStartFile))
+	return d, err
+}
+
+func (d dataDir) found(partition string) segment.OpenOptions {
+	return segment.OpenOptions{Clean: d.clean, LogStartOffset: d.starts[partition]}
+}
+
+// readProgress says how much was read, on standard error.
+func readProgress(c *cli.Context, what string) (show func(partition string) func(int64), clear func()) {
+	p := load.NewProgress(c.App.ErrWriter)
+	p.Begin()
+	total := int64(0)
+	return func(partition string) func(int64) {
+		return func(n int64) {
+			total += n
+			p.Show("%s %s: %d MiB read", what, partition, total>>20)
+		}
+	}, p.Clear
+}
+
+// checkReport is the document that --json prints.
+type checkReport struct {
+	Data       string           `json:"data"`
+	CleanStop  bool             `json:"clean_stop"`
+	State      segment.State    `json:"state"`
+	Partitions []segment.Report `json:"partitions"`
+}
+
+func runCheck(c *cli.Context) error {
+	d, err := openDataDir(c.String("data"), c.StringSlice("partition"))
+	if err != nil {
+		return err
+	}
+	report := checkReport{Data: d.path, CleanStop: d.clean, State: segment.StateOK, Partitions: []segment.Report{}}
+	show, clear := readProgress(c, "checking")
+	damaged := 0
+	for _, name := range d.partitions {
+		r, err := segment.Check(filepath.Join(d.path, name), segment.Options{}, d.found(name), show(name))
+		if err != nil {
+			return fmt.Errorf("check: %w", err)
+		}
+		if r.State == segment.StateDamaged {
+			damaged++
+		}
+		report.State = report.State.Worst(r.State)
+		report.Partitions = append(report.Partitions, r)
+	}
+	clear()
+	if c.Bool("json") {
+		encoder := json.NewEncoder(c.App.Writer)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(report)
+	} else {
+		err = writeCheckTable(c.App.Writer, report)
+	}
+	if err != nil {
+		return fmt.Errorf("check: writing the report: %w", err)
+	}
+	if damaged > 0 {
+		return fmt.Errorf("check: %d of %d partitions are damaged", damaged, len(report.Partitions))
+	}
+	return nil
+}
+
+// writeCheckTable prints one line for each partition, and below the table what is wrong with which file.
+func writeCheckTable(w io.Writer, report checkReport) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PARTITION\tSTATE\tSTART\tEND\tBYTES\tSEGMENTS")
+	for _, r := range report.Partitions {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\n", filepath.Base(r.Directory), r.State, r.LogStartOffset, r.LogEndOffset, r.Bytes, len(r.Segments))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, r := range report.Partitions {
+		for _, s := range r.Segments {
+			if s.State == segment.StateOK {
+				continue
+			}
+			fmt.Fprintf(w, "\n%s: %s (%s), %d of %d bytes are valid, up to offset %d\n  reason: %s\n",
+				s.File, s.State, s.Case, s.ValidBytes, s.Bytes, s.NextOffset, s.Reason)
+		}
+		for _, problem := range r.Problems {
+			fmt.Fprintf(w, "\n%s\n", problem)
+		}
+	}
+	stop := "There is no mark of a clean stop: a start scans the last segment of each partition."
+	if report.CleanStop {
+		stop = "The last stop was clean: a start scans nothing."
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", stop)
+	return err
+}

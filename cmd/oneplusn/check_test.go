@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"oneplusn/segment"
+)
+
+// stoppedDataDir is a data directory after a clean stop: two partitions of three batches each.
+func stoppedDataDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"orders-0", "orders-1"} {
+		l, err := segment.Open(filepath.Join(dir, name), segment.Options{}, segment.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := l.Append(emptyRecordBatch(), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := segment.WriteCleanMark(segment.OS, dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// emptyRecordBatch is a batch of one record without key and value.
+func emptyRecordBatch() []byte {
+	b := append(make([]byte, segment.BatchHeaderSize), 12, 0, 0, 0, 1, 1, 0)
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-12))
+	b[16] = 2
+	binary.BigEndian.PutUint64(b[43:], 1<<64-1)
+	binary.BigEndian.PutUint16(b[51:], 1<<16-1)
+	binary.BigEndian.PutUint32(b[53:], 1<<32-1)
+	binary.BigEndian.PutUint32(b[57:], 1)
+	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
+	return b
+}
+
+func fileContents(t *testing.T, dir string) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		fmt.Fprintf(&all, "%s %x\n", path, content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
+func TestCheckReportsEveryPartitionAndChangesNothing(t *testing.T) {
+	dir := stoppedDataDir(t)
+	code, stdout, stderr := command(t, "check", "--data", dir)
+	if code != exitOK || stderr != "" || strings.Count(stdout, "\norders-") != 2 || !strings.Contains(stdout, "The last stop was clean") {
+		t.Errorf("check: %d\n%s\n%s", code, stdout, stderr)
+	}
+	log := filepath.Join(dir, "orders-1", "00000000000000000000.log")
+	if err := os.Truncate(log, 150); err != nil {
+		t.Fatal(err)
+	}
+	before := fileContents(t, dir)
+	code, stdout, stderr = command(t, "check", "--data", dir, "--json")
+	var report checkReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatalf("%v in %s", err, stdout)
+	}
+	if code != exitError || report.State != segment.StateDamaged || len(report.Partitions) != 2 ||
+		report.Partitions[0].State != segment.StateOK {
+		t.Errorf("check: %d, %+v", code, report)
+	}
+	if want := "oneplusn: check: 1 of 2 partitions are damaged\n"; stderr != want {
+		t.Errorf("standard error has %q, want %q", stderr, want)
+	}
+	if fileContents(t, dir) != before {
+		t.Error("check changed something")
+	}
+}
+
+func TestRepairCutsWhatItsFlagNamesAndNothingElse(t *testing.T) {
+	dir := stoppedDataDir(t)
+	log := filepath.Join(dir, "orders-1", "00000000000000000000.log")
+	if err := os.Truncate(log, 150); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{}, {"--cut-tail"}, {"--partition", "orders-1"}, {"--cut-tail", "--partition", "orders-1", "--all"}, {"--cut-tail", "--partition", "orders-7"},
+	} {
+		if code, _, stderr := command(t, append([]string{"repair", "--data", dir}, args...)...); code != exitUsage {
+			t.Errorf("repair %v: %d, %s", args, code, stderr)
+		}
+	}
+	code, stdout, stderr := command(t, "repair", "--data", dir, "--partition", "orders-1", "--cut-tail")
+	if code != exitOK || !strings.Contains(stdout, "cut at 136") {
+		t.Fatalf("repair: %d\n%s\n%s", code, stdout, stderr)
+	}
+	if kept, err := os.ReadFile(log + ".136.cut"); err != nil || len(kept) != 14 {
+		t.Errorf("%d bytes were kept, %v", len(kept), err)
+	}
+	if code, stdout, stderr := command(t, "check", "--data", dir); code != exitOK {
+		t.Errorf("check after the repair: %d\n%s\n%s", code, stdout, stderr)
+	}
+}
+
+func TestRepairLeavesARunningServerAlone(t *testing.T) {
+	dir := stoppedDataDir(t)
+	unlock, err := segment.LockDataDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if code, _, stderr := command(t, "repair", "--data", dir, "--all", "--cut-tail"); code != exitError || !strings.Contains(stderr, "another process") {
+		t.Errorf("repair: %d, %s", code, stderr)
+	}
+}

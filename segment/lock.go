@@ -1,0 +1,32 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockFile is what a server holds a lock on. It is Apache Kafka's, which locks it in a way that excludes this one.
+const lockFile = ".lock"
+
+// LockDataDir takes a data directory for this process alone, until unlock is called or the process ends. Two servers on
+// one directory would write over each other's batches. The lock is one of fcntl(2), of the open file description
+// (F_OFD_SETLK).
+func LockDataDir(dataDir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dataDir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("segment: locking the data directory: %w", err)
+	}
+	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		err = fmt.Errorf("another process has it: stop that server, or choose another directory")
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("segment: locking the data directory %s: %w", dataDir, err)
+	}
+	return func() { _ = f.Close() }, nil
+}
