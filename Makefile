@@ -15,7 +15,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz bench bench-nginx interop clean
+.PHONY: help demo build test check race fuzz bench bench-nginx interop crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ bench-nginx: build ## the same client and the same bytes: every mode beside ngin
 
 interop: build ## end-to-end tests with kcat and franz-go against bin/oneplusn
 	ONEPLUSN_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags interop -timeout 10m ./cmd/internal/interop
+
+crash: build ## kill the server N times (default 300) under load and look for what was acknowledged (SEED=)
+	$(GO) run ./cmd/internal/crash -kills $(or $(N),300) $(if $(SEED),-seed $(SEED)) -binary $(BIN)
 
 clean: ## remove bin/ and cached test results
 	rm -rf bin

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+)
+
+// stream is one partition with the one producer that writes to it. Its records are numbered from 0.
+type stream struct {
+	topic     string
+	partition int32
+	id        uint64
+	// contiguous says that the producer is idempotent and repeats what was not acknowledged: no number may be missing.
+	contiguous bool
+
+	mu       sync.Mutex
+	next     int64 // the number of the next record to be sent
+	acked    []run
+	progress progress
+}
+
+// run is a row of records that were acknowledged one behind the other.
+type run struct{ number, offset, count int64 }
+
+// progress is how far a log has been read, and what that showed.
+type progress struct {
+	offset int64 // the next one to read
+	number int64 // the last that was read; -1 before the first
+	run    int   // the first of the acknowledged runs that has not been read whole
+	// early are records that were read before their acknowledgement came, by number.
+	early map[int64]int64
+}
+
+func newProgress() *progress { return &progress{number: -1, early: make(map[int64]int64)} }
+
+func (s *stream) String() string { return fmt.Sprintf("%s-%d", s.topic, s.partition) }
+
+// ack notes that a record, or count of them, got the offset.
+func (s *stream) ack(number, offset, count int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := len(s.acked) - 1; last >= 0 && s.acked[last].number+s.acked[last].count == number && s.acked[last].offset+s.acked[last].count == offset {
+		s.acked[last].count += count
+	} else {
+		s.acked = append(s.acked, run{number, offset, count})
+	}
+	for i := range count {
+		if number+i > s.progress.number {
+			break
+		}
+		at, read := s.progress.early[number+i]
+		if !read || at != offset+i {
+			return fmt.Errorf("%s: record %d was acknowledged with offset %d, but was read at %d (found: %v)", s, number+i, offset+i, at, read)
+		}
+		delete(s.progress.early, number+i)
+	}
+	return nil
+}
+
+func (s *stream) ackedRecords() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.acked {
+		n += r.count
+	}
+	return n
+}
+
+// lastAcked is the highest acknowledged offset, -1 if there is none.
+func (s *stream) lastAcked() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.acked) == 0 {
+		return -1
+	}
+	r := s.acked[len(s.acked)-1]
+	return r.offset + r.count - 1
+}
+
+// saw checks a record that was read from the log.
+func (s *stream) saw(p *progress, offset, number int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case number <= p.number:
+		return fmt.Errorf("%s: record %d is at offset %d, behind record %d: a duplicate, or out of order", s, number, offset, p.number)
+	case s.contiguous && number != p.number+1:
+		return fmt.Errorf("%s: record %d is at offset %d, behind record %d: a gap", s, number, offset, p.number)
+	}
+	p.number = number
+	for p.run < len(s.acked) {
+		r := s.acked[p.run]
+		if number < r.number {
+			break
+		}
+		if number >= r.number+r.count {
+			if p.offset <= r.offset+r.count-1 {
+				return fmt.Errorf("%s: acknowledged records are lost: %d to %d at offset %d", s, r.number, r.number+r.count-1, r.offset)
+			}
+			p.run++
+			continue
+		}
+		if want := r.offset + number - r.number; want != offset {
+			return fmt.Errorf("%s: record %d was acknowledged with offset %d and is at %d", s, number, want, offset)
+		}
+		p.offset = offset + 1
+		return nil
+	}
+	p.offset = offset + 1
+	p.early[number] = offset
+	return nil
+}
+
+// complete checks that nothing that was acknowledged lies behind the end of what was read.
+func (s *stream) complete(p *progress, acked int64) error {
+	if acked >= p.offset {
+		return fmt.Errorf("%s: acknowledged records are lost: the log ends at offset %d, %d was acknowledged", s, p.offset, acked)
+	}
+	return nil
+}
