@@ -111,6 +111,13 @@ func (h *harness) directory(kills int) (err error) {
 		return err
 	}
 	defer idempotent.stop()
+	server, err := h.serve(dir, address)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(h.check(address, streams), idempotent.begin(), server.Stop()); err != nil {
+		return err
+	}
 	for range kills {
 		if err := h.round(dir, address, streams, idempotent); err != nil {
 			return err
@@ -138,7 +145,7 @@ var policies = []string{"never", "interval=10ms", "always"}
 func (h *harness) serve(dir, address string) (*load.Server, error) {
 	policy := policies[h.random.IntN(len(policies))]
 	return load.StartServer(context.Background(), dir, "--listen", address, "--fsync", policy,
-		"--segment-bytes", "16MiB", "--max-message-bytes", "8MiB", "--auto-create-topics")
+		"--segment-bytes", "16MiB", "--max-message-bytes", "8MiB")
 }
 
 // round is one life of the server.

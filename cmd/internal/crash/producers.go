@@ -162,6 +162,24 @@ func (p *idempotent) produce(client *kgo.Client, s *stream, seed uint64) {
 	}
 }
 
+// begin lets every client write its first record to a server that lives. What a client needs once, its producer id, it
+// does not ask for as stubbornly as it repeats records.
+func (p *idempotent) begin() error {
+	p.write(true)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, client := range p.clients {
+		for {
+			if id, _, err := client.ProducerID(ctx); err != nil {
+				return fmt.Errorf("an idempotent producer gets no id: %w", err)
+			} else if id >= 0 {
+				break
+			}
+		}
+	}
+	return p.drain()
+}
+
 func (p *idempotent) mayWrite() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

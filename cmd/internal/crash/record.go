@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -62,9 +63,10 @@ func makeBatch(id uint64, first int64, records, valueBytes, codec int) ([]byte, 
 		packed, k := compressor.Compress(new(bytes.Buffer), body)
 		body, kind = packed, k
 	}
+	now := time.Now().UnixMilli() // an old one would be retention's
 	batch := kmsg.RecordBatch{
 		Length: int32(49 + len(body)), Magic: 2, Attributes: int16(kind), LastOffsetDelta: int32(records - 1),
-		FirstTimestamp: 1, MaxTimestamp: 1, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
+		FirstTimestamp: now, MaxTimestamp: now, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
 		NumRecords: int32(records), Records: body,
 	}
 	raw := batch.AppendTo(nil)
