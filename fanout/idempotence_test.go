@@ -3,6 +3,7 @@ package fanout
 import (
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"oneplusn/fanout/wire"
 )
@@ -16,12 +17,14 @@ func sequenced(batch []byte, producer int64, epoch int16, sequence int32) []byte
 }
 
 func TestDuplicateIsAnsweredWithItsFirstOffset(t *testing.T) {
-	s := start(t, nil)
+	dir := t.TempDir()
+	in := func(c *Config) { c.DataDir = dir }
+	s := start(t, in)
 	c := s.dial()
 	c.create("feed", 1)
 	send := func(epoch int16, sequence int32, records int) (int64, int16) {
 		t.Helper()
-		r := c.produce("feed", 0, sequenced(makeBatch(uint64(sequence), records, 10, 0), 7, epoch, sequence))
+		r := c.produce("feed", 0, sequenced(makeBatch(uint64(sequence), records, 10, time.Now().UnixMilli()), 7, epoch, sequence))
 		return r.BaseOffset, r.ErrorCode
 	}
 	expect := func(offset, wantOffset int64, code, wantCode int16) {
@@ -44,10 +47,17 @@ func TestDuplicateIsAnsweredWithItsFirstOffset(t *testing.T) {
 	if end := publisherEnd(t, c, "feed"); end != 30 {
 		t.Errorf("the log ends at %d", end)
 	}
-	step(1, 0, 30, 0)
-	step(0, 30, -1, wire.CodeInvalidProducerEpoch)
-	if got := s.stats().Duplicates; got != 2 {
-		t.Errorf("%d duplicates are counted, want 2", got)
+	c.close()
+	s.stop()
+	s = start(t, in)
+	c = s.dial()
+	step(0, 20, 20, 0)
+	step(0, 40, -1, wire.CodeOutOfOrderSequenceNumber)
+	step(0, 30, 30, 0)
+	step(1, 0, 40, 0)
+	step(0, 40, -1, wire.CodeInvalidProducerEpoch)
+	if got := s.stats().Duplicates; got != 1 {
+		t.Errorf("%d duplicates are counted since the restart, want 1", got)
 	}
 }
 

@@ -44,7 +44,9 @@ func checkValue(v []byte, id uint64) (number int64, err error) {
 	return int64(binary.BigEndian.Uint64(v[8:])), nil
 }
 
-var codecs = []kgo.CompressionCodec{kgo.NoCompression(), kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}
+var codecs = []kgo.CompressionCodec{
+	kgo.NoCompression(), kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression(),
+}
 
 // makeBatch makes a batch of records numbered from first on. The codec is one of codecs.
 func makeBatch(id uint64, first int64, records, valueBytes, codec int) ([]byte, error) {

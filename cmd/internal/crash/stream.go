@@ -39,7 +39,8 @@ func (s *stream) String() string { return fmt.Sprintf("%s-%d", s.topic, s.partit
 func (s *stream) ack(number, offset, count int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if last := len(s.acked) - 1; last >= 0 && s.acked[last].number+s.acked[last].count == number && s.acked[last].offset+s.acked[last].count == offset {
+	last := len(s.acked) - 1
+	if last >= 0 && s.acked[last].number+s.acked[last].count == number && s.acked[last].offset+s.acked[last].count == offset {
 		s.acked[last].count += count
 	} else {
 		s.acked = append(s.acked, run{number, offset, count})
