@@ -15,7 +15,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz bench bench-nginx interop crash clean
+.PHONY: help demo build test check race fuzz sim bench bench-nginx interop crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,9 @@ fuzz: ## run every fuzz target for FUZZTIME (default 10s) each
 			$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")"; \
 		done; \
 	done
+
+sim: ## simulate the kernel under the transfers: SEED=n for one run, SEEDS=n for the first n (default 20000)
+	$(GO) test -count=1 -run=Simulated -v ./fanout/transfer -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),20000)
 
 bench: build ## run the load generator against a server of its own (BENCHFLAGS=)
 	$(BIN) bench $(BENCHFLAGS)

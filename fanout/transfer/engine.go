@@ -111,16 +111,16 @@ func (e *Engine) Start(f *Flow, parts []Part) {
 	e.pump(f)
 }
 
-// Turn is called once per turn of the loop, after its completions: flows that waited for a stage get one, and sendfile
+// Turn is called once per turn of the loop, as the last thing before it waits: flows that waited for a stage get one, and sendfile
 // flows move one chunk each.
 func (e *Engine) Turn(now time.Duration) {
 	e.now = now
-	e.hot = hotRange{}
 	e.serveWaiters(&e.pipes)
 	e.serveWaiters(&e.buffers)
 	for n := e.ready.n; n > 0 && e.ready.first != nil; n-- {
 		e.sendfile(e.ready.pop())
 	}
+	e.hot = hotRange{} // pages may be evicted during the wait that follows
 }
 
 // Pending says that Turn has work that no completion will announce.

@@ -71,10 +71,10 @@ func (e *Engine) sendfile(f *Flow) {
 		e.fill(f)
 		return
 	}
+	f.warm = 0 // by the next time the pages may be gone again
 	sent := e.kernel.Sendfile(f.Socket, p.Source.Fd(), pos, int(n))
 	switch {
 	case sent > 0:
-		f.warm = max(f.warm-sent, 0)
 		f.retries = 0
 		f.lastProgress = e.now
 		f.advance(sent)

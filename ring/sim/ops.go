@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"bytes"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
+)
+
+// memoryAt is the memory that an operation names. It lies outside the Go heap, so an address is all there is to it.
+func memoryAt(address uintptr, n int) []byte {
+	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&address))), n)
+}
+
+// gather is the memory of a send, in pieces.
+func gather(o *operation) [][]byte {
+	if o.Code == ring.OpSend {
+		return [][]byte{memoryAt(o.Addr, int(o.Len))}
+	}
+	m := (*ring.Message)(*(*unsafe.Pointer)(unsafe.Pointer(&o.Addr)))
+	pieces := make([][]byte, m.Len())
+	for i := range pieces {
+		pieces[i] = m.Piece(i)
+	}
+	return pieces
+}
+
+// send copies memory to a socket: all of it with MSG_WAITALL, else what there is room for.
+func (k *Kernel) send(o *operation) (result int32, ok bool) {
+	s, open := k.objects[int(o.FD)].(*Socket)
+	if !open {
+		k.violate("%v writes to descriptor %d, which is not open", o.Token, o.FD)
+		return -int32(syscall.EBADF), true
+	}
+	pieces := gather(o)
+	all := bytes.Join(pieces, nil)[o.done:]
+	waitAll := o.Flags&unix.MSG_WAITALL != 0
+	switch {
+	case s.dead && o.done > 0:
+		return int32(o.done), true
+	case s.dead:
+		return -int32(syscall.EPIPE), true
+	case s.space == 0 && o.Flags&unix.MSG_DONTWAIT != 0:
+		return -int32(syscall.EAGAIN), true
+	case s.space == 0 && len(all) > 0:
+		return 0, false
+	}
+	n := k.some(min(len(all), s.space))
+	if n > 0 {
+		s.put(all[:n])
+	}
+	o.done += n
+	if waitAll && n < len(all) {
+		return 0, false
+	}
+	return int32(o.done), true
+}
+
+// checkWarm reports an inline send of a page that is cold when it is queued: it would wait for a disk on the loop's
+// thread. That a page is evicted between the question and the send is a risk that no program can avoid.
+func (k *Kernel) checkWarm(o *operation) {
+	if o.Code != ring.OpSend && o.Code != ring.OpSendmsg {
+		return
+	}
+	pieces := gather(o)
+	for _, f := range k.files {
+		for _, b := range pieces {
+			at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - uintptr(unsafe.Pointer(unsafe.SliceData(f.content))))
+			if at < 0 || at >= int64(len(f.content)) {
+				continue
+			}
+			if !o.Async && !f.resident(at, int64(len(b))) {
+				k.violate("%v sends %d bytes at %d inline, and not all of them are resident", o.Token, len(b), at)
+			}
+			f.read(at, int64(len(b)))
+		}
+	}
+}
+
+// read copies from a file to memory.
+func (k *Kernel) read(o *operation) int32 {
+	f, ok := k.objects[int(o.FD)].(*File)
+	if !ok {
+		return -int32(syscall.EBADF)
+	}
+	n := min(int64(o.Len), int64(len(f.content))-o.OffIn)
+	if n <= 0 {
+		return 0
+	}
+	n = int64(k.some(int(n)))
+	f.read(o.OffIn, n)
+	copy(memoryAt(o.Addr, int(n)), f.content[o.OffIn:])
+	return int32(n)
+}
+
+// spliceIn moves references to a file's pages into a pipe, as far as it has slots.
+func (k *Kernel) spliceIn(o *operation, p *pipe) int32 {
+	f, ok := k.objects[int(o.FDIn)].(*File)
+	if !ok {
+		return -int32(syscall.EBADF)
+	}
+	if len(p.pieces) == p.slots {
+		return -int32(syscall.EAGAIN)
+	}
+	want := k.some(int(min(int64(o.Len), int64(len(f.content))-o.OffIn)))
+	moved := 0
+	for moved < want && len(p.pieces) < p.slots {
+		at := int(o.OffIn) + moved
+		n := min(want-moved, pageBytes-at%pageBytes)
+		p.pieces = append(p.pieces, piece(f.content[at:at+n]))
+		moved += n
+	}
+	f.read(o.OffIn, int64(moved))
+	return int32(moved)
+}
+
+// spliceOut moves what a pipe holds to a socket, as far as that has room.
+func (k *Kernel) spliceOut(o *operation) int32 {
+	p, fromPipe := k.objects[int(o.FDIn)].(*pipe)
+	s, toSocket := k.objects[int(o.FD)].(*Socket)
+	if !fromPipe || !toSocket {
+		k.violate("%v splices from %d to %d, which are not open", o.Token, o.FDIn, o.FD)
+		return -int32(syscall.EBADF)
+	}
+	if held := p.bytes(); int(o.Len) > held {
+		k.violate("%v splices %d bytes from a pipe that holds %d", o.Token, o.Len, held)
+	}
+	switch {
+	case s.dead:
+		return -int32(syscall.EPIPE)
+	case s.space == 0 || len(p.pieces) == 0:
+		return -int32(syscall.EAGAIN)
+	}
+	want := k.some(min(int(o.Len), s.space, p.bytes()))
+	for left := want; left > 0; {
+		n := min(left, len(p.pieces[0]))
+		s.put(p.pieces[0][:n])
+		left -= n
+		if p.pieces[0] = p.pieces[0][n:]; len(p.pieces[0]) == 0 {
+			p.pieces = p.pieces[1:]
+		}
+	}
+	return int32(want)
+}
+
+func (k *Kernel) poll(o *operation) (result int32, ok bool) {
+	s, open := k.objects[int(o.FD)].(*Socket)
+	switch {
+	case !open:
+		return unix.POLLNVAL, true
+	case s.dead:
+		return unix.POLLHUP | unix.POLLERR, true
+	case s.space > 0:
+		return unix.POLLOUT, true
+	}
+	return 0, false
+}
+
+// Sendfile implements [ring.Kernel].
+func (k *Kernel) Sendfile(socket, file int, offset int64, n int) int {
+	s, toSocket := k.objects[socket].(*Socket)
+	f, fromFile := k.objects[file].(*File)
+	if !toSocket || !fromFile {
+		k.violate("sendfile from %d to %d, which are not open", file, socket)
+		return -int(syscall.EBADF)
+	}
+	if k.writing(s) {
+		k.violate("sendfile to descriptor %d while another operation writes to it", socket)
+	}
+	switch {
+	case s.dead:
+		return -int(syscall.EPIPE)
+	case s.space == 0:
+		return -int(syscall.EAGAIN)
+	}
+	moved := k.some(min(n, s.space, len(f.content)-int(offset)))
+	if !f.resident(offset, int64(moved)) {
+		k.violate("sendfile of %d bytes at %d, not all of them resident", moved, offset)
+	}
+	s.put(f.content[offset : offset+int64(moved)])
+	return moved
+}
+
+func (k *Kernel) writing(s *Socket) bool {
+	for _, o := range k.pending {
+		if k.writtenSocket(o) == s {
+			return true
+		}
+	}
+	return false
+}
