@@ -82,7 +82,11 @@ type Counts struct {
 
 // New makes a coordinator without groups, whose records go to the given number of partitions (at least 1).
 func New(config Config, partitions int) *Coordinator {
-	return &Coordinator{config: config, groups: make(map[string]*group), trails: make([]trail, partitions)}
+	c := &Coordinator{config: config, groups: make(map[string]*group), trails: make([]trail, partitions)}
+	for i := range c.trails {
+		c.trails[i].partition = int32(i)
+	}
+	return c
 }
 
 // Counts describe the coordinator as it is.

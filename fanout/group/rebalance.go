@@ -121,7 +121,7 @@ func (c *Coordinator) removeMember(g *group, m *member) {
 	c.answerJoin(g, m, wire.CodeUnknownMemberID)
 	c.answerSync(m, wire.CodeUnknownMemberID)
 	c.timers.stop(&m.session)
-	c.synced(g, m)
+	c.cameToSync(g, m)
 	g.remove(m)
 	c.release(m.counted)
 	c.counts.Members--

@@ -17,9 +17,9 @@ func (c *Coordinator) SyncGroup(now Instant, from Client, req *kmsg.SyncGroupReq
 		return
 	}
 	m.alive(now)
+	c.cameToSync(g, m)
 	if g.state == Stable {
 		c.replySync(from.Ticket, req.Version, 0, m.assignment)
-		c.synced(g, m)
 		return
 	}
 	c.answerSync(m, wire.CodeRebalanceInProgress) // one that its client has given up
@@ -61,14 +61,16 @@ func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupR
 		m.sync = waiter{}
 		m.alive(now)
 		c.replySync(w.ticket, w.version, 0, m.assignment)
-		c.synced(g, m)
+	}
+	if g.owing == 0 {
+		c.timers.stop(&g.phase)
 	}
 	return 0
 }
 
-// synced notes that a member has its assignment, or will not come for it. When none is left to come, nobody is waited
-// for any more.
-func (c *Coordinator) synced(g *group, m *member) {
+// cameToSync notes that a member has come for its assignment, or never will. When all have and the assignment is there,
+// nobody is waited for any more.
+func (c *Coordinator) cameToSync(g *group, m *member) {
 	if !m.owesSync {
 		return
 	}

@@ -1,0 +1,174 @@
+package group
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A restart is not a rebalance: members go on in their generation.
+func TestRestartKeepsMembersAndTheirAssignment(t *testing.T) {
+	l := newLab(t, nil)
+	people := l.form("g", 3, func(i int, p *person) {
+		if i == 2 {
+			p.instance = "i"
+		}
+	})
+	before := l.state("g")
+	l.restart()
+	if after := l.state("g"); after != before {
+		t.Errorf("after the restart\n%s\nbefore it\n%s", after, before)
+	}
+	for _, p := range people {
+		if code := p.heartbeat(); code != 0 {
+			t.Errorf("heartbeat: error %d", code)
+		}
+		if code := p.commit("t", 0, 1); code != 0 {
+			t.Errorf("commit: error %d", code)
+		}
+	}
+	back := l.person("g")
+	back.instance = "i"
+	back.joined(back.join())
+	if people[2].heartbeat() != 82 {
+		t.Error("the static member was not replaced")
+	}
+	people[0].leave()
+	l.settle(people[1], back)
+}
+
+func TestMembersThatDoNotComeBackAfterARestartExpire(t *testing.T) {
+	l := newLab(t, nil)
+	l.form("g", 2, nil)
+	l.restart()
+	l.pass(10*time.Second + restartGrace)
+	if g := l.describe("g"); g.State != "Empty" {
+		t.Errorf("the group is %s with %d members", g.State, len(g.Members))
+	}
+}
+
+// The log's head can be dropped after Rewrite: what is behind it says everything.
+func TestRewriteMakesTheHeadOfTheLogNeedless(t *testing.T) {
+	l := newLab(t, nil)
+	people := l.form("members", 3, nil)
+	for i := range int64(50) {
+		l.commit(fmt.Sprintf("group %d", i%20), "", -1, nil, "t", int32(i%7), i)
+		people[0].commit("t", int32(i%3), i)
+	}
+	before := len(l.kept)
+	steps := 0
+	for done := false; !done; steps++ {
+		done = l.c.Rewrite(0, int64(before), 10)
+		l.collect()
+		people[1].commit("while it runs", 0, int64(steps))
+	}
+	if steps < 5 {
+		t.Errorf("it took %d steps of 10", steps)
+	}
+	want := map[string]int64{}
+	for id, g := range l.c.groups {
+		for at, o := range g.offsets {
+			want[fmt.Sprint(id, at)] = o.offset
+		}
+	}
+	members := l.state("members")
+	rest := l.kept[before:]
+	c := New(l.c.config, 1)
+	for i, r := range rest {
+		if err := c.Restore(l.now, 0, int64(before+i), r.Key, r.Value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Restored(l.now)
+	l.c = c
+	for id, g := range c.groups {
+		for at, o := range g.offsets {
+			if want[fmt.Sprint(id, at)] != o.offset {
+				t.Errorf("%s %v is at %d, want %d", id, at, o.offset, want[fmt.Sprint(id, at)])
+			}
+			delete(want, fmt.Sprint(id, at))
+		}
+	}
+	if len(want) != 0 {
+		t.Errorf("lost: %v", want)
+	}
+	if got := l.state("members"); got != members {
+		t.Errorf("members after:\n%s\nbefore:\n%s", got, members)
+	}
+	if !c.Rewrite(0, int64(before), 1) || c.TakeOutput(&l.out) {
+		t.Error("there is still something before the head")
+	}
+}
+
+func TestRecordsThatCouldNotBeWrittenAreRewrittenFirst(t *testing.T) {
+	l := newLab(t, nil)
+	l.commit("g", "", -1, nil, "t", 0, 1)
+	l.commit("g", "", -1, nil, "t", 1, 1)
+	l.c.keep(&l.c.trails[0], &l.c.groups["g"].offsets[place{"t", 1}].node)
+	l.c.TakeOutput(&l.out)
+	l.c.Lost(&l.out.Records[0])
+	l.c.Rewrite(0, 0, 1)
+	l.c.TakeOutput(&l.out)
+	if len(l.out.Records) != 1 || l.out.Records[0].node != &l.c.groups["g"].offsets[place{"t", 1}].node {
+		t.Errorf("rewritten: %+v", l.out.Records)
+	}
+}
+
+// The partition of a group is where Apache Kafka looks for it: Java's String.hashCode, made positive.
+func TestGroupsArePlacedAsByApacheKafka(t *testing.T) {
+	c := New(testConfig(), 50)
+	for id, want := range map[string]int32{
+		"":                   0,
+		"a":                  97 % 50,
+		"test":               3556498 % 50,
+		"polygenelubricants": 0, // its hash code is the least of all, which has no positive
+		"gr\u00fcppe":        1233264812 % 50,
+	} {
+		if got := c.trailOf(id).partition; got != want {
+			t.Errorf("group %q is in partition %d, want %d", id, got, want)
+		}
+	}
+}
+
+func FuzzRestore(f *testing.F) {
+	l := newLab(&testing.T{}, nil)
+	l.form("g", 2, static("a", "b"))
+	l.commit("g2", "", -1, nil, "t", 0, 1)
+	for _, r := range l.kept {
+		f.Add(r.Key, r.Value)
+	}
+	f.Add([]byte{0, 3}, []byte{})
+	// Whatever a log holds, reading it neither panics nor leaves counts that are wrong; what was read can be written,
+	// and what was written reads the same.
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		l := newLab(t, nil)
+		c := l.c
+		for range 2 {
+			if c.Restore(l.now, 0, 1, key, value) != nil {
+				return
+			}
+		}
+		c.Restored(l.now)
+		c.Rewrite(0, 100, 100)
+		l.collect()
+		again := New(c.config, 1)
+		for i, r := range l.kept {
+			if err := again.Restore(l.now, 0, int64(i), r.Key, r.Value); err != nil {
+				t.Fatalf("what was written can't be read: %v", err)
+			}
+		}
+		again.Restored(l.now)
+		if a, b := c.Counts(), again.Counts(); a != b {
+			t.Fatalf("read again: %+v, before %+v", b, a)
+		}
+		for id := range c.groups {
+			before := l.state(id)
+			l.c = again
+			if after := l.state(id); after != before {
+				t.Fatalf("group %q: %s, before %s", id, after, before)
+			}
+			l.c = c
+		}
+		l.pass(20 * 24 * time.Hour)
+	})
+}
