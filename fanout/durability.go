@@ -37,6 +37,7 @@ type syncJob struct {
 	plan       *segment.SyncPlan
 	generation uint32
 	left       int
+	retries    int
 	err        error
 	began      time.Duration
 }
@@ -123,10 +124,8 @@ func (b *Broker) beginSync(p *partition) {
 	slot := b.syncs.take()
 	job := &b.syncs.jobs[slot]
 	job.partition, job.plan, job.err, job.began = p, plan, nil, b.now
-	job.left = len(plan.Files) + 1
-	for _, file := range plan.Files {
-		b.kernel.Queue(ring.Fdatasync(ring.NewToken(kindSync, slot, job.generation), file.Fd()))
-	}
+	job.left = 1
+	b.syncFiles(slot)
 	if plan.SyncDir != nil {
 		job.left++
 		syncDir := plan.SyncDir
@@ -137,6 +136,18 @@ func (b *Broker) beginSync(p *partition) {
 	}
 	b.synced(slot, nil)
 }
+
+// syncFiles queues an fdatasync for every file of a sync.
+func (b *Broker) syncFiles(slot uint32) {
+	job := &b.syncs.jobs[slot]
+	for _, file := range job.plan.Files {
+		job.left++
+		b.kernel.Queue(ring.Fdatasync(ring.NewToken(kindSync, slot, job.generation), file.Fd()))
+	}
+}
+
+// maxSyncRetries bounds how often a sync is asked for again that did not run.
+const maxSyncRetries = 8
 
 func (s *syncs) take() uint32 {
 	if n := len(s.free); n > 0 {
@@ -160,8 +171,14 @@ func (b *Broker) onSync(completion ring.Completion) {
 	case 0:
 		b.synced(slot, nil)
 	case eintr, eagain, ecanceled:
-		// Not an answer of the disk: the operation did not run, so the kernel has not forgotten anything.
-		b.synced(slot, fmt.Errorf("fdatasync was interrupted: %w", errno))
+		// Not an answer of the disk: the operation did not run, so the kernel has not forgotten anything. Which file it
+		// was is not known, and to sync the others again costs nothing. An error of one of them stays in the job.
+		if job.retries++; job.retries <= maxSyncRetries {
+			b.syncFiles(slot)
+			b.synced(slot, nil)
+			return
+		}
+		b.synced(slot, fmt.Errorf("fdatasync did not run, %d times in a row: %w", job.retries, errno))
 	default:
 		b.synced(slot, fmt.Errorf("fdatasync of a segment of %s-%d: %w", job.partition.topic.name, job.partition.index, errno))
 	}

@@ -216,6 +216,34 @@ func (c *client) sendAgain(req kmsg.Request) (correlationID int32) {
 	return c.next
 }
 
+// The kernel can end an operation before it ran: a signal came, or no worker could be made. The disk has said nothing.
+func TestFsyncThatDidNotRunIsAskedForAgain(t *testing.T) {
+	s, d := startOn(t, Fsync{Always: true})
+	publisher := s.dial()
+	publisher.create("feed", 1)
+	req := produceAll("feed", makeBatch(1, 3, 100, 0))
+	publisher.send(req)
+	for i, errno := range []unix.Errno{unix.ECANCELED, unix.EINTR, unix.EAGAIN} {
+		d.await(t, i+1, 1)
+		d.end(-int32(errno))
+	}
+	d.await(t, 4, 1)
+	d.end(0)
+	if r := produced(t, publisher, req, publisher.next); r.ErrorCode != 0 || r.BaseOffset != 0 {
+		t.Errorf("produce: error %d, offset %d", r.ErrorCode, r.BaseOffset)
+	}
+	// Without end it is not tried either.
+	s.wantEnd = "no more writes after a failed fsync"
+	publisher.send(req)
+	for i := range maxSyncRetries + 1 {
+		d.await(t, 5+i, 1)
+		d.end(-int32(unix.ECANCELED))
+	}
+	if r := produced(t, publisher, req, publisher.next); r.ErrorCode != wire.CodeKafkaStorageError {
+		t.Errorf("produce: error %d, want KAFKA_STORAGE_ERROR", r.ErrorCode)
+	}
+}
+
 func TestConnectionThatEndsWhileItsProduceWaits(t *testing.T) {
 	s, d := startOn(t, Fsync{Always: true})
 	c := s.dial()
