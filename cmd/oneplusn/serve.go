@@ -130,7 +130,7 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	}
 	entries, err := ring.RoundEntries(c.Int("ring-size"))
 	if err != nil {
-		return config, err
+		return config, fmt.Errorf("--ring-size: %w", err)
 	}
 	if entries != c.Int("ring-size") {
 		log.Info("ring size rounded up to a power of two", "asked", c.Int("ring-size"), "ring_size", entries)
