@@ -38,6 +38,7 @@ func (p *partition) directory() string { return fmt.Sprintf("%s-%d", p.topic.nam
 // topics is the table of topics and the directory they live in.
 type topics struct {
 	dir      string
+	unlock   func()       // gives the data directory back; nil once it has
 	defaults *topicConfig // of topics for which nothing was set
 	byName   map[string]*topic
 	meta     meta
@@ -56,6 +57,18 @@ func (t *topics) open(config Config, log *slog.Logger) error {
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
 		return fmt.Errorf("fanout: cannot make the data directory: %w: choose another with --data", err)
 	}
+	var err error
+	if t.unlock, err = segment.LockDataDir(t.dir); err != nil {
+		return err
+	}
+	if err := t.openLocked(config, log); err != nil {
+		t.giveBack()
+		return err
+	}
+	return nil
+}
+
+func (t *topics) openLocked(config Config, log *slog.Logger) error {
 	if err := t.meta.open(t.dir, config.NodeID); err != nil {
 		return err
 	}
@@ -232,8 +245,17 @@ func removeTopic(tp *topic) error {
 	return errors.Join(errs...)
 }
 
+// giveBack lets another process have the data directory.
+func (t *topics) giveBack() {
+	if t.unlock != nil {
+		t.unlock()
+		t.unlock = nil
+	}
+}
+
 // close ends cleanly: the next start need not scan the logs.
 func (t *topics) close(log *slog.Logger) error {
+	defer t.giveBack()
 	if err := t.closeLogs(log); err != nil {
 		return err
 	}

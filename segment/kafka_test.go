@@ -44,8 +44,9 @@ func TestDirectoryOfAKafkaBrokerOpensAsItIs(t *testing.T) {
 		{"transactions-0", 47, 45, 1, 3, 47, "[0 2]", "[{5 5 9} {5 20 23} {5 35 38}]", 1, 500},
 	} {
 		t.Run(c.partition, func(t *testing.T) {
-			if r, err := Check(filepath.Join(dir, c.partition), Options{IndexIntervalBytes: c.interval}, OpenOptions{Clean: true}, nil); err != nil ||
-				r.State != StateOK || len(r.Problems) > 0 {
+			o := Options{IndexIntervalBytes: c.interval}
+			r, err := Check(filepath.Join(dir, c.partition), o, OpenOptions{Clean: true}, nil)
+			if err != nil || r.State != StateOK || len(r.Problems) > 0 {
 				t.Errorf("check says %+v, %v", r, err)
 			}
 			l := openLog(t, filepath.Join(dir, c.partition), Options{}, OpenOptions{Clean: true})

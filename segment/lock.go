@@ -18,7 +18,7 @@ const lockFile = ".lock"
 func LockDataDir(dataDir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dataDir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("segment: locking the data directory: %w", err)
+		return nil, fmt.Errorf("segment: cannot write to the data directory: %w: choose another with --data", err)
 	}
 	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {

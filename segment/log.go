@@ -72,7 +72,7 @@ func (l *Log) Close() error {
 	}
 	l.worker.mu.Lock()
 	defer l.worker.mu.Unlock()
-	l.worker.gone = true
+	l.worker.gone.Store(true)
 	err := l.poisoned
 	if err == nil {
 		err = l.active().cutLeftovers()
@@ -112,6 +112,7 @@ func (l *Log) Delete() (remove func() error, err error) {
 		return nil, fmt.Errorf("segment: deleting %s: %w", l.dir, err)
 	}
 	fs, w := l.options.FS, l.worker
+	w.gone.Store(true)
 	if !l.closed {
 		l.prepared = nil // its file went with the directory
 		l.release()
@@ -119,7 +120,6 @@ func (l *Log) Delete() (remove func() error, err error) {
 	return func() error {
 		w.mu.Lock() // work that is under way may still write
 		defer w.mu.Unlock()
-		w.gone = true
 		if err := fs.RemoveAll(aside); err != nil {
 			return fmt.Errorf("segment: removing %s: %w", aside, err)
 		}

@@ -69,9 +69,6 @@ func (l *Log) openDir() ([]string, error) {
 		if err := fsys.MkdirAll(l.dir); err != nil {
 			return nil, fmt.Errorf("segment: making %s: %w", l.dir, err)
 		}
-		if err := fsys.SyncDir(filepath.Dir(l.dir)); err != nil {
-			return nil, fmt.Errorf("segment: making %s: %w", l.dir, err)
-		}
 		return nil, nil
 	}
 	if err != nil {
@@ -211,6 +208,10 @@ func (l *Log) openActive() error {
 		}
 		l.segments = append(l.segments, l.newSegment(file, l.logStart))
 		l.dirUnsynced = true
+		// The directory may have been made a moment ago.
+		if err := l.options.FS.SyncDir(filepath.Dir(l.dir)); err != nil {
+			return fmt.Errorf("segment: making %s: %w", l.dir, err)
+		}
 		return nil
 	}
 	// While a segment is written to it has no index files: if they are there after a crash, they are of a segment that

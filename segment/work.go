@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // worker keeps Close and the work that was handed out from touching the same files at the same time.
 type worker struct {
-	mu   sync.Mutex
-	gone bool // the log is closed or deleted: nothing is to be written any more
+	mu sync.Mutex
+	// gone says that the log is closed or deleted: nothing is to be written any more. A deleted log's directory may
+	// already be that of another.
+	gone atomic.Bool
 }
 
 // Work is file work that the log wants done off its thread: the file of the next segment, and what a closed segment
@@ -38,7 +41,7 @@ func (l *Log) prepareWork() func() func() {
 	return func() func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if w.gone {
+		if w.gone.Load() {
 			return func() {}
 		}
 		file, err := fsys.Open(path, Create)
@@ -66,7 +69,7 @@ func (l *Log) finishWork(s *Segment) func() func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		var result finishResult
-		if !w.gone {
+		if !w.gone.Load() {
 			result = job.run()
 		}
 		return func() {
