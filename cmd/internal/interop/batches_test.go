@@ -25,13 +25,10 @@ const (
 	batchHeadBytes = 61
 )
 
-// notWorthBytes is a size up to which a batch may be too short to shrink: clients then send it plain, whatever the codec.
-const notWorthBytes = 512
-
 // batchCensus is what a partition holds.
 type batchCensus struct {
 	records int
-	byCodec map[string]int // batches, without plain ones of up to notWorthBytes
+	byCodec map[string]int // records in batches of each codec
 }
 
 // countBatches reads the batches of partition 0 of a topic as they are stored, without a consumer that would unpack
@@ -56,9 +53,7 @@ func countBatches(t *testing.T, address, topic string) batchCensus {
 				break // cut by the fetch's size; the next fetch starts with it
 			}
 			count := int(binary.BigEndian.Uint32(batches[recordCountAt:]))
-			if codec := codecs[binary.BigEndian.Uint16(batches[attributesAt:])&7]; codec != "none" || size > notWorthBytes {
-				c.byCodec[codec]++
-			}
+			c.byCodec[codecs[binary.BigEndian.Uint16(batches[attributesAt:])&7]] += count
 			c.records += count
 			offset = int64(binary.BigEndian.Uint64(batches)) + int64(count)
 			batches = batches[size:]
@@ -88,14 +83,15 @@ func rawFetch(ctx context.Context, client *kgo.Client, topic string, offset int6
 	return p.RecordBatches, p.HighWatermark, kerr.ErrorForCode(p.ErrorCode)
 }
 
-// wantCodec fails the test unless all batches of the topic are compressed with one codec, and hold that many records.
+// wantCodec fails the test unless the topic holds that many records, all but a few of them in batches of one codec: a
+// batch that is too short to shrink is sent plain by its client.
 func wantCodec(t *testing.T, address, topic, codec string, records int) {
 	t.Helper()
 	got := countBatches(t, address, topic)
 	if got.records != records {
 		t.Errorf("%s holds %d records, published were %d", topic, got.records, records)
 	}
-	if got.byCodec[codec] == 0 || len(got.byCodec) != 1 {
-		t.Errorf("%s was published with %s, stored are batches %v", topic, codec, got.byCodec)
+	if plain := got.byCodec["none"]; got.byCodec[codec] < records*99/100 || codec != "none" && got.byCodec[codec]+plain != got.records {
+		t.Errorf("%s was published with %s, stored are records in batches of %v", topic, codec, got.byCodec)
 	}
 }
