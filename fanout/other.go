@@ -6,8 +6,8 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// handleOther answers the requests that are not on the path of records. They are decoded by kmsg, which copies what it
-// reads, so a handler may keep it.
+// handleOther answers the requests that are not on the path of records. They are decoded from a copy of their frame, so
+// a handler may keep them.
 func (b *Broker) handleOther(c *conn) error {
 	decoded, err := wire.DecodeRequest(c.header)
 	if err != nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 // names some twenty thousand topics.
 const maxControlBytes = 1 << 20
 
-// DecodeRequest decodes the body of any request but Produce and Fetch by kmsg, which copies what it reads.
+// DecodeRequest decodes the body of any request but Produce and Fetch by kmsg. The request is the caller's to keep: kmsg's
+// byte slices point into what it reads, so it reads a copy of the body.
 func DecodeRequest(h Header) (kmsg.Request, error) {
 	if len(h.Body) > maxControlBytes {
 		return nil, fmt.Errorf("%w: %s of %d bytes, the limit for it is %d", ErrFrameTooLarge, Describe(h.Key), len(h.Body), maxControlBytes)
@@ -24,7 +26,7 @@ func DecodeRequest(h Header) (kmsg.Request, error) {
 		return nil, fmt.Errorf("%w: key %d", ErrUnknownKey, h.Key)
 	}
 	req.SetVersion(h.Version)
-	if err := req.ReadFrom(h.Body); err != nil {
+	if err := req.ReadFrom(bytes.Clone(h.Body)); err != nil {
 		return nil, fmt.Errorf("%w: %s version %d: %w", ErrFrameMalformed, Describe(h.Key), h.Version, err)
 	}
 	return req, nil
