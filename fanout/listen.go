@@ -19,6 +19,13 @@ const listenBacklog = 4096
 // noSlot is the slot of tokens that belong to no connection.
 const noSlot = 1<<32 - 1
 
+// A process that was killed is gone before its port is free: the kernel takes a ring's operations down in the
+// background (io_ring_exit_work), and until then an accept under way holds the listening socket.
+const (
+	busyPortWait = 3 * time.Second
+	busyPortPoll = 20 * time.Millisecond
+)
+
 // bindSocket makes a TCP socket and binds it, which reserves the address: clients are refused until the loop listens.
 // Accepted sockets inherit its options.
 func bindSocket(address string, sendBufferBytes int) (fd int, bound string, err error) {
@@ -34,7 +41,12 @@ func bindSocket(address string, sendBufferBytes int) (fd int, bound string, err 
 	if err != nil {
 		return -1, "", fmt.Errorf("fanout: socket: %w", err)
 	}
-	if err = optionsAndBind(fd, sa, sendBufferBytes); err != nil {
+	err = optionsAndBind(fd, sa, sendBufferBytes)
+	for waited := time.Duration(0); errors.Is(err, unix.EADDRINUSE) && waited < busyPortWait; waited += busyPortPoll {
+		<-time.After(busyPortPoll)
+		err = unix.Bind(fd, sa)
+	}
+	if err != nil {
 		_ = unix.Close(fd)
 		remedy := ""
 		if errors.Is(err, unix.EADDRINUSE) {

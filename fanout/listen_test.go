@@ -1,0 +1,42 @@
+package fanout
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestAPortThatIsAboutToBeFreeIsTaken: a server that is started right after another was killed finds its port busy for
+// a moment.
+func TestAPortThatIsAboutToBeFreeIsTaken(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := time.AfterFunc(100*time.Millisecond, func() { _ = busy.Close() })
+	defer release.Stop()
+	fd, bound, err := bindSocket(busy.Addr().String(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if bound != busy.Addr().String() {
+		t.Errorf("bound to %s, wanted %s", bound, busy.Addr())
+	}
+}
+
+func TestAPortThatStaysBusyIsSaidSo(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = busy.Close() }()
+	_, _, err = bindSocket(busy.Addr().String(), 0)
+	if !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(err.Error(), "choose another with --listen") {
+		t.Errorf("binding a port in use: %v", err)
+	}
+}
