@@ -15,7 +15,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz sim bench bench-nginx interop crash clean
+.PHONY: help demo build test check race fuzz sim bench bench-nginx interop interop-kgo clients-table crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -58,8 +58,18 @@ bench: build ## run the load generator against a server of its own (BENCHFLAGS=)
 bench-nginx: build ## the same client and the same bytes: every mode beside nginx's sendfile
 	$(BIN) bench $(BENCHFLAGS) --nginx auto
 
-interop: build ## end-to-end tests with kcat and franz-go against bin/oneplusn
-	ONEPLUSN_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags interop -timeout 10m ./cmd/internal/interop
+# -parallel is for clients that wait side by side for their session timeouts, not for processors.
+INTEROP = ONEPLUSN_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags interop -timeout 15m -parallel 8 ./cmd/internal/interop
+
+interop: build ## real clients against bin/oneplusn, and the table client x promise
+	$(INTEROP)
+	@cat bin/interop/table.md
+
+interop-kgo: build ## franz-go's own suites against bin/oneplusn, N times (default 10)
+	$(INTEROP) -v -timeout 60m -run TestFranzGoSuites -suite-runs $(or $(N),10)
+
+clients-table: build ## run the clients, and write their table into docs/clients.md
+	$(INTEROP) -run TestEveryClientKeepsEveryPromise -rewrite
 
 crash: build ## kill the server N times (default 300) under load and look for what was acknowledged (SEED=)
 	$(GO) run ./cmd/internal/crash -kills $(or $(N),300) $(if $(SEED),-seed $(SEED)) -binary $(BIN)

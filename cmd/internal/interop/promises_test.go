@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,30 +58,35 @@ func TestEveryClientKeepsEveryPromise(t *testing.T) {
 	s := startServer(t, t.TempDir())
 	outcome := newOutcomes()
 	t.Run("clients", func(t *testing.T) {
+		var installing sync.Mutex // what is installed is shared between clients
 		for _, c := range clients {
-			// What is installed is shared between clients, so it comes one after another.
-			var d driver
-			if !t.Run(c.name+"/install", func(t *testing.T) { d = c.prepare(t, dir) }) {
-				continue
-			}
-			outcome.version(c.name, strings.TrimSpace(d.output(t, nil, "version")))
-			t.Run(c.name, func(t *testing.T) {
+			t.Run(strings.ReplaceAll(c.name, "/", "-"), func(t *testing.T) {
 				t.Parallel()
-				for _, p := range promises {
-					if why, ok := c.lacks[p.name]; ok {
-						outcome.set(c.name, p.name, why)
-						continue
-					}
-					if t.Run(p.name, func(t *testing.T) { p.check(t, c, d, s.address) }) {
-						outcome.set(c.name, p.name, kept(c, p.name))
-					} else {
-						outcome.set(c.name, p.name, "FAILED")
-					}
-				}
+				d := func() driver {
+					installing.Lock()
+					defer installing.Unlock()
+					return c.prepare(t, dir)
+				}()
+				outcome.version(c.name, strings.TrimSpace(d.output(t, nil, "version")))
+				keepPromises(t, c, d, s.address, outcome)
 			})
 		}
 	})
 	outcome.report(t)
+}
+
+func keepPromises(t *testing.T, c client, d driver, address string, outcome *outcomes) {
+	for _, p := range promises {
+		if why, ok := c.lacks[p.name]; ok {
+			outcome.set(c.name, p.name, why)
+			continue
+		}
+		result := "FAILED"
+		if t.Run(p.name, func(t *testing.T) { p.check(t, c, d, address) }) {
+			result = kept(c, p.name)
+		}
+		outcome.set(c.name, p.name, result)
+	}
 }
 
 // kept is what a kept promise has in the table.
