@@ -15,7 +15,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz sim bench bench-nginx interop interop-kgo clients-table crash clean
+.PHONY: help demo build test check race fuzz sim bench bench-nginx bench-groups interop interop-kgo clients-table crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ bench: build ## run the load generator against a server of its own (BENCHFLAGS=)
 
 bench-nginx: build ## the same client and the same bytes: every mode beside nginx's sendfile
 	$(BIN) bench $(BENCHFLAGS) --nginx auto
+
+bench-groups: build ## what 5,000 consumer groups cost: CPU and memory of each
+	ONEPLUSN_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -tags interop,groups -run TestManyGroups ./cmd/internal/interop
 
 # -parallel is for clients that wait side by side for their session timeouts, not for processors.
 INTEROP = ONEPLUSN_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags interop -timeout 15m -parallel 8 ./cmd/internal/interop
