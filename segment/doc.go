@@ -1,7 +1,18 @@
 // Package segment is the log of one partition on disk: segment files of record batches, in Apache Kafka's format.
 //
-//	<topic>-<partition>/00000000000000000000.log    batches from offset 0 on
-//	<topic>-<partition>/00000000000000170210.log    batches from offset 170210 on: the active segment
+//	<topic>-<partition>/
+//	  00000000000000000000.log         batches from offset 0 on
+//	  00000000000000000000.index       last offset of a batch -> position, one entry for every interval of bytes
+//	  00000000000000000000.timeindex   latest timestamp so far -> offset, at the same places
+//	  00000000000000000000.txnindex    aborted transactions; read, never written
+//	  00000000000000170210.log         batches from offset 170210 on: the active segment, which has no index files
+//	  00000000000000170210.snapshot    what was known of the idempotent producers at that offset
+//	  leader-epoch-checkpoint          under which epoch which offsets were written
+//	  partition.metadata               the topic's id
+//
+// All of it is what Apache Kafka writes, byte for byte, so that a directory can go from one to the other after a clean
+// stop. A data directory holds the partitions' directories and .kafka_cleanshutdown, log-start-offset-checkpoint and
+// .lock, which are Kafka's too.
 //
 // A batch (record batch v2, Kafka 0.11 and later; all numbers big-endian):
 //
@@ -23,14 +34,61 @@
 // The base offset and the epoch lie outside the CRC, so an append writes them in place and passes the rest through
 // untouched, compressed or not.
 //
-// A [Log] belongs to one thread. Nothing in it locks or starts a goroutine.
+// # Who does what on which thread
+//
+// A [Log] belongs to one thread, the loop's. On it are [Log.Append] and [Log.Read], which cost at most a write and a look
+// at resident pages, and everything else that decides. What may wait for a disk is handed out and runs elsewhere, and
+// touches nothing that the log's thread changes:
+//
+//	[Log.Work]      the file of the next segment; what a closed segment leaves behind. Ask after every append
+//	[Log.SyncPlan]  the files that one group commit has to sync; then [Log.Synced] or [Log.SyncFailed]
+//	[Log.Expire]    removing the files of segments that retention took out
+//	[Log.Delete]    removing a deleted log's directory
+//	[Range.Narrow]  finding the place of a timestamp by the index files
+//
+// If the next segment's file was not prepared in time, the append that needs it makes it. [Open], [Log.Close], [Check]
+// and [Repair] block, and belong off the loop or outside its life.
+//
+// # Where the high watermark is
+//
+// It moves with the write, or with [Options.ManualCommit] when a plan that covers the write was handed back to
+// [Log.Synced]. A plan counts only as a whole: every file, and the directory if a file appeared. A sync that failed is
+// never tried again, because the kernel tells it once and forgets the pages: the log then refuses writes with
+// [ErrPoisoned] until it is opened anew, which reads what the disk has.
+//
+// # Closed segments
+//
+// When a segment is closed its data is synced first; then its time index, its index and the snapshot of the producers
+// are written. So the .index of a closed segment vouches for its data, and opening a log after a crash scans the last
+// segment and those that were not finished, whatever the size of the rest. While a segment is written to it has no
+// index files: what a crash would leave of them would be stale.
+//
+// In memory a closed segment keeps one entry of 512 of its index (8 bytes for every 2 MiB at the default interval) and
+// two descriptors. A lookup reads one page of the index file if it is resident.
 //
 // # Recovery
 //
-// Opening scans what is there and returns a verdict first; acting on it is a step of its own. A torn tail of the last
-// segment, the mark of a process or machine that stopped in the middle of a write, is cut off. Damage with valid
-// batches behind it is never cut: the log is refused with the file, the position and the remedy, and the file is not
-// touched.
+// Opening scans what is there and returns a verdict first; acting on it is a step of its own. Which finding leads to
+// which action is the table recoveryCases, whose labels are in the log lines. A torn tail of the last segment, the mark
+// of a process or machine that stopped in the middle of a write, is cut off. Damage with valid batches behind it is
+// never cut, nor a tail that is torn after a clean stop: the log is refused with the file, the position and the remedy,
+// and the file is not touched. [Check] reads everything and changes nothing; [Repair] does what it is told, and copies
+// what it cuts.
+//
+// The base offset and the leader epoch of a batch are covered by no CRC. A wrong offset is found by the batches around
+// it; that of the very last batch only if it is too low.
+//
+// # Producers
+//
+// Of each idempotent producer the last five batches are known, for as long as [Options.ProducerExpiry] and at most
+// [Options.MaxProducers] of them. A snapshot has the last batch only, as in Kafka; the four before it are looked for in
+// the 8 MiB before the snapshot, where the batches are that were in flight at a stop.
+//
+// # Disk trouble
+//
+// A write that fails leaves the log as it was, and what it left in the file is cut before the next one. File work that
+// fails is tried again at the next roll or [Log.Expire]; until then all it would have written is in memory. A segment
+// file that was removed under the log is written again from its open descriptor when the segment or the log is closed.
 //
 // # Invariants
 //
@@ -40,6 +98,7 @@
 //     the next one.
 //   - A file is closed and unmapped when the log is done with it and the last range that was being sent is released.
 //   - [Log.Read] and [Log.Append] allocate nothing in steady state, and Read never waits for a disk: it consults the
-//     index in memory, and pages of the file only if they are resident (RWF_NOWAIT).
+//     index in memory, and pages of files only if they are resident (RWF_NOWAIT).
+//   - An index file is there only if the data that it is about was synced before.
 //   - A length from disk or wire is compared with its limit before it is used.
 package segment

@@ -157,6 +157,12 @@ func (s *simFS) restart() *simFS {
 	return after
 }
 
+// revive is the same file system after the process died: what was not synced is still not on the disk.
+func (s *simFS) revive() *simFS {
+	s.dead, s.crash, s.failAt, s.failed = false, false, -1, ""
+	return s
+}
+
 // powerLoss is what the disk holds after the power was lost.
 func (s *simFS) powerLoss() *simFS {
 	after := newSimFS(s.rng)
