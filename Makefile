@@ -68,8 +68,8 @@ interop: build ## real clients against bin/oneplusn, and the table client x prom
 	$(INTEROP)
 	@cat bin/interop/table.md
 
-interop-kgo: build ## franz-go's own suites against bin/oneplusn, N times (default 10)
-	$(INTEROP) -v -timeout 60m -run TestFranzGoSuites -suite-runs $(or $(N),10)
+interop-kgo: build ## franz-go's own suite against bin/oneplusn, N times (default 10)
+	$(INTEROP) -v -timeout 60m -run TestFranzGoSuite -suite-runs $(or $(N),10)
 
 clients-table: build ## run the clients, and write their table into docs/clients.md
 	$(INTEROP) -run TestEveryClientKeepsEveryPromise -rewrite

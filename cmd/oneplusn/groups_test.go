@@ -7,13 +7,8 @@ import (
 	"testing"
 )
 
-// onEachGroupServer runs a test against every server that has consumer groups.
-func onEachGroupServer(t *testing.T, test func(t *testing.T, address string)) {
-	t.Run("kfake", func(t *testing.T) { test(t, startKfake(t)) })
-}
-
 func TestAGroupGoesOnWhereItWas(t *testing.T) {
-	onEachGroupServer(t, func(t *testing.T, address string) {
+	onEachServer(t, func(t *testing.T, address string) {
 		publish(t, address, "jobs", numbered(10))
 		member := []string{"sub", "jobs", "--server", address, "--group", "g", "--from", "beginning"}
 		first := succeed(t, append(member, "--count", "4")...)
@@ -28,7 +23,7 @@ func TestAGroupGoesOnWhereItWas(t *testing.T) {
 }
 
 func TestGroupsShowTheirLagAndAreReset(t *testing.T) {
-	onEachGroupServer(t, func(t *testing.T, address string) {
+	onEachServer(t, func(t *testing.T, address string) {
 		at := []string{"--server", address}
 		publish(t, address, "jobs", numbered(10))
 		succeed(t, "sub", "jobs", "--server", address, "--group", "g", "--from", "beginning", "--count", "4")
@@ -69,7 +64,7 @@ func TestGroupsShowTheirLagAndAreReset(t *testing.T) {
 }
 
 func TestAGroupWithMembersIsNotReset(t *testing.T) {
-	onEachGroupServer(t, func(t *testing.T, address string) {
+	onEachServer(t, func(t *testing.T, address string) {
 		publish(t, address, "jobs", numbered(10))
 		ctx, interrupt := context.WithCancel(context.Background())
 		defer interrupt()
@@ -98,7 +93,7 @@ func TestAGroupWithMembersIsNotReset(t *testing.T) {
 }
 
 func TestGroupsThatAreMissingAreTold(t *testing.T) {
-	onEachGroupServer(t, func(t *testing.T, address string) {
+	onEachServer(t, func(t *testing.T, address string) {
 		publish(t, address, "jobs", "x\n")
 		for _, line := range []string{"groups describe nobody", "groups delete nobody"} {
 			code, _, stderr := command(t, append(strings.Fields(line), "--server", address)...)
