@@ -83,6 +83,8 @@ type conn struct {
 	waits     []waitNode
 	unsynced  int // partitions of a produce that are not on disk yet
 
+	charged int64 // request memory that the lists of partitions take
+
 	lastActive time.Duration
 	peer       string
 }
@@ -219,6 +221,7 @@ func (b *Broker) freeIfIdle(c *conn) {
 	b.kernel.CloseFD(c.fd)
 	b.frames.give(c.in.takeBuffer())
 	b.giveBlock(c)
+	b.dropLists(c)
 	b.endSession(c)
 	c.served = nil
 	c.state, c.fd = connFree, -1

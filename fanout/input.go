@@ -146,6 +146,9 @@ func (b *Broker) requestDone(c *conn) {
 	in.start += wire.FrameSizeBytes + size
 	c.busy = false
 	b.counters.requestSeconds(c.header.Key, b.now-c.startedAt)
+	if c.charged > chargedListBytes {
+		b.dropLists(c)
+	}
 	if in.start == in.end {
 		in.start, in.end = 0, 0
 		if len(in.buf) > keptFrameBytes {

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -69,6 +70,50 @@ func TestRequestMemoryIsBoundedAndComesBack(t *testing.T) {
 	if err := good.readAll(11, []*shadow{log}); err != nil {
 		t.Error(err)
 	}
+}
+
+// A partition takes a few bytes of a request and many of memory once it has been read. That memory is of the same
+// budget, and a request of millions of partitions is refused before it takes any.
+func TestMemoryOfRequestsWithManyPartitionsIsBounded(t *testing.T) {
+	const partitions = 30_000
+	s := start(t, func(c *Config) {
+		c.MaxRequestBytes, c.RequestMemoryBytes, c.MaxMessageBytes = 4<<20, 16<<20, 512<<10
+	})
+	good := s.dial()
+	good.create("feed", 1)
+	wants := make([]wanted, partitions)
+	for i := range wants {
+		wants[i].topic = "feed"
+	}
+	many := fetchRequest(4, wants...)
+	many.MaxWaitMillis = longMillis
+	first := s.dial()
+	first.send(many)
+	s.awaitWaiting(1)
+	if st := s.stats(); st.RequestMemory < partitions*96 {
+		t.Errorf("%d bytes of request memory for a waiting fetch of %d partitions", st.RequestMemory, partitions)
+	}
+	for range 5 {
+		s.dial().send(many)
+	}
+	st := s.await("one too many to be closed", func(st Stats) bool { return st.Closed["memory"] >= 1 })
+	if st.RequestMemory > 16<<20 {
+		t.Errorf("%d bytes of request memory, the limit is %d", st.RequestMemory, 16<<20)
+	}
+	for _, c := range s.otherClients(good) {
+		c.close()
+	}
+	s.await("the memory to come back", func(st Stats) bool { return st.RequestMemory <= keptFrameBytes })
+
+	body := with(header(0, 7), 0xff, 0xff, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 'x')
+	body = binary.BigEndian.AppendUint32(body, 400_000)
+	bad := s.dial()
+	bad.write(framed(append(body, make([]byte, 400_000*8)...)))
+	bad.expectClosed()
+	if !strings.Contains(s.log.String(), "more than 100000 partitions") {
+		t.Errorf("the log does not name the limit:\n%s", s.log)
+	}
+	good.alive()
 }
 
 // Responses with more header bytes than a connection's slab holds take blocks from one budget.

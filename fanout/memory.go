@@ -3,7 +3,9 @@ package fanout
 import (
 	"fmt"
 	"math/bits"
+	"unsafe"
 
+	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
 
@@ -57,6 +59,49 @@ func (m *frameMemory) give(b []byte) {
 	class := bits.Len(uint(size - 1))
 	m.free[class] = append(m.free[class], b[:size])
 	m.freeBytes += size
+}
+
+// keptListBytes is what the lists that requests are parsed into may take without being charged: it is part of what a
+// connection costs.
+const keptListBytes = 16 << 10
+
+// chargedListBytes is what they may take between two requests, being charged: with it a consumer of ten thousand
+// partitions is served without an allocation.
+const chargedListBytes = 1 << 20
+
+// listBytes is what the connection's lists of partitions take.
+func (c *conn) listBytes() int64 {
+	const fetch, forgotten = int64(unsafe.Sizeof(wire.FetchPartition{})), int64(unsafe.Sizeof(wire.ForgottenPartition{}))
+	const produce, produced = int64(unsafe.Sizeof(wire.ProducePartition{})), int64(unsafe.Sizeof(produceResult{}))
+	const wait = int64(unsafe.Sizeof(waitNode{}))
+	return fetch*int64(cap(c.fetch.Partitions)) + forgotten*int64(cap(c.fetch.Forgotten)) +
+		produce*int64(cap(c.produce.Partitions)) + produced*int64(cap(c.produced)) + wait*int64(cap(c.waits))
+}
+
+// chargeLists takes what the connection's lists have grown to from the request memory. They have been made by then; what
+// one request can add is bounded by [wire.MaxPartitions].
+func (b *Broker) chargeLists(c *conn) error {
+	grown := max(c.listBytes()-keptListBytes, 0) - c.charged
+	if grown <= 0 {
+		return nil
+	}
+	if b.frames.used+grown > b.frames.limit {
+		return fmt.Errorf("fanout: a request of %d partitions needs %d bytes, %d of %d bytes of request memory are taken: raise --request-memory",
+			max(len(c.fetch.Partitions), len(c.produce.Partitions)), grown, b.frames.used, b.frames.limit)
+	}
+	b.frames.used += grown
+	c.charged += grown
+	return nil
+}
+
+// dropLists lets go of lists that are larger than every connection may keep. Nothing may wait on them.
+func (b *Broker) dropLists(c *conn) {
+	if c.listBytes() > keptListBytes {
+		c.fetch, c.produce = wire.FetchRequest{}, wire.ProduceRequest{}
+		c.produced, c.waits = nil, nil
+	}
+	b.frames.used -= c.charged
+	c.charged = 0
 }
 
 // blockMemory lends memory outside the Go heap for responses that do not fit a connection's slab, in powers of two.

@@ -29,6 +29,12 @@ func (b *Broker) request(c *conn, frame []byte) {
 	default:
 		err = b.handleOther(c)
 	}
+	if err == nil && c.state == connOpen {
+		if err := b.chargeLists(c); err != nil {
+			b.closeConn(c, closedByMemory, err)
+		}
+		return
+	}
 	if err != nil {
 		b.closeConn(c, closedByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
 	}

@@ -8,8 +8,9 @@ import (
 // cursor reads big-endian fields off the front of a frame. A read that is not covered by the bytes that are left fails,
 // and so does every one after it; the caller checks once at the end. It does not allocate.
 type cursor struct {
-	left   []byte
-	failed bool
+	left    []byte
+	failed  bool
+	tooMany bool // failed for a number of partitions above the limit
 }
 
 func (c *cursor) take(n int) []byte {
@@ -105,6 +106,16 @@ func (c *cursor) uvarint() int {
 	return int(v)
 }
 
+// room fails if n more partitions than the have that were read are more than allowed.
+func (c *cursor) room(have, n int) {
+	if have+n > MaxPartitions {
+		c.failed, c.tooMany = true, true
+	}
+}
+
 func (c *cursor) err(what string) error {
+	if c.tooMany {
+		return fmt.Errorf("%w: more than %d partitions in a %s", ErrTooManyPartitions, MaxPartitions, what)
+	}
 	return fmt.Errorf("%w: the %s is cut short, or a length in it lies", ErrFrameMalformed, what)
 }

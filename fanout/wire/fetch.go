@@ -71,6 +71,7 @@ func (r *FetchRequest) Parse(version int16, body []byte) error {
 func (r *FetchRequest) parseTopic(c *cursor, version int16) {
 	name := c.string()
 	n := c.count(minFetchPartitionBytes)
+	c.room(len(r.Partitions), n)
 	for i := 0; i < n && !c.failed; i++ {
 		p := FetchPartition{Topic: name, Partition: c.int32(), CurrentLeaderEpoch: -1}
 		if version >= 9 {
@@ -89,7 +90,9 @@ func (r *FetchRequest) parseTopic(c *cursor, version int16) {
 func (r *FetchRequest) parseForgotten(c *cursor) {
 	for topics := c.count(minForgottenBytes); topics > 0 && !c.failed; topics-- {
 		name := c.string()
-		for n := c.count(4); n > 0 && !c.failed; n-- {
+		n := c.count(4)
+		c.room(len(r.Forgotten), n)
+		for ; n > 0 && !c.failed; n-- {
 			r.Forgotten = append(r.Forgotten, ForgottenPartition{Topic: name, Partition: c.int32()})
 		}
 	}

@@ -12,10 +12,16 @@ const FrameSizeBytes = 4
 // minFrameBytes is the smallest request: key, version and correlation id.
 const minFrameBytes = 8
 
+// MaxPartitions bounds the partitions of one Produce or Fetch request: one takes as little as 8 bytes of the frame, and
+// more than a hundred of memory until it is answered.
+const MaxPartitions = 100_000
+
 // The ways in which a frame can be unreadable.
 var (
 	// ErrFrameTooLarge: the size is above the server's limit.
 	ErrFrameTooLarge = errors.New("wire: the request is larger than allowed")
+	// ErrTooManyPartitions: the request names more than [MaxPartitions].
+	ErrTooManyPartitions = errors.New("wire: the request is about more partitions than allowed")
 	// ErrFrameMalformed: the bytes are not a Kafka request.
 	ErrFrameMalformed = errors.New("wire: not a Kafka request")
 )

@@ -39,6 +39,7 @@ func (r *ProduceRequest) Parse(_ int16, body []byte) error {
 	for topics := c.count(minProduceTopicBytes); topics > 0 && !c.failed; topics-- {
 		name := c.string()
 		n := c.count(minProducePartitionBytes)
+		c.room(len(r.Partitions), n)
 		for i := 0; i < n && !c.failed; i++ {
 			p := ProducePartition{Topic: name, Partition: c.int32(), Records: c.nullableBytes()}
 			if i == 0 {
