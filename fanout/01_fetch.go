@@ -25,7 +25,8 @@ type fetchResult struct {
 //   - The first batch found is sent even if it is larger than the limits (KIP-74), so a consumer always gets on. The
 //     first of another partition may be larger than that partition's limit, but not than what is left of the fetch's.
 //   - A fetch with less than min_bytes to send waits up to max_wait, unless a partition has an error to tell.
-//   - The last stable offset is the high watermark: there are no transactions, so both isolation levels read the same.
+//   - Readers of committed data get the list of aborted transactions, and nothing from the last stable offset on. Both come
+//     from directories that a Kafka broker wrote: there are no transactions here.
 //   - What a fetch may carry is shared out from another partition on each time, the one behind that which came first the
 //     last time, so none is starved by those before it.
 //
@@ -94,6 +95,9 @@ func (b *Broker) evaluate(c *conn) (total int64, final bool) {
 		}
 		r := &b.results[i]
 		b.evaluateOne(r, &wants[i], left, total == 0)
+		if c.fetch.Isolation == readCommitted && r.rng.Len > 0 && r.LastStableOffset < r.HighWatermark {
+			b.cutUnstable(r, wants[i].FetchOffset)
+		}
 		if r.rng.Len > 0 && c.header.Version < zstdFrom {
 			cutZstd(r)
 		}
@@ -134,7 +138,7 @@ func (b *Broker) evaluateOne(r *fetchResult, want *wire.FetchPartition, left int
 		return
 	}
 	r.HighWatermark = p.log.HighWatermark()
-	r.LastStableOffset = r.HighWatermark
+	r.LastStableOffset = p.log.LastStableOffset()
 	r.LogStartOffset = p.log.LogStartOffset()
 	if left == 0 && !first {
 		return
@@ -192,6 +196,9 @@ func (b *Broker) sendFetch(c *conn) {
 				head = wire.AppendFetchTopic(head, wants[i].Topic, left)
 			}
 			left--
+			if c.fetch.Isolation == readCommitted && r.rng.Len > 0 {
+				b.addAborted(r, wants[i].FetchOffset)
+			}
 			head = wire.AppendFetchPartition(head, c.header.Version, wants[i].Partition, r.FetchResult)
 			payload += r.rng.Len
 		}

@@ -16,7 +16,7 @@ const (
 // handleListOffsets finds offsets by time.
 //
 // Behaviour:
-//   - Timestamp -1 is the high watermark, for readers of either isolation level; -2 the start of the log.
+//   - Timestamp -1 is the high watermark, or the last stable offset for readers of committed data; -2 the start of the log.
 //   - Any other is the first offset with that timestamp or a later one, or -1 if there is none. The batches in question
 //     are read in the background: they may have to come from the disk.
 //
@@ -29,7 +29,7 @@ func (b *Broker) handleListOffsets(c *conn, req *kmsg.ListOffsetsRequest) {
 		topic.Topic = req.Topics[i].Topic
 		for j := range req.Topics[i].Partitions {
 			want := &req.Topics[i].Partitions[j]
-			r, rng := b.listOffset(topic.Topic, want)
+			r, rng := b.listOffset(topic.Topic, want, req.IsolationLevel)
 			topic.Partitions = append(topic.Partitions, r)
 			if rng.Segment != nil {
 				rng.Segment.Retain()
@@ -71,7 +71,7 @@ type timeSearch struct {
 
 // listOffset answers for one partition. A range that is not empty is where the answer has to be looked for.
 func (b *Broker) listOffset(
-	topic string, want *kmsg.ListOffsetsRequestTopicPartition,
+	topic string, want *kmsg.ListOffsetsRequestTopicPartition, isolation int8,
 ) (kmsg.ListOffsetsResponseTopicPartition, segment.Range) {
 	r := kmsg.NewListOffsetsResponseTopicPartition()
 	r.Partition, r.Offset, r.Timestamp = want.Partition, -1, -1
@@ -85,6 +85,8 @@ func (b *Broker) listOffset(
 	}
 	r.LeaderEpoch = p.log.LeaderEpoch()
 	switch {
+	case want.Timestamp == latestTimestamp && isolation == readCommitted:
+		r.Offset = p.log.LastStableOffset()
 	case want.Timestamp == latestTimestamp:
 		r.Offset = p.log.HighWatermark()
 	case want.Timestamp == earliestTimestamp:

@@ -15,6 +15,7 @@ import (
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
+	"oneplusn/segment"
 )
 
 // The token kinds of the broker's own operations.
@@ -56,6 +57,8 @@ type Broker struct {
 	produced          []wire.ProduceResult
 	scratch           []byte
 	cuts              []int
+	aborted           []segment.AbortedTransaction
+	skipped           []wire.AbortedTransaction
 	counters          counters
 	closeLog          logLimit
 	limitLog          logLimit

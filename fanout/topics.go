@@ -29,6 +29,7 @@ type partition struct {
 	log     *segment.Log
 	waiters waitList
 	grown   bool // already on Broker.grown
+	warming bool // see Broker.warm
 	commit
 }
 

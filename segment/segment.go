@@ -37,6 +37,9 @@ func (s *Segment) Fd() int { return s.file.Fd() }
 // BaseOffset is the offset of the segment's first record.
 func (s *Segment) BaseOffset() int64 { return s.base }
 
+// NextOffset is the offset behind the segment's last record.
+func (s *Segment) NextOffset() int64 { return s.next }
+
 // Retain holds the segment: its file stays open, and mapped if it was, though the log may have let go of it.
 func (s *Segment) Retain() { s.holds++ }
 

@@ -104,7 +104,12 @@ type FetchResult struct {
 	HighWatermark, LastStableOffset, LogStartOffset int64
 	// RecordsBytes is how many bytes of records follow the partition's header bytes.
 	RecordsBytes int32
+	// Aborted are the transactions of which readers of committed data skip the records.
+	Aborted []AbortedTransaction
 }
+
+// AbortedTransaction is one of a producer's, from its first offset up to the marker that follows in the records.
+type AbortedTransaction struct{ ProducerID, FirstOffset int64 }
 
 // AppendFetchHead appends the first header bytes of a Fetch response: all before its topics. The frame's size is left 0
 // for [PatchFrameSize].
@@ -138,7 +143,11 @@ func AppendFetchPartition(dst []byte, version int16, partition int32, res FetchR
 	if version >= 5 {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(res.LogStartOffset))
 	}
-	dst = binary.BigEndian.AppendUint32(dst, 0) // aborted transactions: none
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(res.Aborted)))
+	for _, a := range res.Aborted {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(a.ProducerID))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(a.FirstOffset))
+	}
 	if version >= 11 {
 		preferred := int32(noPreferredReplica)
 		dst = binary.BigEndian.AppendUint32(dst, uint32(preferred))
