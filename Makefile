@@ -15,7 +15,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz sim bench bench-nginx bench-groups interop interop-kgo clients-table crash clean
+.PHONY: help demo build test check race fuzz sim bench bench-nginx bench-groups interop interop-kgo compat-kafka clients-table crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,7 @@ check: ## gofmt, go vet, the house rules, module checksums
 	if [ -n "$$unformatted" ]; then echo "gofmt -w is due for:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags interop ./cmd/internal/interop
+	$(GO) vet -tags compat ./cmd/internal/compat
 	$(GO) test -count=1 ./cmd/internal/tidy
 	$(GO) mod verify
 
@@ -73,6 +74,9 @@ interop-kgo: build ## franz-go's own suite against bin/oneplusn, N times (defaul
 
 clients-table: build ## run the clients, and write their table into docs/clients.md
 	$(INTEROP) -run TestEveryClientKeepsEveryPromise -rewrite
+
+compat-kafka: build ## data directories to and from a real Apache Kafka (fetched by Maven once; needs JDK 17)
+	ONEPLUSN_SERVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags compat -timeout 20m -v ./cmd/internal/compat
 
 crash: build ## kill the server N times (default 300) under load and look for what was acknowledged (SEED=)
 	$(GO) run ./cmd/internal/crash -kills $(or $(N),300) $(if $(SEED),-seed $(SEED)) -binary $(BIN)
