@@ -53,6 +53,10 @@ func randomPartition(random *rand.Rand, version int16) kmsg.FetchResponseTopicPa
 		p.LogStartOffset = random.Int64()
 	}
 	p.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+	for range random.IntN(3) {
+		p.AbortedTransactions = append(p.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{
+			ProducerID: random.Int64(), FirstOffset: random.Int64()})
+	}
 	p.RecordBatches = make([]byte, random.IntN(200))
 	return p
 }
@@ -63,8 +67,11 @@ func fetchResponse(r *kmsg.FetchResponse, correlationID int32) ([]byte, error) {
 	for _, topic := range r.Topics {
 		b = AppendFetchTopic(b, []byte(topic.Topic), len(topic.Partitions))
 		for _, p := range topic.Partitions {
-			b = AppendFetchPartition(b, r.Version, p.Partition, FetchResult{p.ErrorCode, p.HighWatermark, p.LastStableOffset,
-				p.LogStartOffset, int32(len(p.RecordBatches))})
+			res := FetchResult{p.ErrorCode, p.HighWatermark, p.LastStableOffset, p.LogStartOffset, int32(len(p.RecordBatches)), nil}
+			for _, a := range p.AbortedTransactions {
+				res.Aborted = append(res.Aborted, AbortedTransaction{a.ProducerID, a.FirstOffset})
+			}
+			b = AppendFetchPartition(b, r.Version, p.Partition, res)
 			b = append(b, p.RecordBatches...)
 		}
 	}
