@@ -55,7 +55,8 @@ func TestDirectoryOfKafkaIsServedRecordForRecord(t *testing.T) {
 	// It is a log like any other: what is appended comes behind what Kafka wrote, after a restart too.
 	before := consume(t, ours.Kafka, "codec-lz4", kgo.ReadCommitted())
 	produceTo(t, ours.Kafka, "codec-lz4", 100)
-	if after := consume(t, ours.Kafka, "codec-lz4", kgo.ReadCommitted()); len(after) != len(before)+100 || firstDifference(before, after[:len(before)]) >= 0 {
+	after := consume(t, ours.Kafka, "codec-lz4", kgo.ReadCommitted())
+	if len(after) != len(before)+100 || firstDifference(before, after[:len(before)]) >= 0 {
 		t.Errorf("%d records before and %d after 100 were appended", len(before), len(after))
 	}
 	if err := ours.Stop(); err != nil {
