@@ -38,6 +38,7 @@ var clients = []client{
 	{name: "kcat", prepare: prepareKcat, codecs: codecs,
 		lacks: map[string]string{promiseTopics: "has no such command", promiseGroups: "has no such command"}},
 	{name: "librdkafka", prepare: prepareLibrdkafka, codecs: codecs},
+	{name: "confluent-kafka for Python", prepare: preparePython, codecs: codecs},
 	{name: "franz-go", prepare: prepareGo("franz"), codecs: codecs},
 	{name: "sarama", prepare: prepareGo("sarama"), codecs: codecs},
 	// gzip is what kafkajs brings; the other codecs are packages of others.
@@ -113,6 +114,20 @@ func prepareLibrdkafka(t *testing.T, dir string) driver {
 	program := filepath.Join(dir, "librdkafka")
 	build(t, driverSource(t, "librdkafka"), "cc", "-O1", "-Wall", "-o", program, "driver.c", "-lrdkafka")
 	return driver{command: []string{program}}
+}
+
+func preparePython(t *testing.T, dir string) driver {
+	need(t, "python3", "apt-get install python3 python3-pip")
+	source, dir := driverSource(t, "python"), filepath.Join(dir, "python")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	manifest := filepath.Join(source, "requirements.txt")
+	if installed, done := installedAs(t, manifest, dir); !installed {
+		build(t, dir, "python3", "-m", "pip", "install", "--quiet", "--upgrade", "--target", dir, "-r", manifest)
+		done()
+	}
+	return driver{command: []string{"python3", filepath.Join(source, "driver.py")}, env: []string{"PYTHONPATH=" + dir}}
 }
 
 func prepareGo(name string) func(*testing.T, string) driver {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -145,5 +146,19 @@ func TestFranzSeesErrorCodes(t *testing.T) {
 	strict := newFranz(t, s.address, behind, kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	if err := strict.PollFetches(ctx).Err(); !errors.Is(err, kerr.OffsetOutOfRange) {
 		t.Errorf("behind the end, without a reset: %v, want %v", err, kerr.OffsetOutOfRange)
+	}
+}
+
+// TestTransactionsAreRefused: a transactional producer must learn at once that it can't work here.
+func TestTransactionsAreRefused(t *testing.T) {
+	s := startServer(t, t.TempDir())
+	createTopic(t, s.address, "there", 1)
+	client := newFranz(t, s.address, kgo.TransactionalID("t"), kgo.DefaultProduceTopic("there"))
+	if err := client.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	err := client.ProduceSync(within(t), kgo.StringRecord("x")).FirstErr()
+	if err == nil || !strings.Contains(err.Error(), kerr.TransactionalIDAuthorizationFailed.Message) {
+		t.Errorf("publishing in a transaction: %v, want %v", err, kerr.TransactionalIDAuthorizationFailed)
 	}
 }
