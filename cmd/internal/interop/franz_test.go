@@ -158,7 +158,7 @@ func TestTransactionsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := client.ProduceSync(within(t), kgo.StringRecord("x")).FirstErr()
-	if err == nil || !strings.Contains(err.Error(), kerr.TransactionalIDAuthorizationFailed.Message) {
+	if err == nil || !strings.Contains(err.Error(), "TRANSACTIONAL_ID_AUTHORIZATION_FAILED") {
 		t.Errorf("publishing in a transaction: %v, want %v", err, kerr.TransactionalIDAuthorizationFailed)
 	}
 }
