@@ -58,10 +58,13 @@ var recoveryCases = []recoveryCase{
 	{"active-index-wrong", no, yes, yes, 1 << indexWrong, 1 << notScanned, scan},
 	{"crashed-active", no, yes, no, either, 1 << notScanned, scan},
 
-	// What a scan found whole.
-	{"intact", no, either, either, 1 << indexSane, 1 << intact, serve},
-	{"intact-index-missing", no, either, either, 1 << indexMissing, 1 << intact, rebuild},
-	{"intact-index-wrong", no, either, either, 1 << indexWrong, 1 << intact, rebuild},
+	// What a scan found whole. The index of the last segment is in memory, and written when the log is closed.
+	{"intact", no, no, either, 1 << indexSane, 1 << intact, serve},
+	{"intact-index-missing", no, no, either, 1 << indexMissing, 1 << intact, rebuild},
+	{"intact-index-wrong", no, no, either, 1 << indexWrong, 1 << intact, rebuild},
+	{"intact-active", no, yes, no, either, 1 << intact, serve},
+	{"intact-stopped", no, yes, yes, 1 << indexSane, 1 << intact, serve},
+	{"intact-stopped-no-index", no, yes, yes, 1<<indexMissing | 1<<indexWrong, 1 << intact, rebuild},
 
 	// A process or machine that stopped in the middle of a write leaves a torn tail, in the last segment only. After a
 	// clean stop there is none: what is missing was acknowledged.

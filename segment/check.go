@@ -69,9 +69,10 @@ func Check(dir string, o Options, found OpenOptions, progress func(bytes int64))
 		return r, fmt.Errorf("segment: listing %s: %w", dir, err)
 	}
 	bases := offsetsOf(names, logSuffix)
+	txns := newTxnScan()
 	for i, base := range bases {
-		last := i == len(bases)-1
-		s := checkSegment(o, dir, base, r.LogEndOffset, last, found.Clean && last, progress)
+		s := checkSegment(o, dir, base, r.LogEndOffset, i == len(bases)-1, found.Clean, txns, progress)
+		r.checkTxnIndex(o.FS, s.File, txns.take())
 		if i == 0 {
 			r.LogStartOffset = max(r.LogStartOffset, base)
 		}
@@ -84,7 +85,8 @@ func Check(dir string, o Options, found OpenOptions, progress func(bytes int64))
 	return r, nil
 }
 
-func checkSegment(o Options, dir string, base, end int64, last, clean bool, progress func(int64)) SegmentReport {
+func checkSegment(o Options, dir string, base, end int64, last, clean bool, txns *txnScan,
+	progress func(int64)) SegmentReport {
 	path := segmentPath(dir, base)
 	r := SegmentReport{File: path, BaseOffset: base, NextOffset: base, State: StateDamaged}
 	file, err := o.FS.Open(path, ReadOnly)
@@ -98,7 +100,10 @@ func checkSegment(o Options, dir string, base, end int64, last, clean bool, prog
 		return r
 	}
 	compare := newIndexCheck(o.FS, path, r.Bytes, base, o.IndexIntervalBytes)
-	v := scanFile(progressReader{file, progress}, r.Bytes, base, compare.batch)
+	v := scanFile(progressReader{file, progress}, r.Bytes, base, func(h Batch, at int64) {
+		compare.batch(h, at)
+		txns.batch(file, h, at)
+	})
 	r.ValidBytes, r.NextOffset, r.Batches = v.validBytes, v.nextOffset, v.batches
 	f := finding{overlaps: base < end, last: last, clean: clean, damage: v.damage}
 	f.index, err = compare.verdict(r.Bytes == 0)
@@ -107,9 +112,7 @@ func checkSegment(o Options, dir string, base, end int64, last, clean bool, prog
 	}
 	r.Index = f.index.String()
 	c := decide(f)
-	if r.Case, r.State = c.label, states[c.action]; last && !clean && c.action == rebuild {
-		r.State = StateOK // a segment that is written to has no index files
-	}
+	r.Case, r.State = c.label, states[c.action]
 	if v.reason == nil {
 		v.reason = err
 	}
@@ -176,6 +179,37 @@ func (c *indexCheck) verdict(empty bool) (indexState, error) {
 	return indexSane, nil
 }
 
+// checkTxnIndex compares the aborted transactions that end in a segment with its .txnindex. A start trusts the file, and
+// readers of committed data are shown whatever is not in it.
+func (r *Report) checkTxnIndex(fsys FS, logPath string, want []txnEntry) {
+	path := beside(logPath, txnIndexSuffix)
+	content, err := readFile(fsys, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	var got []txnEntry
+	if err == nil {
+		got, err = parseTxnIndex(content)
+	}
+	known := make(map[AbortedTransaction]bool)
+	for _, a := range got {
+		known[a.AbortedTransaction] = true
+	}
+	missing := 0
+	for _, a := range want {
+		if !known[a.AbortedTransaction] {
+			missing++
+		}
+	}
+	if err == nil && missing > 0 {
+		err = fmt.Errorf("%w: %d of %d aborted transactions are not in it", errIndex, missing, len(want))
+	}
+	if err != nil {
+		r.State = StateDamaged
+		r.Problems = append(r.Problems, fmt.Sprintf("%s: %v: oneplusn repair --rebuild-indexes writes it again", path, err))
+	}
+}
+
 // checkOthers looks at the files that are not segments.
 func (r *Report) checkOthers(fsys FS, names []string) {
 	note := func(name string, err error) {
@@ -192,15 +226,6 @@ func (r *Report) checkOthers(fsys FS, names []string) {
 	}
 	for _, offset := range offsetsOf(names, snapshotSuffix) {
 		parse(filePath(r.Directory, offset, snapshotSuffix), func(b []byte) error { _, err := parseSnapshot(b); return err })
-	}
-	for _, offset := range offsetsOf(names, txnIndexSuffix) {
-		parse(filePath(r.Directory, offset, txnIndexSuffix), func(b []byte) error {
-			_, err := parseTxnIndex(b)
-			if err != nil {
-				r.State = StateDamaged
-			}
-			return err
-		})
 	}
 	for _, name := range names {
 		switch name {

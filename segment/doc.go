@@ -4,7 +4,7 @@
 //	  00000000000000000000.log         batches from offset 0 on
 //	  00000000000000000000.index       last offset of a batch -> position, one entry for every interval of bytes
 //	  00000000000000000000.timeindex   latest timestamp so far -> offset, at the same places
-//	  00000000000000000000.txnindex    aborted transactions; read, never written
+//	  00000000000000000000.txnindex    aborted transactions; only Repair writes it
 //	  00000000000000170210.log         batches from offset 170210 on: the active segment, which has no index files
 //	  00000000000000170210.snapshot    what was known of the idempotent producers at that offset
 //	  leader-epoch-checkpoint          under which epoch which offsets were written

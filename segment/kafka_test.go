@@ -115,6 +115,39 @@ func TestRebuiltIndexesAreThoseThatKafkaWrote(t *testing.T) {
 	}
 }
 
+// TestRebuiltTransactionIndexIsThatOfKafka: without it readers of committed data would get records that were taken back.
+func TestRebuiltTransactionIndexIsThatOfKafka(t *testing.T) {
+	dir := filepath.Join(kafkaDir(t), "transactions-0")
+	path := filePath(dir, 0, txnIndexSuffix)
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{IndexIntervalBytes: 500}
+	for name, spoil := range map[string]func() error{
+		"missing": func() error { return os.Remove(path) },
+		"short":   func() error { return os.WriteFile(path, want[:2*txnEntryBytes], 0o600) },
+		"cut":     func() error { return os.WriteFile(path, want[:50], 0o600) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Check(dir, o, OpenOptions{Clean: true}, nil)
+		if err != nil || r.State != StateDamaged || len(r.Problems) != 1 {
+			t.Errorf("%s: check says %+v, %v", name, r, err)
+		}
+		if _, err := Repair(dir, o, OpenOptions{Clean: true}, Repairs{RebuildIndexes: true}, nil); err != nil {
+			t.Errorf("%s: repair: %v", name, err)
+		}
+		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: rebuilt as %x, Kafka wrote %x (%v)", name, got, want, err)
+		}
+		if r, err := Check(dir, o, OpenOptions{Clean: true}, nil); err != nil || r.State != StateOK {
+			t.Errorf("%s: check after the repair says %+v, %v", name, r, err)
+		}
+	}
+}
+
 func TestSnapshotsThatKafkaWroteReadBackByteForByte(t *testing.T) {
 	paths, err := filepath.Glob("testdata/kafka-4.4/*/*.snapshot")
 	if err != nil || len(paths) < 3 {

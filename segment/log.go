@@ -31,7 +31,7 @@ type Log struct {
 	wantPrepared           bool
 	epochs                 []epochStart
 	topicID                [16]byte
-	aborted                []AbortedTransaction
+	aborted                []txnEntry
 	firstUnstable          int64 // where the first transaction begins that is still open, or -1
 	readOnly               bool  // for Check
 	closed                 bool

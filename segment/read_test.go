@@ -44,6 +44,34 @@ func TestReadFindsEveryOffsetWhateverIsResident(t *testing.T) {
 	}
 }
 
+// TestReadFindsEveryOffsetInAnIndexOfManyPages has closed segments whose index is many times what one entry in memory
+// stands for.
+func TestReadFindsEveryOffsetInAnIndexOfManyPages(t *testing.T) {
+	fs := newSimFS(newRand(t, 12))
+	l := openLog(t, "/data/t-0", Options{FS: fs, SegmentBytes: 250_000, IndexIntervalBytes: 1}, OpenOptions{})
+	for len(l.segments) < 3 {
+		mustAppend(t, l, testBatch{records: 1 + fs.rng.IntN(3), value: fs.rng.IntN(30)})
+		runWork(l)
+	}
+	all := readAll(t, l, 0, 1<<30)
+	if x := &l.segments[0].index; len(x.entries) < 4 || x.count < 3*indexStride {
+		t.Fatalf("the index has %d entries, %d in memory", x.count, len(x.entries))
+	}
+	for _, cold := range []int{0, 40, 100} {
+		fs.cold = cold
+		for _, h := range all {
+			maxBytes := int64(fs.rng.IntN(100_000))
+			checkRead(t, l, h, h.BaseOffset+int64(fs.rng.IntN(int(h.LastOffsetDelta)+1)), maxBytes, cold == 0)
+		}
+	}
+	mustClose(t, l)
+	fs.cold = 0
+	l = openLog(t, "/data/t-0", Options{FS: fs, IndexIntervalBytes: 1}, OpenOptions{Clean: true})
+	for _, h := range all {
+		checkRead(t, l, h, h.BaseOffset, 5000, true)
+	}
+}
+
 // checkRead checks one range: whole batches, the one that contains the offset among them. exact says that it comes
 // first and that the range is not larger than asked for, if it holds more than that one.
 func checkRead(t *testing.T, l *Log, h Batch, offset, maxBytes int64, exact bool) {

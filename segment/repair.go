@@ -13,7 +13,8 @@ type Repairs struct {
 	// CutAtDamage ends the log before the first damage, whatever lies behind it: the rest of that segment and all
 	// segments behind it are taken out.
 	CutAtDamage bool
-	// RebuildIndexes writes the index files of every segment again.
+	// RebuildIndexes writes the index files of every segment again, that of aborted transactions only where there are
+	// some.
 	RebuildIndexes bool
 }
 
@@ -36,7 +37,7 @@ func Repair(dir string, o Options, found OpenOptions, what Repairs, progress fun
 	if err != nil {
 		return nil, err
 	}
-	r := repairer{options: o, dir: dir}
+	r := repairer{options: o, dir: dir, txns: newTxnScan()}
 	for i, s := range report.Segments {
 		last := i == len(report.Segments)-1
 		torn := s.Case == "torn-tail" || s.Case == "torn-after-clean-stop"
@@ -61,6 +62,7 @@ type repairer struct {
 	options Options
 	dir     string
 	done    []Repaired
+	txns    *txnScan
 }
 
 func (r *repairer) did(file, format string, args ...any) {
@@ -158,8 +160,13 @@ func (r *repairer) rebuild(s SegmentReport) error {
 	x := newIndex(r.options.IndexIntervalBytes)
 	err = walkFile(file, s.Bytes, s.BaseOffset, 0, func(h Batch, at int64) bool {
 		x.add(uint32(h.BaseOffset-s.BaseOffset), uint32(h.LastOffset()-s.BaseOffset), at, h.MaxTimestamp)
+		r.txns.batch(file, h, at)
 		return true
 	})
+	aborted := r.txns.take()
+	if err == nil && len(aborted) > 0 {
+		err = putFile(r.options.FS, beside(s.File, txnIndexSuffix), encodeTxnIndex(aborted))
+	}
 	if err == nil {
 		x.seal()
 		err = writeIndexFiles(r.options.FS, s.File, x.entries, x.times)
@@ -167,6 +174,6 @@ func (r *repairer) rebuild(s SegmentReport) error {
 	if err != nil {
 		return fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.File, err)
 	}
-	r.did(s.File, "indexes rebuilt, %d entries and %d times", len(x.entries), len(x.times))
+	r.did(s.File, "indexes rebuilt, %d entries, %d times, %d aborted transactions", len(x.entries), len(x.times), len(aborted))
 	return nil
 }

@@ -4,12 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"sort"
 )
 
 // AbortedTransaction is one that its producer aborted: its records, from FirstOffset up to the marker at LastOffset,
 // are skipped by readers of committed data. Only directories that a Kafka broker wrote have them: they are read from
-// the .txnindex files, which are never written here.
+// the .txnindex files, which only [Repair] writes.
 type AbortedTransaction struct {
 	ProducerID              int64
 	FirstOffset, LastOffset int64
@@ -26,12 +28,23 @@ func (l *Log) LastStableOffset() int64 {
 
 // Aborted appends to list the aborted transactions that have records from the offset from up to, but without, to.
 func (l *Log) Aborted(list []AbortedTransaction, from, to int64) []AbortedTransaction {
-	for _, a := range l.aborted {
-		if a.LastOffset >= from && a.FirstOffset < to {
-			list = append(list, a)
+	i := sort.Search(len(l.aborted), func(i int) bool { return l.aborted[i].LastOffset >= from })
+	for ; i < len(l.aborted); i++ {
+		if l.aborted[i].FirstOffset < to {
+			list = append(list, l.aborted[i].AbortedTransaction)
+		}
+		if l.aborted[i].lastStable >= to {
+			break // whatever ended later began later
 		}
 	}
 	return list
+}
+
+// txnEntry is an entry of a .txnindex file. They are in the order of their last offsets.
+type txnEntry struct {
+	AbortedTransaction
+	// lastStable is the offset below which no transaction was open when this one ended.
+	lastStable int64
 }
 
 // txnEntryBytes is the size of an entry of a .txnindex file: version 0 (int16), then producer id, first offset, last
@@ -39,26 +52,96 @@ func (l *Log) Aborted(list []AbortedTransaction, from, to int64) []AbortedTransa
 const txnEntryBytes = 34
 
 // parseTxnIndex reads a .txnindex file.
-func parseTxnIndex(b []byte) ([]AbortedTransaction, error) {
+func parseTxnIndex(b []byte) ([]txnEntry, error) {
 	if len(b)%txnEntryBytes != 0 {
 		return nil, fmt.Errorf("%w: it has %d bytes, a multiple of %d was expected", errIndex, len(b), txnEntryBytes)
 	}
-	list := make([]AbortedTransaction, 0, len(b)/txnEntryBytes)
+	list := make([]txnEntry, 0, len(b)/txnEntryBytes)
 	for at := 0; at < len(b); at += txnEntryBytes {
 		if v := binary.BigEndian.Uint16(b[at:]); v != 0 {
 			return nil, fmt.Errorf("%w: the version of entry %d is %d, 0 was expected", errIndex, len(list), v)
 		}
-		a := AbortedTransaction{
+		a := txnEntry{AbortedTransaction{
 			ProducerID:  int64(binary.BigEndian.Uint64(b[at+2:])),
 			FirstOffset: int64(binary.BigEndian.Uint64(b[at+10:])),
 			LastOffset:  int64(binary.BigEndian.Uint64(b[at+18:])),
-		}
-		if a.FirstOffset < 0 || a.LastOffset < a.FirstOffset {
+		}, int64(binary.BigEndian.Uint64(b[at+26:]))}
+		if n := len(list); a.FirstOffset < 0 || a.LastOffset < a.FirstOffset || n > 0 && a.LastOffset < list[n-1].LastOffset {
 			return nil, fmt.Errorf("%w: entry %d is a transaction from %d to %d", errIndex, len(list), a.FirstOffset, a.LastOffset)
 		}
 		list = append(list, a)
 	}
 	return list, nil
+}
+
+func encodeTxnIndex(list []txnEntry) []byte {
+	b := make([]byte, 0, len(list)*txnEntryBytes)
+	for _, a := range list {
+		b = append(b, 0, 0)
+		for _, v := range []int64{a.ProducerID, a.FirstOffset, a.LastOffset, a.lastStable} {
+			b = binary.BigEndian.AppendUint64(b, uint64(v))
+		}
+	}
+	return b
+}
+
+// txnScan finds the aborted transactions in the batches of a log, from its first segment on.
+type txnScan struct {
+	open    map[int64]int64 // the first offset of each producer's open transaction
+	aborted []txnEntry
+}
+
+func newTxnScan() *txnScan { return &txnScan{open: make(map[int64]int64)} }
+
+// take is what was found since the last take.
+func (x *txnScan) take() []txnEntry {
+	list := x.aborted
+	x.aborted = nil
+	return list
+}
+
+// batch looks at the batch at a position of a segment. A transaction that began before the log did is not known of:
+// its records are gone.
+func (x *txnScan) batch(r io.ReaderAt, h Batch, at int64) {
+	first, open := x.open[h.ProducerID]
+	switch {
+	case h.ProducerID < 0:
+	case h.Attributes&controlBit == 0:
+		if h.Attributes&transactionalBit != 0 && !open {
+			x.open[h.ProducerID] = h.BaseOffset
+		}
+	default:
+		delete(x.open, h.ProducerID)
+		if !open || !isAbortMarker(r, h, at) {
+			return
+		}
+		stable := h.NextOffset()
+		for _, other := range x.open {
+			stable = min(stable, other)
+		}
+		x.aborted = append(x.aborted, txnEntry{AbortedTransaction{h.ProducerID, first, h.LastOffset()}, stable})
+	}
+}
+
+// isAbortMarker reads the key of a control batch's only record: a version (int16) and a type (int16), 0 for abort.
+func isAbortMarker(r io.ReaderAt, h Batch, at int64) bool {
+	b := make([]byte, min(64, h.Size()-BatchHeaderSize))
+	if n, _ := r.ReadAt(b, at+BatchHeaderSize); n < len(b) {
+		return false
+	}
+	varint := func() int64 {
+		v, n := binary.Varint(b)
+		b = b[max(n, 0):]
+		return v
+	}
+	varint() // the record's length
+	if len(b) == 0 {
+		return false
+	}
+	b = b[1:] // attributes
+	varint()  // timestamp delta
+	varint()  // offset delta
+	return varint() >= 4 && len(b) >= 4 && binary.BigEndian.Uint16(b[2:]) == 0
 }
 
 // openTransactions reads what a Kafka broker noted of aborted transactions. Without it readers of committed data would
@@ -75,7 +158,7 @@ func (l *Log) openTransactions() error {
 		}
 		list, err := parseTxnIndex(content)
 		if err != nil {
-			return fmt.Errorf("segment: %s: %w: restore the file; without it readers would see aborted transactions", path, err)
+			return fmt.Errorf("segment: %s: %w: oneplusn repair --rebuild-indexes writes it again", path, err)
 		}
 		l.aborted = append(l.aborted, list...)
 	}

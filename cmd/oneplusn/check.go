@@ -23,7 +23,8 @@ States, and what a start of the server would do:
    ok        serve it as it is
    rebuild   write its indexes again
    torn      cut the torn tail that a crash left; nothing acknowledged as durable is in it
-   damaged   refuse it: see the reason below the table, and oneplusn repair --help
+   damaged   refuse it, or show aborted records if only a .txnindex is wrong: see the reason below the
+             table, and oneplusn repair --help
 
 The exit code is 1 if a partition is damaged.`
 

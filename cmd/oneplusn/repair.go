@@ -31,7 +31,7 @@ func repairCommand() *cli.Command {
 			&cli.BoolFlag{Name: "cut-at-damage", EnvVars: envOf("repair-cut-at-damage"),
 				Usage: "end the log before the first damage, whatever lies behind it: later segments are renamed to .cut"},
 			&cli.BoolFlag{Name: "rebuild-indexes", EnvVars: envOf("repair-rebuild-indexes"),
-				Usage: "write .index and .timeindex of every segment again"},
+				Usage: "write .index and .timeindex of every segment again, and .txnindex where transactions were aborted"},
 		},
 		Action: runRepair,
 	}
