@@ -35,7 +35,8 @@ type rewrite struct {
 	before   int64 // what lies before this offset is written again
 	end      int64 // when that has been done: the offset up to which it has to be kept
 	next     time.Duration
-	keptSize int64 // what the log had after the last time
+	written  int64 // bytes that have been written again
+	keptSize int64 // what counted, the last time: not what was committed while it was written again
 }
 
 // offsetsConfig is the offsets topic's configuration: nothing goes by age or size.
@@ -76,10 +77,12 @@ func (b *Broker) rewriteSome(w *rewrite, p *partition) {
 	done := g.coordinator.Rewrite(p.index, w.before, rewriteRecords)
 	w.next = b.now
 	if g.coordinator.TakeOutput(&g.out) {
+		size := p.log.SizeBytes()
 		if _, err := b.keepRecords(g.out.Records); err != nil {
 			w.next = b.now + rewriteRetry
 			return
 		}
+		w.written += p.log.SizeBytes() - size
 	}
 	if done {
 		w.end = p.log.LogEndOffset()
@@ -103,7 +106,7 @@ func (b *Broker) dropRewritten(w *rewrite, p *partition) {
 	if remove := p.log.Expire(b.wallMillis()); remove != nil {
 		b.removeFiles([]func() error{remove})
 	}
-	*w = rewrite{keptSize: p.log.SizeBytes(), next: noTime}
+	*w = rewrite{keptSize: w.written, next: noTime}
 }
 
 // restoreGroups reads the offsets topic, if there is one. It blocks.
