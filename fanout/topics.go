@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"oneplusn/segment"
 )
@@ -265,15 +266,31 @@ func (t *topics) close(log *slog.Logger) error {
 
 // closeLogs closes every log, which writes what a clean stop leaves behind.
 func (t *topics) closeLogs(log *slog.Logger) error {
-	var errs []error
+	var (
+		wait  sync.WaitGroup
+		mu    sync.Mutex
+		errs  []error
+		slots = make(chan struct{}, closeAtOnce)
+	)
 	for _, tp := range t.byName {
 		for _, p := range tp.partitions {
-			if err := p.log.Close(); err != nil {
-				log.Error("closing a partition", "topic", tp.name, "partition", p.index, "error", err)
-				errs = append(errs, err)
-			}
+			slots <- struct{}{}
+			wait.Go(func() {
+				defer func() { <-slots }()
+				if err := p.log.Close(); err != nil {
+					log.Error("closing a partition", "topic", tp.name, "partition", p.index, "error", err)
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+				}
+			})
 		}
 	}
+	wait.Wait()
 	t.byName = nil
 	return errors.Join(errs...)
 }
+
+// closeAtOnce is how many logs are closed at the same time: each waits for the disk several times, and the disk takes
+// what waits together in one go.
+const closeAtOnce = 32

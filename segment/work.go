@@ -183,6 +183,9 @@ func (l *Log) finishAll() error {
 			continue
 		}
 		s.index.seal()
+		if s.size == 0 && len(l.producers.byID) == 0 {
+			continue // an empty segment needs no index, and there is nothing to remember
+		}
 		if s == l.active() {
 			s.snapshot = l.producers.encode()
 		}
