@@ -27,6 +27,7 @@ any other server that speaks the Kafka protocol:
    oneplusn bench --subscribers 100 --discard
    oneplusn bench --transfer splice --ring-size 8,64,1024
    oneplusn bench --live --rate 100 --subscribers 1000 --record-size 128
+   oneplusn bench --publish --producers 1,32
    oneplusn bench --target 127.0.0.1:9092 --target-pid $(pgrep -f kafka.Kafka)
 
 Without --target it starts servers itself, as child processes on a temporary directory, so that their CPU
@@ -76,7 +77,10 @@ func benchFlags() []cli.Flag {
 
 		&cli.BoolFlag{Name: "live", EnvVars: benchEnv("live"), Usage: "publish at a pace to subscribers that wait, and report latencies"},
 		&cli.Float64Flag{Name: "rate", EnvVars: benchEnv("rate"), Value: 100, Usage: "with --live: `N` records published a second"},
-		&cli.DurationFlag{Name: "duration", EnvVars: benchEnv("duration"), Value: 10 * time.Second, Usage: "with --live: `DURATION` of publishing"},
+		&cli.DurationFlag{Name: "duration", EnvVars: benchEnv("duration"), Value: 10 * time.Second, Usage: "with --live and --publish: `DURATION` of publishing, with --publish for each row"},
+
+		&cli.BoolFlag{Name: "publish", EnvVars: benchEnv("publish"), Usage: "measure publishing with acks=all under each --fsync policy, beside plain pwrite and fdatasync of the same bytes"},
+		benchString("producers", "1,32", "with --publish: `N` producers, or several numbers to be swept; each has one batch of one record under way, or of --batch-size"),
 
 		benchString("dir", "", "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"),
 		&cli.StringSliceFlag{Name: "serve-flag", EnvVars: benchEnv("serve-flag"), Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
@@ -211,6 +215,9 @@ func parseServeFlags(given []string) ([]string, error) {
 }
 
 func runBench(c *cli.Context) error {
+	if c.Bool("publish") {
+		return benchPublish(c)
+	}
 	plan, err := planBench(c)
 	if err != nil {
 		return &usageError{err}

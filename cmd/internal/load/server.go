@@ -159,8 +159,9 @@ type Stats struct {
 		Max       int   `json:"max"`
 		Reclaimed int64 `json:"reclaimed"`
 	} `json:"pipes"`
-	Connections    int `json:"connections"`
-	WaitingFetches int `json:"waiting_fetches"`
+	Connections    int   `json:"connections"`
+	WaitingFetches int   `json:"waiting_fetches"`
+	Syncs          int64 `json:"syncs"`
 }
 
 // Ledger is what a server counted of its copies, in bytes.

@@ -1,0 +1,115 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
+)
+
+// Published is what producers got done.
+type Published struct {
+	// Batches were acknowledged, one per request.
+	Batches, Bytes int64
+	Seconds        float64
+	// Latency is the time from a request to its acknowledgement, in nanoseconds.
+	Latency *hdrhistogram.Histogram
+}
+
+func newPublished() *Published {
+	return &Published{Latency: hdrhistogram.New(1000, int64(time.Minute), 3)}
+}
+
+// PublishFor lets producers send batches to a topic with acks=all for a time, each on its own connection and each the
+// next when the last is acknowledged. Every producer has a source of batches of its own.
+func PublishFor(ctx context.Context, address, topic string, sources []*Records, d time.Duration) (*Published, error) {
+	controls := make([]*Control, 0, len(sources))
+	defer func() {
+		for _, c := range controls {
+			c.Close()
+		}
+	}()
+	for range sources {
+		c, err := Dial(address)
+		if err != nil {
+			return nil, err
+		}
+		controls = append(controls, c)
+	}
+	all := newPublished()
+	var (
+		group sync.WaitGroup
+		mu    sync.Mutex
+		errs  error
+	)
+	start := time.Now()
+	for i := range sources {
+		group.Go(func() {
+			own, err := publishUntil(ctx, controls[i], topic, sources[i], start.Add(d))
+			mu.Lock()
+			defer mu.Unlock()
+			all.Batches += own.Batches
+			all.Bytes += own.Bytes
+			all.Latency.Merge(own.Latency)
+			errs = errors.Join(errs, err)
+		})
+	}
+	group.Wait()
+	all.Seconds = time.Since(start).Seconds()
+	return all, errs
+}
+
+func publishUntil(ctx context.Context, c *Control, topic string, source *Records, end time.Time) (*Published, error) {
+	p := newPublished()
+	for now := time.Now(); now.Before(end) && ctx.Err() == nil; {
+		batch, _, err := source.Next(now.UnixMilli())
+		if err != nil {
+			return p, err
+		}
+		sent := time.Now()
+		if _, err := c.Produce(topic, batch); err != nil {
+			return p, err
+		}
+		now = time.Now()
+		p.Batches++
+		p.Bytes += int64(len(batch))
+		_ = p.Latency.RecordValue(int64(now.Sub(sent)))
+	}
+	return p, ctx.Err()
+}
+
+// FsyncEach writes batches to a file with one pwrite(2) and one fdatasync(2) each: what a disk does without a server.
+func FsyncEach(ctx context.Context, dir string, source *Records, d time.Duration) (*Published, error) {
+	f, err := os.Create(filepath.Join(dir, "plain"))
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	p := newPublished()
+	start := time.Now()
+	for end := start.Add(d); time.Now().Before(end) && ctx.Err() == nil; {
+		batch, _, err := source.Next(time.Now().UnixMilli())
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		_, err = f.WriteAt(batch, p.Bytes)
+		if err == nil {
+			err = unix.Fdatasync(int(f.Fd()))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("load: writing and syncing a file: %w", err)
+		}
+		p.Batches++
+		p.Bytes += int64(len(batch))
+		_ = p.Latency.RecordValue(int64(time.Since(began)))
+	}
+	p.Seconds = time.Since(start).Seconds()
+	return p, ctx.Err()
+}
