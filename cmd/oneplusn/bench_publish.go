@@ -69,7 +69,8 @@ func writePublish(out io.Writer, runs []*bench.PublishRun) error {
 		}
 		ms := func(nanos int64) float64 { return float64(nanos) / float64(time.Millisecond) }
 		_, _ = fmt.Fprintf(t, "%s\t%d\t%.0f\t%.1f\t%.2f\t%.2f\t%.2f\t%s\t%.1fx\t\n", r.What, r.Producers, rate,
-			float64(r.Bytes)/r.Seconds/1e6, ms(r.Latency.ValueAtQuantile(50)), ms(r.Latency.ValueAtQuantile(99)), ms(r.Latency.Max()), perSync, rate/plain)
+			float64(r.Bytes)/r.Seconds/1e6, ms(r.Latency.ValueAtQuantile(50)), ms(r.Latency.ValueAtQuantile(99)), ms(r.Latency.Max()),
+			perSync, rate/plain)
 	}
 	return t.Flush()
 }
