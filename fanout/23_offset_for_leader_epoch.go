@@ -7,10 +7,11 @@ import (
 )
 
 // handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers find out that a log was cut
-// (KIP-320). There is one epoch here, and it has not ended.
+// (KIP-320). A log that was made here has one epoch, which has not ended; one that was taken over has those of its past.
 //
 // Behaviour:
-//   - The epoch of the log or a later one: the log's end. An earlier one: no offset, epoch -1.
+//   - The answer is the largest epoch that is not above the one asked for, and the offset behind its last record, at most
+//     the high watermark. An epoch above the log's own, or below its first, has neither: -1 and -1.
 //
 // Versions: 3. Java's consumer does not use a lower one.
 func (b *Broker) handleOffsetForLeaderEpoch(req *kmsg.OffsetForLeaderEpochRequest) kmsg.Response {
@@ -39,8 +40,11 @@ func (b *Broker) epochEnd(
 	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {
 		return r
 	}
-	if epoch := p.log.LeaderEpoch(); want.LeaderEpoch == epoch {
-		r.LeaderEpoch, r.EndOffset = epoch, p.log.HighWatermark()
+	if want.LeaderEpoch > p.log.LeaderEpoch() {
+		return r
+	}
+	if r.LeaderEpoch, r.EndOffset = p.log.EpochEnd(want.LeaderEpoch); r.EndOffset > p.log.HighWatermark() {
+		r.EndOffset = p.log.HighWatermark() // what is not committed could still be cut
 	}
 	return r
 }

@@ -33,7 +33,7 @@ func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsReque
 		if code == 0 && !req.ValidateOnly {
 			tp := b.topics.byName[want.Topic]
 			wanted = append(wanted, newTopic{
-				name: tp.name, first: len(tp.partitions), partitions: int(want.Count), config: tp.config, id: tp.config.options.TopicID,
+				name: tp.name, first: len(tp.partitions), partitions: int(want.Count), config: tp.config, id: tp.partitions[0].log.TopicID(),
 			})
 		}
 	}

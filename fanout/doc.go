@@ -10,6 +10,7 @@
 //	Wait                 one io_uring_enter: submits all that was queued, collects all completions
 //	dispatch             one switch over the kinds of completion
 //	inbox                what other goroutines handed over
+//	groups               the coordinator's records are appended, at once for all requests of the turn, and these answered
 //	wake                 fetches whose partitions grew; all their responses are queued before the next Wait
 //	expire               fetches that waited long enough; once a second, connections that idle or stall
 //	engine.Turn          stages for the flows that wait for one
@@ -33,5 +34,7 @@
 //   - A subscriber gets only bytes below the high watermark.
 //   - A slot is freed when no operation of it is in flight, and its generation moves on, so that nothing that arrives
 //     late can touch the next connection in it.
-//   - Everything that grows has a limit in [Config]: connections, frames, request memory, response memory, pipes.
+//   - A group's commit is answered after its record is as safe as an acknowledged record of a topic is.
+//   - Everything that grows has a limit in [Config]: connections, frames, request memory, response memory, pipes, fetch
+//     sessions, groups and what they hold.
 package fanout

@@ -84,7 +84,7 @@ func TestLeaderEpochEndsWhereTheLogDoes(t *testing.T) {
 		current, epoch int32
 		code           int16
 		end            int64
-	}{{"feed", -1, 0, 0, 3}, {"feed", 0, 0, 0, 3}, {"feed", 5, 0, 75, -1}, {"feed", -1, -1, 0, -1}, {"nothing", -1, 0, 3, -1}} {
+	}{{"feed", -1, 0, 0, 3}, {"feed", 0, 0, 0, 3}, {"feed", 5, 0, 75, -1}, {"feed", -1, 7, 0, -1}, {"feed", -1, -1, 0, -1}, {"nothing", -1, 0, 3, -1}} {
 		req := kmsg.NewPtrOffsetForLeaderEpochRequest()
 		req.Version, req.ReplicaID = 3, -1
 		req.Topics = []kmsg.OffsetForLeaderEpochRequestTopic{{Topic: row.topic,

@@ -76,6 +76,17 @@ type PipeStats struct {
 	Reclaimed uint64 `json:"reclaimed"`
 }
 
+// GroupStats describe the group coordinator; see [group.Counts].
+type GroupStats struct {
+	Groups      int    `json:"groups"`
+	Members     int    `json:"members"`
+	Offsets     int    `json:"offsets"`
+	MemoryBytes int64  `json:"memory_bytes"`
+	Rebalances  uint64 `json:"rebalances"`
+	Expired     uint64 `json:"expired_members"`
+	Refused     uint64 `json:"refused"`
+}
+
 // Stats is one consistent look at a running broker.
 type Stats struct {
 	PID              int                `json:"pid"`
@@ -106,6 +117,7 @@ type Stats struct {
 	SyncErrors       uint64             `json:"sync_errors"`
 	StaleCompletions uint64             `json:"stale_completions"`
 	Turns            uint64             `json:"turns"`
+	Groups           GroupStats         `json:"groups"`
 	RequestMemory    int64              `json:"request_memory_bytes"`
 	ResponseMemory   int64              `json:"response_memory_bytes"`
 }
@@ -155,6 +167,9 @@ func (b *Broker) snapshot() Stats {
 		Turns:            b.counters.turns,
 		RequestMemory:    b.frames.used,
 		ResponseMemory:   b.blocks.mapped,
+	}
+	if b.groups.coordinator != nil {
+		s.Groups = GroupStats(b.groups.coordinator.Counts())
 	}
 	b.addNamed(&s, k)
 	return s

@@ -55,6 +55,15 @@ func newCollector(source Source) *collector {
 	one("sync_seconds_total", "Time that group commits took.", counter, func(s *fanout.Stats) float64 { return s.SyncSeconds })
 	one("sync_errors_total", "Group commits that failed: each left a partition that takes no more writes.", counter,
 		func(s *fanout.Stats) float64 { return float64(s.SyncErrors) })
+	one("groups", "Consumer groups.", gauge, func(s *fanout.Stats) float64 { return float64(s.Groups.Groups) })
+	one("group_members", "Members of consumer groups.", gauge, func(s *fanout.Stats) float64 { return float64(s.Groups.Members) })
+	one("group_offsets", "Offsets that consumer groups have committed.", gauge, func(s *fanout.Stats) float64 { return float64(s.Groups.Offsets) })
+	one("group_memory_bytes", "Memory of consumer groups, of --group-memory.", gauge, func(s *fanout.Stats) float64 { return float64(s.Groups.MemoryBytes) })
+	one("group_rebalances_total", "Rebalances begun.", counter, func(s *fanout.Stats) float64 { return float64(s.Groups.Rebalances) })
+	one("group_members_expired_total", "Members removed because they were silent, or did not come for their assignment.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.Groups.Expired) })
+	one("group_requests_refused_total", "Requests refused by --max-groups, --max-group-members or --group-memory.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.Groups.Refused) })
 	one("ring_entries_submitted_total", "Submission queue entries handed to the kernel.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Submitted) })
 	one("ring_completions_total", "Completions.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Completed) })
 	one("ring_enters_total", "Calls of io_uring_enter.", counter, func(s *fanout.Stats) float64 { return float64(s.Ring.Enters) })

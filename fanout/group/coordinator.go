@@ -73,8 +73,11 @@ type Coordinator struct {
 
 // Counts describe a coordinator.
 type Counts struct {
-	Groups, Members, Offsets int
-	MemoryBytes              int64
+	Groups  int
+	Members int
+	Offsets int
+	// MemoryBytes is what they hold, of Config.MemoryBytes.
+	MemoryBytes int64
 	// Rebalances counts generations that were begun, Expired members that were silent for too long, Refused what did
 	// not fit the limits.
 	Rebalances, Expired, Refused uint64

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -134,8 +135,9 @@ func (c *Coordinator) restoreMember(g *group, v *kmsg.GroupMetadataValueMember) 
 	if m.rebalanceTimeout = millis(v.RebalanceTimeoutMillis); m.rebalanceTimeout <= 0 {
 		m.rebalanceTimeout = m.sessionTimeout
 	}
-	m.protocols = []kmsg.JoinGroupRequestProtocol{{Name: g.protocol, Metadata: v.Subscription}}
-	m.assignment = v.Assignment
+	// Copies: kmsg's slices would keep all of the log that was read with them.
+	m.protocols = []kmsg.JoinGroupRequestProtocol{{Name: g.protocol, Metadata: bytes.Clone(v.Subscription)}}
+	m.assignment = bytes.Clone(v.Assignment)
 	if g.members[m.id] != nil || m.static() && g.instances[m.instanceID] != nil {
 		return // the record names it twice
 	}
