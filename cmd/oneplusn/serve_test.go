@@ -47,7 +47,14 @@ func serveCommandLine(t *testing.T, flags ...string) *exec.Cmd {
 // serveChild runs the server until it says that it is ready.
 func serveChild(t *testing.T, flags ...string) *served {
 	t.Helper()
+	return serveChildFrom(t, func(*exec.Cmd) {}, flags...)
+}
+
+// serveChildFrom is serveChild with a change to how the process is started.
+func serveChildFrom(t *testing.T, change func(*exec.Cmd), flags ...string) *served {
+	t.Helper()
 	s := &served{t: t, cmd: serveCommandLine(t, append(flags, "--ready-fd", "3")...), exited: make(chan struct{})}
+	change(s.cmd)
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
