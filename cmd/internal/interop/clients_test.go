@@ -179,7 +179,7 @@ func prepareJava(t *testing.T, dir string) driver {
 	libs := jars(t, "java", dir)
 	classes := filepath.Join(dir, "java", "classes")
 	build(t, driverSource(t, "java"), "javac", "-cp", libs+"/*", "-d", classes, "Driver.java")
-	return driver{command: []string{"java", "-cp", classes + ":" + libs + "/*", "Driver"}}
+	return driver{command: []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classes + ":" + libs + "/*", "Driver"}}
 }
 
 func prepareConsole(t *testing.T, dir string) driver {

@@ -4,7 +4,7 @@ set -eu
 tool() {
 	class=$1
 	shift
-	exec java -XX:TieredStopAtLevel=1 -cp "$LIBS/*" "org.apache.kafka.tools.$class" "$@"
+	exec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$LIBS/*" "org.apache.kafka.tools.$class" "$@"
 }
 case "$1" in
 version) ls "$LIBS" | sed -n 's/^kafka-tools-\([0-9.]*\)\.jar$/\1/p' ;;
