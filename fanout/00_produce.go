@@ -77,7 +77,7 @@ func (b *Broker) produceOne(req *wire.ProduceRequest, part *wire.ProducePartitio
 	}
 	p := b.topics.find(part.Topic, part.Partition)
 	if p == nil {
-		return refusedProduce(wire.CodeUnknownTopicOrPartition, "")
+		return refusedProduce(b.topics.missing(part.Topic, part.Partition), "")
 	}
 	if p.topic.internal {
 		return refusedProduce(wire.CodeInvalidTopic, "topic "+p.topic.name+" is the server's own")

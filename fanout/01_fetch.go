@@ -131,7 +131,7 @@ func (b *Broker) evaluateOne(r *fetchResult, want *wire.FetchPartition, left int
 	r.FetchResult = wire.FetchResult{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
 	p := r.partition
 	if p == nil {
-		r.ErrorCode = wire.CodeUnknownTopicOrPartition
+		r.ErrorCode = b.topics.missing(want.Topic, want.Partition)
 		return
 	}
 	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {

@@ -77,7 +77,7 @@ func (b *Broker) listOffset(
 	r.Partition, r.Offset, r.Timestamp = want.Partition, -1, -1
 	p := b.topics.find([]byte(topic), want.Partition)
 	if p == nil {
-		r.ErrorCode = wire.CodeUnknownTopicOrPartition
+		r.ErrorCode = b.topics.missing([]byte(topic), want.Partition)
 		return r, segment.Range{}
 	}
 	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {

@@ -101,8 +101,14 @@ func (b *Broker) topicMetadata(name string) kmsg.MetadataResponseTopic {
 	node := []int32{b.topics.meta.nodeID}
 	for _, p := range tp.partitions {
 		r := kmsg.NewMetadataResponseTopicPartition()
-		r.Partition, r.Leader, r.LeaderEpoch = p.index, b.topics.meta.nodeID, p.log.LeaderEpoch()
+		r.Partition, r.Leader = p.index, b.topics.meta.nodeID
 		r.Replicas, r.ISR, r.OfflineReplicas = node, node, []int32{}
+		if p.refused != nil {
+			// The leader stays, so that clients ask and are told what is the matter.
+			r.OfflineReplicas = node
+		} else {
+			r.LeaderEpoch = p.log.LeaderEpoch()
+		}
 		t.Partitions = append(t.Partitions, r)
 	}
 	return t

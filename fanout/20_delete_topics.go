@@ -25,6 +25,8 @@ func (b *Broker) handleDeleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response
 		switch tp := b.topics.byName[name]; {
 		case tp != nil && tp.internal:
 			r.ErrorCode = wire.CodeInvalidTopic
+		case tp != nil && tp.refused() > 0:
+			r.ErrorCode = wire.CodeKafkaStorageError // the files may be all that is left of the records
 		case tp != nil:
 			b.deleteTopic(tp)
 		case wire.TopicNameError([]byte(name)) != nil:

@@ -27,6 +27,11 @@ func (b *Broker) handleDeleteRecords(c *conn, req *kmsg.DeleteRecordsRequest) {
 			r := kmsg.NewDeleteRecordsResponseTopicPartition()
 			r.Partition = want.Partition
 			p := b.topics.find([]byte(t.Topic), want.Partition)
+			if p == nil {
+				r.LowWatermark, r.ErrorCode = -1, b.topics.missing([]byte(t.Topic), want.Partition)
+				t.Partitions = append(t.Partitions, r)
+				continue
+			}
 			r.LowWatermark, r.ErrorCode = b.deleteRecords(p, want.Offset)
 			if r.ErrorCode == 0 {
 				moved = append(moved, p)
@@ -49,9 +54,6 @@ func (b *Broker) handleDeleteRecords(c *conn, req *kmsg.DeleteRecordsRequest) {
 }
 
 func (b *Broker) deleteRecords(p *partition, offset int64) (lowWatermark int64, code int16) {
-	if p == nil {
-		return -1, wire.CodeUnknownTopicOrPartition
-	}
 	if p.topic.internal {
 		return -1, wire.CodeInvalidTopic
 	}

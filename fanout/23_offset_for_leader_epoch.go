@@ -2,8 +2,6 @@ package fanout
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"oneplusn/fanout/wire"
 )
 
 // handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers find out that a log was cut
@@ -34,7 +32,7 @@ func (b *Broker) epochEnd(
 	r.Partition, r.LeaderEpoch, r.EndOffset = want.Partition, -1, -1
 	p := b.topics.find([]byte(topic), want.Partition)
 	if p == nil {
-		r.ErrorCode = wire.CodeUnknownTopicOrPartition
+		r.ErrorCode = b.topics.missing([]byte(topic), want.Partition)
 		return r
 	}
 	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {

@@ -40,7 +40,7 @@ func (b *Broker) handleDescribeLogDirs(req *kmsg.DescribeLogDirsRequest) kmsg.Re
 func logSizes(tp *topic, wanted func(index int32) bool) kmsg.DescribeLogDirsResponseDirTopic {
 	topic := kmsg.NewDescribeLogDirsResponseDirTopic()
 	topic.Topic = tp.name
-	for _, p := range tp.partitions {
+	for p := range tp.served() {
 		if wanted != nil && !wanted(p.index) {
 			continue
 		}

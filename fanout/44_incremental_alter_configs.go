@@ -126,7 +126,7 @@ func (b *Broker) writeAltered(tp *topic, config *topicConfig, done func(code int
 // configure puts a configuration into effect.
 func (b *Broker) configure(tp *topic, config *topicConfig) {
 	tp.config = config
-	for _, p := range tp.partitions {
+	for p := range tp.served() {
 		p.log.Configure(config.options)
 		b.commitChanged(p)
 	}

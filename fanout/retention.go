@@ -18,7 +18,7 @@ func (b *Broker) expireSegments() {
 	now := b.wallMillis()
 	var removals []func() error
 	for _, tp := range b.topics.byName {
-		for _, p := range tp.partitions {
+		for p := range tp.served() {
 			if remove := b.expireOne(p, now); remove != nil {
 				removals = append(removals, remove)
 			}

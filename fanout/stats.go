@@ -89,37 +89,39 @@ type GroupStats struct {
 
 // Stats is one consistent look at a running broker.
 type Stats struct {
-	PID              int                `json:"pid"`
-	Transfer         string             `json:"transfer"`
-	RingSize         int                `json:"ring_size"`
-	UptimeSeconds    float64            `json:"uptime_seconds"`
-	CPUUserSeconds   float64            `json:"cpu_user_seconds"`
-	CPUSystemSeconds float64            `json:"cpu_system_seconds"`
-	RSSBytes         uint64             `json:"rss_bytes"`
-	RSSAnonBytes     uint64             `json:"rss_anon_bytes"`
-	Ledger           LedgerStats        `json:"ledger"`
-	Ring             RingStats          `json:"ring"`
-	Pipes            PipeStats          `json:"pipes"`
-	Connections      int                `json:"connections"`
-	WaitingFetches   int                `json:"waiting_fetches"`
-	Topics           int                `json:"topics"`
-	Partitions       int                `json:"partitions"`
-	LogBytes         int64              `json:"log_bytes"`
-	Accepted         uint64             `json:"accepted"`
-	Closed           map[string]uint64  `json:"closed"`
-	Requests         map[string]uint64  `json:"requests"`
-	RequestSeconds   map[string]float64 `json:"request_seconds"`
-	PublishedRecords uint64             `json:"published_records"`
-	ProduceErrors    uint64             `json:"produce_errors"`
-	Duplicates       uint64             `json:"duplicate_batches"`
-	Syncs            uint64             `json:"syncs"`
-	SyncSeconds      float64            `json:"sync_seconds"`
-	SyncErrors       uint64             `json:"sync_errors"`
-	StaleCompletions uint64             `json:"stale_completions"`
-	Turns            uint64             `json:"turns"`
-	Groups           GroupStats         `json:"groups"`
-	RequestMemory    int64              `json:"request_memory_bytes"`
-	ResponseMemory   int64              `json:"response_memory_bytes"`
+	PID              int         `json:"pid"`
+	Transfer         string      `json:"transfer"`
+	RingSize         int         `json:"ring_size"`
+	UptimeSeconds    float64     `json:"uptime_seconds"`
+	CPUUserSeconds   float64     `json:"cpu_user_seconds"`
+	CPUSystemSeconds float64     `json:"cpu_system_seconds"`
+	RSSBytes         uint64      `json:"rss_bytes"`
+	RSSAnonBytes     uint64      `json:"rss_anon_bytes"`
+	Ledger           LedgerStats `json:"ledger"`
+	Ring             RingStats   `json:"ring"`
+	Pipes            PipeStats   `json:"pipes"`
+	Connections      int         `json:"connections"`
+	WaitingFetches   int         `json:"waiting_fetches"`
+	Topics           int         `json:"topics"`
+	Partitions       int         `json:"partitions"`
+	// PartitionsRefused have no log: their files are damaged.
+	PartitionsRefused int                `json:"partitions_refused"`
+	LogBytes          int64              `json:"log_bytes"`
+	Accepted          uint64             `json:"accepted"`
+	Closed            map[string]uint64  `json:"closed"`
+	Requests          map[string]uint64  `json:"requests"`
+	RequestSeconds    map[string]float64 `json:"request_seconds"`
+	PublishedRecords  uint64             `json:"published_records"`
+	ProduceErrors     uint64             `json:"produce_errors"`
+	Duplicates        uint64             `json:"duplicate_batches"`
+	Syncs             uint64             `json:"syncs"`
+	SyncSeconds       float64            `json:"sync_seconds"`
+	SyncErrors        uint64             `json:"sync_errors"`
+	StaleCompletions  uint64             `json:"stale_completions"`
+	Turns             uint64             `json:"turns"`
+	Groups            GroupStats         `json:"groups"`
+	RequestMemory     int64              `json:"request_memory_bytes"`
+	ResponseMemory    int64              `json:"response_memory_bytes"`
 }
 
 // Stats is a snapshot taken on the loop's thread, between two turns. What the operating system knows about the process
@@ -192,7 +194,8 @@ func (b *Broker) addNamed(s *Stats, k ring.Stats) {
 	}
 	for _, tp := range b.topics.byName {
 		s.Partitions += len(tp.partitions)
-		for _, p := range tp.partitions {
+		s.PartitionsRefused += tp.refused()
+		for p := range tp.served() {
 			s.LogBytes += p.log.SizeBytes()
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
+	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
 
@@ -31,6 +34,8 @@ type partition struct {
 	waiters waitList
 	grown   bool // already on Broker.grown
 	warming bool // see Broker.warm
+	// refused is why there is no log: its files are damaged. The partition keeps its place, and answers with an error.
+	refused error
 	commit
 }
 
@@ -112,11 +117,23 @@ func (t *topics) openAll(config Config, clean bool, log *slog.Logger) error {
 			return err
 		}
 		open := segment.OpenOptions{Clean: clean, LogStartOffset: t.starts[e.Name()]}
-		if err := tp.open(filepath.Join(t.dir, e.Name()), index, open); err != nil {
+		err = tp.open(filepath.Join(t.dir, e.Name()), index, open)
+		if refusable(err) && !tp.internal {
+			log.Error("a partition is refused, the others are served", "topic", name, "partition", index, "error", err)
+			tp.partitions = append(tp.partitions, &partition{topic: tp, index: index, refused: err})
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return t.checkComplete()
+}
+
+// refusable says that an error is one of the partition's own files, and not of the server or its host.
+func refusable(err error) bool {
+	var damaged *segment.DamagedError
+	return errors.As(err, &damaged) || errors.Is(err, syscall.EIO)
 }
 
 // topicOf is the topic of a name, with its configuration, which is read when the first of its directories is met.
@@ -185,13 +202,46 @@ func partitionDir(name string) (topic string, index int32, ok bool) {
 	return name[:cut], int32(n), true
 }
 
-// find is the partition of a request, or nil. It does not allocate.
+// find is the partition of a request, or nil: then missing says why. It does not allocate.
 func (t *topics) find(name []byte, index int32) *partition {
 	tp := t.byName[string(name)]
 	if tp == nil || index < 0 || int(index) >= len(tp.partitions) {
 		return nil
 	}
-	return tp.partitions[index]
+	if p := tp.partitions[index]; p.refused == nil {
+		return p
+	}
+	return nil
+}
+
+// missing is the error for a partition that find does not find.
+func (t *topics) missing(name []byte, index int32) int16 {
+	tp := t.byName[string(name)]
+	if tp == nil || index < 0 || int(index) >= len(tp.partitions) {
+		return wire.CodeUnknownTopicOrPartition
+	}
+	return wire.CodeKafkaStorageError
+}
+
+// served are the topic's partitions that have a log.
+func (tp *topic) served() iter.Seq[*partition] {
+	return func(yield func(*partition) bool) {
+		for _, p := range tp.partitions {
+			if p.refused == nil && !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// refused is how many of the topic's partitions have no log.
+func (tp *topic) refused() (n int) {
+	for _, p := range tp.partitions {
+		if p.refused != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // newTopic is a topic to be made, or its partitions from first on.
@@ -258,8 +308,15 @@ func (t *topics) giveBack() {
 // close ends cleanly: the next start need not scan the logs.
 func (t *topics) close(log *slog.Logger) error {
 	defer t.giveBack()
+	refused := 0
+	for _, tp := range t.byName {
+		refused += tp.refused()
+	}
 	if err := t.closeLogs(log); err != nil {
 		return err
+	}
+	if refused > 0 {
+		return nil // what a crash did to them is still to be seen
 	}
 	return segment.WriteCleanMark(segment.OS, t.dir)
 }
@@ -273,7 +330,7 @@ func (t *topics) closeLogs(log *slog.Logger) error {
 		slots = make(chan struct{}, closeAtOnce)
 	)
 	for _, tp := range t.byName {
-		for _, p := range tp.partitions {
+		for p := range tp.served() {
 			slots <- struct{}{}
 			wait.Go(func() {
 				defer func() { <-slots }()

@@ -45,6 +45,8 @@ func newCollector(source Source) *collector {
 	one("waiting_fetches", "Fetches that wait for records.", gauge, func(s *fanout.Stats) float64 { return float64(s.WaitingFetches) })
 	one("topics", "Topics.", gauge, func(s *fanout.Stats) float64 { return float64(s.Topics) })
 	one("partitions", "Partitions.", gauge, func(s *fanout.Stats) float64 { return float64(s.Partitions) })
+	one("partitions_refused", "Partitions that are not served because their files are damaged: see the log.", gauge,
+		func(s *fanout.Stats) float64 { return float64(s.PartitionsRefused) })
 	one("log_bytes", "Bytes in all logs.", gauge, func(s *fanout.Stats) float64 { return float64(s.LogBytes) })
 	one("published_bytes_total", "Bytes of record batches appended.", counter, func(s *fanout.Stats) float64 { return float64(s.Ledger.PublishedBytes) })
 	one("published_records_total", "Records appended.", counter, func(s *fanout.Stats) float64 { return float64(s.PublishedRecords) })
