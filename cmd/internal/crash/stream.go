@@ -78,6 +78,14 @@ func (s *stream) lastAcked() int64 {
 	return r.offset + r.count - 1
 }
 
+// lastPromised is the highest offset that must stay: it was acknowledged, or somebody has read it.
+func (s *stream) lastPromised() int64 {
+	acked := s.lastAcked()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(acked, s.progress.offset-1)
+}
+
 // saw checks a record that was read from the log.
 func (s *stream) saw(p *progress, offset, number int64) error {
 	s.mu.Lock()

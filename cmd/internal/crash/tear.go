@@ -9,7 +9,8 @@ import (
 	"oneplusn/segment"
 )
 
-// damage is what is done to the unacknowledged end of a log between a kill and the next start.
+// damage is what is done to the end of a log that was neither acknowledged nor read by anyone,
+// between a kill and the next start.
 type damage int
 
 const (
@@ -28,7 +29,7 @@ func (d damage) String() string {
 type tail struct {
 	path string
 	size int64
-	// acked is where the last acknowledged batch ends, valid where the last valid one does.
+	// acked is where the last batch ends that was acknowledged or read, valid where the last valid one does.
 	acked, valid int64
 	next         int64 // the offset behind the last valid batch
 }
@@ -47,14 +48,14 @@ func lastSegment(dir string, s *stream) (*tail, error) {
 		return nil, err
 	}
 	t.size = int64(len(raw))
-	for lastAcked := s.lastAcked(); t.valid < t.size; {
+	for last := s.lastPromised(); t.valid < t.size; {
 		h, err := segment.CheckBatch(raw[t.valid:])
 		if err != nil {
 			break
 		}
 		t.valid += int64(h.Size())
 		t.next = h.NextOffset()
-		if h.LastOffset() <= lastAcked {
+		if h.LastOffset() <= last {
 			t.acked = t.valid
 		}
 	}
