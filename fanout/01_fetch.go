@@ -96,7 +96,7 @@ func (b *Broker) evaluate(c *conn) (total int64, final bool) {
 		r := &b.results[i]
 		b.evaluateOne(r, &wants[i], left, total == 0)
 		if c.fetch.Isolation == readCommitted && r.rng.Len > 0 && r.LastStableOffset < r.HighWatermark {
-			b.cutUnstable(r, wants[i].FetchOffset)
+			cutUnstable(r, wants[i].FetchOffset)
 		}
 		if r.rng.Len > 0 && c.header.Version < zstdFrom {
 			cutZstd(r)

@@ -209,7 +209,12 @@ func TestNoPartitionStarvesTheOthers(t *testing.T) {
 }
 
 func TestClientsBeforeZstdAreToldOfIt(t *testing.T) {
-	s := start(t, nil)
+	t.Run("on disk", func(t *testing.T) { checkZstd(t, t.TempDir()) })
+	t.Run("on tmpfs", func(t *testing.T) { checkZstd(t, smallDisk(t, "size=16m")) })
+}
+
+func checkZstd(t *testing.T, dir string) {
+	s := start(t, func(c *Config) { c.DataDir = dir })
 	c := s.dial()
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}

@@ -1,8 +1,6 @@
 package fanout
 
 import (
-	"golang.org/x/sys/unix"
-
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -19,31 +17,22 @@ const (
 // the very first, the client is told so. Only headers are read, and only from pages in memory, so a cold batch goes out
 // unseen; the client then reports a codec that it does not know by itself.
 func cutZstd(r *fetchResult) {
-	var header [segment.BatchHeaderSize]byte
-	vector := [][]byte{header[:]}
-	end := r.rng.Pos + r.rng.Len
-	at := r.rng.Pos
-	for n := 0; at < end && n < zstdLookedAt; n++ {
-		got, err := unix.Preadv2(r.rng.Segment.Fd(), vector, at, unix.RWF_NOWAIT)
-		if err != nil || got < len(header) {
-			return
-		}
-		h, err := segment.ParseBatch(header[:])
-		if err != nil {
-			return
-		}
+	found := int64(-1)
+	looked := 0
+	r.partition.log.Walk(r.rng, func(h segment.Batch, at int64) bool {
 		if h.Attributes&codecBits == codecZstd {
-			break
+			found = at
 		}
-		at += int64(h.Size())
-	}
+		looked++
+		return found >= 0 || looked == zstdLookedAt
+	})
 	switch {
-	case at >= end:
-	case at == r.rng.Pos:
+	case found < 0:
+	case found == r.rng.Pos:
 		r.ErrorCode = wire.CodeUnsupportedCompressionType
 		r.rng = segment.Range{}
 	default:
-		r.rng.Len = at - r.rng.Pos
+		r.rng.Len = found - r.rng.Pos
 	}
 	r.RecordsBytes = int32(r.rng.Len)
 }

@@ -171,9 +171,6 @@ type client struct {
 	t    *testing.T
 	conn *net.TCPConn
 	next int32 // the correlation id of the next request
-	// skips lets readAll drop batches before the offset, which a server sends where it can't look at pages without
-	// waiting for a disk. A tmpfs is such a place: it does not know RWF_NOWAIT.
-	skips bool
 }
 
 // dial connects. The connection is closed before the server is stopped.

@@ -33,7 +33,6 @@ type partition struct {
 	log     *segment.Log
 	waiters waitList
 	grown   bool // already on Broker.grown
-	warming bool // see Broker.warm
 	// refused is why there is no log: its files are damaged. The partition keeps its place, and answers with an error.
 	refused error
 	commit

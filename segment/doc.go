@@ -98,7 +98,7 @@
 //     the next one.
 //   - A file is closed and unmapped when the log is done with it and the last range that was being sent is released.
 //   - [Log.Read] and [Log.Append] allocate nothing in steady state, and Read never waits for a disk: it consults the
-//     index in memory, and pages of files only if they are resident (RWF_NOWAIT).
+//     index in memory, and pages of files only if they are resident.
 //   - An index file is there only if the data that it is about was synced before.
 //   - A length from disk or wire is compared with its limit before it is used.
 package segment

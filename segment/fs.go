@@ -4,9 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // File is an open segment file.
@@ -14,7 +11,8 @@ type File interface {
 	// Fd is the descriptor, for splice, sendfile and mmap.
 	Fd() int
 	ReadAt(b []byte, offset int64) (int, error)
-	// ReadResident reads as far as the pages are in the page cache, which may be nothing, and never waits for a disk.
+	// ReadResident reads as far as the pages are in the page cache, which may be nothing, and never waits for a disk. It
+	// may read less of a request for many pages.
 	ReadResident(b []byte, offset int64) int
 	WriteAt(b []byte, offset int64) (int, error)
 	Size() (int64, error)
@@ -111,21 +109,6 @@ func (f osFile) Size() (int64, error) {
 		return 0, err
 	}
 	return info.Size(), nil
-}
-
-// ReadResident is preadv2(2) with RWF_NOWAIT (Linux 4.14). Since Linux 5.9 it begins to read what it does not find.
-func (f osFile) ReadResident(b []byte, offset int64) int {
-	if len(b) == 0 {
-		return 0
-	}
-	vector := unix.Iovec{Base: unsafe.SliceData(b)}
-	vector.SetLen(len(b))
-	n, _, errno := unix.Syscall6(unix.SYS_PREADV2, uintptr(f.fd), uintptr(unsafe.Pointer(&vector)), 1,
-		uintptr(offset), 0, unix.RWF_NOWAIT)
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
 }
 
 // The files of a segment and of a partition.

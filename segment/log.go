@@ -32,8 +32,8 @@ type Log struct {
 	epochs                 []epochStart
 	topicID                [16]byte
 	aborted                []txnEntry
-	firstUnstable          int64 // where the first transaction begins that is still open, or -1
-	readOnly               bool  // for Check
+	unstable               unstable
+	readOnly               bool // for Check
 	closed                 bool
 }
 

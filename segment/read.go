@@ -142,6 +142,12 @@ func (l *Log) walk(s *Segment, from, limit int64, stop func(h Batch, at int64) b
 	return at, h, walkLimit
 }
 
+// Walk looks at the batches of a range in their order until stop says that it has seen enough, or until going on would
+// mean to wait for a disk.
+func (l *Log) Walk(r Range, stop func(h Batch, at int64) bool) {
+	l.walk(r.Segment, r.Pos, r.Pos+r.Len, stop)
+}
+
 // AtTime is a range in which the first record of that time or later is to be found, from the batches' own times. It is
 // empty if there is none. [Range.Narrow] makes it smaller; which record it is has to be read from the batches.
 func (l *Log) AtTime(timestampMillis int64) Range {

@@ -11,7 +11,7 @@ import (
 
 // Open opens the log in a directory, which is made if it is missing, and recovers it. It may take long and block.
 func Open(dir string, options Options, found OpenOptions) (*Log, error) {
-	l := &Log{dir: dir, options: options.withDefaults(), logStart: found.LogStartOffset, worker: new(worker), firstUnstable: -1}
+	l := &Log{dir: dir, options: options.withDefaults(), logStart: found.LogStartOffset, worker: new(worker)}
 	l.producers = newProducers(l.options.MaxProducers)
 	if err := l.open(found.Clean); err != nil {
 		l.release()

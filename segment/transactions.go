@@ -20,10 +20,30 @@ type AbortedTransaction struct {
 // LastStableOffset is the offset below which no transaction is open: the high watermark, but for directories that a
 // Kafka broker left with an open transaction.
 func (l *Log) LastStableOffset() int64 {
-	if l.firstUnstable >= 0 {
-		return min(l.firstUnstable, l.highWatermark)
+	if l.unstable.open {
+		return min(max(l.unstable.offset, l.LogStartOffset()), l.highWatermark)
 	}
 	return l.highWatermark
+}
+
+// unstable is where the first transaction begins that is still open. Nothing ends it here, so the place of its first
+// batch is found once, when the log is opened and may wait for the disk.
+type unstable struct {
+	open   bool
+	offset int64
+	// segment is the base offset of the batch's segment, pos where in it the batch begins.
+	segment, pos int64
+}
+
+// Stable is the part of a range that readers of committed data may have: up to the batch at the last stable offset.
+func (l *Log) Stable(r Range) Range {
+	switch u := l.unstable; {
+	case !u.open || r.Segment == nil || r.Segment.base < u.segment || r.Segment.base == u.segment && r.Pos+r.Len <= u.pos:
+		return r
+	case r.Segment.base == u.segment && r.Pos < u.pos:
+		return Range{r.Segment, r.Pos, u.pos - r.Pos}
+	}
+	return Range{}
 }
 
 // Aborted appends to list the aborted transactions that have records from the offset from up to, but without, to.
@@ -162,11 +182,37 @@ func (l *Log) openTransactions() error {
 		}
 		l.aborted = append(l.aborted, list...)
 	}
-	l.firstUnstable = -1
+	first := l.LogEndOffset()
 	for p := l.producers.oldest; p != nil; p = p.newer {
-		if p.txnFirstOffset >= 0 && (l.firstUnstable < 0 || p.txnFirstOffset < l.firstUnstable) {
-			l.firstUnstable = p.txnFirstOffset
+		if p.txnFirstOffset >= 0 {
+			first = min(first, p.txnFirstOffset)
 		}
 	}
+	if first == l.LogEndOffset() {
+		return nil
+	}
+	return l.findUnstable(first)
+}
+
+// findUnstable finds the batch with an offset, or the next one if it was compacted away. If damage is in the way, what
+// is behind it is out of everybody's reach, and the place is where it begins.
+func (l *Log) findUnstable(offset int64) error {
+	i := l.position(offset)
+	for l.segments[i].next <= offset && i+1 < len(l.segments) {
+		i++
+	}
+	s := l.segments[i]
+	pos := s.index.find(uint32(max(offset-s.base, 0)), s.size, &l.scratch).from
+	err := walkFile(s.file, s.size, s.base, pos, func(h Batch, at int64) bool {
+		if pos = at; h.NextOffset() <= offset {
+			pos += int64(h.Size())
+			return true
+		}
+		return false
+	})
+	if isReadError(err) {
+		return fmt.Errorf("segment: looking for the open transaction at offset %d of %s: %w", offset, s.path, err)
+	}
+	l.unstable = unstable{open: true, offset: offset, segment: s.base, pos: pos}
 	return nil
 }

@@ -1,0 +1,128 @@
+package segment
+
+import (
+	"fmt"
+	"testing"
+)
+
+// openTransactionAt is a log that a Kafka broker left: batches of one record in segments of 40, and from an offset on a
+// transaction that nobody ended, among batches of others.
+func openTransactionAt(t *testing.T, offset int64) *simFS {
+	t.Helper()
+	const count, each = 120, 40
+	fs := newSimFS(newRand(t, 21))
+	fs.dirs[recoverDir] = true
+	for base := int64(0); base < count; base += each {
+		var raw []byte
+		for i := base; i < base+each; i++ {
+			b := testBatch{base: i, timestamp: 1000 + i, value: 10 + fs.rng.IntN(100)}
+			if i >= offset && (i-offset)%5 == 0 {
+				b.producer, b.sequence, b.bits = 9, int32(i-offset)/5, transactionalBit
+			}
+			raw = append(raw, b.encode()...)
+		}
+		fs.names[segmentPath(recoverDir, base)] = &simInode{data: raw}
+	}
+	// A clean stop leaves the indexes and the snapshots that a start goes by.
+	o := stableOptions(fs)
+	mustClose(t, openLog(t, recoverDir, o, OpenOptions{}))
+	return fs
+}
+
+func stableOptions(fs *simFS) Options {
+	return Options{FS: fs, SegmentBytes: 1 << 20, IndexIntervalBytes: 300}
+}
+
+func TestReadersOfCommittedDataGetAllBeforeTheOpenTransaction(t *testing.T) {
+	// In the middle of a segment and of an interval of its index; the first and the last batch of a segment; the very
+	// first and the very last batch of all.
+	for _, stable := range []int64{50, 51, 52, 53, 40, 79, 0, 119} {
+		for _, cold := range []int{0, 50, 100} {
+			t.Run(fmt.Sprintf("from %d, %d%% cold", stable, cold), func(t *testing.T) {
+				fs := openTransactionAt(t, stable)
+				fs.cold = cold
+				l := openLog(t, recoverDir, stableOptions(fs), OpenOptions{Clean: true})
+				if l.LastStableOffset() != stable || l.HighWatermark() != 120 {
+					t.Fatalf("stable up to %d of %d, want %d", l.LastStableOffset(), l.HighWatermark(), stable)
+				}
+				checkStable(t, l, cold == 0)
+				// The end moves on, the last stable offset does not.
+				mustAppend(t, l, testBatch{value: 50})
+				checkStable(t, l, cold == 0)
+			})
+		}
+	}
+}
+
+// checkStable checks what readers of committed data get at every offset.
+func checkStable(t *testing.T, l *Log, exact bool) {
+	t.Helper()
+	stable := l.LastStableOffset()
+	for offset := range l.HighWatermark() {
+		for _, maxBytes := range []int64{1, 500, 1 << 20} {
+			r, err := l.Read(offset, maxBytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r = l.Stable(r)
+			next := int64(0)
+			if r.Len > 0 {
+				list := headersOf(t, bytesOf(t, r))
+				next = list[len(list)-1].NextOffset()
+			}
+			switch {
+			case next > stable:
+				t.Fatalf("read at %d, %d bytes, goes on to %d, stable is up to %d", offset, maxBytes, next, stable)
+			case offset < stable && next <= offset:
+				t.Fatalf("read at %d, %d bytes, ends at %d, stable is up to %d", offset, maxBytes, next, stable)
+			case offset >= stable && exact && r.Len > 0:
+				t.Fatalf("read at %d, %d bytes, gives up to %d, stable is up to %d", offset, maxBytes, next, stable)
+			}
+		}
+	}
+}
+
+// What was deleted is not stable, and a reader that asks where it may read up to is not sent there.
+func TestLastStableOffsetIsNotBeforeTheStartOfTheLog(t *testing.T) {
+	l := openLog(t, recoverDir, stableOptions(openTransactionAt(t, 50)), OpenOptions{Clean: true})
+	if err := l.DeleteRecords(60); err != nil {
+		t.Fatal(err)
+	}
+	if l.LastStableOffset() != 60 {
+		t.Errorf("the log begins at 60 and is stable up to %d", l.LastStableOffset())
+	}
+}
+
+func TestTransactionThatNoBatchExplainsIsNone(t *testing.T) {
+	fs := openTransactionAt(t, 50)
+	ps := newProducers(10)
+	ps.load([]producer{{id: 9, txnFirstOffset: 1 << 40}, {id: 10, txnFirstOffset: -7}})
+	fs.names[filePath(recoverDir, 120, snapshotSuffix)] = &simInode{data: ps.encode()}
+	l := openLog(t, recoverDir, stableOptions(fs), OpenOptions{Clean: true})
+	mustAppend(t, l, testBatch{})
+	if l.LastStableOffset() != l.HighWatermark() {
+		t.Errorf("stable up to %d of %d", l.LastStableOffset(), l.HighWatermark())
+	}
+}
+
+// Damage before the open transaction is met by whoever reads it. The start neither waits for that nor looks for the
+// transaction behind it.
+func TestDamageBeforeTheOpenTransactionEndsWhatIsStable(t *testing.T) {
+	fs := openTransactionAt(t, 53)
+	at := 0
+	data := fs.names[segmentPath(recoverDir, 40)].data
+	for range 9 { // the batch with offset 49
+		h, err := ParseBatch(data[at:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		at += h.Size()
+	}
+	data[at+magicAt] = 7
+	fs.cold = 100
+	l := openLog(t, recoverDir, stableOptions(fs), OpenOptions{Clean: true})
+	r := l.Stable(Range{l.segments[1], 0, int64(len(data))})
+	if r.Len == 0 || r.Len > int64(at) {
+		t.Errorf("%d bytes are stable, the damage is at %d", r.Len, at)
+	}
+}
