@@ -39,7 +39,12 @@ check is the count of bytes.
 
 The table shows for each mode: GB/s to all subscribers together, the server's CPU seconds per GB (user and
 system, the kernel's workers included) and its ratio to copy's, the client's, how long a subscriber took
-(p50, p99), and the copies that the server counted, where 1 is the data set moved once.`
+(p50, p99), and the copies that the server counted, where 1 is the data set moved once.
+
+With --publish it shows for each --fsync policy and number of producers: acknowledged batches a second, how
+long an acknowledgement took, how many batches one sync covered, and the rate compared with a plain pwrite
+and fdatasync for each batch ("to plain") and with one producer under the same policy ("to 1 producer").
+With --runs these ratios are formed within each run, and their median is shown.`
 
 func benchCommand() *cli.Command {
 	return &cli.Command{
@@ -85,7 +90,7 @@ func benchFlags() []cli.Flag {
 		benchString("dir", "", "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"),
 		&cli.StringSliceFlag{Name: "serve-flag", EnvVars: benchEnv("serve-flag"), Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
 		benchString("json", "", "`FILE` that gets everything that was measured"),
-		benchString("plot", "", "`FILE` (.svg, .png, .pdf) that gets a plot of the server's CPU time"),
+		benchString("plot", "", "`FILE` (.svg, .png, .pdf) that gets a plot of the server's CPU time, with --publish of batches acknowledged a second"),
 	}
 }
 
@@ -135,9 +140,8 @@ func planBench(c *cli.Context) (p benchPlan, err error) {
 	if c.Int("stalled") < 0 || c.Int("trickling") < 0 || c.Duration("stall") < 0 {
 		return p, errors.New("--stalled, --trickling and --stall must not be negative")
 	}
-	p.runs = c.Int("runs")
-	if p.runs < 1 || p.runs > 1000 {
-		return p, fmt.Errorf("--runs is %d, allowed are 1 to 1000", p.runs)
+	if p.runs, err = parseRuns(c); err != nil {
+		return p, err
 	}
 	if p.threads = c.Int("threads"); p.threads < 1 {
 		p.threads = min(runtime.NumCPU(), 4)
@@ -202,6 +206,14 @@ func parseCounts(flag, text string, max int) ([]int, error) {
 	return counts, nil
 }
 
+func parseRuns(c *cli.Context) (int, error) {
+	n := c.Int("runs")
+	if n < 1 || n > 1000 {
+		return 0, fmt.Errorf("--runs is %d, allowed are 1 to 1000", n)
+	}
+	return n, nil
+}
+
 func parseServeFlags(given []string) ([]string, error) {
 	var flags []string
 	for _, text := range given {
@@ -215,7 +227,11 @@ func parseServeFlags(given []string) ([]string, error) {
 }
 
 func runBench(c *cli.Context) error {
-	if c.Bool("publish") {
+	scenario, err := scenarioOf(c)
+	if err != nil {
+		return err
+	}
+	if scenario == "publish" {
 		return benchPublish(c)
 	}
 	plan, err := planBench(c)

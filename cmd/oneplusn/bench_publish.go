@@ -3,41 +3,52 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os/signal"
-	"text/tabwriter"
-	"time"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"oneplusn/cmd/internal/bench"
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout"
 )
 
-// benchPublish measures publishing in place of subscribing.
-func benchPublish(c *cli.Context) (err error) {
-	o := bench.PublishOptions{
+// planPublish reads the flags of --publish.
+func planPublish(c *cli.Context) (o bench.PublishOptions, serveFlags []string, err error) {
+	o = bench.PublishOptions{
 		Policies:    []string{fanout.Fsync{}.String(), fanout.DefaultConfig().Fsync.String(), fanout.Fsync{Always: true}.String()},
 		RecordBytes: int(sizeOf(c, "record-size")), Duration: c.Duration("duration"),
 	}
-	if c.IsSet("target") || c.Bool("live") {
-		return usageErrorf("--publish measures servers that it starts, one for each fsync policy: it goes with neither --target nor --live")
-	}
 	if o.Duration <= 0 {
-		return usageErrorf("--duration must be above 0")
+		return o, nil, errors.New("--duration must be above 0")
+	}
+	if o.Runs, err = parseRuns(c); err != nil {
+		return o, nil, err
 	}
 	if o.Producers, err = parseCounts("producers", c.String("producers"), 10_000); err != nil {
-		return &usageError{err}
+		return o, nil, err
 	}
 	const overhead = 160 // of a batch of one record
 	if o.BatchBytes = o.RecordBytes + overhead; c.IsSet("batch-size") {
 		o.BatchBytes = int(sizeOf(c, "batch-size"))
 	}
-	flags, err := parseServeFlags(c.StringSlice("serve-flag"))
+	if serveFlags, err = parseServeFlags(c.StringSlice("serve-flag")); err == nil && slices.Contains(serveFlags, "--fsync") {
+		err = errors.New("--serve-flag fsync means nothing with --publish, which measures every policy")
+	}
+	return o, serveFlags, err
+}
+
+// benchPublish measures publishing in place of subscribing.
+func benchPublish(c *cli.Context) (err error) {
+	o, flags, err := planPublish(c)
 	if err != nil {
 		return &usageError{err}
+	}
+	most := slices.Max(o.Producers)
+	if files := load.RaiseOpenFiles(); files < uint64(most)+64 {
+		return fmt.Errorf("bench: %d producers need as many open files, the limit is %d: raise it with ulimit -n", most, files)
 	}
 	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
 	defer stop()
@@ -50,27 +61,14 @@ func benchPublish(c *cli.Context) (err error) {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	return writePublish(c.App.Writer, runs)
-}
-
-// writePublish prints a table. The last column compares with one fdatasync for each batch.
-func writePublish(out io.Writer, runs []*bench.PublishRun) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "fsync\tproducers\tbatches/s\tMB/s\tp50 ms\tp99 ms\tmax ms\tbatches/sync\tto plain\t")
-	plain := 0.0
-	for _, r := range runs {
-		rate := float64(r.Batches) / r.Seconds
-		if r.Syncs < 0 {
-			plain = rate
+	report.WritePublish(c.App.Writer, runs)
+	if path := c.String("json"); path != "" {
+		if err := report.WriteJSON(path, runs); err != nil {
+			return err
 		}
-		perSync := "-"
-		if r.Syncs > 0 {
-			perSync = fmt.Sprintf("%.1f", float64(r.Batches)/float64(r.Syncs))
-		}
-		ms := func(nanos int64) float64 { return float64(nanos) / float64(time.Millisecond) }
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%.0f\t%.1f\t%.2f\t%.2f\t%.2f\t%s\t%.1fx\t\n", r.What, r.Producers, rate,
-			float64(r.Bytes)/r.Seconds/1e6, ms(r.Latency.ValueAtQuantile(50)), ms(r.Latency.ValueAtQuantile(99)), ms(r.Latency.Max()),
-			perSync, rate/plain)
 	}
-	return t.Flush()
+	if path := c.String("plot"); path != "" {
+		return report.PlotPublish(path, runs)
+	}
+	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"text/tabwriter"
 )
 
@@ -76,47 +75,10 @@ type config struct {
 
 func (r *BenchRun) config() config { return config{r.Server + r.Slow, r.RingSize, r.Subscribers} }
 
-// group sorts runs into configurations, in the order in which each first came.
-func group(runs []*BenchRun) (configs []config, of map[config][]*BenchRun) {
-	of = make(map[config][]*BenchRun)
-	for _, r := range runs {
-		c := r.config()
-		if of[c] == nil {
-			configs = append(configs, c)
-		}
-		of[c] = append(of[c], r)
-	}
-	return configs, of
-}
-
-// spread is the median of a figure over runs, with its extremes if there are several.
-func spread(runs []*BenchRun, format string, figure func(*BenchRun) float64) string {
-	median, low, high := quantiles(runs, figure)
-	text := fmt.Sprintf(format, median)
-	if len(runs) > 1 {
-		text += fmt.Sprintf(" ("+format+"-"+format+")", low, high)
-	}
-	return text
-}
-
-func quantiles(runs []*BenchRun, figure func(*BenchRun) float64) (median, low, high float64) {
-	values := make([]float64, len(runs))
-	for i, r := range runs {
-		values[i] = figure(r)
-	}
-	slices.Sort(values)
-	n := len(values)
-	median = values[n/2]
-	if n%2 == 0 {
-		median = (values[n/2-1] + values[n/2]) / 2
-	}
-	return median, values[0], values[n-1]
-}
-
 // WriteBench prints the table of drains: a line for each configuration, medians and spread over its runs, and how each
 // compares with the first that is named as the yardstick.
 func WriteBench(out io.Writer, runs []*BenchRun, yardstick string) {
-	configs, of := group(runs)
+	configs, of := groupBy(runs, (*BenchRun).config)
 	base := 0.0
 	for _, c := range configs {
 		if c.server == yardstick && base == 0 {
@@ -147,7 +109,7 @@ func WriteBench(out io.Writer, runs []*BenchRun, yardstick string) {
 
 // WriteLive prints the table of live runs.
 func WriteLive(out io.Writer, runs []*BenchRun) {
-	configs, of := group(runs)
+	configs, of := groupBy(runs, (*BenchRun).config)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprint(w, "mode\tring\tN\trate/s\tdeliveries\tp50 us\tp99 us\tp99.9 us\tmax us\tserver us CPU/delivery\tserver anon MB\tlate\t\n")
 	micros := func(pick func(*LiveRun) int64) func(*BenchRun) float64 {

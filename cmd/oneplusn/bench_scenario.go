@@ -1,0 +1,62 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// benchScenario is one of the things that bench measures, and the flags that mean something to it.
+type benchScenario struct {
+	name  string // of its flag; empty for the one that is run without
+	flags []string
+}
+
+// benchScenarios have the one without a flag of its own first.
+var benchScenarios = []benchScenario{
+	{"", []string{"target", "target-admin", "target-pid", "topic", "size", "record-size", "batch-size", "file", "subscribers", "transfer",
+		"ring-size", "fetch-size", "discard", "stalled", "stall", "trickling", "runs", "threads", "nginx", "dir", "serve-flag", "json", "plot"}},
+	{"live", []string{"target", "target-admin", "target-pid", "topic", "record-size", "subscribers", "transfer", "ring-size", "runs",
+		"threads", "rate", "duration", "dir", "serve-flag", "json", "plot"}},
+	{"publish", []string{"producers", "record-size", "batch-size", "duration", "runs", "dir", "serve-flag", "json", "plot"}},
+}
+
+// scenarioOf is what a command line asks for. It refuses two scenarios at once and flags of another one: they would not
+// do what their user expects of them.
+func scenarioOf(c *cli.Context) (string, error) {
+	chosen := benchScenarios[0]
+	for _, s := range benchScenarios[1:] {
+		switch {
+		case !c.Bool(s.name):
+		case chosen.name != "":
+			return "", usageErrorf("--%s and --%s are two scenarios: choose one", chosen.name, s.name)
+		default:
+			chosen = s
+		}
+	}
+	for _, f := range benchFlags() {
+		name := f.Names()[0]
+		if c.IsSet(name) && !slices.Contains(chosen.flags, name) && !isScenario(name) {
+			return "", refuseFlag(name, chosen)
+		}
+	}
+	return chosen.name, nil
+}
+
+func isScenario(flag string) bool {
+	return slices.ContainsFunc(benchScenarios, func(s benchScenario) bool { return s.name == flag })
+}
+
+func refuseFlag(flag string, chosen benchScenario) error {
+	if chosen.name != "" {
+		return usageErrorf("--%s means nothing with --%s, whose flags are --%s", flag, chosen.name, strings.Join(chosen.flags, ", --"))
+	}
+	var takers []string
+	for _, s := range benchScenarios {
+		if slices.Contains(s.flags, flag) {
+			takers = append(takers, "--"+s.name)
+		}
+	}
+	return usageErrorf("--%s means nothing without %s", flag, strings.Join(takers, " or "))
+}

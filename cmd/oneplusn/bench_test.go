@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"oneplusn/cmd/internal/report"
+)
+
+// benchChildren lets bench start this test binary as its servers.
+func benchChildren(t *testing.T) {
+	t.Helper()
+	t.Setenv(asMain, "1")
+}
+
+func TestBenchRefusesFlagsOfAnotherScenario(t *testing.T) {
+	for line, says := range map[string]string{
+		"--publish --live":                    "--live and --publish are two scenarios: choose one",
+		"--publish --target 127.0.0.1:1":      "--target means nothing with --publish, whose flags are --producers, --record-size",
+		"--publish --subscribers 5":           "--subscribers means nothing with --publish",
+		"--publish --transfer splice":         "--transfer means nothing with --publish",
+		"--publish --discard":                 "--discard means nothing with --publish",
+		"--publish --nginx auto":              "--nginx means nothing with --publish",
+		"--publish --size 1MiB":               "--size means nothing with --publish",
+		"--publish --runs 0":                  "--runs is 0, allowed are 1 to 1000",
+		"--publish --duration 0s":             "--duration must be above 0",
+		"--publish --producers 1,none":        `"none" is not a number from 1 to 10000`,
+		"--publish --serve-flag fsync=never":  "--serve-flag fsync means nothing with --publish",
+		"--publish --serve-flag fsync":        "write it as NAME=VALUE",
+		"--live --stalled 1":                  "--stalled means nothing with --live",
+		"--live --discard":                    "--discard means nothing with --live",
+		"--producers 3":                       "--producers means nothing without --publish",
+		"--rate 3":                            "--rate means nothing without --live",
+		"--duration 1s":                       "--duration means nothing without --live or --publish",
+		"--topic t":                           "--target-admin, --target-pid and --topic are about the server of --target",
+		"--subscribers none":                  `"none" is not a number`,
+		"--target 127.0.0.1:1 --ring-size 64": "the one of --target has its own",
+	} {
+		code, stdout, stderr := command(t, append([]string{"bench"}, strings.Fields(line)...)...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, says) {
+			t.Errorf("bench %s: exit code %d, %q, %q, want %d with %q", line, code, stdout, stderr, exitUsage, says)
+		}
+		checkOneLine(t, line, stderr)
+	}
+}
+
+func TestEveryBenchFlagBelongsToAScenario(t *testing.T) {
+	known := make(map[string]bool)
+	for _, f := range benchFlags() {
+		known[f.Names()[0]] = true
+	}
+	taken := make(map[string]bool)
+	for _, s := range benchScenarios {
+		if s.name != "" && !known[s.name] {
+			t.Errorf("scenario %s has no flag", s.name)
+		}
+		for _, name := range s.flags {
+			if taken[name] = true; !known[name] {
+				t.Errorf("scenario %q takes --%s, which there is not", s.name, name)
+			}
+		}
+	}
+	for name := range known {
+		if !taken[name] && !isScenario(name) {
+			t.Errorf("no scenario takes --%s", name)
+		}
+	}
+}
+
+func TestPublishBenchReportsEveryRun(t *testing.T) {
+	benchChildren(t)
+	dir := t.TempDir()
+	jsonPath, plotPath := filepath.Join(dir, "p.json"), filepath.Join(dir, "p.svg")
+	code, stdout, stderr := command(t, "bench", "--publish", "--producers", "1,2", "--duration", "50ms", "--runs", "2", "--dir", dir,
+		"--json", jsonPath, "--plot", plotPath)
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{`plain +1 +\d+ \(\d+-\d+\)`, `never +2 `, `interval=1s +2 `, `always +1 .*\d+\.\d\d \(.*\)`, `to 1 producer`} {
+		if !regexp.MustCompile(want).MatchString(stdout) {
+			t.Errorf("the table has no %s:\n%s", want, stdout)
+		}
+	}
+	if !strings.Contains(stderr, "run 2 of 2: --fsync always, producers 2, for 50ms") {
+		t.Errorf("it said %q", stderr)
+	}
+	var runs []*report.PublishRun
+	text, err := os.ReadFile(jsonPath)
+	if err == nil {
+		err = json.Unmarshal(text, &runs)
+	}
+	if err != nil || len(runs) != 2*(1+3*2) {
+		t.Fatalf("the file has %d runs: %v", len(runs), err)
+	}
+	for _, r := range runs {
+		if r.Batches == 0 || r.P50Millis <= 0 || r.Seconds <= 0 || (r.Syncs == nil) != (r.Fsync == report.PlainWrites) ||
+			r.Fsync == "always" && *r.Syncs == 0 {
+			t.Errorf("run %d of --fsync %s: %+v", r.Run, r.Fsync, r)
+		}
+	}
+	if plot, err := os.ReadFile(plotPath); err != nil || !strings.Contains(string(plot), "always") {
+		t.Errorf("the plot does not name its bars: %v", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "oneplusn-bench-*")); err != nil || len(left) != 0 {
+		t.Errorf("%v is left", left)
+	}
+}
