@@ -7,6 +7,7 @@ import (
 
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
+	"oneplusn/segment"
 )
 
 // Config is all that can be set about a broker. [DefaultConfig] is a working one.
@@ -77,6 +78,8 @@ type Config struct {
 	GroupMemoryBytes           int64
 
 	Logger *slog.Logger
+
+	fs segment.FS // of the logs, for a test whose disk fails; nil for the real one
 }
 
 // DefaultConfig is the configuration of a server started without flags.

@@ -197,6 +197,7 @@ func brokerTopicConfig(config Config) *topicConfig {
 			RetentionAge:   time.Duration(notZero(int64(config.RetentionAge))),
 			MaxBatchBytes:  config.MaxMessageBytes,
 			LeaderEpoch:    leaderEpoch,
+			FS:             config.fs,
 			Logger:         config.Logger,
 		},
 		flush: config.Fsync.flushPolicy(),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -285,24 +286,48 @@ func TestFullDiskLosesNothingAndGoesOnWhenThereIsSpace(t *testing.T) {
 }
 
 func TestSegmentFileThatWasRemovedUnderTheLogIsWrittenAgain(t *testing.T) {
-	for _, roll := range []bool{true, false} {
-		t.Run(fmt.Sprintf("roll=%v", roll), func(t *testing.T) {
+	for name, c := range map[string]struct{ segmentsBefore, segments int }{
+		"and then closed with the log": {1, 1}, "and then closed": {1, 3}, "after it was closed": {3, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
 			fs := newSimFS(newRand(t, 49))
 			o := Options{FS: fs, SegmentBytes: 400}
 			l := openLog(t, recoverDir, o, OpenOptions{})
-			mustAppend(t, l, testBatch{value: 30})
-			delete(fs.names, segmentPath(recoverDir, 0))
-			n := 1
-			for ; n < 3 || roll && len(l.segments) < 3; n++ {
-				mustAppend(t, l, testBatch{value: 30})
-				runWork(l)
+			n := 0
+			write := func(segments int) {
+				for ; n == 0 || len(l.segments) < segments; n++ {
+					mustAppend(t, l, testBatch{value: 30})
+					runWork(l)
+				}
 			}
+			write(c.segmentsBefore)
+			delete(fs.names, segmentPath(recoverDir, 0))
+			write(c.segments)
 			mustClose(t, l)
 			l = openLog(t, recoverDir, o, OpenOptions{Clean: true})
 			if got := readAll(t, l, 0, 400); len(got) != n {
 				t.Errorf("%d batches of %d are left", len(got), n)
 			}
 		})
+	}
+}
+
+func TestExpiredSegmentThatWasRemovedAlreadyLeavesNothing(t *testing.T) {
+	fs := newSimFS(newRand(t, 52))
+	l := openLog(t, recoverDir, Options{FS: fs, SegmentBytes: 400, RetentionBytes: 1000}, OpenOptions{})
+	for len(l.segments) < 6 {
+		mustAppend(t, l, testBatch{value: 30})
+		runWork(l)
+	}
+	path := segmentPath(recoverDir, 0)
+	delete(fs.names, path)
+	if err := l.Expire(1)(); err != nil {
+		t.Error(err)
+	}
+	for name := range fs.names {
+		if strings.HasPrefix(name, strings.TrimSuffix(path, logSuffix)) {
+			t.Errorf("%s is left", name)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // Expire takes out of the log the segments that Options.RetentionBytes and RetentionAge no longer keep, and those below
@@ -70,7 +71,7 @@ func (l *Log) rollExpired(nowMillis int64) bool {
 
 // removal lets go of segments and returns what removes their files.
 func (l *Log) removal(gone []*Segment) func() error {
-	fs, paths := l.options.FS, make([]string, 0, len(gone))
+	fsys, paths := l.options.FS, make([]string, 0, len(gone))
 	for _, s := range gone {
 		paths = append(paths, s.path)
 		s.Release()
@@ -78,7 +79,7 @@ func (l *Log) removal(gone []*Segment) func() error {
 	return func() error {
 		var errs []error
 		for _, path := range paths {
-			if err := removeSegment(fs, path); err != nil {
+			if err := removeSegment(fsys, path); err != nil {
 				errs = append(errs, fmt.Errorf("segment: removing %s: %w", path, err))
 			}
 		}
@@ -90,8 +91,8 @@ func (l *Log) removal(gone []*Segment) func() error {
 // others is without meaning.
 func removeSegment(fsys FS, path string) error {
 	aside := path + removedSuffix
-	if err := fsys.Rename(path, aside); err != nil {
-		return err
+	if err := fsys.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // if it is gone already, the others are still to go
 	}
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix, txnIndexSuffix, snapshotSuffix} {
 		if err := fsys.RemoveAll(beside(path, suffix)); err != nil {

@@ -149,7 +149,7 @@ func (j finishJob) restore() (restored bool, err error) {
 // finish takes over what a finishJob did.
 func (l *Log) finish(s *Segment, r finishResult) {
 	if r.restored {
-		l.options.Logger.Error("a segment's file had been removed under the server and was written again from memory", "file", s.path)
+		l.noteRestored(s)
 	}
 	switch {
 	case r.syncErr != nil:
@@ -175,11 +175,27 @@ func (l *Log) failWork(what string, err error) {
 	}
 }
 
+// restoreFinished is restore for a segment that was closed long ago. If its indexes are gone too, the next start makes
+// them again.
+func (l *Log) restoreFinished(s *Segment) error {
+	restored, err := l.finishJob(s).restore()
+	if err == nil && restored {
+		l.noteRestored(s)
+		err = l.syncDir()
+	}
+	return err
+}
+
+func (l *Log) noteRestored(s *Segment) {
+	l.options.Logger.Error("a segment's file had been removed under the server and was written again from memory", "file", s.path)
+}
+
 // finishAll is what Close does: it finishes every segment, the active one too.
 func (l *Log) finishAll() error {
 	var errs []error
 	for _, s := range l.segments {
 		if s.finished() {
+			errs = append(errs, l.restoreFinished(s))
 			continue
 		}
 		s.index.seal()
