@@ -230,11 +230,16 @@ func (b *Broker) keepIn(partition int32, records []group.Record, pending *pendin
 		for i := range mine {
 			g.coordinator.Lost(&mine[i])
 		}
+		w := &g.rewrites[partition]
+		w.lost, w.next = true, b.now+rewriteRetry
 		if g.log.allow(b.now) {
 			b.log.Error("committed offsets could not be written, clients try again", "partition", partition, "error", err,
 				"remedy", storageRemedy(err))
 		}
 		return err
+	}
+	if w := &g.rewrites[partition]; w.lost {
+		w.next = b.now // the log can be written to again
 	}
 	for i := range mine {
 		g.coordinator.Appended(&mine[i], appended.BaseOffset+int64(i))

@@ -37,6 +37,7 @@ type rewrite struct {
 	next     time.Duration
 	written  int64 // bytes that have been written again
 	keptSize int64 // what counted, the last time: not what was committed while it was written again
+	lost     bool  // a record could not be written when it came
 }
 
 // offsetsConfig is the offsets topic's configuration: nothing goes by age or size.
@@ -58,12 +59,12 @@ func (b *Broker) rewriteOffsets() {
 		w, p := &g.rewrites[i], g.topic.partitions[i]
 		switch {
 		case !w.active && p.log.SizeBytes() > max(rewriteFromBytes, rewriteFactor*w.keptSize):
-			*w = rewrite{active: true, before: p.log.LogEndOffset(), end: -1}
-		case !w.active || b.now < w.next:
-			w.next = max(w.next, b.now)
-			if !w.active {
-				w.next = noTime
-			}
+			*w = rewrite{active: true, before: p.log.LogEndOffset(), end: -1, lost: w.lost}
+		case !w.active && (!w.lost || p.log.Poisoned() != nil):
+			w.next = noTime
+		case b.now < w.next:
+		case !w.active:
+			b.rewriteLost(w, p)
 		case w.end < 0:
 			b.rewriteSome(w, p)
 		default:
@@ -89,6 +90,16 @@ func (b *Broker) rewriteSome(w *rewrite, p *partition) {
 	}
 }
 
+// rewriteLost writes what could not be written when it came, so that a restart finds what groups are told until then.
+func (b *Broker) rewriteLost(w *rewrite, p *partition) {
+	g := &b.groups
+	done := g.coordinator.Rewrite(p.index, 0, rewriteRecords)
+	w.lost, w.next = !done, b.now
+	if g.coordinator.TakeOutput(&g.out) {
+		_, _ = b.keepRecords(g.out.Records)
+	}
+}
+
 // dropRewritten drops the log's head, once what replaces it is as safe as it was.
 func (b *Broker) dropRewritten(w *rewrite, p *partition) {
 	safe := p.log.DurableOffset()
@@ -106,7 +117,7 @@ func (b *Broker) dropRewritten(w *rewrite, p *partition) {
 	if remove := p.log.Expire(b.wallMillis()); remove != nil {
 		b.removeFiles([]func() error{remove})
 	}
-	*w = rewrite{keptSize: w.written, next: noTime}
+	*w = rewrite{keptSize: w.written, lost: w.lost}
 }
 
 // restoreGroups reads the offsets topic, if there is one. It blocks.

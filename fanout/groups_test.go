@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment"
 )
 
 // commitRequest commits one offset of each of the first partitions of a topic, as a client that is no member.
@@ -322,5 +325,38 @@ func TestMemberIsKnownByItsClientIDAndAddress(t *testing.T) {
 	if len(g.Members) != 1 || g.Members[0].ClientID != "test" || g.Members[0].ClientHost != "/127.0.0.1" ||
 		g.Members[0].MemberID != member.MemberID || len(member.MemberID) != len("test-")+36 {
 		t.Errorf("described: %+v", g)
+	}
+}
+
+// A commit that the disk refuses is told to its member. What the group then reads is written as soon as the disk takes
+// it; if the server dies before that, the group is where it was acknowledged to be.
+func TestCommitThatCannotBeWrittenIsRefused(t *testing.T) {
+	disk := &faultyFS{FS: segment.OS}
+	dir := t.TempDir()
+	s := start(t, func(c *Config) { c.DataDir, c.fs = dir, disk })
+	c := s.dial()
+	c.create("feed", 1)
+	c.commit("g", "feed", 8)
+	disk.fail(offsetsTopic, syscall.EIO, true)
+	if code := commitCode(c.ask(commitRequest("g", "feed", 1, 9, ""))); code != 15 {
+		t.Errorf("a commit while the disk fails: error %d, want 15", code)
+	}
+	if got := c.committed("g", "feed"); got != 8 && got != 9 {
+		t.Errorf("while the disk fails the group is at %d", got)
+	}
+	crashed := crashCopy(t, dir)
+	disk.fail("", nil, false)
+	c.commit("h", "feed", 1)
+	read := c.committed("g", "feed")
+	c.close()
+	s.stop()
+	for dir, want := range map[string]int64{dir: read, crashed: 8} {
+		s := start(t, func(c *Config) { c.DataDir = dir })
+		c := s.dial()
+		if got := c.committed("g", "feed"); got != want {
+			t.Errorf("after a start the group is at %d, want %d", got, want)
+		}
+		c.close()
+		s.stop()
 	}
 }
