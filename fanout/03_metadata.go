@@ -30,7 +30,7 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 		return
 	}
 	slot, generation := c.slot, c.generation
-	b.makeTopics(missing, func(map[string]error) {
+	b.makeLogs(missing, func(map[string]error) {
 		if c := b.again(slot, generation); c != nil {
 			b.reply(c, b.metadata(c, req, names))
 		}

@@ -42,7 +42,7 @@ func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 		return
 	}
 	slot, generation := c.slot, c.generation
-	b.makeTopics(wanted, func(failed map[string]error) {
+	b.makeLogs(wanted, func(failed map[string]error) {
 		markFailed(resp, failed)
 		if c := b.again(slot, generation); c != nil {
 			b.reply(c, resp)
@@ -122,37 +122,4 @@ func (b *Broker) checkNewPartitions(want *kmsg.CreateTopicsRequestTopic) (code i
 		}
 	}
 	return 0, ""
-}
-
-// makeTopics makes topics in the background and calls done on the loop, with the names that failed. The names must be
-// valid, and neither exist nor be in the making.
-func (b *Broker) makeTopics(wanted []newTopic, done func(failed map[string]error)) {
-	for _, w := range wanted {
-		b.topics.making[w.name] = true
-	}
-	dir := b.topics.dir
-	b.background(func() func() {
-		made, failed := make([]*topic, 0, len(wanted)), map[string]error{}
-		for _, w := range wanted {
-			tp, err := w.make(dir)
-			if err != nil {
-				failed[w.name] = err
-				continue
-			}
-			made = append(made, tp)
-		}
-		return func() {
-			for _, w := range wanted {
-				delete(b.topics.making, w.name)
-			}
-			for _, tp := range made {
-				b.topics.byName[tp.name] = tp
-				b.log.Info("topic created", "topic", tp.name, "partitions", len(tp.partitions))
-			}
-			for name, err := range failed {
-				b.log.Error("a topic could not be created", "topic", name, "error", err)
-			}
-			done(failed)
-		}
-	})
 }

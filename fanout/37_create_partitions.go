@@ -42,7 +42,7 @@ func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsReque
 		return
 	}
 	slot, generation := c.slot, c.generation
-	b.addPartitions(wanted, func(failed map[string]error) {
+	b.makeLogs(wanted, func(failed map[string]error) {
 		for i := range resp.Topics {
 			if err := failed[resp.Topics[i].Topic]; err != nil {
 				resp.Topics[i].ErrorCode = wire.CodeKafkaStorageError
@@ -79,55 +79,4 @@ func (b *Broker) checkMorePartitions(want *kmsg.CreatePartitionsRequestTopic, se
 		}
 	}
 	return 0, ""
-}
-
-// addPartitions makes the partitions of topics from first on in the background, and calls done on the loop with the
-// names that failed.
-func (b *Broker) addPartitions(wanted []newTopic, done func(failed map[string]error)) {
-	for _, w := range wanted {
-		b.topics.making[w.name] = true
-	}
-	dir := b.topics.dir
-	b.background(func() func() {
-		made, failed := make([]*topic, 0, len(wanted)), map[string]error{}
-		for _, w := range wanted {
-			tp, err := w.make(dir)
-			if err != nil {
-				failed[w.name] = err
-				continue
-			}
-			made = append(made, tp)
-		}
-		return func() {
-			for _, w := range wanted {
-				delete(b.topics.making, w.name)
-			}
-			for _, more := range made {
-				if err := b.joinPartitions(more); err != nil {
-					failed[more.name] = err
-				}
-			}
-			for name, err := range failed {
-				b.log.Error("partitions could not be added", "topic", name, "error", err)
-			}
-			done(failed)
-		}
-	})
-}
-
-// joinPartitions gives the partitions of more to the topic of that name, which may have been deleted meanwhile.
-func (b *Broker) joinPartitions(more *topic) error {
-	tp := b.topics.byName[more.name]
-	if tp == nil || len(tp.partitions) != int(more.partitions[0].index) {
-		b.deletePartitions(more)
-		return fmt.Errorf("topic %s was deleted meanwhile", more.name)
-	}
-	for _, p := range more.partitions {
-		p.topic = tp
-		p.log.Configure(tp.config.options)
-		p.policy = tp.config.flush
-		tp.partitions = append(tp.partitions, p)
-	}
-	b.log.Info("partitions added", "topic", tp.name, "partitions", len(tp.partitions))
-	return nil
 }

@@ -115,7 +115,7 @@ func (b *Broker) withCoordinator(do func(failed error)) {
 	if len(g.wanting) > 1 {
 		return
 	}
-	b.makeTopics([]newTopic{{name: offsetsTopic, partitions: 1, config: offsetsConfig(b.topics.defaults)}}, func(errs map[string]error) {
+	b.makeLogs([]newTopic{{name: offsetsTopic, partitions: 1, config: offsetsConfig(b.topics.defaults)}}, func(errs map[string]error) {
 		failed := errs[offsetsTopic]
 		if failed == nil {
 			b.useTopic(b.topics.byName[offsetsTopic])

@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -241,59 +240,6 @@ func (tp *topic) refused() (n int) {
 		}
 	}
 	return n
-}
-
-// newTopic is a topic to be made, or its partitions from first on.
-type newTopic struct {
-	name       string
-	partitions int
-	config     *topicConfig
-	first      int
-	id         [16]byte // zero for one that is to be drawn
-}
-
-// make makes a topic's directories and logs, and writes its configuration down. It runs off the loop and touches
-// nothing that the loop owns. On an error nothing is left behind.
-func (n newTopic) make(dir string) (*topic, error) {
-	tp := &topic{name: n.name, config: n.config, internal: n.name == offsetsTopic}
-	id := n.id
-	if id == [16]byte{} {
-		_, _ = rand.Read(id[:])
-	}
-	options := *n.config
-	options.options.TopicID = id
-	tp.config = &options
-	for i := n.first; i < n.partitions; i++ {
-		path := filepath.Join(dir, fmt.Sprintf("%s-%d", n.name, i))
-		// Made here, so that a partition that cannot be opened is known to be ours to remove.
-		if err := os.Mkdir(path, 0o755); err != nil {
-			return nil, errors.Join(err, removeTopic(tp))
-		}
-		err := tp.open(path, int32(i), segment.OpenOptions{})
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(path))
-		} else if i == 0 {
-			err = writeTopicConfig(filepath.Join(path, topicConfigFile), n.config.set)
-		}
-		if err != nil {
-			return nil, errors.Join(err, removeTopic(tp))
-		}
-	}
-	return tp, nil
-}
-
-// removeTopic removes the files of a topic that nobody has seen.
-func removeTopic(tp *topic) error {
-	var errs []error
-	// The last one first: what a crash leaves then is a topic with fewer partitions, not one with a gap.
-	for _, p := range slices.Backward(tp.partitions) {
-		remove, err := p.log.Delete()
-		if err == nil {
-			err = remove()
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // giveBack lets another process have the data directory.
