@@ -64,6 +64,8 @@ func (b *Broker) checkMorePartitions(want *kmsg.CreatePartitionsRequestTopic, se
 		return wire.CodeUnknownTopicOrPartition, ""
 	case tp.internal:
 		return wire.CodeInvalidTopic, fmt.Sprintf("topic %s is the server's own", want.Topic)
+	case tp.refused() > 0:
+		return wire.CodeKafkaStorageError, fmt.Sprintf("%d partitions of topic %s are refused: see the server's log", tp.refused(), want.Topic)
 	case b.topics.making[want.Topic]:
 		return wire.CodeReassignmentInProgress, fmt.Sprintf("topic %s is getting partitions already", want.Topic)
 	case want.Count > maxPartitions || int(want.Count) <= len(tp.partitions):

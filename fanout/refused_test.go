@@ -12,6 +12,26 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+// damage flips a bit in the middle of a partition's segment, and makes the stop of the server a crash.
+func damage(t *testing.T, dir, partition string) (path string, damaged []byte) {
+	t.Helper()
+	path = filepath.Join(dir, partition, strings.Repeat("0", 20)+".log")
+	damaged, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged[len(damaged)/2] ^= 1
+	for _, name := range []string{path, filepath.Join(dir, ".kafka_cleanshutdown")} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, damaged
+}
+
 // A bit flips in a segment, with valid batches behind it, while the server is down.
 func TestDamagedPartitionIsRefusedAndTheOthersAreServed(t *testing.T) {
 	dir := t.TempDir()
@@ -30,20 +50,7 @@ func TestDamagedPartitionIsRefusedAndTheOthersAreServed(t *testing.T) {
 	}
 	c.close()
 	first.stop()
-	path := filepath.Join(dir, "feed-1", strings.Repeat("0", 20)+".log")
-	damaged, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	damaged[len(damaged)/2] ^= 1
-	for _, name := range []string{path, filepath.Join(dir, ".kafka_cleanshutdown")} {
-		if err := os.Remove(name); err != nil { // as if the machine had crashed
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(path, damaged, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path, damaged := damage(t, dir, "feed-1")
 
 	second := start(t, func(c *Config) { c.DataDir = dir })
 	if st := second.stats(); st.PartitionsRefused != 1 || st.Partitions != 2 {
@@ -74,4 +81,30 @@ func TestDamagedPartitionIsRefusedAndTheOthersAreServed(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, ".kafka_cleanshutdown")); err == nil {
 		t.Error("a directory with a refused partition was marked as clean")
 	}
+}
+
+// Its files may be all that is left of its records, and what its first partition would say of the topic is not known.
+func TestTopicWithARefusedPartitionIsNeitherExtendedNorDeleted(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, func(c *Config) { c.DataDir = dir })
+	c := first.dial()
+	c.create("feed", 2)
+	log := &shadow{topic: "feed"}
+	for i := range 3 {
+		c.publish(log, makeBatch(uint64(i), 1, 100, 0))
+	}
+	c.close()
+	first.stop()
+	damage(t, dir, "feed-0")
+
+	c = start(t, func(c *Config) { c.DataDir = dir }).dial()
+	if code := c.createPartitions("feed", 3); code != wire.CodeKafkaStorageError {
+		t.Errorf("more partitions: error %d, want %d", code, wire.CodeKafkaStorageError)
+	}
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.Version, req.TopicNames = 3, []string{"feed"}
+	if code := c.ask(req).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode; code != wire.CodeKafkaStorageError {
+		t.Errorf("deleting it: error %d, want %d", code, wire.CodeKafkaStorageError)
+	}
+	c.publish(&shadow{topic: "feed", partition: 1}, makeBatch(9, 1, 100, 0))
 }
