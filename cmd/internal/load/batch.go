@@ -93,9 +93,13 @@ func sealBatch(b []byte, records int, timestampMillis int64) {
 	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b[crcFrom:], castagnoli))
 }
 
-// checker checks a stream of batches that comes in pieces of any size.
+// checker checks a stream of batches that comes in pieces of any size, as the responses to one fetch after the other. A
+// response may begin with batches before the offset that was asked for: Kafka's protocol leaves it to consumers to skip
+// them, and a server need not wait for a disk only to find where a batch begins.
 type checker struct {
-	next   int64 // the offset that has to come next
+	next   int64 // the offset that was asked for, or has to come next
+	begins int64 // where the next batch has to begin: before next as long as batches are skipped
+	fresh  bool  // no batch of this response has come yet
 	header [batchHeaderBytes]byte
 	have   int
 	left   int // bytes of the current batch that have not come yet
@@ -107,6 +111,9 @@ type checker struct {
 
 // ErrWrongBytes says that a subscriber did not get what was published.
 var ErrWrongBytes = errors.New("load: a subscriber got wrong bytes")
+
+// asked begins a response.
+func (c *checker) asked() { c.fresh = true }
 
 func (c *checker) feed(b []byte) error {
 	for len(b) > 0 {
@@ -142,8 +149,13 @@ func (c *checker) begin() error {
 		return fmt.Errorf("%w: at offset %d a batch has magic %d", ErrWrongBytes, c.next, h[16])
 	case length < batchHeaderBytes-batchOverhead:
 		return fmt.Errorf("%w: at offset %d a batch has length %d", ErrWrongBytes, c.next, length)
-	case base != c.next:
-		return fmt.Errorf("%w: offset %d came where %d was due", ErrWrongBytes, base, c.next)
+	case c.fresh && base < c.next:
+		c.begins = base
+	case c.fresh:
+		c.begins = c.next
+	}
+	if c.fresh = false; base != c.begins {
+		return fmt.Errorf("%w: offset %d came where %d was due", ErrWrongBytes, base, c.begins)
 	}
 	c.left = int(length) - (batchHeaderBytes - batchOverhead)
 	c.crc = crc32.Checksum(h[crcFrom:], castagnoli)
@@ -156,12 +168,19 @@ func (c *checker) begin() error {
 func (c *checker) end() error {
 	h := c.header[:]
 	if want := binary.BigEndian.Uint32(h[crcAt:]); c.crc != want {
-		return fmt.Errorf("%w: the batch at offset %d has CRC %08x, its header says %08x", ErrWrongBytes, c.next, c.crc, want)
+		return fmt.Errorf("%w: the batch at offset %d has CRC %08x, its header says %08x", ErrWrongBytes, c.begins, c.crc, want)
 	}
-	c.next += int64(int32(binary.BigEndian.Uint32(h[23:]))) + 1
-	c.digest = crc32.Update(c.digest, castagnoli, h[crcAt:crcAt+4])
-	c.batches++
+	base := c.begins
+	c.begins += int64(int32(binary.BigEndian.Uint32(h[23:]))) + 1
 	c.have = 0
+	switch {
+	case base == c.next:
+		c.next = c.begins
+		c.digest = crc32.Update(c.digest, castagnoli, h[crcAt:crcAt+4])
+		c.batches++
+	case c.begins > c.next:
+		return fmt.Errorf("%w: a batch of offsets %d to %d came where %d was due", ErrWrongBytes, base, c.begins-1, c.next)
+	}
 	return nil
 }
 

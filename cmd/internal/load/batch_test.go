@@ -87,6 +87,41 @@ func TestCheckerFindsGapsAndCuts(t *testing.T) {
 	}
 }
 
+func TestBatchesBeforeTheOneAskedForAreSkipped(t *testing.T) {
+	stream := published(t, 3)
+	h, err := segment.ParseBatch(stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	perBatch, size := h.NextOffset(), h.Size()
+	ask := func(offset int64, response []byte) (checker, error) {
+		c := checker{next: offset}
+		c.asked()
+		return c, c.feed(response)
+	}
+	c, err := ask(2*perBatch, stream)
+	if err != nil || c.batches != 1 || c.next != 3*perBatch || !c.whole() {
+		t.Errorf("%d batches up to %d: %v", c.batches, c.next, err)
+	}
+	if exact, err := ask(2*perBatch, stream[2*size:]); err != nil || exact.digest != c.digest {
+		t.Errorf("what was skipped counts: %v", err)
+	}
+	c.asked()
+	if err := c.feed(stream[:size]); err != nil || c.next != 3*perBatch || c.batches != 1 {
+		t.Errorf("after a response with nothing to keep %d batches up to %d: %v", c.batches, c.next, err)
+	}
+	// What is skipped has no gap either, and only a response's start is.
+	if _, err := ask(2*perBatch, append(bytes.Clone(stream[:size]), stream[2*size:]...)); !errors.Is(err, ErrWrongBytes) {
+		t.Errorf("a gap among skipped batches gave %v", err)
+	}
+	if _, err := ask(perBatch, append(bytes.Clone(stream[size:2*size]), stream...)); !errors.Is(err, ErrWrongBytes) {
+		t.Errorf("earlier batches behind later ones gave %v", err)
+	}
+	if _, err := ask(perBatch+1, stream); !errors.Is(err, ErrWrongBytes) {
+		t.Errorf("a batch around the offset that was asked for gave %v", err)
+	}
+}
+
 func TestContentOfAFileComesBackInRecords(t *testing.T) {
 	content := bytes.Repeat([]byte("line of a file\n"), 1000)
 	records, err := NewRecords(333, 4096, bytes.NewReader(content))

@@ -202,18 +202,27 @@ type Layout struct {
 	Bytes, Records, Batches int64
 	Seconds                 float64
 
-	ends    []int64 // bytes up to the end of each batch
-	offsets []int64 // the offset that follows each batch
+	first   int64   // bytes of the log before this part of it
+	ends    []int64 // of the whole log: the bytes up to the end of each batch
+	offsets []int64 // and the offset that follows each batch
 }
 
-// after is the offset that follows so many bytes of the log, and the bytes before that offset: fewer, if a batch is
-// cut.
+// after is the offset that follows so many bytes, and the bytes before that offset: fewer, if a batch is cut.
 func (l *Layout) after(bytes int64) (offset, position int64) {
-	i := sort.Search(len(l.ends), func(i int) bool { return l.ends[i] > bytes })
+	i := sort.Search(len(l.ends), func(i int) bool { return l.ends[i] > l.first+bytes })
 	if i == 0 {
 		return l.Start, 0
 	}
-	return l.offsets[i-1], l.ends[i-1]
+	return l.offsets[i-1], l.ends[i-1] - l.first
+}
+
+// before is the bytes before a batch, below 0 if it is before this part.
+func (l *Layout) before(base int64) (position int64) {
+	i := sort.Search(len(l.offsets), func(i int) bool { return l.offsets[i] > base })
+	if i == 0 {
+		return -l.first
+	}
+	return l.ends[i-1] - l.first
 }
 
 func (l *Layout) add(base int64, records, bytes int) {

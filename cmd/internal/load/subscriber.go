@@ -33,8 +33,8 @@ type subscriber struct {
 	size    int // of the current payload
 	low     int // SO_RCVLOWAT as it is set
 
-	offset   int64 // the next to fetch
-	position int64 // discarding: the bytes of the log before it
+	offset   int64   // the next to fetch
+	base     [8]byte // discarding: the start of the current payload, which is its first batch's offset
 	check    checker
 	received int64
 	headers  int64
@@ -82,6 +82,7 @@ func (s *subscriber) fetch() error {
 	}
 	binary.BigEndian.PutUint64(s.request[s.at:], uint64(s.offset))
 	s.have = 0
+	s.check.asked()
 	n, err := unix.Write(s.fd, s.request)
 	if err != nil || n < len(s.request) {
 		return fmt.Errorf("load: sending a fetch: %d of %d bytes: %w", n, len(s.request), err)
@@ -160,7 +161,9 @@ func (s *subscriber) parseHeader() error {
 func (s *subscriber) takePayload(b *buffers) (more bool, err error) {
 	for s.payload > 0 {
 		var n int
-		if s.options.Discard {
+		if taken := s.size - s.payload; s.options.Discard && taken < len(s.base) && s.http == nil {
+			n, err = s.receive(s.base[taken:min(len(s.base), s.size)], 0)
+		} else if s.options.Discard {
 			n, err = s.receive(b.void[:min(s.payload, discardBytes)], unix.MSG_TRUNC)
 		} else {
 			n, err = s.receive(b.read[:min(s.payload, len(b.read))], 0)
@@ -204,17 +207,25 @@ func (s *subscriber) wakeAt(n int) {
 
 // answered goes on after a whole response.
 func (s *subscriber) answered() error {
+	asked := s.offset
 	switch {
 	case s.http != nil:
 		s.offset = s.options.Layout.End
 	case s.options.Discard:
-		// Nobody looked at the payload; what was published says which offset follows so many bytes.
-		s.offset, s.position = s.options.Layout.after(s.position + int64(s.size))
+		if s.size == 0 {
+			break
+		}
+		// Nobody looked at the payload; what was published says which offset follows so many bytes behind its start.
+		l := s.options.Layout
+		s.offset, _ = l.after(l.before(int64(binary.BigEndian.Uint64(s.base[:]))) + int64(s.size))
 	default:
 		if !s.check.whole() {
 			return fmt.Errorf("%w: a response ends in the middle of a batch at offset %d", ErrWrongBytes, s.check.next)
 		}
 		s.offset = s.check.next
+	}
+	if s.size > 0 && s.offset <= asked {
+		return fmt.Errorf("%w: a response of %d bytes has no whole batch from offset %d on", ErrWrongBytes, s.size, asked)
 	}
 	if s.options.Layout != nil && s.offset >= s.options.Layout.End {
 		s.done, s.finished = true, time.Now()
