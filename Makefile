@@ -15,7 +15,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz sim bench bench-nginx bench-groups interop interop-kgo compat-kafka clients-table crash clean
+.PHONY: help demo build test check race fuzz sim bench bench-nginx bench-cold bench-groups interop interop-kgo compat-kafka clients-table crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,12 @@ bench: build ## run the load generator against a server of its own (BENCHFLAGS=)
 
 bench-nginx: build ## the same client and the same bytes: every mode beside nginx's sendfile
 	$(BIN) bench $(BENCHFLAGS) --nginx auto
+
+# The kernel drops nothing as long as memory is not short, and a limit needs root or a hand from systemd: so it is only said how.
+bench-cold: BENCHFLAGS = --size 2GiB --hot-size 256MiB --discard
+bench-cold: build ## hot readers beside one that reads everything from disk (it says how to run it with little memory)
+	@echo "with little memory: sudo systemd-run --scope -p MemoryMax=512M $(BIN) bench --cold $(BENCHFLAGS)"
+	$(BIN) bench --cold $(BENCHFLAGS)
 
 bench-groups: build ## what 5,000 consumer groups cost: CPU and memory of each
 	ONEPLUSN_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -tags interop,groups -run TestManyGroups ./cmd/internal/interop

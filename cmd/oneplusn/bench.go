@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -21,31 +20,6 @@ import (
 	"oneplusn/ring"
 )
 
-const benchDescription = `Publishes a data set and lets N subscribers read all of it, in every transfer mode of this server or from
-any other server that speaks the Kafka protocol:
-
-   oneplusn bench --subscribers 100 --discard
-   oneplusn bench --transfer splice --ring-size 8,64,1024
-   oneplusn bench --live --rate 100 --subscribers 1000 --record-size 128
-   oneplusn bench --publish --producers 1,32
-   oneplusn bench --target 127.0.0.1:9092 --target-pid $(pgrep -f kafka.Kafka)
-
-Without --target it starts servers itself, as child processes on a temporary directory, so that their CPU
-time is theirs alone. They take ONEPLUSN_* variables and --serve-flag.
-
-Subscribers check what they get (CRC32C of every batch, offsets without a gap). With --discard the kernel
-throws the payload away (MSG_TRUNC), so that the client does not limit what is measured: then the only
-check is the count of bytes.
-
-The table shows for each mode: GB/s to all subscribers together, the server's CPU seconds per GB (user and
-system, the kernel's workers included) and its ratio to copy's, the client's, how long a subscriber took
-(p50, p99), and the copies that the server counted, where 1 is the data set moved once.
-
-With --publish it shows for each --fsync policy and number of producers: acknowledged batches a second, how
-long an acknowledgement took, how many batches one sync covered, and the rate compared with a plain pwrite
-and fdatasync for each batch ("to plain") and with one producer under the same policy ("to 1 producer").
-With --runs these ratios are formed within each run, and their median is shown.`
-
 func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "bench",
@@ -54,58 +28,6 @@ func benchCommand() *cli.Command {
 		Flags:       benchFlags(),
 		Action:      runBench,
 	}
-}
-
-func benchFlags() []cli.Flag {
-	const kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
-	return []cli.Flag{
-		benchString("target", "", "`HOST:PORT` of a server that runs, in place of one of our own"),
-		benchString("target-admin", "", "`HOST:PORT` of the target's admin pages, for its counters, if it is a oneplusn"),
-		benchInt("target-pid", 0, "process id `N` of the target, for its CPU time, if it has no admin pages"),
-		benchString("topic", "", "`NAME` of the topic made on the target and removed afterwards (default: oneplusn-bench-<pid>)"),
-
-		benchSize("size", "`SIZE` of the data set", 256*mib, 1, 1024*gib),
-		benchSize("record-size", "`SIZE` of each record", kib, 1, 512*mib),
-		benchSize("batch-size", "`SIZE` of each record batch", 256*kib, 100, gib),
-		benchString("file", "", "`FILE` whose content is published in records, in place of noise; --size then caps it if it is given"),
-		benchString("subscribers", "10", "`N` subscribers, or several numbers to be swept, as in 1,10,100"),
-		benchString("transfer", "all", "`MODE` to measure, several separated by commas, or all"),
-		benchString("ring-size", "", "submission entries `N` of the server, or several to be swept, as in 8,64,1024 (default: the server's)"),
-		benchSize("fetch-size", "`SIZE` that one fetch asks for", 8*mib, 4*kib, gib),
-		&cli.BoolFlag{Name: "discard", EnvVars: benchEnv("discard"), Usage: "let the kernel throw payloads away in place of checking them"},
-		benchInt("stalled", 0, "`N` more subscribers that read nothing for --stall, and then all of it, checked; everything is measured without and with them"),
-		&cli.DurationFlag{Name: "stall", EnvVars: benchEnv("stall"), Value: 10 * time.Second, Usage: "`DURATION` for which stalled subscribers read nothing"},
-		benchInt("trickling", 0, "`N` more subscribers that read one byte a second"),
-		benchInt("runs", 1, "`N` runs of each configuration, in turn; the table has medians and extremes"),
-		benchInt("threads", 0, "`N` threads of the client (default: one per CPU, at most 4)"),
-		benchString("nginx", "", "`PATH` of an nginx that serves the same bytes to the same client by sendfile; auto takes the one in PATH. Needs --discard"),
-
-		&cli.BoolFlag{Name: "live", EnvVars: benchEnv("live"), Usage: "publish at a pace to subscribers that wait, and report latencies"},
-		&cli.Float64Flag{Name: "rate", EnvVars: benchEnv("rate"), Value: 100, Usage: "with --live: `N` records published a second"},
-		&cli.DurationFlag{Name: "duration", EnvVars: benchEnv("duration"), Value: 10 * time.Second, Usage: "with --live and --publish: `DURATION` of publishing, with --publish for each row"},
-
-		&cli.BoolFlag{Name: "publish", EnvVars: benchEnv("publish"), Usage: "measure publishing with acks=all under each --fsync policy, beside plain pwrite and fdatasync of the same bytes"},
-		benchString("producers", "1,32", "with --publish: `N` producers, or several numbers to be swept; each has one batch of one record under way, or of --batch-size"),
-
-		benchString("dir", "", "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"),
-		&cli.StringSliceFlag{Name: "serve-flag", EnvVars: benchEnv("serve-flag"), Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
-		benchString("json", "", "`FILE` that gets everything that was measured"),
-		benchString("plot", "", "`FILE` (.svg, .png, .pdf) that gets a plot of the server's CPU time, with --publish of batches acknowledged a second"),
-	}
-}
-
-func benchEnv(flag string) []string { return envOf("bench-" + flag) }
-
-func benchString(name, value, usage string) cli.Flag {
-	return &cli.StringFlag{Name: name, EnvVars: benchEnv(name), Value: value, Usage: usage}
-}
-
-func benchInt(name string, value int, usage string) cli.Flag {
-	return &cli.IntFlag{Name: name, EnvVars: benchEnv(name), Value: value, Usage: usage}
-}
-
-func benchSize(name, usage string, value, min, max int64) cli.Flag {
-	return sizeFlag(name, benchEnv(name)[0], usage, value, min, max)
 }
 
 // benchPlan is a command line of bench that was understood.
@@ -143,19 +65,29 @@ func planBench(c *cli.Context) (p benchPlan, err error) {
 	if p.runs, err = parseRuns(c); err != nil {
 		return p, err
 	}
-	if p.threads = c.Int("threads"); p.threads < 1 {
-		p.threads = min(runtime.NumCPU(), 4)
-	}
-	p.data = bench.DataSet{Bytes: sizeOf(c, "size"), RecordBytes: int(sizeOf(c, "record-size")),
-		BatchBytes: int(sizeOf(c, "batch-size")), File: c.String("file")}
-	if p.data.File != "" && !c.IsSet("size") {
-		p.data.Bytes = 0
-	}
+	p.threads = benchThreads(c)
+	p.data = benchDataSet(c)
 	p.topic = c.String("topic")
 	if p.topic == "" {
 		p.topic = fmt.Sprintf("oneplusn-bench-%d", os.Getpid())
 	}
 	return p, p.planTarget(c)
+}
+
+func benchDataSet(c *cli.Context) bench.DataSet {
+	data := bench.DataSet{Bytes: sizeOf(c, "size"), RecordBytes: int(sizeOf(c, "record-size")),
+		BatchBytes: int(sizeOf(c, "batch-size")), File: c.String("file")}
+	if data.File != "" && !c.IsSet("size") {
+		data.Bytes = 0
+	}
+	return data
+}
+
+func benchThreads(c *cli.Context) int {
+	if n := c.Int("threads"); n > 0 {
+		return n
+	}
+	return min(runtime.NumCPU(), 4)
 }
 
 // planTarget reads the flags about a server that runs already, and refuses those that make no sense with or without one.
@@ -231,8 +163,11 @@ func runBench(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if scenario == "publish" {
+	switch scenario {
+	case "publish":
 		return benchPublish(c)
+	case "cold":
+		return benchCold(c)
 	}
 	plan, err := planBench(c)
 	if err != nil {

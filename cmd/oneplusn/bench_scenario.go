@@ -20,6 +20,8 @@ var benchScenarios = []benchScenario{
 	{"live", []string{"target", "target-admin", "target-pid", "topic", "record-size", "subscribers", "transfer", "ring-size", "runs",
 		"threads", "rate", "duration", "dir", "serve-flag", "json", "plot"}},
 	{"publish", []string{"producers", "record-size", "batch-size", "duration", "runs", "dir", "serve-flag", "json", "plot"}},
+	{"cold", []string{"size", "hot-size", "record-size", "batch-size", "file", "subscribers", "hot-every", "alone", "cold-readers",
+		"cold-cache", "transfer", "fetch-size", "discard", "runs", "threads", "dir", "serve-flag", "json"}},
 }
 
 // scenarioOf is what a command line asks for. It refuses two scenarios at once and flags of another one: they would not

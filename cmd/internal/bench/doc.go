@@ -4,6 +4,7 @@
 //	Drain    publish a data set, then N subscribers read all of it; every transfer mode, ring size and N in turn
 //	Live     publish at a pace to N subscribers that wait
 //	Publish  acknowledged batches under each fsync policy, beside plain writes to a file
+//	Cold     hot readers of a log's end beside cold readers of all before it, by what the server lets these keep in the page cache
 //	Copies   the copy model: every way to move the data set, from a cold page cache, predicted beside counted
 //
 // # Invariants

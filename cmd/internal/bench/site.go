@@ -52,6 +52,11 @@ func (s *Site) withServer(ctx context.Context, mode string, ringSize int, f func
 	if ringSize > 0 {
 		flags = append(flags, "--ring-size", strconv.Itoa(ringSize))
 	}
+	return s.withFlags(ctx, flags, f)
+}
+
+// withFlags is withServer with the flags of the command line.
+func (s *Site) withFlags(ctx context.Context, flags []string, f func(*load.Server) error) error {
 	server, err := load.StartServer(ctx, s.Dir, flags...)
 	if err != nil {
 		return err

@@ -42,8 +42,9 @@ type subscriber struct {
 	finished time.Time
 	done     bool
 
-	onPayload func(s *subscriber, b []byte) error // live: takes the payload itself
-	http      []byte                              // the request, if it is HTTP and not Kafka's protocol
+	onPayload  func(s *subscriber, b []byte) error // live: takes the payload itself
+	onAnswered func()                              // paced: is called in place of fetching on
+	http       []byte                              // the request, if it is HTTP and not Kafka's protocol
 }
 
 // responseHeaderBytes is the size of a Fetch v11 response up to its records, for one partition: size, correlation id,
@@ -226,6 +227,11 @@ func (s *subscriber) answered() error {
 	}
 	if s.size > 0 && s.offset <= asked {
 		return fmt.Errorf("%w: a response of %d bytes has no whole batch from offset %d on", ErrWrongBytes, s.size, asked)
+	}
+	if s.onAnswered != nil {
+		s.have = 0
+		s.onAnswered()
+		return nil
 	}
 	if s.options.Layout != nil && s.offset >= s.options.Layout.End {
 		s.done, s.finished = true, time.Now()

@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/report"
+)
+
+// ColdOptions say what [Site.Cold] measures.
+type ColdOptions struct {
+	Data DataSet
+	// HotBytes is how much of the log's end the hot readers read; the cold readers read what is before it.
+	HotBytes                int64
+	HotReaders, ColdReaders int
+	// FetchBytes is the most that one fetch asks for, and Every the time between two of one hot reader.
+	FetchBytes int
+	Every      time.Duration
+	// Alone is how long the hot readers read before the cold ones come.
+	Alone time.Duration
+	// Discard throws payloads away in the kernel in place of checking them.
+	Discard bool
+	Threads int
+	// Mode is the servers' transfer mode, CacheBytes the --cold-cache of the one that bounds it.
+	Mode       string
+	CacheBytes int64
+	// MemoryBytes is what server and client may use, page cache included; 0 if it is not known.
+	MemoryBytes int64
+	// Runs is how often each policy is measured.
+	Runs int
+}
+
+// coldPolicy is one way to keep records that are read from a disk in the page cache.
+type coldPolicy struct {
+	name       string
+	cacheBytes int64
+}
+
+func (o *ColdOptions) policies() []coldPolicy {
+	return []coldPolicy{{"kernel", 0}, {"bounded", o.CacheBytes}}
+}
+
+// coldSegments is into how many segments the log is cut, or a few less, so that a cold reader goes through several.
+const coldSegments = 8
+
+// coldFlags are the server's flags under a policy. Those that the user gives come later, and win.
+func (s *Site) coldFlags(o *ColdOptions, p coldPolicy) []string {
+	segment := min(max(o.Data.Bytes/coldSegments, 2*int64(o.Data.BatchBytes)), 1<<30)
+	own := []string{"--transfer", o.Mode, "--segment-bytes", strconv.FormatInt(segment, 10), "--cold-cache", strconv.FormatInt(p.cacheBytes, 10)}
+	return append(own, s.flags...)
+}
+
+// Cold measures hot readers of the log's end beside cold readers of all before it, first with a page cache that is left
+// to the kernel, then with one where the server bounds what the cold readers may fill.
+func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun, err error) {
+	var layout *load.Layout
+	policies := o.policies()
+	err = s.withFlags(ctx, s.coldFlags(&o, policies[0]), func(server *load.Server) (err error) {
+		layout, err = o.Data.publish(ctx, server.Kafka, siteTopic, s.progress)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if rest := layout.Bytes - o.HotBytes; rest < int64(o.Data.BatchBytes) {
+		return nil, fmt.Errorf("bench: %d bytes were published, a hot part of %d leaves none to cold readers: choose a smaller --hot-size",
+			layout.Bytes, o.HotBytes)
+	}
+	s.sayWhatFits(&o, layout.Bytes)
+	for run := range o.Runs {
+		for _, policy := range policies {
+			m := coldMeasurement{ColdOptions: &o, site: s, name: fmt.Sprintf("run %d of %d, %s", run+1, o.Runs, policy.name)}
+			m.cold, m.hot = layout.Split(layout.Bytes - o.HotBytes)
+			err := s.withFlags(ctx, s.coldFlags(&o, policy), func(server *load.Server) (err error) {
+				m.server = server
+				r, err := m.run(ctx)
+				if err == nil {
+					r.Run, r.Policy, r.ColdCacheBytes = run+1, policy.name, policy.cacheBytes
+					runs = append(runs, r)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", policy.name, err)
+			}
+		}
+	}
+	return runs, nil
+}
+
+// processesBytes is about what server and client need beside the page cache.
+const processesBytes = 96 << 20
+
+// sayWhatFits says beforehand if the policies can't differ, or none of them can do it.
+func (s *Site) sayWhatFits(o *ColdOptions, logBytes int64) {
+	switch need := o.HotBytes + o.CacheBytes + processesBytes; {
+	case o.MemoryBytes == 0:
+	case o.MemoryBytes >= logBytes+processesBytes:
+		s.progress.Step("note: the whole log of %d MiB fits the memory of %d MiB, so the kernel need not drop anything: --help says how to set a limit",
+			logBytes>>20, o.MemoryBytes>>20)
+	case o.MemoryBytes < need:
+		s.progress.Step("note: the hot part of %d MiB, the cold cache of %d MiB and two processes do not fit the memory of %d MiB: choose a smaller --hot-size",
+			o.HotBytes>>20, o.CacheBytes>>20, o.MemoryBytes>>20)
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/signal"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"oneplusn/cmd/internal/bench"
+	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/report"
+	"oneplusn/fanout/transfer"
+)
+
+// coldFetchBytes is what a fetch asks for with --cold unless --fetch-size says otherwise: what Kafka's own consumer asks
+// of a partition (max.partition.fetch.bytes).
+const coldFetchBytes = 1 << 20
+
+// planCold reads the flags of --cold.
+func planCold(c *cli.Context) (o bench.ColdOptions, serveFlags []string, err error) {
+	o = bench.ColdOptions{Data: benchDataSet(c), ColdReaders: c.Int("cold-readers"), FetchBytes: coldFetchBytes,
+		Every: c.Duration("hot-every"), Alone: c.Duration("alone"), Discard: c.Bool("discard"), Threads: benchThreads(c),
+		Mode: transfer.Auto.String(), CacheBytes: sizeOf(c, "cold-cache"), MemoryBytes: load.MemoryLimit()}
+	if c.IsSet("fetch-size") {
+		o.FetchBytes = int(sizeOf(c, "fetch-size"))
+	}
+	if o.Runs, err = parseRuns(c); err != nil {
+		return o, nil, err
+	}
+	counts, err := parseCounts("subscribers", c.String("subscribers"), 10_000)
+	if err != nil {
+		return o, nil, err
+	}
+	o.HotReaders = counts[0]
+	if serveFlags, err = parseServeFlags(c.StringSlice("serve-flag")); err != nil {
+		return o, nil, err
+	}
+	if c.IsSet("transfer") {
+		modes, err := parseModes(c.String("transfer"))
+		if err != nil {
+			return o, nil, err
+		}
+		if o.Mode = modes[0]; len(modes) > 1 || o.Mode == transfer.Sendfile.String() {
+			return o, nil, errors.New("--cold takes one --transfer, and not sendfile, which leaves the page cache to the kernel")
+		}
+	}
+	if o.HotBytes = sizeOf(c, "hot-size"); o.HotBytes == 0 {
+		o.HotBytes = o.Data.Bytes / 4
+	}
+	return o, serveFlags, checkCold(&o, len(counts), serveFlags)
+}
+
+// checkCold refuses what can't be measured.
+func checkCold(o *bench.ColdOptions, counts int, serveFlags []string) error {
+	switch batch := int64(o.Data.BatchBytes); {
+	case o.Data.Bytes == 0:
+		return errors.New("--cold needs to know --size, with --file too")
+	case o.HotBytes < batch || o.Data.Bytes-o.HotBytes < batch:
+		return fmt.Errorf("--hot-size %s of --size %s leaves less than one batch of %s to hot or cold readers",
+			formatSize(o.HotBytes), formatSize(o.Data.Bytes), formatSize(batch))
+	case counts > 1:
+		return errors.New("--cold takes one number of --subscribers")
+	case o.ColdReaders < 1 || o.ColdReaders > 10_000:
+		return fmt.Errorf("--cold-readers is %d, allowed are 1 to 10000", o.ColdReaders)
+	case o.Every < time.Millisecond:
+		return fmt.Errorf("--hot-every is %v, allowed is 1ms or more", o.Every)
+	case o.Alone < 0:
+		return errors.New("--alone must not be negative")
+	case slices.Contains(serveFlags, "--cold-cache"):
+		return errors.New("--serve-flag cold-cache means nothing with --cold, which measures without and with --cold-cache")
+	}
+	return nil
+}
+
+// benchCold measures hot readers beside cold ones.
+func benchCold(c *cli.Context) (err error) {
+	o, flags, err := planCold(c)
+	if err != nil {
+		return &usageError{err}
+	}
+	most := o.HotReaders + o.ColdReaders
+	if files := load.RaiseOpenFiles(); files < uint64(most)+64 {
+		return fmt.Errorf("bench: %d subscribers need as many open files, the limit is %d: raise it with ulimit -n", most, files)
+	}
+	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	site, err := bench.NewSite(c.String("dir"), flags, load.NewProgress(c.App.ErrWriter))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, site.Close()) }()
+	runs, err := site.Cold(ctx, o)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	report.WriteCold(c.App.Writer, runs)
+	if path := c.String("json"); path != "" {
+		return report.WriteJSON(path, runs)
+	}
+	return nil
+}
