@@ -87,6 +87,7 @@ func Open(config Config) (*Broker, error) {
 	if err := checkAdvertise(config.Advertise); err != nil {
 		return nil, err
 	}
+	config.pace = config.pace.withDefaults()
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -101,7 +102,7 @@ func Open(config Config) (*Broker, error) {
 		done:      make(chan struct{}),
 	}
 	var err error
-	if b.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes); err != nil {
+	if b.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err
 	}
 	if err := b.topics.open(config, b.log); err != nil {

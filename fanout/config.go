@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -79,7 +80,20 @@ type Config struct {
 
 	Logger *slog.Logger
 
-	fs segment.FS // of the logs, for a test whose disk fails; nil for the real one
+	// What only a test changes.
+	fs   segment.FS // of the logs, for a disk that fails; nil for the real one
+	pace pace
+}
+
+// pace are times that nobody has to set. Zero means the default.
+type pace struct {
+	sweep       time.Duration // see sweepEvery
+	busyPort    time.Duration // see busyPortWait
+	produceWait time.Duration // see minProduceWait
+}
+
+func (p pace) withDefaults() pace {
+	return pace{cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, busyPortWait), cmp.Or(p.produceWait, minProduceWait)}
 }
 
 // DefaultConfig is the configuration of a server started without flags.

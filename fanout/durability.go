@@ -255,7 +255,7 @@ func (b *Broker) awaitCommit(c *conn) bool {
 	}
 	c.unsynced = n
 	c.parked = true
-	c.deadline = b.now + max(min(time.Duration(c.produce.TimeoutMillis)*time.Millisecond, maxWait), minProduceWait)
+	c.deadline = b.now + max(min(time.Duration(c.produce.TimeoutMillis)*time.Millisecond, maxWait), b.config.pace.produceWait)
 	b.waiting.add(c)
 	return true
 }

@@ -119,7 +119,7 @@ func TestMemoryOfRequestsWithManyPartitionsIsBounded(t *testing.T) {
 // Responses with more header bytes than a connection's slab holds take blocks from one budget.
 func TestResponseMemoryIsBoundedAndComesBack(t *testing.T) {
 	const partitions = 20_000 // 46 bytes of header each: a block of a mebibyte
-	s := start(t, func(c *Config) { c.ResponseMemoryBytes = 4 << 20; c.SendBufferBytes = 16 << 10 })
+	s := start(t, func(c *Config) { c.ResponseMemoryBytes = 4 << 20; c.SendBufferBytes = 128 << 10 })
 	admin := s.dial()
 	var wants []wanted
 	for range partitions {

@@ -27,8 +27,8 @@ const (
 )
 
 // bindSocket makes a TCP socket and binds it, which reserves the address: clients are refused until the loop listens.
-// Accepted sockets inherit its options.
-func bindSocket(address string, sendBufferBytes int) (fd int, bound string, err error) {
+// Accepted sockets inherit its options. A port that is in use is waited for.
+func bindSocket(address string, sendBufferBytes int, busyWait time.Duration) (fd int, bound string, err error) {
 	if address == "" {
 		return -1, "", errors.New("fanout: --listen is empty, it must be host:port")
 	}
@@ -42,7 +42,7 @@ func bindSocket(address string, sendBufferBytes int) (fd int, bound string, err 
 		return -1, "", fmt.Errorf("fanout: socket: %w", err)
 	}
 	err = optionsAndBind(fd, sa, sendBufferBytes)
-	for waited := time.Duration(0); errors.Is(err, unix.EADDRINUSE) && waited < busyPortWait; waited += busyPortPoll {
+	for waited := time.Duration(0); errors.Is(err, unix.EADDRINUSE) && waited < busyWait; waited += busyPortPoll {
 		<-time.After(busyPortPoll)
 		err = unix.Bind(fd, sa)
 	}

@@ -19,7 +19,7 @@ func TestAPortThatIsAboutToBeFreeIsTaken(t *testing.T) {
 	}
 	release := time.AfterFunc(100*time.Millisecond, func() { _ = busy.Close() })
 	defer release.Stop()
-	fd, bound, err := bindSocket(busy.Addr().String(), 0)
+	fd, bound, err := bindSocket(busy.Addr().String(), 0, busyPortWait)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestAPortThatStaysBusyIsSaidSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = busy.Close() }()
-	_, _, err = bindSocket(busy.Addr().String(), 0)
+	_, _, err = bindSocket(busy.Addr().String(), 0, 2*busyPortPoll)
 	if !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(err.Error(), "choose another with --listen") {
 		t.Errorf("binding a port in use: %v", err)
 	}

@@ -24,7 +24,7 @@ const sweepEvery = time.Second
 // loop turns until the broker has stopped.
 func (b *Broker) loop() error {
 	b.now = b.kernel.Now()
-	b.nextSweep = b.now + sweepEvery
+	b.nextSweep = b.now + b.config.pace.sweep
 	b.nextExpiry = b.now
 	for !b.stopped() {
 		completions, err := b.kernel.Wait(b.timeout())
@@ -103,7 +103,7 @@ func (b *Broker) expire() {
 		b.answerWaiting(c)
 	}
 	if b.now >= b.nextSweep {
-		b.nextSweep = b.now + sweepEvery
+		b.nextSweep = b.now + b.config.pace.sweep
 		b.sweep()
 	}
 	if b.now >= b.nextExpiry {

@@ -15,7 +15,7 @@ import (
 func bulk(c *client, topic string) *shadow {
 	c.create(topic, 1)
 	log := &shadow{topic: topic}
-	for i := range 24 {
+	for i := range 10 {
 		c.publish(log, makeBatch(uint64(i), 1, 500_000, 0))
 	}
 	return log
@@ -159,10 +159,7 @@ func TestSubscriberThatTakesNothingIsClosedAfterStallTimeout(t *testing.T) {
 
 // The clock of a stall begins with each byte, so a subscriber that is merely slow is never closed.
 func TestSlowButReadingSubscriberIsNotClosed(t *testing.T) {
-	s := start(t, func(c *Config) {
-		cramped(transfer.Splice)(c)
-		c.StallTimeout = time.Second
-	})
+	s := startTuned(t, cramped(transfer.Splice), func(c *Config) { c.StallTimeout = 500 * time.Millisecond })
 	log := bulk(s.dial(), "feed")
 	slow, stalled := s.dialSlow(), s.dialSlow()
 	slow.send(fetchRequest(11, everything(log)))
@@ -171,7 +168,7 @@ func TestSlowButReadingSubscriberIsNotClosed(t *testing.T) {
 	stop := make(chan struct{})
 	go func() {
 		piece := make([]byte, 16<<10)
-		tick := time.NewTicker(20 * time.Millisecond)
+		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		var err error
 		for err == nil {
