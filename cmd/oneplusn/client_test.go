@@ -227,7 +227,7 @@ func TestSubPrintsWhatComesAndEndsCleanly(t *testing.T) {
 		publish(t, address, "live", "after\n")
 		await(t, func() bool { return stdout.String() == "after\n" })
 		interrupt()
-		if code := <-ended; code != exitOK || !strings.Contains(stderr.String(), "received 1 records from live") {
+		if code := <-ended; code != exitOK || !strings.Contains(stderr.String(), "received 1 record from live") {
 			t.Errorf("exit code %d, said %q", code, stderr.String())
 		}
 	})

@@ -121,7 +121,8 @@ func describeGroups(c *cli.Context) error {
 
 // writeLag prints one group: a line about the whole, and a table of its partitions.
 func writeLag(w io.Writer, g kadm.DescribedGroupLag) error {
-	_, _ = fmt.Fprintf(w, "group %s: %s, %d members, protocol %s, lag %d\n", g.Group, g.State, len(g.Members), orDash(g.Protocol), g.Lag.Total())
+	_, _ = fmt.Fprintf(w, "group %s: %s, %s, protocol %s, lag %d\n", g.Group, g.State, counted(int64(len(g.Members)), "member"),
+		orDash(g.Protocol), g.Lag.Total())
 	partitions := g.Lag.Sorted()
 	if len(partitions) == 0 {
 		return nil
@@ -227,7 +228,7 @@ func (r *remote) resettable(ctx context.Context, group string) error {
 		return r.explain(g.Err)
 	}
 	if len(g.Members) > 0 {
-		return fmt.Errorf("group %q has %d members (%s): stop them first", group, len(g.Members), g.State)
+		return fmt.Errorf("group %q has %s (%s): stop them first", group, counted(int64(len(g.Members)), "member"), g.State)
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func TestAGroupWithMembersIsNotReset(t *testing.T) {
 			t.Errorf("deleting: exit code %d, said %q", code, complaint)
 		}
 		described := succeed(t, "groups", "describe", "g", "--server", address)
-		if !strings.HasPrefix(described, "group g: Stable, 1 members") || !strings.Contains(described, " oneplusn ") {
+		if !strings.HasPrefix(described, "group g: Stable, 1 member,") || !strings.Contains(described, " oneplusn ") {
 			t.Errorf("the description is\n%s", described)
 		}
 		interrupt()

@@ -126,7 +126,7 @@ func pub(c *cli.Context) error {
 	if records == 0 && err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(c.App.ErrWriter, "published %d records, %s, to %s in %.2f s\n", records, formatAmount(bytes),
+	_, _ = fmt.Fprintf(c.App.ErrWriter, "published %s, %s, to %s in %.2f s\n", counted(records, "record"), formatAmount(bytes),
 		c.Args().First(), time.Since(started).Seconds())
 	return err
 }
@@ -229,7 +229,7 @@ func (p *publisher) failure() error {
 
 func (p *publisher) show() {
 	records, bytes := p.counts()
-	p.progress.Show("published %d records, %s", records, formatAmount(bytes))
+	p.progress.Show("published %s, %s", counted(records, "record"), formatAmount(bytes))
 }
 
 // readLines sends each line without its newline. A line longer than any batch may be ends it: memory is bounded.
@@ -262,6 +262,14 @@ func splitAtNewline(data []byte, atEOF bool) (advance int, token []byte, err err
 		return len(data), data, nil
 	}
 	return 0, nil, nil
+}
+
+// counted is a number of things for people to read: 1 record, 2 records.
+func counted(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // formatAmount writes a number of bytes for people to read.

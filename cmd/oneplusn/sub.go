@@ -108,7 +108,7 @@ func sub(c *cli.Context) error {
 		err = errors.Join(err, s.leave())
 	}
 	if s.received > 0 || err == nil {
-		_, _ = fmt.Fprintf(s.notes, "received %d records from %s\n", s.received, s.topic)
+		_, _ = fmt.Fprintf(s.notes, "received %s from %s\n", counted(s.received, "record"), s.topic)
 	}
 	if err != nil {
 		return fmt.Errorf("sub: %w", err)
@@ -215,7 +215,7 @@ func (s *subscription) run(ctx context.Context) error {
 			return err
 		}
 		if s.untilEnd {
-			s.progress.Show("received %d records", s.received)
+			s.progress.Show("received %s", counted(s.received, "record"))
 		}
 	}
 }

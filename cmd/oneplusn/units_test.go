@@ -50,3 +50,11 @@ func TestSizesAreWrittenSoThatTheyReadTheSame(t *testing.T) {
 		t.Errorf("a mebibyte is written %q", got)
 	}
 }
+
+func TestOneThingIsNotManyThings(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 records", 1: "1 record", 2: "2 records", 1000: "1000 records"} {
+		if got := counted(n, "record"); got != want {
+			t.Errorf("%d is said %q, want %q", n, got, want)
+		}
+	}
+}
