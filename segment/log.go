@@ -83,6 +83,9 @@ func (l *Log) Close() error {
 	if err == nil {
 		err = l.removeStraySnapshots()
 	}
+	if l.prepared != nil {
+		_ = l.options.FS.RemoveAll(l.preparedPath())
+	}
 	l.release()
 	if err != nil {
 		return fmt.Errorf("segment: closing %s: %w", l.dir, err)
@@ -94,7 +97,7 @@ func (l *Log) release() {
 	l.closed = true
 	if l.prepared != nil {
 		_ = l.prepared.Close()
-		_ = l.options.FS.RemoveAll(l.preparedPath())
+		l.prepared = nil
 	}
 	for _, s := range l.segments {
 		s.Release()
@@ -114,7 +117,6 @@ func (l *Log) Delete() (remove func() error, err error) {
 	fs, w := l.options.FS, l.worker
 	w.gone.Store(true)
 	if !l.closed {
-		l.prepared = nil // its file went with the directory
 		l.release()
 	}
 	return func() error {

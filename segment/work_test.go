@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,23 @@ func TestNextSegmentsFileIsPreparedAndNothingIsLeftOfIt(t *testing.T) {
 		if strings.HasSuffix(name.Name(), temporarySuffix) {
 			t.Errorf("%s is left", name.Name())
 		}
+	}
+}
+
+func TestDeletedLogLetsGoOfTheFileOfItsNextSegment(t *testing.T) {
+	l := openLog(t, filepath.Join(t.TempDir(), "t-0"), Options{SegmentBytes: 1000}, OpenOptions{})
+	l.wantPrepared = true
+	runWork(l)
+	prepared := l.prepared
+	remove, err := l.Delete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remove(); err != nil {
+		t.Error(err)
+	}
+	if _, err := prepared.Size(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the file is still open: %v", err)
 	}
 }
 

@@ -1,0 +1,100 @@
+package fanout
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
+)
+
+const (
+	// coldCacheShare is the part of the memory that records read from a disk may fill by default: what the newest records
+	// and the processes need is then in the other three quarters.
+	coldCacheShare    = 4
+	minColdCacheBytes = 16 << 20
+	maxColdCacheBytes = 1 << 44
+)
+
+// defaultColdCacheBytes is a share of the memory that this process may use: the cgroup's, or else the machine's. It is
+// whole MiB.
+func defaultColdCacheBytes() int64 {
+	limit, err := memlimit.FromCgroup()
+	if machine, merr := memlimit.FromSystem(); merr == nil && (err != nil || machine < limit) {
+		limit, err = machine, nil
+	}
+	if err != nil {
+		return 1 << 30
+	}
+	share := int64(min(limit/coldCacheShare, maxColdCacheBytes))
+	return max(share>>20<<20, minColdCacheBytes)
+}
+
+func validateColdCache(cacheBytes, readaheadBytes int64) error {
+	if cacheBytes != 0 && (cacheBytes < minColdCacheBytes || cacheBytes > maxColdCacheBytes) {
+		return fmt.Errorf("fanout: cold-cache is %d, allowed are %d to %d, or 0 to leave it to the kernel",
+			cacheBytes, minColdCacheBytes, int64(maxColdCacheBytes))
+	}
+	if readaheadBytes < 0 || cacheBytes > 0 && readaheadBytes > cacheBytes/4 {
+		return fmt.Errorf("fanout: readahead is %d, allowed are 0 to a quarter of cold-cache, %d", readaheadBytes, cacheBytes/4)
+	}
+	return nil
+}
+
+// whyPageCacheHidden says why the kernel can't be asked what is in the page cache of a file that has just been read, or
+// nothing if it can: cachestat(2) is Linux 6.5, and overlayfs has it answer that nothing is.
+func whyPageCacheHidden(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = f.Close() }()
+	if _, err := f.ReadAt(make([]byte, 1), 0); err != nil {
+		return err.Error()
+	}
+	switch pages, ok := ring.CachedPages(int(f.Fd()), 0, 1); {
+	case !ok:
+		return "there is no cachestat(2) (Linux 6.5), or it is forbidden"
+	case pages == 0:
+		return "cachestat(2) does not see a file that has just been read: the file system hides its page cache, as overlayfs does"
+	}
+	return ""
+}
+
+// kernelReadaheadBytes is how far the kernel reads ahead in files of a directory by itself.
+func kernelReadaheadBytes(dir string) int64 {
+	const unknown = 8 << 20
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return unknown
+	}
+	device := fmt.Sprintf("%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev))
+	for _, path := range []string{"/sys/class/bdi/" + device + "/read_ahead_kb", "/sys/dev/block/" + device + "/../queue/read_ahead_kb"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		if kib, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 32); err == nil && kib >= 0 {
+			return kib << 10
+		}
+	}
+	return unknown
+}
+
+// settleColdCache turns the cold cache off where it could not tell hot from cold.
+func (b *Broker) settleColdCache() {
+	if b.config.Transfer.ColdCacheBytes == 0 {
+		return
+	}
+	if why := whyPageCacheHidden(filepath.Join(b.config.DataDir, metaFile)); why != "" {
+		b.log.Info("the page cache is left to the kernel: --cold-cache and --readahead have no effect", "reason", why)
+		b.config.Transfer.ColdCacheBytes = 0
+		return
+	}
+	b.config.Transfer.KernelReadaheadBytes = kernelReadaheadBytes(b.config.DataDir)
+}

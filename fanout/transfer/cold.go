@@ -1,0 +1,345 @@
+package transfer
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
+)
+
+const (
+	// coldBlockBytes is what the page cache is counted in. It is small beside any ColdCacheBytes and large beside the cost
+	// of an advice, and a multiple of the page size of every architecture.
+	coldBlockBytes = 1 << 20
+	// willNeedBytes is the most that one advice asks to be read: of more, the kernel reads no more than the device takes
+	// in one request (mm/readahead.c, force_page_cache_ra), which is this or more on common disks.
+	willNeedBytes = 1 << 20
+	// maxReadaheads bounds the blocks that are being read ahead at once, for all subscribers together. A small cold cache
+	// has less.
+	maxReadaheads = 64
+	// maxSpared bounds how many blocks are passed over in search of one to drop.
+	maxSpared = 16
+	// maxDrops bounds how many blocks one that comes makes to be dropped.
+	maxDrops = 4
+)
+
+// coldCache keeps subscribers that read what nobody else does from filling the page cache: what the newest records'
+// readers need would be thrown out, and each of them would have to wait for the disk.
+//
+// It knows the blocks of files that were not in the page cache when a subscriber came to them. While they are fewer than
+// its limit they stay, so that others who follow find them. Above it, the oldest is dropped (POSIX_FADV_DONTNEED), but
+// those that were read again since are passed over once. Blocks that were in the page cache when they were first read are
+// not its concern: they are hot, and the kernel's.
+//
+// What the kernel reads ahead of a subscriber by itself is counted with what the subscriber reads. It reads ahead little
+// (128 KiB beyond a request, by default), which is enough where the disk answers at once. For disks that let each request
+// wait for milliseconds it can be asked for more (POSIX_FADV_WILLNEED), at the price of more work for each page.
+//
+// All advices that may wait for a disk are operations of the ring, and its workers run them.
+type coldCache struct {
+	kernel     ring.Kernel
+	blockBytes int64
+	pageBytes  int64
+	limit      int // in blocks; 0 turns everything off
+	// ahead is how many blocks are asked for ahead, kernelAhead how many the kernel may read ahead by itself.
+	ahead, kernelAhead int64
+	blocks             map[coldBlock]coldState
+	// order holds the blocks from order[head] on, the oldest first.
+	order      []coldBlock
+	head       int
+	advices    []advice
+	free       []uint32
+	readaheads int // in flight, and the most that may be
+	maxAheads  int
+	leaving    int // blocks that are being dropped
+	counts     ColdCounts
+}
+
+// coldBlock is a piece of a file of blockBytes, the first being 0. It does not hold the source.
+type coldBlock struct {
+	source Source
+	index  int64
+}
+
+// coldState is what is known of a block.
+type coldState struct {
+	end     int64 // where the file ended when the block was first read, or the block's end if that is less
+	advised bool  // it has been asked for ahead
+	coming  bool  // and that is under way
+	read    bool  // its first byte has been read
+	again   bool  // so it was once more, since the block came or was passed over
+	// leaving says that it is being dropped, and wanted that it has been read since that began.
+	leaving, wanted bool
+}
+
+// advice is one in flight, as one or more operations.
+type advice struct {
+	block      coldBlock
+	end        int64  // of the block, as the advice has it
+	what       uint32 // FADV_*
+	left       int    // operations
+	failed     bool
+	generation uint32 // of the slot
+}
+
+// ColdCounts describe the cold cache.
+type ColdCounts struct {
+	// LimitBytes is its bound; 0 where it is off. HeldBytes counts whole blocks, also those of which the kernel has dropped
+	// pages by itself.
+	LimitBytes, HeldBytes int64
+	// ReadaheadBytes were asked for ahead, DroppedBytes dropped, since the start.
+	ReadaheadBytes, DroppedBytes uint64
+	// BusyBytes could not be dropped whole when their time came, and were kept for another round.
+	BusyBytes uint64
+}
+
+func newColdCache(kernel ring.Kernel, config Config) coldCache {
+	c := coldCache{kernel: kernel, blockBytes: coldBlockBytes, pageBytes: int64(os.Getpagesize())}
+	if config.ColdCacheBytes > 0 && config.Mode != Sendfile {
+		blocks := func(bytes int64) int64 { return (bytes + coldBlockBytes - 1) / coldBlockBytes }
+		c.limit = int(max(config.ColdCacheBytes/coldBlockBytes, 1))
+		c.ahead = blocks(config.ReadaheadBytes)
+		// One window of the kernel's is there, and the next is read when a subscriber comes to it.
+		c.kernelAhead = min(blocks(2*config.KernelReadaheadBytes), int64(c.limit/4))
+		c.maxAheads = min(maxReadaheads, c.limit/2+1)
+		c.blocks = make(map[coldBlock]coldState)
+	}
+	return c
+}
+
+func (c *coldCache) on() bool { return c.limit > 0 }
+
+// Cold is the state of the cold cache.
+func (e *Engine) Cold() ColdCounts {
+	c := &e.cold
+	n := c.counts
+	n.LimitBytes, n.HeldBytes = int64(c.limit)*c.blockBytes, int64(len(c.blocks))*c.blockBytes
+	return n
+}
+
+// reading is told of a range that is about to be read, and whether that may mean to wait for a disk. What the range, and
+// what is read ahead of it, will bring into the page cache is taken note of before it is read: afterwards it would look
+// like what had been there all the time. It says whether the range is the cold cache's concern.
+func (c *coldCache) reading(s Source, pos, n int64, cold bool) (known bool) {
+	if !c.on() || !cold {
+		return false
+	}
+	first, last := pos/c.blockBytes, (pos+n-1)/c.blockBytes
+	for i := first; i <= last; i++ {
+		b := coldBlock{s, i}
+		begun := pos <= i*c.blockBytes // who reads on does so once
+		switch state, ok := c.blocks[b]; {
+		case ok:
+			known = true
+			state.wanted = state.leaving
+			state.again = state.again || state.read && begun
+			state.read = state.read || begun
+			c.blocks[b] = state
+		case !c.resident(b):
+			known = true
+			c.add(b, coldState{read: begun})
+		}
+	}
+	if known {
+		c.lookAhead(s, first, last)
+	}
+	return known
+}
+
+// sequential says that whoever reads a block has read the one before, as far as the page cache can tell.
+func (c *coldCache) sequential(s Source, first int64) bool {
+	_, ok := c.blocks[coldBlock{s, first - 1}]
+	return ok || first == 0
+}
+
+// lookAhead takes note of the blocks that the kernel may read ahead of those that are being read, and asks for what is to
+// be read ahead, if whoever reads seems to read on.
+func (c *coldCache) lookAhead(s Source, first, last int64) {
+	asked := int64(-1)
+	if c.ahead > 0 && c.sequential(s, first) {
+		asked = last + c.ahead
+	}
+	for i := last; i <= max(last+c.kernelAhead, asked) && i*c.blockBytes < s.Size(); i++ {
+		b := coldBlock{s, i}
+		if state, known := c.blocks[b]; known && (state.advised || i > asked) || c.resident(b) {
+			continue
+		}
+		if !c.has(b) {
+			c.add(b, coldState{})
+		}
+		if i <= asked && c.readaheads < c.maxAheads {
+			c.ask(b)
+		}
+	}
+}
+
+// ask asks for a block to be read.
+func (c *coldCache) ask(b coldBlock) {
+	state, known := c.blocks[b]
+	if !known || state.leaving {
+		return
+	}
+	state.advised, state.coming = true, true
+	c.blocks[b] = state
+	c.readaheads++
+	c.counts.ReadaheadBytes += uint64(state.end - b.index*c.blockBytes)
+	c.advise(b, state.end, unix.FADV_WILLNEED)
+}
+
+// resident says whether all of a block is in the page cache, as far as the file goes.
+func (c *coldCache) resident(b coldBlock) bool {
+	pos := b.index * c.blockBytes
+	return c.kernel.Resident(b.source.Fd(), pos, c.endOf(b)-pos)
+}
+
+func (c *coldCache) endOf(b coldBlock) int64 {
+	return min((b.index+1)*c.blockBytes, b.source.Size())
+}
+
+// add takes note of a block that is about to come into the page cache.
+func (c *coldCache) add(b coldBlock, state coldState) {
+	state.end = c.endOf(b)
+	if c.ahead > 0 && !c.has(coldBlock{b.source, b.index - 1}) {
+		// The first of a run. From here on the kernel leaves reading ahead in this file to us.
+		c.advise(b, state.end, unix.FADV_RANDOM)
+	}
+	// More than one, so that blocks which could not be dropped do not add up.
+	for drops := 0; drops < maxDrops && len(c.blocks)-c.leaving >= c.limit; drops++ {
+		c.dropOldest()
+	}
+	c.keep(b, state)
+}
+
+// arrived is told what was read from a disk. A block that was dropped while the read waited for its turn is back.
+func (c *coldCache) arrived(s Source, pos, n int64) {
+	for i := pos / c.blockBytes; i <= (pos+n-1)/c.blockBytes && c.on(); i++ {
+		if b := (coldBlock{s, i}); !c.has(b) {
+			c.add(b, coldState{})
+		}
+	}
+}
+
+// holds says whether any block of a range is known.
+func (c *coldCache) holds(s Source, pos, n int64) bool {
+	if len(c.blocks) == 0 {
+		return false
+	}
+	for i := pos / c.blockBytes; i <= (pos+n-1)/c.blockBytes; i++ {
+		if c.has(coldBlock{s, i}) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *coldCache) has(b coldBlock) bool {
+	_, ok := c.blocks[b]
+	return ok
+}
+
+// keep puts a block last in order.
+func (c *coldCache) keep(b coldBlock, state coldState) {
+	if c.head > 64 && c.head > len(c.order)/2 {
+		c.order = append(c.order[:0], c.order[c.head:]...)
+		c.head = 0
+	}
+	c.order = append(c.order, b)
+	c.blocks[b] = state
+}
+
+// dropOldest begins to drop the oldest block that was not read again since its last turn. The kernel is asked to forget
+// it, but not what was appended to the file since the block came: that is hot.
+func (c *coldCache) dropOldest() {
+	for spared := 0; c.head < len(c.order) && spared <= maxSpared+maxReadaheads; spared++ {
+		b := c.order[c.head]
+		c.order[c.head] = coldBlock{}
+		c.head++
+		state := c.blocks[b]
+		switch {
+		case !b.source.Held():
+			delete(c.blocks, b)
+			return
+		case state.coming, state.again && spared < maxSpared:
+			state.again = false
+			c.keep(b, state)
+			continue
+		}
+		state.leaving = true
+		c.leaving++
+		c.blocks[b] = state
+		c.advise(b, state.end, unix.FADV_DONTNEED)
+		return
+	}
+}
+
+// advise queues an advice about a block, in pieces if it is to be read.
+func (c *coldCache) advise(b coldBlock, end int64, what uint32) {
+	slot := c.slot()
+	a := &c.advices[slot]
+	*a = advice{block: b, end: end, what: what, generation: a.generation}
+	from := b.index * c.blockBytes
+	piece := end - from
+	if what == unix.FADV_WILLNEED {
+		piece = willNeedBytes
+	}
+	b.source.Retain()
+	for at := from; at < end; at += piece {
+		a.left++
+		t := ring.NewToken(KindAdvice, slot, a.generation)
+		c.kernel.Queue(ring.Fadvise(t, b.source.Fd(), at, uint32(min(piece, end-at)), what))
+	}
+}
+
+// Advised takes the completion of an operation of [KindAdvice].
+func (e *Engine) Advised(completion ring.Completion) { e.cold.advised(completion) }
+
+func (c *coldCache) advised(completion ring.Completion) {
+	slot := completion.Token.Slot()
+	a := &c.advices[slot]
+	a.failed = a.failed || completion.Result < 0
+	if a.left--; a.left > 0 {
+		return
+	}
+	done := *a
+	*a = advice{generation: (done.generation + 1) & ring.MaxGeneration}
+	c.free = append(c.free, slot)
+	switch done.what {
+	case unix.FADV_WILLNEED:
+		c.readaheads--
+		state := c.blocks[done.block]
+		state.coming = false
+		c.blocks[done.block] = state
+	case unix.FADV_DONTNEED:
+		c.dropped(&done)
+	}
+	done.block.source.Release()
+}
+
+// dropped sees whether a block has gone. Pages that sockets hold stay, and those of a block that somebody has come to
+// meanwhile may be back: it is kept for another round. It is not dropped at once again, so nothing spins.
+func (c *coldCache) dropped(a *advice) {
+	b, from := a.block, a.block.index*c.blockBytes
+	size := uint64(a.end - from)
+	wholePages := a.end - a.end%c.pageBytes
+	gone := !a.failed && (wholePages <= from || c.kernel.Absent(b.source.Fd(), from, wholePages-from))
+	state := c.blocks[b]
+	c.leaving--
+	if gone && !state.wanted {
+		delete(c.blocks, b)
+		c.counts.DroppedBytes += size
+		return
+	}
+	c.counts.BusyBytes += size
+	c.keep(b, coldState{end: a.end, read: state.read})
+}
+
+func (c *coldCache) slot() uint32 {
+	if n := len(c.free); n > 0 {
+		slot := c.free[n-1]
+		c.free = c.free[:n-1]
+		return slot
+	}
+	c.advices = append(c.advices, advice{})
+	return uint32(len(c.advices) - 1)
+}
