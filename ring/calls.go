@@ -67,6 +67,12 @@ func (r *Ring) Resident(file int, offset, n int64) bool {
 	return cached >= (offset+n+page-1)/page-offset/page
 }
 
+// Absent implements [Kernel].
+func (r *Ring) Absent(file int, offset, n int64) bool {
+	cached, ok := CachedPages(file, offset, n)
+	return ok && cached == 0
+}
+
 // CachedPages counts the pages of a range of a file that are in the page cache, by cachestat(2). ok is false where the
 // kernel does not have it or the file system does not support it. It never waits for a disk.
 func CachedPages(file int, offset, n int64) (pages int64, ok bool) {

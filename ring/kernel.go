@@ -90,6 +90,8 @@ type Kernel interface {
 	// Resident says whether every page of the range is in the page cache, so that reading it cannot wait for a disk.
 	// It answers false where the kernel cannot tell (cachestat(2) is Linux 6.5).
 	Resident(file int, offset, n int64) bool
+	// Absent says that no page of the range is in the page cache. It answers false where the kernel cannot tell.
+	Absent(file int, offset, n int64) bool
 	// Shutdown is shutdown(2) of both directions. It wakes operations that wait on the socket.
 	Shutdown(socket int)
 	// CloseFD closes a descriptor on which no operation is in flight.

@@ -17,13 +17,14 @@ const (
 	OpSplice             // splice; always run by a worker thread of the kernel (io_uring/splice.c, every version to 6.18)
 	OpPoll               // one-shot poll; Result is the ready mask
 	OpFsync              // fdatasync
+	OpFadvise            // posix_fadvise; what may wait for a disk is run by a worker thread
 	OpCancel             // cancels every operation on a descriptor
 	OpCancelToken        // cancels the operation with a given token
 	opcodes
 )
 
 var opcodeNames = [opcodes]string{
-	"nop", "accept", "recv", "send", "sendmsg", "read", "splice", "poll", "fsync", "cancel", "cancel-token",
+	"nop", "accept", "recv", "send", "sendmsg", "read", "splice", "poll", "fsync", "fadvise", "cancel", "cancel-token",
 }
 
 // String is the lower-case name used in logs and metrics.
@@ -45,11 +46,11 @@ type Op struct {
 	FD int32
 	// FDIn is the source of a splice.
 	FDIn int32
-	// OffIn is the file offset of a read, or of a splice's source; -1 where the source is a pipe.
+	// OffIn is the file offset of a read or an advice, or of a splice's source; -1 where the source is a pipe.
 	OffIn int64
 	Addr  uintptr
 	Len   uint32
-	// Flags are the operation's own: MSG_* of send and sendmsg, SPLICE_F_*, the poll mask.
+	// Flags are the operation's own: MSG_* of send and sendmsg, SPLICE_F_*, the poll mask, POSIX_FADV_*.
 	Flags uint32
 	Token Token
 }
@@ -95,6 +96,11 @@ func Poll(t Token, fd int, mask uint32) Op {
 
 // Fdatasync flushes a file's data. It always runs on a worker.
 func Fdatasync(t Token, fd int) Op { return Op{Code: OpFsync, Token: t, FD: int32(fd)} }
+
+// Fadvise gives the kernel one of the FADV_* advices about n bytes of a file (posix_fadvise(2)).
+func Fadvise(t Token, fd int, offset int64, n uint32, advice uint32) Op {
+	return Op{Code: OpFadvise, Token: t, FD: int32(fd), OffIn: offset, Len: n, Flags: advice}
+}
 
 // Cancel cancels every operation whose target is fd. Its result is a hint only: the kernel reports 0 even when it
 // interrupted something, so the cancelled operations' own completions are what counts.

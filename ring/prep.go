@@ -61,6 +61,11 @@ func prepare(sqe *giouring.SubmissionQueueEntry, op *Op) {
 	case OpFsync:
 		sqe.OpCode = giouring.OpFsync
 		sqe.OpcodeFlags = giouring.FsyncDatasync
+	case OpFadvise:
+		sqe.OpCode = giouring.OpFadvise
+		sqe.Off = uint64(op.OffIn)
+		sqe.Len = op.Len
+		sqe.OpcodeFlags = op.Flags
 	case OpCancel:
 		sqe.OpCode = giouring.OpAsyncCancel
 		sqe.OpcodeFlags = giouring.AsyncCancelFd | giouring.AsyncCancelAll

@@ -26,6 +26,7 @@ var neededOpcodes = []struct {
 	{giouring.OpSplice, "SPLICE"},
 	{giouring.OpPollAdd, "POLL_ADD"},
 	{giouring.OpFsync, "FSYNC"},
+	{giouring.OpFadvise, "FADVISE"},
 	{giouring.OpAsyncCancel, "ASYNC_CANCEL"},
 }
 

@@ -195,6 +195,8 @@ func (k *Kernel) attempt(o *operation) (result int32, ok bool) {
 		return k.spliceOut(o), true
 	case ring.OpPoll:
 		return k.poll(o)
+	case ring.OpFadvise:
+		return k.advise(o), true
 	}
 	panic("sim: " + o.Code.String() + " is not simulated")
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -198,6 +199,12 @@ func (k *Kernel) OpenPipes() int { return k.pipes }
 func (k *Kernel) Resident(file int, offset, n int64) bool {
 	f, ok := k.objects[file].(*File)
 	return ok && f.resident(offset, n)
+}
+
+// Absent implements [ring.Kernel].
+func (k *Kernel) Absent(file int, offset, n int64) bool {
+	f, ok := k.objects[file].(*File)
+	return ok && !slices.Contains(f.pages(offset, n), true)
 }
 
 // Shutdown implements [ring.Kernel].

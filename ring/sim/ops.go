@@ -146,6 +146,27 @@ func (k *Kernel) spliceOut(o *operation) int32 {
 	return int32(want)
 }
 
+// advise reads pages, or drops those that lie whole in the range; whoever was handed one keeps its bytes.
+func (k *Kernel) advise(o *operation) int32 {
+	f, ok := k.objects[int(o.FD)].(*File)
+	if !ok {
+		return -int32(syscall.EBADF)
+	}
+	end := min(o.OffIn+int64(o.Len), int64(len(f.content)))
+	switch o.Flags {
+	case unix.FADV_WILLNEED:
+		f.read(o.OffIn, end-o.OffIn)
+	case unix.FADV_DONTNEED:
+		if end < int64(len(f.content)) {
+			end -= end % pageBytes
+		}
+		if from := (o.OffIn + pageBytes - 1) / pageBytes * pageBytes; from < end {
+			clear(f.pages(from, end-from))
+		}
+	}
+	return 0
+}
+
 func (k *Kernel) poll(o *operation) (result int32, ok bool) {
 	s, open := k.objects[int(o.FD)].(*Socket)
 	switch {
