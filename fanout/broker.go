@@ -109,6 +109,7 @@ func Open(config Config) (*Broker, error) {
 		_ = unix.Close(b.listenFD)
 		return nil, err
 	}
+	b.settleColdCache()
 	if err := b.restoreGroups(); err != nil {
 		_ = unix.Close(b.listenFD)
 		return nil, errors.Join(err, b.topics.closeLogs(b.log))

@@ -123,6 +123,7 @@ func DefaultConfig() Config {
 			ChunkBytes:      1 << 20,
 			CopyBytes:       64 << 20,
 			SpliceFromBytes: 32 << 10,
+			ColdCacheBytes:  defaultColdCacheBytes(),
 		},
 		MaxConnections:         16384,
 		MaxRequestBytes:        100 << 20, // Apache Kafka's socket.request.max.bytes
@@ -189,6 +190,9 @@ func (c Config) Validate() error {
 		}
 	}
 	if err := c.Fsync.validate(); err != nil {
+		return err
+	}
+	if err := validateColdCache(c.Transfer.ColdCacheBytes, c.Transfer.ReadaheadBytes); err != nil {
 		return err
 	}
 	if c.MaxMessageBytes > int(c.MaxRequestBytes)-requestOverheadBytes {

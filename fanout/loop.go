@@ -57,6 +57,10 @@ func (b *Broker) dispatch(completion ring.Completion) {
 		b.onSync(completion)
 		return
 	}
+	if kind == transfer.KindAdvice {
+		b.engine.Advised(completion)
+		return
+	}
 	c := b.conns.find(completion.Token)
 	if c == nil && kind == kindCancel {
 		return // of the accept

@@ -76,6 +76,15 @@ type PipeStats struct {
 	Reclaimed uint64 `json:"reclaimed"`
 }
 
+// ColdCacheStats describe what subscribers read from a disk; see [transfer.ColdCounts].
+type ColdCacheStats struct {
+	LimitBytes     int64  `json:"limit_bytes"`
+	HeldBytes      int64  `json:"held_bytes"`
+	ReadaheadBytes uint64 `json:"readahead_bytes"`
+	DroppedBytes   uint64 `json:"dropped_bytes"`
+	BusyBytes      uint64 `json:"busy_bytes"`
+}
+
 // GroupStats describe the group coordinator; see [group.Counts].
 type GroupStats struct {
 	Groups      int    `json:"groups"`
@@ -89,21 +98,22 @@ type GroupStats struct {
 
 // Stats is one consistent look at a running broker.
 type Stats struct {
-	PID              int         `json:"pid"`
-	Transfer         string      `json:"transfer"`
-	RingSize         int         `json:"ring_size"`
-	UptimeSeconds    float64     `json:"uptime_seconds"`
-	CPUUserSeconds   float64     `json:"cpu_user_seconds"`
-	CPUSystemSeconds float64     `json:"cpu_system_seconds"`
-	RSSBytes         uint64      `json:"rss_bytes"`
-	RSSAnonBytes     uint64      `json:"rss_anon_bytes"`
-	Ledger           LedgerStats `json:"ledger"`
-	Ring             RingStats   `json:"ring"`
-	Pipes            PipeStats   `json:"pipes"`
-	Connections      int         `json:"connections"`
-	WaitingFetches   int         `json:"waiting_fetches"`
-	Topics           int         `json:"topics"`
-	Partitions       int         `json:"partitions"`
+	PID              int            `json:"pid"`
+	Transfer         string         `json:"transfer"`
+	RingSize         int            `json:"ring_size"`
+	UptimeSeconds    float64        `json:"uptime_seconds"`
+	CPUUserSeconds   float64        `json:"cpu_user_seconds"`
+	CPUSystemSeconds float64        `json:"cpu_system_seconds"`
+	RSSBytes         uint64         `json:"rss_bytes"`
+	RSSAnonBytes     uint64         `json:"rss_anon_bytes"`
+	Ledger           LedgerStats    `json:"ledger"`
+	Ring             RingStats      `json:"ring"`
+	Pipes            PipeStats      `json:"pipes"`
+	ColdCache        ColdCacheStats `json:"cold_cache"`
+	Connections      int            `json:"connections"`
+	WaitingFetches   int            `json:"waiting_fetches"`
+	Topics           int            `json:"topics"`
+	Partitions       int            `json:"partitions"`
 	// PartitionsRefused have no log: their files are damaged.
 	PartitionsRefused int                `json:"partitions_refused"`
 	LogBytes          int64              `json:"log_bytes"`
@@ -152,6 +162,7 @@ func (b *Broker) snapshot() Stats {
 			ByOpcode: make(map[string]uint64),
 		},
 		Pipes:            PipeStats{Open: p.Open, Lent: p.Lent, LentMax: p.LentMax, Max: p.Max, Waiting: p.Waiting, Reclaimed: p.Robbed},
+		ColdCache:        ColdCacheStats(b.engine.Cold()),
 		Connections:      b.conns.open,
 		WaitingFetches:   len(b.waiting),
 		Topics:           len(b.topics.byName),

@@ -63,6 +63,12 @@ func (s *Segment) Release() {
 	}
 }
 
+// Held says that somebody holds the segment. If not, its file is closed.
+func (s *Segment) Held() bool { return s.holds > 0 }
+
+// Size is where the last batch below the high watermark ends, in bytes.
+func (s *Segment) Size() int64 { return s.visible }
+
 // Map maps the segment read-only, once, as far as it can ever grow: bytes up to the end of any range that
 // [Log.Read] returned may be read. Reading behind the end of the file is a fault, which the kernel turns into EFAULT
 // for its own reads and into SIGBUS for ours.

@@ -73,6 +73,8 @@ func serveFlags() []cli.Flag {
 		intFlag("pipes", d.Transfer.MaxPipes, "`N` pipes at most, whatever the number of subscribers"),
 		serveSize("chunk-size", "`SIZE` that one operation moves at most; smaller is fairer between subscribers, larger is cheaper", int64(d.Transfer.ChunkBytes), 1, gib),
 		serveSize("copy-memory", "`SIZE` of all buffers of --transfer copy together", int64(d.Transfer.CopyBytes), kib, 1024*gib),
+		serveSize("cold-cache", "`SIZE` of page cache that records read from disk may fill, for subscribers far behind; what is oldest in it is dropped; 0 leaves it all to the kernel, and so does --transfer sendfile (default: a quarter of the memory, or of the cgroup's)", d.Transfer.ColdCacheBytes, 0, 1<<44),
+		serveSize("readahead", "`SIZE` that is read ahead of a subscriber that reads from disk, up to a quarter of --cold-cache; 0 leaves it to the kernel, which is best where the disk answers in less than a millisecond; 4MiB to 16MiB help where it does not, and cost CPU", d.Transfer.ReadaheadBytes, 0, gib),
 		serveSize("splice-from", "`SIZE` of a range from which on --transfer auto splices", d.Transfer.SpliceFromBytes, 0, gib),
 
 		intFlag("max-connections", d.MaxConnections, "`N` connections at most"),
@@ -151,6 +153,8 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 		ChunkBytes:      int(sizeOf(c, "chunk-size")),
 		CopyBytes:       int(sizeOf(c, "copy-memory")),
 		SpliceFromBytes: sizeOf(c, "splice-from"),
+		ColdCacheBytes:  sizeOf(c, "cold-cache"),
+		ReadaheadBytes:  sizeOf(c, "readahead"),
 	}
 	config.MaxConnections = c.Int("max-connections")
 	config.MaxRequestBytes, config.FetchMaxBytes = int32(sizeOf(c, "max-request-bytes")), int32(sizeOf(c, "fetch-max-bytes"))

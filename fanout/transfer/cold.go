@@ -12,9 +12,6 @@ const (
 	// coldBlockBytes is what the page cache is counted in. It is small beside any ColdCacheBytes and large beside the cost
 	// of an advice, and a multiple of the page size of every architecture.
 	coldBlockBytes = 1 << 20
-	// willNeedBytes is the most that one advice asks to be read: of more, the kernel reads no more than the device takes
-	// in one request (mm/readahead.c, force_page_cache_ra), which is this or more on common disks.
-	willNeedBytes = 1 << 20
 	// maxReadaheads bounds the blocks that are being read ahead at once, for all subscribers together. A small cold cache
 	// has less.
 	maxReadaheads = 64
@@ -71,16 +68,6 @@ type coldState struct {
 	again   bool  // so it was once more, since the block came or was passed over
 	// leaving says that it is being dropped, and wanted that it has been read since that began.
 	leaving, wanted bool
-}
-
-// advice is one in flight, as one or more operations.
-type advice struct {
-	block      coldBlock
-	end        int64  // of the block, as the advice has it
-	what       uint32 // FADV_*
-	left       int    // operations
-	failed     bool
-	generation uint32 // of the slot
 }
 
 // ColdCounts describe the cold cache.
@@ -273,49 +260,6 @@ func (c *coldCache) dropOldest() {
 	}
 }
 
-// advise queues an advice about a block, in pieces if it is to be read.
-func (c *coldCache) advise(b coldBlock, end int64, what uint32) {
-	slot := c.slot()
-	a := &c.advices[slot]
-	*a = advice{block: b, end: end, what: what, generation: a.generation}
-	from := b.index * c.blockBytes
-	piece := end - from
-	if what == unix.FADV_WILLNEED {
-		piece = willNeedBytes
-	}
-	b.source.Retain()
-	for at := from; at < end; at += piece {
-		a.left++
-		t := ring.NewToken(KindAdvice, slot, a.generation)
-		c.kernel.Queue(ring.Fadvise(t, b.source.Fd(), at, uint32(min(piece, end-at)), what))
-	}
-}
-
-// Advised takes the completion of an operation of [KindAdvice].
-func (e *Engine) Advised(completion ring.Completion) { e.cold.advised(completion) }
-
-func (c *coldCache) advised(completion ring.Completion) {
-	slot := completion.Token.Slot()
-	a := &c.advices[slot]
-	a.failed = a.failed || completion.Result < 0
-	if a.left--; a.left > 0 {
-		return
-	}
-	done := *a
-	*a = advice{generation: (done.generation + 1) & ring.MaxGeneration}
-	c.free = append(c.free, slot)
-	switch done.what {
-	case unix.FADV_WILLNEED:
-		c.readaheads--
-		state := c.blocks[done.block]
-		state.coming = false
-		c.blocks[done.block] = state
-	case unix.FADV_DONTNEED:
-		c.dropped(&done)
-	}
-	done.block.source.Release()
-}
-
 // dropped sees whether a block has gone. Pages that sockets hold stay, and those of a block that somebody has come to
 // meanwhile may be back: it is kept for another round. It is not dropped at once again, so nothing spins.
 func (c *coldCache) dropped(a *advice) {
@@ -332,14 +276,4 @@ func (c *coldCache) dropped(a *advice) {
 	}
 	c.counts.BusyBytes += size
 	c.keep(b, coldState{end: a.end, read: state.read})
-}
-
-func (c *coldCache) slot() uint32 {
-	if n := len(c.free); n > 0 {
-		slot := c.free[n-1]
-		c.free = c.free[:n-1]
-		return slot
-	}
-	c.advices = append(c.advices, advice{})
-	return uint32(len(c.advices) - 1)
 }

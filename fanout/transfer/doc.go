@@ -24,5 +24,8 @@
 //   - A pipe goes back to the pool only when it is empty and idle; any other is closed and replaced.
 //   - No operation of a robbed flow is in flight on the stage: only flows that wait for their socket are robbed.
 //   - The last bytes of a response are never sent with MSG_MORE.
+//   - What subscribers bring into the page cache from a disk is taken note of before it is read, see [coldCache]; pages
+//     that were there when they were first asked for are never dropped by us.
+//   - A range of which the cold cache holds a block is never sent inline: its own advice may drop a page at any time.
 //   - The ledger is fed at completion, from the operation that completed.
 package transfer

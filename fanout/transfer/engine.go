@@ -10,9 +10,10 @@ import (
 
 // The token kinds of a flow's operations. Owners use kinds from [KindsEnd] on for their own.
 const (
-	KindWrite uint8 = iota + 1 // an operation that writes to the flow's socket
-	KindFill                   // an operation that fills the flow's stage
-	KindPoll                   // a wait for the flow's socket to take more
+	KindWrite  uint8 = iota + 1 // an operation that writes to the flow's socket
+	KindFill                    // an operation that fills the flow's stage
+	KindPoll                    // a wait for the flow's socket to take more
+	KindAdvice                  // an advice about a file, of no flow: see [Engine.Advised]
 	KindsEnd
 )
 
@@ -27,6 +28,14 @@ type Config struct {
 	CopyBytes int
 	// SpliceFromBytes is where auto goes over from send to splice.
 	SpliceFromBytes int64
+	// ColdCacheBytes bounds what the ranges that were read from a disk hold of the page cache; 0 leaves that to the kernel,
+	// and so does [Sendfile], which would wait on the loop's thread for a page that was dropped too early.
+	ColdCacheBytes int64
+	// ReadaheadBytes is how far ahead of ranges that are read from a disk one after the other more is asked for; 0 leaves
+	// that to the kernel. It counts only with ColdCacheBytes.
+	ReadaheadBytes int64
+	// KernelReadaheadBytes is the kernel's own readahead, so that what it reads is taken into account.
+	KernelReadaheadBytes int64
 }
 
 // Owner is told how responses end. Its methods are called from within the engine's, and may start the next response.
@@ -50,6 +59,7 @@ type Engine struct {
 	arena   *ring.Arena
 	now     time.Duration
 	hot     hotRange
+	cold    coldCache
 }
 
 // NewEngine makes an engine. It opens one pipe at once, so that a host that allows none is found out at start.
@@ -58,7 +68,7 @@ func NewEngine(kernel ring.Kernel, config Config, owner Owner) (*Engine, error) 
 		return nil, fmt.Errorf("transfer: chunk size %d, pipes %d and pipe size %d must all be at least 1",
 			config.ChunkBytes, config.MaxPipes, config.PipeBytes)
 	}
-	e := &Engine{kernel: kernel, config: config, owner: owner, Ledger: new(Ledger)}
+	e := &Engine{kernel: kernel, config: config, owner: owner, Ledger: new(Ledger), cold: newColdCache(kernel, config)}
 	e.pipes = pool{make: pipeMaker{kernel, config.PipeBytes}, max: config.MaxPipes}
 	first := e.pipes.take()
 	if first == nil {

@@ -137,7 +137,7 @@ type faultyKernel struct {
 	out    []ring.Completion
 }
 
-func ofFlow(t ring.Token) bool { return t.Kind() >= KindWrite && t.Kind() < KindsEnd }
+func ofFlow(t ring.Token) bool { return t.Kind() >= KindWrite && t.Kind() <= KindPoll }
 
 func (k *faultyKernel) Queue(op ring.Op) {
 	if ofFlow(op.Token) {

@@ -12,8 +12,14 @@ type Source interface {
 	Fd() int
 	// Map is the file mapped read-only from its start, at least as far as any range that is sent.
 	Map() ([]byte, error)
-	// Release gives back the hold that came with a [Part].
+	// Retain adds a hold to those that there are.
+	Retain()
+	// Release gives back a hold: the one that came with a [Part], or one of Retain.
 	Release()
+	// Held says that anybody holds it. If not, its descriptor is closed.
+	Held() bool
+	// Size is the length in bytes of what may be sent from it at present. It only grows.
+	Size() int64
 }
 
 // Part is a piece of a response: header bytes, then a range of a file.
@@ -51,6 +57,7 @@ type Flow struct {
 	warm    int // bytes from moved on that were read from disk for sendfile
 	writing bool
 	filling bool
+	cold    bool // what the fill in flight reads is, or was lately, on a disk only
 	polling bool
 
 	writeCode   ring.Opcode

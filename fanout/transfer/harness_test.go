@@ -51,7 +51,10 @@ func newSource(t *testing.T, size int) *fileSource {
 
 func (s *fileSource) Fd() int              { return int(s.file.Fd()) }
 func (s *fileSource) Map() ([]byte, error) { return s.mapped, nil }
+func (s *fileSource) Retain()              { s.held++ }
 func (s *fileSource) Release()             { s.held-- }
+func (s *fileSource) Held() bool           { return true }
+func (s *fileSource) Size() int64          { return int64(len(s.content)) }
 
 // bench is an engine with flows to real TCP sockets, all on one locked thread.
 type bench struct {
@@ -159,7 +162,10 @@ func (b *bench) turn() error {
 		return err
 	}
 	for _, c := range got {
-		if k := c.Token.Kind(); k >= KindWrite && k < KindsEnd {
+		switch {
+		case c.Token.Kind() == KindAdvice:
+			b.engine.Advised(c)
+		case ofFlow(c.Token):
 			b.engine.Complete(b.flows[c.Token.Slot()], c)
 		}
 	}

@@ -53,9 +53,9 @@ func (e *Engine) addPart(m *ring.Message, p *Part, headSent int, moved int64, ro
 	if err != nil || pos+take > int64(len(mapped)) || !m.Add(mapped[pos:pos+take]) {
 		return n, false, false
 	}
-	if !*cold && !e.resident(p.Source, pos, take) {
-		*cold = true
-	}
+	resident := e.resident(p.Source, pos, take)
+	*cold = *cold || !resident
+	e.cold.reading(p.Source, pos, take, !resident)
 	return n + int(take), take == left, true
 }
 

@@ -102,16 +102,22 @@ func (e *Engine) fill(f *Flow) {
 	n := int(min(f.rangeLeft(), int64(e.config.ChunkBytes)))
 	pos := part.Pos + f.moved
 	f.filling = true
+	cold := e.cold.on() && !e.resident(part.Source, pos, int64(n))
 	t := e.token(f, KindFill)
 	if f.mode == Copy {
 		e.kernel.Queue(ring.Read(t, part.Source.Fd(), f.stage.buf[:n], pos))
-		return
+	} else {
+		e.kernel.Queue(ring.SpliceFromFile(t, part.Source.Fd(), pos, f.stage.pipe.W, uint32(n)))
 	}
-	e.kernel.Queue(ring.SpliceFromFile(t, part.Source.Fd(), pos, f.stage.pipe.W, uint32(n)))
+	f.cold = e.cold.reading(part.Source, pos, int64(n), cold)
 }
 
 // filled takes the result of a fill.
 func (e *Engine) filled(f *Flow, c ring.Completion) {
+	if c.Result > 0 && f.cold {
+		part := &f.parts[f.cur]
+		e.cold.arrived(part.Source, part.Pos+f.moved, int64(c.Result))
+	}
 	switch {
 	case c.Result > 0 && f.mode == Sendfile:
 		e.warmed(f, int(c.Result))

@@ -26,7 +26,10 @@ type simSource struct {
 }
 
 func (s *simSource) Map() ([]byte, error) { return s.Content(), nil }
+func (s *simSource) Retain()              { s.held++ }
 func (s *simSource) Release()             { s.held-- }
+func (s *simSource) Held() bool           { return true }
+func (s *simSource) Size() int64          { return int64(len(s.Content())) }
 
 // simSubscriber is a flow, who reads from it, and what that must receive: the shadow of the engine's work.
 type simSubscriber struct {
@@ -57,6 +60,8 @@ type simulation struct {
 	subs   []*simSubscriber
 	resets int
 	failed []string
+	warm   bool // the segment was in the page cache at first
+	kind   bool // the kernel drops nothing by itself
 }
 
 func (s *simulation) fail(format string, args ...any) {
@@ -120,13 +125,19 @@ func newSimulation(seed uint64) (*simulation, error) {
 	if s.arena, err = ring.NewArena(4 << 20); err != nil {
 		return nil, err
 	}
-	file, err := k.NewFile(1+draw.IntN(100_000), draw.IntN(2) == 0)
+	s.warm, s.kind = draw.IntN(2) == 0, draw.IntN(2) == 0
+	file, err := k.NewFile(1+draw.IntN(100_000), s.warm)
 	if err != nil {
 		return nil, err
 	}
 	s.source = &simSource{File: file}
 	if s.engine, err = NewEngine(k, s.config, s); err != nil {
 		return nil, err
+	}
+	if draw.IntN(3) > 0 && s.config.Mode != Sendfile {
+		s.engine.cold = newColdCache(k, Config{ColdCacheBytes: int64(1+draw.IntN(8)) * coldBlockBytes,
+			ReadaheadBytes: int64(draw.IntN(4)) * coldBlockBytes, KernelReadaheadBytes: int64(draw.IntN(2)) * coldBlockBytes})
+		s.engine.cold.blockBytes = 4096 << draw.IntN(3) // the segment has some of them
 	}
 	for i := range 1 + draw.IntN(12) {
 		sub := &simSubscriber{flow: new(Flow), responses: 1 + draw.IntN(5)}
@@ -151,7 +162,7 @@ func (s *simulation) turnUntil(what string, ready func() bool) {
 			s.fail("%s: nothing more happens; pipes %+v, %d operations in flight", what, s.engine.Pipes(), s.kernel.InFlight())
 			return
 		}
-		if s.random.IntN(50) == 0 {
+		if s.random.IntN(50) == 0 && !s.kind {
 			s.source.Chill()
 		}
 		timeout := time.Second
@@ -164,7 +175,10 @@ func (s *simulation) turnUntil(what string, ready func() bool) {
 			return
 		}
 		for _, c := range slices.Clone(got) {
-			if ofFlow(c.Token) {
+			switch {
+			case c.Token.Kind() == KindAdvice:
+				s.engine.Advised(c)
+			case ofFlow(c.Token):
 				s.engine.Complete(s.subs[c.Token.Slot()].flow, c)
 			}
 		}
@@ -198,6 +212,7 @@ func (s *simulation) run() {
 	}
 	s.turnUntil("winding up", func() bool { return s.kernel.InFlight() == 0 })
 	s.checkLedger()
+	s.checkCold()
 	if err := s.engine.Close(); err != nil {
 		s.fail("%v", err)
 	}
@@ -206,6 +221,32 @@ func (s *simulation) run() {
 	}
 	if v := s.kernel.Violations(); len(v) > 0 {
 		s.fail("%s", strings.Join(v[:min(len(v), 3)], "\n"))
+	}
+}
+
+// checkCold compares what is in the page cache with what the cold cache believes.
+func (s *simulation) checkCold() {
+	c := &s.engine.cold
+	if !c.on() {
+		return
+	}
+	if len(c.order)-c.head != len(c.blocks) || c.leaving != 0 || c.readaheads != 0 || len(c.free) != len(c.advices) {
+		s.fail("the cold cache has %d blocks in order and %d in all; %d leaving, %d read ahead, %d advices not free",
+			len(c.order)-c.head, len(c.blocks), c.leaving, c.readaheads, len(c.advices)-len(c.free))
+	}
+	size := int64(len(s.source.Content()))
+	for at := int64(0); at < size; at += 4096 {
+		resident := s.kernel.Resident(s.source.Fd(), at, 1)
+		switch known := c.has(coldBlock{s.source, at / c.blockBytes}); {
+		case s.warm && s.kind && !resident:
+			s.fail("the page at %d was dropped, but it was hot", at)
+		case !s.warm && s.kind && resident && !known:
+			s.fail("the page at %d was read from the disk, and nobody knows", at)
+		}
+	}
+	// Blocks that subscribers came to while they were being dropped are kept.
+	if most := 2*c.limit + int(c.ahead) + len(s.subs)*(s.config.ChunkBytes/int(c.blockBytes)+2); len(c.blocks) > most {
+		s.fail("the cold cache has %d blocks, %d are allowed and %d can be in use", len(c.blocks), c.limit, most)
 	}
 }
 
@@ -243,7 +284,7 @@ func TestSimulatedSubscribersReceiveExactlyTheirBytes(t *testing.T) {
 	if *simSeed != 0 {
 		first, last = *simSeed, *simSeed
 	}
-	var resets, robbed, modes int
+	var resets, robbed, modes, dropped, ahead, busy int
 	seen := make(map[Mode]bool)
 	for seed := first; seed <= last; seed++ {
 		s, err := newSimulation(seed)
@@ -255,14 +296,19 @@ func TestSimulatedSubscribersReceiveExactlyTheirBytes(t *testing.T) {
 			t.Fatalf("seed %d, %+v:\n%s\nagain: make sim SEED=%d", seed, s.config, strings.Join(s.failed, "\n"), seed)
 		}
 		resets += s.resets
+		n := s.engine.Cold()
+		dropped += int(n.DroppedBytes)
+		ahead += int(n.ReadaheadBytes)
+		busy += int(n.BusyBytes)
 		robbed += int(s.engine.pipes.robbed + s.engine.buffers.robbed)
 		seen[s.config.Mode] = true
 		_ = s.source.Close()
 		_ = s.arena.Close()
 	}
 	modes = len(seen)
-	t.Logf("%d seeds, %d modes, %d connections reset, %d stages taken from stalled subscribers", last-first+1, modes, resets, robbed)
-	if *simSeed == 0 && *simSeeds >= 100 && (resets == 0 || robbed == 0 || modes != len(movingModes)) {
+	t.Logf("%d seeds, %d modes, %d connections reset, %d stages taken from stalled subscribers; page cache: %d bytes dropped, %d busy, %d read ahead",
+		last-first+1, modes, resets, robbed, dropped, busy, ahead)
+	if *simSeed == 0 && *simSeeds >= 100 && (min(resets, robbed, dropped, busy, ahead) == 0 || modes != len(movingModes)) {
 		t.Error("the simulation is too kind: it does not reach what it is there for")
 	}
 }
