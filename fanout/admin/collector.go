@@ -84,15 +84,7 @@ func newCollector(source Source) *collector {
 	one("pipes_max", "The limit on pipes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Max) })
 	one("pipes_waiting", "Responses that wait for a pipe.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Waiting) })
 	one("pipes_reclaimed_total", "Pipes taken from stalled subscribers.", counter, func(s *fanout.Stats) float64 { return float64(s.Pipes.Reclaimed) })
-	one("cold_cache_limit_bytes", "What records read from disk may fill of the page cache, of --cold-cache; 0 where that is left to the kernel.", gauge,
-		func(s *fanout.Stats) float64 { return float64(s.ColdCache.LimitBytes) })
-	one("cold_cache_bytes", "What they fill, in whole blocks.", gauge, func(s *fanout.Stats) float64 { return float64(s.ColdCache.HeldBytes) })
-	one("cold_cache_dropped_bytes_total", "Bytes dropped from the page cache after subscribers far behind had read them.", counter,
-		func(s *fanout.Stats) float64 { return float64(s.ColdCache.DroppedBytes) })
-	one("cold_cache_busy_bytes_total", "Bytes kept for another round because they were in use when they were to be dropped.", counter,
-		func(s *fanout.Stats) float64 { return float64(s.ColdCache.BusyBytes) })
-	one("readahead_bytes_total", "Bytes asked for ahead of subscribers that read from disk.", counter,
-		func(s *fanout.Stats) float64 { return float64(s.ColdCache.ReadaheadBytes) })
+	addColdCache(one)
 	one("request_memory_bytes", "Memory of request frames.", gauge, func(s *fanout.Stats) float64 { return float64(s.RequestMemory) })
 	one("response_memory_bytes", "Memory of large responses.", gauge, func(s *fanout.Stats) float64 { return float64(s.ResponseMemory) })
 	c.maps = []labelled{
@@ -107,6 +99,19 @@ func newCollector(source Source) *collector {
 			func(s *fanout.Stats) map[string]float64 { return floats(s.Ring.ByOpcode) }},
 	}
 	return c
+}
+
+// addColdCache adds what is to be known of subscribers that read from a disk.
+func addColdCache(one func(name, help string, kind prometheus.ValueType, value func(*fanout.Stats) float64)) {
+	one("cold_cache_limit_bytes", "What records read from disk may fill of the page cache, of --cold-cache; 0 where that is left to the kernel.", gauge,
+		func(s *fanout.Stats) float64 { return float64(s.ColdCache.LimitBytes) })
+	one("cold_cache_bytes", "What they fill, in whole blocks.", gauge, func(s *fanout.Stats) float64 { return float64(s.ColdCache.HeldBytes) })
+	one("cold_cache_dropped_bytes_total", "Bytes dropped from the page cache after subscribers far behind had read them.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.ColdCache.DroppedBytes) })
+	one("cold_cache_busy_bytes_total", "Bytes kept for another round because they were in use when they were to be dropped.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.ColdCache.BusyBytes) })
+	one("readahead_bytes_total", "Bytes asked for ahead of subscribers that read from disk.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.ColdCache.ReadaheadBytes) })
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
