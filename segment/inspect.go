@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 // inspect reads the index files of a segment and finds out by them, and by the batches behind their last entry, where
@@ -157,31 +158,39 @@ const historyBytes = 8 << 20
 
 // replayTail remembers the batches before a snapshot, of which it has the last of each producer only.
 func (l *Log) replayTail(snapshot int64) error {
-	i := l.position(snapshot)
-	if l.segments[i].base == snapshot && i > 0 {
-		i--
+	var pieces [][]sequence // from the last segment to the first
+	left := int64(historyBytes)
+	for i := l.position(snapshot); i >= 0 && left > 0; i-- {
+		s := l.segments[i]
+		if s.size == 0 || snapshot <= s.base {
+			continue
+		}
+		end := s.index.find(uint32(min(snapshot, s.next)-1-s.base), s.size, &l.scratch).end
+		from := s.index.boundaryBefore(max(end-left, 0), &l.scratch)
+		piece, err := s.sequences(from, snapshot)
+		if err != nil {
+			return fmt.Errorf("segment: reading the producers of %s: %w", s.path, err)
+		}
+		pieces = append(pieces, piece)
+		left -= end - from
 	}
-	s := l.segments[i]
-	if s.size == 0 || snapshot <= s.base {
-		return nil
-	}
-	end := s.index.find(uint32(snapshot-1-s.base), s.size, &l.scratch).end
-	from := s.index.boundaryBefore(max(end-historyBytes, 0), &l.scratch)
-	var older []sequence
-	err := walkFile(s.file, s.size, s.base, from, func(h Batch, _ int64) bool {
-		if h.BaseOffset >= snapshot {
+	slices.Reverse(pieces)
+	l.producers.fillHistory(slices.Concat(pieces...))
+	return nil
+}
+
+// sequences are those of the batches of idempotent producers from a position up to an offset.
+func (s *Segment) sequences(from, before int64) (list []sequence, err error) {
+	err = walkFile(s.file, s.size, s.base, from, func(h Batch, _ int64) bool {
+		if h.BaseOffset >= before {
 			return false
 		}
 		if h.ProducerID >= 0 && h.BaseSequence >= 0 && h.Attributes&controlBit == 0 {
-			older = append(older, h.sequence())
+			list = append(list, h.sequence())
 		}
 		return true
 	})
-	if err != nil {
-		return fmt.Errorf("segment: reading the producers of %s: %w", s.path, err)
-	}
-	l.producers.fillHistory(older)
-	return nil
+	return list, err
 }
 
 // removeStraySnapshots keeps those at the bases of segments and the one at the end.

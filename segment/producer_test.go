@@ -102,6 +102,27 @@ func TestProducersSurviveACrashAndAnyNumberOfRolls(t *testing.T) {
 	}
 }
 
+// What a producer had in flight at a stop may lie in several segments.
+func TestRetriesAfterARestartAreKnownWhereverSegmentsEnd(t *testing.T) {
+	for n := rememberedBatches; n < 40; n++ {
+		fs := newSimFS(newRand(t, uint64(n)))
+		o := Options{FS: fs, SegmentBytes: 400}
+		l := openLog(t, recoverDir, o, OpenOptions{})
+		for i := range n {
+			mustAppend(t, l, testBatch{producer: 5, sequence: int32(i), value: 20, timestamp: 9})
+			runWork(l)
+		}
+		mustClose(t, l)
+		l = openLog(t, recoverDir, o, OpenOptions{Clean: true})
+		for back := 1; back <= rememberedBatches; back++ {
+			a, err := l.Append(testBatch{producer: 5, sequence: int32(n - back), value: 20}.encode(), 9)
+			if err != nil || !a.Duplicate || a.BaseOffset != int64(n-back) {
+				t.Errorf("%d batches: number %d from the end again: %+v, %v", n, back, a, err)
+			}
+		}
+	}
+}
+
 func TestProducersAreBoundedAndForgottenInTime(t *testing.T) {
 	fs := newSimFS(newRand(t, 33))
 	l := openLog(t, recoverDir, Options{FS: fs, MaxProducers: 3, RetentionAge: -1}, OpenOptions{})
