@@ -139,14 +139,18 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 			continue
 		}
 		at := s.index.find(uint32(max(from-s.base, 0)), s.size, &l.scratch).from
-		err := walkFile(s.file, s.size, s.base, at, func(h Batch, _ int64) bool {
+		err := walkFile(s.file, s.size, s.base, at, func(h Batch, pos int64) bool {
 			if h.BaseOffset >= from {
 				l.producers.replay(h)
 			}
+			at = pos + int64(h.Size())
 			return true
 		})
-		if err != nil {
+		if isReadError(err) {
 			return fmt.Errorf("segment: reading the producers of %s: %w", s.path, err)
+		}
+		if err != nil {
+			return damaged(s.path, at, err)
 		}
 	}
 	return nil
@@ -168,8 +172,13 @@ func (l *Log) replayTail(snapshot int64) error {
 		end := s.index.find(uint32(min(snapshot, s.next)-1-s.base), s.size, &l.scratch).end
 		from := s.index.boundaryBefore(max(end-left, 0), &l.scratch)
 		piece, err := s.sequences(from, snapshot)
-		if err != nil {
+		if isReadError(err) {
 			return fmt.Errorf("segment: reading the producers of %s: %w", s.path, err)
+		}
+		if err != nil {
+			// Whoever reads there is told. Here it is only about retries of long ago.
+			l.options.Logger.Warn("a segment is damaged, retries from before that are not known", "file", s.path, "reason", err)
+			break
 		}
 		pieces = append(pieces, piece)
 		left -= end - from

@@ -123,6 +123,37 @@ func TestRetriesAfterARestartAreKnownWhereverSegmentsEnd(t *testing.T) {
 	}
 }
 
+// A start after a clean stop does not look for damage. Where it meets some, it is the readers' to be told.
+func TestDamageAmongOldBatchesDoesNotKeepALogFromStarting(t *testing.T) {
+	fs := newSimFS(newRand(t, 34))
+	l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
+	for i := range 200 {
+		mustAppend(t, l, testBatch{producer: 5, sequence: int32(i), value: 50, timestamp: 9})
+	}
+	mustClose(t, l)
+	data := fs.names[segmentPath(recoverDir, 0)].data
+	at := 0
+	for range 100 {
+		h, err := ParseBatch(data[at:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		at += h.Size()
+	}
+	data[at+magicAt] = 7
+	l = openLog(t, recoverDir, Options{FS: fs}, OpenOptions{Clean: true})
+	var damage *DamagedError
+	if _, err := l.Read(101, 1); !errors.As(err, &damage) {
+		t.Errorf("reading behind the damage: %v", err)
+	}
+	if r, err := l.Read(0, 1); err != nil || r.Len == 0 {
+		t.Errorf("reading before the damage: %+v, %v", r, err)
+	}
+	if a, err := l.Append(testBatch{producer: 5, sequence: 199, value: 50}.encode(), 9); err != nil || !a.Duplicate {
+		t.Errorf("the last batch again: %+v, %v", a, err)
+	}
+}
+
 func TestProducersAreBoundedAndForgottenInTime(t *testing.T) {
 	fs := newSimFS(newRand(t, 33))
 	l := openLog(t, recoverDir, Options{FS: fs, MaxProducers: 3, RetentionAge: -1}, OpenOptions{})
