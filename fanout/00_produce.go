@@ -109,11 +109,19 @@ func (b *Broker) produceOne(req *wire.ProduceRequest, part *wire.ProducePartitio
 	}
 }
 
-// logWork runs the file work that a log has put off: the loop does none.
+// logWork runs the file work that a log has put off, until there is none: the loop does none.
 func (b *Broker) logWork(p *partition) {
-	if work := p.log.Work(); work != nil {
-		b.background(work)
+	work := p.log.Work()
+	if work == nil {
+		return
 	}
+	b.background(func() func() {
+		done := work()
+		return func() {
+			done()
+			b.logWork(p)
+		}
+	})
 }
 
 // produceError is the Kafka error that makes clients do the right thing: retry what may succeed, and give up on what

@@ -214,6 +214,7 @@ func (b *Broker) syncFailed(p *partition, plan *segment.SyncPlan, err error) {
 	b.log.Error("a partition takes no more writes: an fsync failed", "topic", p.topic.name, "partition", p.index, "error", err,
 		"remedy", "mend the disk and restart the server, which checks what reached it; other partitions and all reads go on")
 	b.refuseAcks(p, wire.CodeKafkaStorageError, err.Error())
+	b.logWork(p)
 }
 
 // commitMoved answers who waited for the high watermark.

@@ -2,6 +2,8 @@ package fanout
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -213,6 +215,10 @@ func TestFailedFsyncRefusesThePartitionAndNoOther(t *testing.T) {
 	d.await(t, 1, 0)
 	if end := publisherEnd(t, c, "feed"); end != 0 {
 		t.Errorf("the high watermark is %d, nothing reached the disk", end)
+	}
+	mark := filepath.Join(s.broker.config.DataDir, "feed-0", "fsync-failed")
+	if !eventually(func() bool { _, err := os.Stat(mark); return err == nil }) {
+		t.Error("the next start is not told that pages may be lost")
 	}
 	if !strings.Contains(s.log.String(), "restart the server") {
 		t.Errorf("the log does not say what to do: %s", s.log)

@@ -71,7 +71,7 @@ func Check(dir string, o Options, found OpenOptions, progress func(bytes int64))
 	bases := offsetsOf(names, logSuffix)
 	txns := newTxnScan()
 	for i, base := range bases {
-		s := checkSegment(o, dir, base, r.LogEndOffset, i == len(bases)-1, found.Clean, txns, progress)
+		s := checkSegment(o, dir, base, r.LogEndOffset, i == len(bases)-1, found.Clean, hasFailedSync(names), txns, progress)
 		r.checkTxnIndex(o.FS, s.File, txns.take())
 		if i == 0 {
 			r.LogStartOffset = max(r.LogStartOffset, base)
@@ -85,7 +85,7 @@ func Check(dir string, o Options, found OpenOptions, progress func(bytes int64))
 	return r, nil
 }
 
-func checkSegment(o Options, dir string, base, end int64, last, clean bool, txns *txnScan,
+func checkSegment(o Options, dir string, base, end int64, last, clean, fromDisk bool, txns *txnScan,
 	progress func(int64)) SegmentReport {
 	path := segmentPath(dir, base)
 	r := SegmentReport{File: path, BaseOffset: base, NextOffset: base, State: StateDamaged}
@@ -98,6 +98,9 @@ func checkSegment(o Options, dir string, base, end int64, last, clean bool, txns
 	if r.Bytes, err = file.Size(); err != nil {
 		r.Case, r.Reason = "unreadable", err.Error()
 		return r
+	}
+	if fromDisk {
+		file.DropCache()
 	}
 	compare := newIndexCheck(o.FS, path, r.Bytes, base, o.IndexIntervalBytes)
 	v := scanFile(progressReader{file, progress}, r.Bytes, base, func(h Batch, at int64) {

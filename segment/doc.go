@@ -9,10 +9,11 @@
 //	  00000000000000170210.snapshot    what was known of the idempotent producers at that offset
 //	  leader-epoch-checkpoint          under which epoch which offsets were written
 //	  partition.metadata               the topic's id
+//	  fsync-failed                     only after a sync that failed, until the next start; not Kafka's, which ignores it
 //
-// All of it is what Apache Kafka writes, byte for byte, so that a directory can go from one to the other after a clean
-// stop. A data directory holds the partitions' directories and .kafka_cleanshutdown, log-start-offset-checkpoint and
-// .lock, which are Kafka's too.
+// All but the last is what Apache Kafka writes, byte for byte, so that a directory can go from one to the other after a
+// clean stop. A data directory holds the partitions' directories and .kafka_cleanshutdown, log-start-offset-checkpoint
+// and .lock, which are Kafka's too.
 //
 // A batch (record batch v2, Kafka 0.11 and later; all numbers big-endian):
 //
@@ -40,7 +41,7 @@
 // at resident pages, and everything else that decides. What may wait for a disk is handed out and runs elsewhere, and
 // touches nothing that the log's thread changes:
 //
-//	[Log.Work]      the file of the next segment; what a closed segment leaves behind. Ask after every append
+//	[Log.Work]      the file of the next segment; what a closed segment leaves behind; the mark of a failed sync
 //	[Log.SyncPlan]  the files that one group commit has to sync; then [Log.Synced] or [Log.SyncFailed]
 //	[Log.Expire]    removing the files of segments that retention took out
 //	[Log.Delete]    removing a deleted log's directory
@@ -54,7 +55,8 @@
 // It moves with the write, or with [Options.ManualCommit] when a plan that covers the write was handed back to
 // [Log.Synced]. A plan counts only as a whole: every file, and the directory if a file appeared. A sync that failed is
 // never tried again, because the kernel tells it once and forgets the pages: the log then refuses writes with
-// [ErrPoisoned] until it is opened anew, which reads what the disk has.
+// [ErrPoisoned] until it is opened anew. Until they are evicted, forgotten pages read as if they were on the disk. So the
+// failure leaves a mark, by which the next start drops what is cached of the segments that it scans and reads the disk.
 //
 // # Closed segments
 //
@@ -99,6 +101,7 @@
 //   - A file is closed and unmapped when the log is done with it and the last range that was being sent is released.
 //   - [Log.Read] and [Log.Append] allocate nothing in steady state, and Read never waits for a disk: it consults the
 //     index in memory, and pages of files only if they are resident.
+//   - What a start serves is on the disk: segments that it does not trust are synced before they are scanned.
 //   - An index file is there only if the data that it is about was synced before.
 //   - A length from disk or wire is compared with its limit before it is used.
 package segment

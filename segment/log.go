@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sort"
@@ -18,6 +19,8 @@ type Log struct {
 	// synced.
 	highWatermark, durable int64
 	poisoned               error
+	marked                 bool // poisoned, and failedSyncFile is there or on its way
+	fromDisk               bool // the log before this one was poisoned: see failedSyncFile
 	producers              producers
 	lookup                 lookup
 	scratch                scratch
@@ -33,7 +36,6 @@ type Log struct {
 	topicID                [16]byte
 	aborted                []txnEntry
 	unstable               unstable
-	readOnly               bool // for Check
 	closed                 bool
 }
 
@@ -74,7 +76,10 @@ func (l *Log) Close() error {
 	defer l.worker.mu.Unlock()
 	l.worker.gone.Store(true)
 	err := l.poisoned
-	if err == nil {
+	switch {
+	case err != nil && !l.marked:
+		err = errors.Join(err, markFailedSync(l.options.FS, l.dir))
+	case err == nil:
 		err = l.active().cutLeftovers()
 	}
 	if err == nil {

@@ -2,7 +2,6 @@ package segment
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -101,15 +100,4 @@ type OpenOptions struct {
 	Clean bool
 	// LogStartOffset is what log-start-offset-checkpoint says, 0 if nothing: see [ReadCheckpoint].
 	LogStartOffset int64
-}
-
-// ErrPoisoned says that a log takes no more writes because an fsync failed: the kernel may have dropped what was
-// written, and says so only once (fsync(2), "ERRORS"). Opening the log again finds out what is on the disk.
-var ErrPoisoned = errors.New("segment: no more writes after a failed fsync")
-
-func (l *Log) poison(err error) {
-	if l.poisoned == nil {
-		l.poisoned = fmt.Errorf("%w: %w: restart the server, which checks what reached the disk", ErrPoisoned, err)
-		l.options.Logger.Error("the log takes no more writes", "directory", l.dir, "error", err)
-	}
 }

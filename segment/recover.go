@@ -25,6 +25,7 @@ func (l *Log) open(clean bool) error {
 	if err != nil {
 		return err
 	}
+	l.fromDisk = hasFailedSync(names)
 	bases := offsetsOf(names, logSuffix)
 	scanned := int64(-1) // the base of the first segment that was scanned
 	for i, base := range bases {
@@ -53,6 +54,12 @@ func (l *Log) open(clean bool) error {
 		if err := step(); err != nil {
 			return err
 		}
+	}
+	if l.fromDisk {
+		if err := l.forgetFailedSync(); err != nil {
+			return err
+		}
+		l.dirUnsynced = true
 	}
 	if l.dirUnsynced {
 		l.dirUnsynced = false
@@ -118,10 +125,6 @@ func (l *Log) load(base int64, last, clean bool) (scanned bool, err error) {
 	if !scanned {
 		return false, nil
 	}
-	// The process may have ended before the data was synced, and readers will see it from here on.
-	if err := s.file.Sync(); err != nil {
-		return scanned, fmt.Errorf("segment: syncing %s: %w", s.path, err)
-	}
 	if last {
 		return scanned, nil
 	}
@@ -137,7 +140,7 @@ func (l *Log) load(base int64, last, clean bool) (scanned bool, err error) {
 // examine opens a segment and finds its case. It changes nothing on the disk.
 func (l *Log) examine(base int64, last, clean bool) (*Segment, verdict, *recoveryCase, error) {
 	path := segmentPath(l.dir, base)
-	file, err := l.options.FS.Open(path, l.access())
+	file, err := l.options.FS.Open(path, ReadWrite)
 	if err != nil {
 		return nil, verdict{}, nil, fmt.Errorf("segment: opening: %w", err)
 	}
@@ -161,6 +164,9 @@ func (l *Log) examine(base int64, last, clean bool) (*Segment, verdict, *recover
 	}
 	c := decide(f)
 	if c.action == scan {
+		if err := s.settle(l.fromDisk); err != nil {
+			return s, v, c, err
+		}
 		v = s.scan(size)
 		f.damage = v.damage
 		c = decide(f)
@@ -168,11 +174,17 @@ func (l *Log) examine(base int64, last, clean bool) (*Segment, verdict, *recover
 	return s, v, c, nil
 }
 
-func (l *Log) access() Access {
-	if l.readOnly {
-		return ReadOnly
+// settle sees to it that what is read from here on is what is on the disk, for readers will see it: the process may have
+// ended before the data was synced, or after a sync that failed.
+func (s *Segment) settle(fromDisk bool) error {
+	err := s.file.Sync()
+	if err != nil || fromDisk {
+		s.file.DropCache()
 	}
-	return ReadWrite
+	if err != nil {
+		return fmt.Errorf("segment: syncing %s: %w", s.path, err)
+	}
+	return nil
 }
 
 // scan reads the whole segment into a verdict and an index.
@@ -188,6 +200,9 @@ func (l *Log) cutTail(s *Segment, v verdict) error {
 	size, err := s.file.Size()
 	if err == nil {
 		err = s.file.Truncate(v.validBytes)
+	}
+	if err == nil {
+		err = s.file.Sync()
 	}
 	if err != nil {
 		return fmt.Errorf("segment: cutting the torn tail of %s: %w", s.path, err)

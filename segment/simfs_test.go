@@ -1,19 +1,29 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 )
 
 // simFS is a file system in memory that can fail, and can lose its power.
 //
-// The fault model: an operation that is chosen fails, a write after some of its bytes. At a power loss the names are as
-// after some prefix of the operations on them since the last sync of a directory, as journalling file systems leave
-// them; of each file every page since its last sync is there or not, whatever the others are, and so is its size.
+// The fault model: an operation that is chosen fails, a write after some of its bytes, and so do some syncs. At a power
+// loss the names are as after some prefix of the operations on them since the last sync of a directory, as journalling
+// file systems leave them; of each file every page since its last sync is there or not, whatever the others are, and so
+// is its size.
+//
+// When a sync fails, each page that it was about is written, or stays to be written, or is lost: the kernel takes it for
+// written (fsync(2), "ERRORS"), so no later sync writes it, and what is read is what was written to it until the page is
+// evicted, and what is on the disk from then on. One moment is not looked at: a process does not die between a failed
+// sync and the mark that it leaves of it.
 type simFS struct {
 	rng     *rand.Rand
 	names   map[string]*simInode
@@ -27,13 +37,19 @@ type simFS struct {
 	dead   bool  // with crash: everything fails from failAt on
 	crash  bool
 	failed string
-	// cold is the share of reads that find no resident page, of 100.
-	cold int
+	// cold is the share of reads that find no resident page, badSyncs of syncs that fail, of 100.
+	cold, badSyncs int
+	lostPages      int // how many there ever were
 	// open counts descriptors.
 	open int
 }
 
-type simInode struct{ data, synced []byte }
+// simInode is a file: its bytes as they are read, those on the disk, and the pages that the kernel takes for written
+// and that are not on the disk.
+type simInode struct {
+	data, synced []byte
+	lost         map[int]bool
+}
 
 const simPage = 64
 
@@ -146,21 +162,44 @@ func (s *simFS) IsNamed(f File, path string) (bool, error) {
 	return s.names[path] == f.(*simFile).inode, nil
 }
 
-// restart is the file system after the process died: nothing is lost, and nothing fails any more.
+// restart is a copy of the file system after the process died: what was not synced is still not on the disk, and nothing
+// fails any more.
 func (s *simFS) restart() *simFS {
 	after := newSimFS(s.rng)
 	after.dirs = s.dirs
+	copies := make(map[*simInode]*simInode)
+	for _, names := range []map[string]*simInode{s.names, s.durable} {
+		for _, inode := range names {
+			copies[inode] = &simInode{data: bytes.Clone(inode.data), synced: bytes.Clone(inode.synced), lost: maps.Clone(inode.lost)}
+		}
+	}
 	for path, inode := range s.names {
-		after.names[path] = &simInode{data: append([]byte(nil), inode.data...), synced: append([]byte(nil), inode.data...)}
-		after.durable[path] = after.names[path]
+		after.names[path] = copies[inode]
+		after.names[path].evict(s.rng.IntN(2) == 0, s.rng)
+		// The operations since the last sync of a directory stay to be made durable, whatever they were.
+		after.journal = append(after.journal, func(m map[string]*simInode) { m[path] = copies[inode] })
+	}
+	for path, inode := range s.durable {
+		after.durable[path] = copies[inode]
+		if s.names[path] == nil {
+			after.journal = append(after.journal, func(m map[string]*simInode) { delete(m, path) })
+		}
 	}
 	return after
 }
 
-// revive is the same file system after the process died: what was not synced is still not on the disk.
+// revive is the same file system after the process died, which evicts nothing, but time passes.
 func (s *simFS) revive() *simFS {
+	for _, path := range slices.Sorted(maps.Keys(s.names)) {
+		s.names[path].evict(s.rng.IntN(2) == 0 || s.dead && !s.marked(path), s.rng)
+	}
 	s.dead, s.crash, s.failAt, s.failed = false, false, -1, ""
 	return s
+}
+
+// marked says that the directory of a file has the mark of a failed sync.
+func (s *simFS) marked(path string) bool {
+	return s.names[filepath.Join(filepath.Dir(path), failedSyncFile)] != nil
 }
 
 // powerLoss is what the disk holds after the power was lost.
@@ -198,11 +237,80 @@ func (n *simInode) lose(rng *rand.Rand) []byte {
 	all := rng.IntN(2) == 0
 	for at := 0; at < size; at += simPage {
 		end := min(at+simPage, size, len(n.data))
-		if at < end && (all || rng.IntN(2) == 0) {
+		if at < end && !n.lost[at/simPage] && (all || rng.IntN(2) == 0) {
 			copy(out[at:end], n.data[at:end])
 		}
 	}
 	return out
+}
+
+// writeBack puts a page on the disk, and into the file's size if it lies behind.
+func (n *simInode) writeBack(page int) {
+	from, to := page*simPage, min((page+1)*simPage, len(n.data))
+	if more := to - len(n.synced); more > 0 {
+		n.synced = append(n.synced, make([]byte, more)...)
+	}
+	copy(n.synced[from:to], n.data[from:to])
+}
+
+// onDisk is what a page would be if it were read from the disk.
+func (n *simInode) onDisk(page int) []byte {
+	b := make([]byte, min(simPage, len(n.data)-page*simPage))
+	if from := page * simPage; from < len(n.synced) {
+		copy(b, n.synced[from:])
+	}
+	return b
+}
+
+// pages is how many pages the file has.
+func (n *simInode) pages() int { return (len(n.data) + simPage - 1) / simPage }
+
+// sync writes all pages but those that are taken for written, and the size.
+func (n *simInode) sync() {
+	synced := bytes.Clone(n.data)
+	for page := range n.lost {
+		copy(synced[page*simPage:], n.onDisk(page))
+	}
+	n.synced = synced
+}
+
+// failSync is a sync that fails. It says how many pages are lost by it.
+func (n *simInode) failSync(rng *rand.Rand) (lost int) {
+	for page := range n.pages() {
+		from, to := page*simPage, min((page+1)*simPage, len(n.data))
+		if n.lost[page] || to <= len(n.synced) && bytes.Equal(n.data[from:to], n.synced[from:to]) {
+			continue
+		}
+		switch rng.IntN(3) {
+		case 0:
+			n.writeBack(page)
+		case 1:
+			if n.lost == nil {
+				n.lost = make(map[int]bool)
+			}
+			n.lost[page] = true
+			lost++
+		}
+	}
+	n.evict(rng.IntN(3) == 0, rng)
+	return lost
+}
+
+// evict lets some or all of the pages that are taken for written be read from the disk from here on.
+func (n *simInode) evict(all bool, rng *rand.Rand) {
+	for page := range n.pages() {
+		if n.lost[page] && (all || rng.IntN(2) == 0) {
+			copy(n.data[page*simPage:], n.onDisk(page))
+			delete(n.lost, page)
+		}
+	}
+}
+
+// touch notes that pages are to be written.
+func (n *simInode) touch(from, to int) {
+	for page := from / simPage; page*simPage < to; page++ {
+		delete(n.lost, page)
+	}
 }
 
 type simFile struct {
@@ -255,6 +363,7 @@ func (f *simFile) WriteAt(b []byte, offset int64) (int, error) {
 	if need := int(offset) + len(b); need > len(f.inode.data) {
 		f.inode.data = append(f.inode.data, make([]byte, need-len(f.inode.data))...)
 	}
+	f.inode.touch(int(offset), int(offset)+len(b))
 	return copy(f.inode.data[offset:], b), err
 }
 
@@ -272,6 +381,7 @@ func (f *simFile) Truncate(size int64) error {
 	if err := f.fs.step("truncate " + f.path); err != nil {
 		return err
 	}
+	f.inode.touch(int(size), max(int(size), len(f.inode.data)))
 	if int(size) < len(f.inode.data) {
 		f.inode.data = f.inode.data[:size:size]
 		return nil
@@ -280,14 +390,23 @@ func (f *simFile) Truncate(size int64) error {
 	return nil
 }
 
-// Sync makes the content durable. One that fails leaves the content where only a power loss shows that it is not.
+// Sync makes the content durable. One that fails leaves the content where only the disk or a power loss shows that it is
+// not.
 func (f *simFile) Sync() error {
 	err := f.fs.step("sync " + f.path)
-	if err == nil {
-		f.inode.synced = append([]byte(nil), f.inode.data...)
+	if err == nil && f.fs.rng.IntN(100) < f.fs.badSyncs {
+		err = syscall.EIO
+	}
+	switch {
+	case err == nil:
+		f.inode.sync()
+	case !f.fs.dead:
+		f.fs.lostPages += f.inode.failSync(f.fs.rng)
 	}
 	return err
 }
+
+func (f *simFile) DropCache() { f.inode.evict(true, f.fs.rng) }
 
 func (f *simFile) Close() error {
 	if f.closed {

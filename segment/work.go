@@ -15,11 +15,15 @@ type worker struct {
 	gone atomic.Bool
 }
 
-// Work is file work that the log wants done off its thread: the file of the next segment, and what a closed segment
-// leaves behind (its data synced, its indexes, a snapshot of the producers). It is nil if there is none, which costs
-// nothing to ask; the time to ask is after an append. work may block and touches nothing that the log's thread changes;
-// done, which it returns, runs on the log's thread. One is handed out at a time.
+// Work is file work that the log wants done off its thread: the file of the next segment, what a closed segment leaves
+// behind (its data synced, its indexes, a snapshot of the producers), and the mark of a failed sync. It is nil if there
+// is none, which costs nothing to ask; the time to ask is after an append, after [Log.SyncFailed], and after done. work
+// may block and touches nothing that the log's thread changes; done, which it returns, runs on the log's thread. One is
+// handed out at a time.
 func (l *Log) Work() (work func() (done func())) {
+	if l.poisoned != nil && !l.marked && !l.working && !l.closed {
+		return l.markWork()
+	}
 	if l.working || l.workFailed || l.closed || l.poisoned != nil {
 		return nil
 	}
@@ -110,7 +114,7 @@ func (j finishJob) run() (r finishResult) {
 		return r
 	}
 	if err := j.file.Sync(); err != nil {
-		r.syncErr = fmt.Errorf("syncing %s: %w", j.path, err)
+		r.syncErr = errors.Join(fmt.Errorf("syncing %s: %w", j.path, err), markFailedSync(j.fs, j.dir))
 		return r
 	}
 	if j.snapshot != nil {
@@ -153,6 +157,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 	}
 	switch {
 	case r.syncErr != nil:
+		l.marked = true
 		l.poison(r.syncErr)
 	case r.err != nil:
 		l.failWork("finishing a segment", r.err)

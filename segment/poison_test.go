@@ -1,0 +1,96 @@
+package segment
+
+import (
+	"errors"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// A sync fails, and the kernel takes the pages for written. The log takes nothing more, and the start after it reads the
+// disk and not the page cache, where the records still look as if they were safe.
+func TestStartAfterAFailedSyncBelievesTheDiskAlone(t *testing.T) {
+	lostOnes := 0
+	for seed := range uint64(50) {
+		fs := newSimFS(newRand(t, seed))
+		o := Options{FS: fs, ManualCommit: true}
+		l := openLog(t, recoverDir, o, OpenOptions{})
+		mustAppend(t, l, testBatch{value: 200})
+		p, _ := l.SyncPlan()
+		if err := doSync(p); err != nil {
+			t.Fatal(err)
+		}
+		l.Synced(p)
+		mustAppend(t, l, testBatch{value: 200})
+		p, _ = l.SyncPlan()
+		fs.badSyncs = 100
+		l.SyncFailed(p, doSync(p))
+		fs.badSyncs = 0
+		if _, err := l.Append(testBatch{}.encode(), 1); !errors.Is(err, ErrPoisoned) || !errors.Is(err, syscall.EIO) {
+			t.Fatalf("an append after a failed sync: %v", err)
+		}
+		if _, ok := l.SyncPlan(); ok || l.HighWatermark() != 1 {
+			t.Fatalf("after a failed sync another is begun, or the high watermark is %d", l.HighWatermark())
+		}
+		mark := filepath.Join(recoverDir, failedSyncFile)
+		if runWork(l); fs.names[mark] == nil {
+			t.Fatal("the failed sync left no mark")
+		}
+		// The process is killed, and the next one starts.
+		lost := len(fs.names[segmentPath(recoverDir, 0)].lost) > 0
+		l = openLog(t, recoverDir, o, OpenOptions{})
+		if lost && l.HighWatermark() != 1 {
+			t.Errorf("seed %d: pages are lost, and the high watermark is %d", seed, l.HighWatermark())
+		}
+		if lost {
+			lostOnes++
+		}
+		end := l.HighWatermark()
+		if fs.names[mark] != nil {
+			t.Error("the mark is still there after the log was read from the disk")
+		}
+		l = openLog(t, recoverDir, Options{FS: fs.powerLoss()}, OpenOptions{})
+		if l.HighWatermark() < end {
+			t.Errorf("seed %d: up to %d was served, after a loss of power the log ends at %d", seed, end, l.HighWatermark())
+		}
+	}
+	if lostOnes == 0 {
+		t.Error("no page was lost: the test tests nothing")
+	}
+}
+
+// The kernel may have found out by itself that pages cannot be written, and tells the first who asks: that is the next
+// start, if the process was killed before its sync.
+func TestStartWhoseSyncFailsRefusesAndTheNextReadsTheDisk(t *testing.T) {
+	for seed := range uint64(50) {
+		fs := newSimFS(newRand(t, seed))
+		o := Options{FS: fs}
+		l := openLog(t, recoverDir, o, OpenOptions{})
+		for range 3 {
+			mustAppend(t, l, testBatch{value: 100})
+		}
+		fs.badSyncs = 100
+		if _, err := Open(recoverDir, o, OpenOptions{}); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("a start whose sync fails: %v", err)
+		}
+		fs.badSyncs = 0
+		if lost := len(fs.names[segmentPath(recoverDir, 0)].lost); lost > 0 {
+			t.Errorf("seed %d: %d pages look as if they were on the disk", seed, lost)
+		}
+	}
+}
+
+// A clean stop of a log whose sync failed leaves the mark too, if there was no time for it before.
+func TestCloseOfAPoisonedLogLeavesTheMark(t *testing.T) {
+	fs := newSimFS(newRand(t, 3))
+	l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
+	mustAppend(t, l, testBatch{})
+	p, _ := l.SyncPlan()
+	l.SyncFailed(p, syscall.EIO)
+	if err := l.Close(); !errors.Is(err, ErrPoisoned) {
+		t.Errorf("close: %v", err)
+	}
+	if fs.names[filepath.Join(recoverDir, failedSyncFile)] == nil {
+		t.Error("there is no mark")
+	}
+}
