@@ -127,3 +127,37 @@ func TestPublishBenchReportsEveryRun(t *testing.T) {
 		t.Errorf("%v is left", left)
 	}
 }
+
+func TestColdBenchReportsBothPoliciesOfEveryRun(t *testing.T) {
+	benchChildren(t)
+	jsonPath := filepath.Join(t.TempDir(), "c.json")
+	code, stdout, stderr := command(t, "bench", "--cold", "--size", "12MiB", "--hot-size", "3MiB", "--batch-size", "64KiB",
+		"--cold-cache", "16MiB", "--subscribers", "3", "--cold-readers", "2", "--hot-every", "2ms", "--alone", "20ms", "--runs", "2",
+		"--json", jsonPath)
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{`(?m)^ +kernel +\d+ \(\d+-\d+\)`, `(?m)^ *bounded, 16 MiB +\d+ `} {
+		if !regexp.MustCompile(want).MatchString(stdout) {
+			t.Errorf("the table has no %s:\n%s", want, stdout)
+		}
+	}
+	if !strings.Contains(stderr, "run 2 of 2, bounded: beside cold readers of 9 MiB, 2 of them ...") {
+		t.Errorf("it said %q", stderr)
+	}
+	var runs []*report.ColdRun
+	text, err := os.ReadFile(jsonPath)
+	if err == nil {
+		err = json.Unmarshal(text, &runs)
+	}
+	if err != nil || len(runs) != 4 {
+		t.Fatalf("the file has %d runs: %v", len(runs), err)
+	}
+	for _, r := range runs {
+		if r.ColdBytes < 2*r.ColdPartBytes || r.ColdPartBytes+r.HotPartBytes < 12<<20 || r.HotPartBytes < 3<<20 || r.Hot.Fetches == 0 ||
+			r.Alone.Fetches == 0 || r.Hot.MaxMillis < r.Hot.P50Millis || r.Seconds <= 0 ||
+			r.CacheCounted && (r.HotCachedMin > r.HotCachedAtEnd || r.ColdCachedMax < r.ColdCachedAtEnd || r.ColdCachedMax == 0) {
+			t.Errorf("run %d, %s: %s", r.Run, r.Policy, text)
+		}
+	}
+}

@@ -18,7 +18,8 @@ type coldMeasurement struct {
 	cold, hot *load.Layout
 	name      string
 	segments  *load.SegmentSet
-	counted   bool // the kernel tells what is in the page cache
+	counted   bool  // the kernel tells what is in the page cache
+	warmBytes int64 // of the hot part are there after warming
 }
 
 func (m *coldMeasurement) run(ctx context.Context) (*report.ColdRun, error) {
@@ -92,7 +93,7 @@ func (m *coldMeasurement) warm(ctx context.Context) error {
 	}
 	// Nothing of what has just been read is nowhere to be seen only where the file system hides it, as overlayfs does.
 	now := m.segments.Cached(m.cold.Bytes, m.segments.Bytes)
-	m.counted = now.Known && now.CachedBytes > 0
+	m.counted, m.warmBytes = now.Known && now.CachedBytes > 0, now.CachedBytes
 	return nil
 }
 
@@ -149,6 +150,9 @@ func (m *coldMeasurement) together(ctx context.Context, hot, cold *load.Set) (*r
 	r.ColdPartBytes, r.HotPartBytes, r.HotReaders, r.ColdReaders = m.cold.Bytes, m.hot.Bytes, m.HotReaders, m.ColdReaders
 	r.ColdBytes, r.HotBytes, r.Seconds, r.Hot = d.Bytes, hotBytes, d.Seconds, fetchTimes(paced)
 	r.ServerCPUSeconds, r.ClientCPUSeconds = after.CPUSeconds()-before.CPUSeconds(), d.CPUSeconds
+	r.ServerHeldBytes = after.ColdCache.HeldBytes
+	r.ServerDroppedBytes = after.ColdCache.DroppedBytes - before.ColdCache.DroppedBytes
+	r.ServerBusyBytes = after.ColdCache.BusyBytes - before.ColdCache.BusyBytes
 	ledger := after.Ledger.Minus(before.Ledger)
 	r.DiskCounted, r.DiskBytes = ledger.DiskCounted && load.WhyReadsAreNotCounted(m.site.Dir) == "", ledger.DiskToCache
 	return r, nil
@@ -160,7 +164,7 @@ const cacheSampling = 100 * time.Millisecond
 // watch samples what the page cache holds of both parts until the function that it returns is called, which looks once
 // more and returns a run with what was seen.
 func (m *coldMeasurement) watch() func() *report.ColdRun {
-	r := &report.ColdRun{CacheCounted: m.counted, HotCachedMin: m.hot.Bytes}
+	r := &report.ColdRun{CacheCounted: m.counted, HotCachedWarm: m.warmBytes, HotCachedMin: m.hot.Bytes}
 	look := func() {
 		hot := m.segments.Cached(m.cold.Bytes, m.segments.Bytes).CachedBytes
 		cold := m.segments.Cached(0, m.cold.Bytes).CachedBytes

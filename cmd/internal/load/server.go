@@ -159,6 +159,11 @@ type Stats struct {
 		Max       int   `json:"max"`
 		Reclaimed int64 `json:"reclaimed"`
 	} `json:"pipes"`
+	ColdCache struct {
+		HeldBytes    int64 `json:"held_bytes"`
+		DroppedBytes int64 `json:"dropped_bytes"`
+		BusyBytes    int64 `json:"busy_bytes"`
+	} `json:"cold_cache"`
 	Connections    int   `json:"connections"`
 	WaitingFetches int   `json:"waiting_fetches"`
 	Syncs          int64 `json:"syncs"`

@@ -29,10 +29,15 @@ type ColdRun struct {
 	// CacheCounted says that the kernel told what is in the page cache. It was asked CacheSamples times, and at the end.
 	CacheCounted    bool  `json:"cache_counted"`
 	CacheSamples    int   `json:"cache_samples"`
+	HotCachedWarm   int64 `json:"hot_cached_warm_bytes"` // after warming
 	HotCachedMin    int64 `json:"hot_cached_min_bytes"`
 	HotCachedAtEnd  int64 `json:"hot_cached_at_end_bytes"`
 	ColdCachedMax   int64 `json:"cold_cached_max_bytes"`
 	ColdCachedAtEnd int64 `json:"cold_cached_at_end_bytes"`
+	// The server's own count: what its cold cache held at the end, dropped meanwhile, and could not drop when it tried.
+	ServerHeldBytes    int64 `json:"server_held_bytes"`
+	ServerDroppedBytes int64 `json:"server_dropped_bytes"`
+	ServerBusyBytes    int64 `json:"server_busy_bytes"`
 	// DiskBytes were read from storage by the server, if DiskCounted.
 	DiskCounted bool  `json:"disk_counted"`
 	DiskBytes   int64 `json:"disk_bytes"`
