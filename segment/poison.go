@@ -52,7 +52,8 @@ func (l *Log) markWork() func() func() {
 		return func() {
 			l.working = false
 			if err != nil {
-				l.options.Logger.Error("drop the page cache before the next start", "directory", l.dir, "error", err)
+				l.options.Logger.Error("the next start may take lost pages for safe", "directory", l.dir, "error", err,
+					"remedy", "mount the file system anew before it, which empties the page cache")
 			}
 		}
 	}

@@ -124,6 +124,91 @@ func brokenDisk(t *testing.T) (dir string, breakIt, mendIt func()) {
 		}
 }
 
+// fullBelow mounts an ext4 in a file that has no room for all of it. breakIt takes the room that is left, from which on
+// writes to fresh blocks are I/O errors, told by fsync; mendIt gives it back and mounts the file system again.
+func fullBelow(t *testing.T) (dir string, breakIt, mendIt func()) {
+	t.Helper()
+	below, dir := smallDisk(t, "24m"), t.TempDir()
+	image, ballast := filepath.Join(below, "image"), filepath.Join(below, "ballast")
+	run := func(command string, args ...string) {
+		t.Helper()
+		if out, err := exec.Command(command, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s %v: %v: %s (it takes root, loop devices and e2fsprogs)", command, args, err, out)
+		}
+	}
+	run("truncate", "--size", "64M", image)
+	run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,nodiscard", image)
+	mount := func() { run("mount", "-o", "loop", image, dir) }
+	mount()
+	t.Cleanup(func() { _ = exec.Command("umount", "--lazy", dir).Run() })
+	return dir, func() {
+			f, err := os.Create(ballast)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = f.Close() }()
+			for page := make([]byte, 4096); err == nil; {
+				_, err = f.Write(page)
+			}
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatal(err)
+			}
+		}, func() {
+			run("umount", dir)
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			_ = exec.Command("fsck.ext4", "-y", image).Run() // it says with its exit code that it had something to do
+			mount()
+		}
+}
+
+// The disk takes no more writes while the file system says that there is room: pwrite succeeds and fsync fails, and the
+// kernel forgets what was written.
+func TestDiskThatLosesWritesLosesNothingThatWasAcknowledged(t *testing.T) {
+	dir, breakIt, mendIt := fullBelow(t)
+	s := startServer(t, dir, "--fsync", "always")
+	client := newProbe(t, s)
+	createTopic(t, s.address, "feed", 1)
+	acknowledged := 0
+	for range 5 {
+		if err := publishOnce(t, client, "feed", 10<<10); err != nil {
+			t.Fatal(err)
+		}
+		acknowledged++
+	}
+	breakIt()
+	refused := 0
+	for range 20 {
+		switch err := publishOnce(t, client, "feed", 500<<10); {
+		case err == nil && refused == 0:
+			acknowledged++ // there was a little room left
+		case errors.Is(err, kerr.KafkaStorageError):
+			refused++
+		default:
+			t.Fatalf("after %d records that were refused: %v", refused, err)
+		}
+	}
+	if refused == 0 {
+		t.Fatal("the disk took everything")
+	}
+	if n := countBatches(t, s.address, "feed").records; n != acknowledged {
+		t.Errorf("%d records can be read, %d were acknowledged", n, acknowledged)
+	}
+	if !strings.Contains(s.log.String(), "an fsync failed") || !strings.Contains(s.log.String(), "restart the server") {
+		t.Errorf("the log does not say what to do:\n%s", s.log)
+	}
+	s.kill()
+	mendIt()
+	s.start()
+	if n := countBatches(t, s.address, "feed").records; n < acknowledged {
+		t.Errorf("%d records are there after the disk was mended, %d were acknowledged", n, acknowledged)
+	}
+	if err := publishOnce(t, newProbe(t, s), "feed", 10<<10); err != nil {
+		t.Errorf("the disk was mended: %v", err)
+	}
+}
+
 func TestFileSystemThatTurnsReadOnlyRefusesWritesAndServesReads(t *testing.T) {
 	dir, breakIt, mendIt := brokenDisk(t)
 	s := startServer(t, dir, "--fsync", "always")
