@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -9,9 +10,10 @@ import (
 )
 
 const (
-	// coldBlockBytes is what the page cache is counted in. It is small beside any ColdCacheBytes and large beside the cost
-	// of an advice, and a multiple of the page size of every architecture.
-	coldBlockBytes = 1 << 20
+	// coldBlockBytes is what the page cache is counted in. The kernel reads ahead into folios of up to a huge page, aligned
+	// to their size, and an advice to drop a part of a folio drops nothing of it (mm/truncate.c, mapping_try_invalidate).
+	// So it is a huge page of the common architectures.
+	coldBlockBytes = 2 << 20
 	// maxReadaheads bounds the blocks that are being read ahead at once, for all subscribers together. A small cold cache
 	// has less.
 	maxReadaheads = 64
@@ -19,6 +21,8 @@ const (
 	maxSpared = 16
 	// maxDrops bounds how many blocks one that comes makes to be dropped.
 	maxDrops = 4
+	// trimEvery is how often blocks are dropped that could not be when others came.
+	trimEvery = 100 * time.Millisecond
 )
 
 // coldCache keeps subscribers that read what nobody else does from filling the page cache: what the newest records'
@@ -50,6 +54,7 @@ type coldCache struct {
 	readaheads int // in flight, and the most that may be
 	maxAheads  int
 	leaving    int // blocks that are being dropped
+	nextTrim   time.Duration
 	counts     ColdCounts
 }
 
@@ -72,7 +77,7 @@ type coldState struct {
 
 // ColdCounts describe the cold cache.
 type ColdCounts struct {
-	// LimitBytes is its bound; 0 where it is off. HeldBytes counts whole blocks, also those of which the kernel has dropped
+	// LimitBytes is its bound, which is more than ColdCacheBytes where the kernel reads far ahead; 0 where it is off. HeldBytes counts whole blocks, also those of which the kernel has dropped
 	// pages by itself.
 	LimitBytes, HeldBytes int64
 	// ReadaheadBytes were asked for ahead, DroppedBytes dropped, since the start.
@@ -85,10 +90,11 @@ func newColdCache(kernel ring.Kernel, config Config) coldCache {
 	c := coldCache{kernel: kernel, blockBytes: coldBlockBytes, pageBytes: int64(os.Getpagesize())}
 	if config.ColdCacheBytes > 0 && config.Mode != Sendfile {
 		blocks := func(bytes int64) int64 { return (bytes + coldBlockBytes - 1) / coldBlockBytes }
-		c.limit = int(max(config.ColdCacheBytes/coldBlockBytes, 1))
 		c.ahead = blocks(config.ReadaheadBytes)
 		// One window of the kernel's is there, and the next is read when a subscriber comes to it.
-		c.kernelAhead = min(blocks(2*config.KernelReadaheadBytes), int64(c.limit/4))
+		c.kernelAhead = blocks(2 * config.KernelReadaheadBytes)
+		// What is noted ahead of one subscriber must not push out what it reads.
+		c.limit = int(max(config.ColdCacheBytes/coldBlockBytes, 4*max(c.ahead, c.kernelAhead, 1)))
 		c.maxAheads = min(maxReadaheads, c.limit/2+1)
 		c.blocks = make(map[coldBlock]coldState)
 	}
@@ -107,31 +113,36 @@ func (e *Engine) Cold() ColdCounts {
 
 // reading is told of a range that is about to be read, and whether that may mean to wait for a disk. What the range, and
 // what is read ahead of it, will bring into the page cache is taken note of before it is read: afterwards it would look
-// like what had been there all the time. It says whether the range is the cold cache's concern.
-func (c *coldCache) reading(s Source, pos, n int64, cold bool) (known bool) {
+// like what had been there all the time. It says which part of the range is the cold cache's concern; to is 0 for none.
+func (c *coldCache) reading(s Source, pos, n int64, cold bool) (from, to int64) {
 	if !c.on() || !cold {
-		return false
+		return 0, 0
 	}
 	first, last := pos/c.blockBytes, (pos+n-1)/c.blockBytes
 	for i := first; i <= last; i++ {
 		b := coldBlock{s, i}
 		begun := pos <= i*c.blockBytes // who reads on does so once
-		switch state, ok := c.blocks[b]; {
-		case ok:
-			known = true
+		state, known := c.blocks[b]
+		switch {
+		case known:
 			state.wanted = state.leaving
 			state.again = state.again || state.read && begun
 			state.read = state.read || begun
 			c.blocks[b] = state
 		case !c.resident(b):
-			known = true
 			c.add(b, coldState{read: begun})
+		default:
+			continue
 		}
+		if to == 0 {
+			from = max(pos, i*c.blockBytes)
+		}
+		to = min(pos+n, (i+1)*c.blockBytes)
 	}
-	if known {
+	if to > 0 {
 		c.lookAhead(s, first, last)
 	}
-	return known
+	return from, to
 }
 
 // sequential says that whoever reads a block has read the one before, as far as the page cache can tell.
@@ -233,6 +244,17 @@ func (c *coldCache) keep(b coldBlock, state coldState) {
 	}
 	c.order = append(c.order, b)
 	c.blocks[b] = state
+}
+
+// trim drops what is above the limit still.
+func (c *coldCache) trim(now time.Duration) {
+	if len(c.blocks)-c.leaving <= c.limit || now < c.nextTrim {
+		return
+	}
+	c.nextTrim = now + trimEvery
+	for drops := len(c.blocks) - c.leaving - c.limit; drops > 0; drops-- {
+		c.dropOldest()
+	}
 }
 
 // dropOldest begins to drop the oldest block that was not read again since its last turn. The kernel is asked to forget

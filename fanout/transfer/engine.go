@@ -130,6 +130,7 @@ func (e *Engine) Turn(now time.Duration) {
 	for n := e.ready.n; n > 0 && e.ready.first != nil; n-- {
 		e.sendfile(e.ready.pop())
 	}
+	e.cold.trim(now)
 	e.hot = hotRange{} // pages may be evicted during the wait that follows
 }
 

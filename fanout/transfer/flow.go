@@ -57,8 +57,9 @@ type Flow struct {
 	warm    int // bytes from moved on that were read from disk for sendfile
 	writing bool
 	filling bool
-	cold    bool // what the fill in flight reads is, or was lately, on a disk only
-	polling bool
+	// The part of the fill in flight that is, or was lately, on a disk only.
+	coldFrom, coldTo int64
+	polling          bool
 
 	writeCode   ring.Opcode
 	writeOrigin origin

@@ -109,14 +109,16 @@ func (e *Engine) fill(f *Flow) {
 	} else {
 		e.kernel.Queue(ring.SpliceFromFile(t, part.Source.Fd(), pos, f.stage.pipe.W, uint32(n)))
 	}
-	f.cold = e.cold.reading(part.Source, pos, int64(n), cold)
+	f.coldFrom, f.coldTo = e.cold.reading(part.Source, pos, int64(n), cold)
 }
 
 // filled takes the result of a fill.
 func (e *Engine) filled(f *Flow, c ring.Completion) {
-	if c.Result > 0 && f.cold {
+	if c.Result > 0 && f.coldTo > 0 {
 		part := &f.parts[f.cur]
-		e.cold.arrived(part.Source, part.Pos+f.moved, int64(c.Result))
+		if to := min(f.coldTo, part.Pos+f.moved+int64(c.Result)); to > f.coldFrom {
+			e.cold.arrived(part.Source, f.coldFrom, to-f.coldFrom)
+		}
 	}
 	switch {
 	case c.Result > 0 && f.mode == Sendfile:

@@ -136,7 +136,7 @@ func newSimulation(seed uint64) (*simulation, error) {
 	}
 	if draw.IntN(3) > 0 && s.config.Mode != Sendfile {
 		s.engine.cold = newColdCache(k, Config{ColdCacheBytes: int64(1+draw.IntN(8)) * coldBlockBytes,
-			ReadaheadBytes: int64(draw.IntN(4)) * coldBlockBytes, KernelReadaheadBytes: int64(draw.IntN(2)) * coldBlockBytes})
+			ReadaheadBytes: int64(draw.IntN(3)) * coldBlockBytes, KernelReadaheadBytes: int64(draw.IntN(2)) * coldBlockBytes})
 		s.engine.cold.blockBytes = 4096 << draw.IntN(3) // the segment has some of them
 	}
 	for i := range 1 + draw.IntN(12) {
