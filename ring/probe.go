@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -103,6 +104,8 @@ func Probe(c ProbeConfig) Report {
 // probeRing makes a ring and asks it for its opcodes, its flags and its worker cap. Without a ring there is only the
 // one failed check: the others could say nothing of their own.
 func probeRing(c ProbeConfig) []Check {
+	runtime.LockOSThread() // the kernel keeps the cap on workers for each task
+	defer runtime.UnlockOSThread()
 	ring, errno := setupProbeRing(0)
 	made := classifySetup(errno, uringDisabledSysctl())
 	if errno != 0 {
