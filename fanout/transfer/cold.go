@@ -14,9 +14,6 @@ const (
 	// to their size, and an advice to drop a part of a folio drops nothing of it (mm/truncate.c, mapping_try_invalidate).
 	// So it is a huge page of the common architectures.
 	coldBlockBytes = 2 << 20
-	// maxReadaheads bounds the blocks that are being read ahead at once, for all subscribers together. A small cold cache
-	// has less.
-	maxReadaheads = 64
 	// maxSpared bounds how many blocks are passed over in search of one to drop.
 	maxSpared = 16
 	// maxDrops bounds how many blocks one that comes makes to be dropped.
@@ -77,8 +74,8 @@ type coldState struct {
 
 // ColdCounts describe the cold cache.
 type ColdCounts struct {
-	// LimitBytes is its bound, which is more than ColdCacheBytes where the kernel reads far ahead; 0 where it is off. HeldBytes counts whole blocks, also those of which the kernel has dropped
-	// pages by itself.
+	// LimitBytes is its bound, which is more than ColdCacheBytes where the kernel reads far ahead; 0 where it is off.
+	// HeldBytes counts whole blocks, also those of which the kernel has dropped pages by itself.
 	LimitBytes, HeldBytes int64
 	// ReadaheadBytes were asked for ahead, DroppedBytes dropped, since the start.
 	ReadaheadBytes, DroppedBytes uint64
@@ -143,46 +140,6 @@ func (c *coldCache) reading(s Source, pos, n int64, cold bool) (from, to int64) 
 		c.lookAhead(s, first, last)
 	}
 	return from, to
-}
-
-// sequential says that whoever reads a block has read the one before, as far as the page cache can tell.
-func (c *coldCache) sequential(s Source, first int64) bool {
-	_, ok := c.blocks[coldBlock{s, first - 1}]
-	return ok || first == 0
-}
-
-// lookAhead takes note of the blocks that the kernel may read ahead of those that are being read, and asks for what is to
-// be read ahead, if whoever reads seems to read on.
-func (c *coldCache) lookAhead(s Source, first, last int64) {
-	asked := int64(-1)
-	if c.ahead > 0 && c.sequential(s, first) {
-		asked = last + c.ahead
-	}
-	for i := last; i <= max(last+c.kernelAhead, asked) && i*c.blockBytes < s.Size(); i++ {
-		b := coldBlock{s, i}
-		if state, known := c.blocks[b]; known && (state.advised || i > asked) || c.resident(b) {
-			continue
-		}
-		if !c.has(b) {
-			c.add(b, coldState{})
-		}
-		if i <= asked && c.readaheads < c.maxAheads {
-			c.ask(b)
-		}
-	}
-}
-
-// ask asks for a block to be read.
-func (c *coldCache) ask(b coldBlock) {
-	state, known := c.blocks[b]
-	if !known || state.leaving {
-		return
-	}
-	state.advised, state.coming = true, true
-	c.blocks[b] = state
-	c.readaheads++
-	c.counts.ReadaheadBytes += uint64(state.end - b.index*c.blockBytes)
-	c.advise(b, state.end, unix.FADV_WILLNEED)
 }
 
 // resident says whether all of a block is in the page cache, as far as the file goes.
@@ -287,8 +244,11 @@ func (c *coldCache) dropOldest() {
 func (c *coldCache) dropped(a *advice) {
 	b, from := a.block, a.block.index*c.blockBytes
 	size := uint64(a.end - from)
-	wholePages := a.end - a.end%c.pageBytes
-	gone := !a.failed && (wholePages <= from || c.kernel.Absent(b.source.Fd(), from, wholePages-from))
+	droppable := a.end
+	if a.end < b.source.Size() { // the kernel keeps a page of which only a part is to go, but at the end of the file
+		droppable -= a.end % c.pageBytes
+	}
+	gone := !a.failed && (droppable <= from || c.kernel.Absent(b.source.Fd(), from, droppable-from))
 	state := c.blocks[b]
 	c.leaving--
 	if gone && !state.wanted {

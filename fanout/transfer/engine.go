@@ -200,6 +200,7 @@ func (e *Engine) Complete(f *Flow, c ring.Completion) {
 		f.writing = false
 	case KindFill:
 		f.filling = false
+		e.arrived(f, c)
 	case KindPoll:
 		f.polling = false
 		if f.list == &e.poolOf(f).stalled {

@@ -112,14 +112,19 @@ func (e *Engine) fill(f *Flow) {
 	f.coldFrom, f.coldTo = e.cold.reading(part.Source, pos, int64(n), cold)
 }
 
+// arrived tells the cold cache what a fill has brought into the page cache, whether anybody wants it still or not.
+func (e *Engine) arrived(f *Flow, c ring.Completion) {
+	if c.Result <= 0 || f.coldTo == 0 {
+		return
+	}
+	part := &f.parts[f.cur]
+	if to := min(f.coldTo, part.Pos+f.moved+int64(c.Result)); to > f.coldFrom {
+		e.cold.arrived(part.Source, f.coldFrom, to-f.coldFrom)
+	}
+}
+
 // filled takes the result of a fill.
 func (e *Engine) filled(f *Flow, c ring.Completion) {
-	if c.Result > 0 && f.coldTo > 0 {
-		part := &f.parts[f.cur]
-		if to := min(f.coldTo, part.Pos+f.moved+int64(c.Result)); to > f.coldFrom {
-			e.cold.arrived(part.Source, f.coldFrom, to-f.coldFrom)
-		}
-	}
 	switch {
 	case c.Result > 0 && f.mode == Sendfile:
 		e.warmed(f, int(c.Result))
