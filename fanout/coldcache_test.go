@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/transfer"
@@ -33,7 +34,7 @@ func startCold(t *testing.T, cacheBytes, readaheadBytes int64, segments, hot int
 	t.Helper()
 	s := start(t, func(c *Config) {
 		c.SegmentBytes = coldSegmentBytes
-		c.Transfer.Mode = transfer.Splice
+		c.Transfer.Mode = transfer.Auto
 		c.Transfer.ColdCacheBytes, c.Transfer.ReadaheadBytes = cacheBytes, readaheadBytes
 		c.Fsync = Fsync{}
 	})
@@ -182,6 +183,32 @@ func TestColdSubscriberIsReadAhead(t *testing.T) {
 	const block = 2 << 20 // what is counted in
 	if got := ahead(); got > coldReadahead+2*block {
 		t.Errorf("%d bytes are in the page cache behind what was read, want %d", got, coldReadahead)
+	}
+}
+
+// The end of a log that was read from the disk once, after a restart, does not make what is appended to it cold: live
+// records are sent inline as ever.
+func TestRecordsAppendedToAColdBlockAreHot(t *testing.T) {
+	l := startCold(t, coldLimitBytes, 0, 1, 0)
+	c := l.s.dial()
+	if err := c.readAll(11, []*shadow{l.shadow}); err != nil {
+		t.Fatal(err)
+	}
+	if st := l.s.stats(); st.ColdCache.HeldBytes == 0 {
+		t.Fatal("nothing is in the cold cache: the test tests nothing")
+	}
+	before := l.s.stats().Ledger
+	at := l.end
+	batch := makeBatch(99, 1, 100, 0)
+	c.publish(l.shadow, batch)
+	resp := c.ask(fetchRequest(11, wanted{l.topic, 0, at, 1 << 20})).(*kmsg.FetchResponse)
+	if got := resp.Topics[0].Partitions[0].RecordBatches; len(got) != len(batch) {
+		t.Fatalf("%d bytes came, want %d", len(got), len(batch))
+	}
+	after := l.s.stats().Ledger
+	if sent := after.CacheToSocketBytes - before.CacheToSocketBytes; sent != uint64(len(batch)) {
+		t.Errorf("%d bytes were sent from the mapped page cache and %d by reference, want all %d in the first way",
+			sent, after.ByReferenceBytes-before.ByReferenceBytes, len(batch))
 	}
 }
 

@@ -175,13 +175,13 @@ func (c *coldCache) arrived(s Source, pos, n int64) {
 	}
 }
 
-// holds says whether any block of a range is known.
+// holds says whether an advice of ours may drop any page of a range. What was appended to a block since it came is hot.
 func (c *coldCache) holds(s Source, pos, n int64) bool {
 	if len(c.blocks) == 0 {
 		return false
 	}
 	for i := pos / c.blockBytes; i <= (pos+n-1)/c.blockBytes; i++ {
-		if c.has(coldBlock{s, i}) {
+		if state, ok := c.blocks[coldBlock{s, i}]; ok && pos < state.end {
 			return true
 		}
 	}
