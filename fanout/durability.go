@@ -204,6 +204,7 @@ func (b *Broker) synced(slot uint32, err error) {
 	p.log.Synced(plan)
 	b.commitMoved(p)
 	b.plan(p)
+	b.logWork(p) // what was closed is finished after it was synced
 }
 
 // syncFailed refuses what waited. It is never tried again: the kernel reports a failed write-back once and may have

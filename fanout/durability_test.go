@@ -375,3 +375,26 @@ func TestFsyncIsReadAndWritten(t *testing.T) {
 		}
 	}
 }
+
+// Where acknowledgements wait for an fsync, a closed segment is finished behind it, though nothing is published any more.
+func TestClosedSegmentIsFinishedAfterItsSync(t *testing.T) {
+	s, d := startOn(t, Fsync{Always: true})
+	c := s.dial()
+	if code, message := c.createWith("feed", map[string]string{"segment.bytes": "16384"}); code != 0 {
+		t.Fatalf("error %d: %s", code, message)
+	}
+	req := produceAll("feed", makeBatch(0, 1, 4000, 0))
+	c.send(req)
+	d.await(t, 1, 1)
+	const more = 5 // and the segment is full
+	for i := range uint64(more) {
+		s.dial().send(produceAll("feed", makeBatch(i+1, 1, 4000, 0)))
+	}
+	s.await("the batches to be appended", func(st Stats) bool { return st.PublishedRecords == 1+more })
+	d.release()
+	index := filepath.Join(s.broker.config.DataDir, "feed-0", "00000000000000000000.index")
+	if !eventually(func() bool { _, err := os.Stat(index); return err == nil }) {
+		t.Error("the closed segment has no index")
+	}
+	produced(t, c, req, c.next)
+}

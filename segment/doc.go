@@ -65,6 +65,9 @@
 // segment and those that were not finished, whatever the size of the rest. While a segment is written to it has no
 // index files: what a crash would leave of them would be stale.
 //
+// A plan may cover a closed segment too, and the kernel tells an error to one of two syncs of a descriptor. So they never
+// sync one at the same time, and what one is told the other knows.
+//
 // In memory a closed segment keeps one entry of 512 of its index (8 bytes for every 2 MiB at the default interval) and
 // two descriptors. A lookup reads one page of the index file if it is resident.
 //

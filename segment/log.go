@@ -28,9 +28,10 @@ type Log struct {
 	planned                bool // plan is under way
 	dirUnsynced            bool // a file appeared and the directory was not synced since
 	worker                 *worker
-	working                bool // work is under way
-	workFailed             bool // more of it waits for the next roll
-	prepared               File // of the next segment, if it was prepared
+	working                bool     // work is under way
+	finishing              *Segment // the one that it is about, if it is that of finishWork
+	workFailed             bool     // more of it waits for the next roll
+	prepared               File     // of the next segment, if it was prepared
 	wantPrepared           bool
 	epochs                 []epochStart
 	topicID                [16]byte

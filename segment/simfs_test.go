@@ -39,7 +39,8 @@ type simFS struct {
 	failed string
 	// cold is the share of reads that find no resident page, badSyncs of syncs that fail, of 100.
 	cold, badSyncs int
-	lostPages      int // how many there ever were
+	badFile        string // its next sync fails, and those after that do not
+	lostPages      int    // how many there ever were
 	// open counts descriptors.
 	open int
 }
@@ -293,8 +294,11 @@ func (f *simFile) Truncate(size int64) error {
 // not.
 func (f *simFile) Sync() error {
 	err := f.fs.step("sync " + f.path)
-	if err == nil && f.fs.rng.IntN(100) < f.fs.badSyncs {
+	if err == nil && (f.path == f.fs.badFile || f.fs.rng.IntN(100) < f.fs.badSyncs) {
 		err = syscall.EIO
+	}
+	if f.path == f.fs.badFile {
+		f.fs.badFile = ""
 	}
 	switch {
 	case err == nil:

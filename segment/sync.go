@@ -11,12 +11,14 @@ import (
 type SyncPlan struct {
 	// Files are held until the plan is handed back.
 	Files []*Segment
-	// SyncDir makes the names of new files durable. It blocks and belongs off the loop; nil if there is nothing to do.
+	// SyncDir makes the names of new files durable, and a segment that is being finished. It blocks and belongs off the
+	// loop; nil if there is nothing to do.
 	SyncDir func() error
 	// Offset is the one behind the last record that is durable when all is done.
 	Offset int64
 
-	sizes []int64 // of the files, at the time of the plan
+	sizes     []int64  // of the files, at the time of the plan
+	finishing *Segment // is covered too, by SyncDir
 }
 
 // SyncPlan is the plan for everything written so far. ok is false if all of it is durable, if the last plan is still
@@ -29,17 +31,38 @@ func (l *Log) SyncPlan() (plan *SyncPlan, ok bool) {
 	p.Files, p.sizes, p.SyncDir, p.Offset = p.Files[:0], p.sizes[:0], nil, l.LogEndOffset()
 	for i := len(l.segments) - 1; i >= 0; i-- {
 		s := l.segments[i]
-		if s.synced < s.size {
+		switch {
+		case s.synced == s.size:
+		case s == l.finishing:
+			s.Retain()
+			p.finishing = s
+		default:
 			s.Retain()
 			p.Files, p.sizes = append(p.Files, s), append(p.sizes, s.size)
 		}
 	}
 	if l.dirUnsynced {
-		l.dirUnsynced = false
 		p.SyncDir = l.syncDir
 	}
+	if p.finishing != nil {
+		p.SyncDir = l.syncFinishing(p.finishing.file, l.dirUnsynced)
+	}
+	l.dirUnsynced = false
 	l.planned = true
 	return p, true
+}
+
+// syncFinishing syncs a segment that is being finished when that does not, so that both learn of an error.
+func (l *Log) syncFinishing(file File, dir bool) func() error {
+	w := l.worker
+	return func() error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if err := w.sync(file); err != nil || !dir {
+			return err
+		}
+		return l.syncDir()
+	}
 }
 
 // syncDir touches nothing that the log's thread changes.
@@ -59,12 +82,20 @@ func (l *Log) Synced(p *SyncPlan) {
 		l.lookup = lookup{}
 	}
 	for i, s := range p.Files {
-		s.synced = max(s.synced, p.sizes[i])
-		if l.options.ManualCommit {
-			s.visible = max(s.visible, s.synced)
-		}
+		l.covered(s, p.sizes[i])
+	}
+	if s := p.finishing; s != nil {
+		l.covered(s, s.size)
 	}
 	l.endPlan(p)
+}
+
+// covered notes how much of a segment is durable.
+func (l *Log) covered(s *Segment, size int64) {
+	s.synced = max(s.synced, size)
+	if l.options.ManualCommit {
+		s.visible = max(s.visible, s.synced)
+	}
 }
 
 // SyncFailed says that a part of the plan failed. The kernel reports that only once and may have dropped the pages, so
@@ -83,6 +114,10 @@ func (l *Log) endPlan(p *SyncPlan) {
 		p.Files[i] = nil
 	}
 	p.Files = p.Files[:0]
+	if p.finishing != nil {
+		p.finishing.Release()
+		p.finishing = nil
+	}
 	l.planned = false
 }
 

@@ -13,13 +13,24 @@ type worker struct {
 	// gone says that the log is closed or deleted: nothing is to be written any more. A deleted log's directory may
 	// already be that of another.
 	gone atomic.Bool
+	// syncErr is why a sync of a closed segment failed. Under mu.
+	syncErr error
+}
+
+// sync syncs a closed segment. The kernel tells an error to one sync of a descriptor only, so it is kept for whoever asks
+// next.
+func (w *worker) sync(f File) error {
+	if w.syncErr == nil {
+		w.syncErr = f.Sync()
+	}
+	return w.syncErr
 }
 
 // Work is file work that the log wants done off its thread: the file of the next segment, what a closed segment leaves
 // behind (its data synced, its indexes, a snapshot of the producers), and the mark of a failed sync. It is nil if there
-// is none, which costs nothing to ask; the time to ask is after an append, after [Log.SyncFailed], and after done. work
-// may block and touches nothing that the log's thread changes; done, which it returns, runs on the log's thread. One is
-// handed out at a time.
+// is none, which costs nothing to ask; the time to ask is after an append, after [Log.Synced] or [Log.SyncFailed], and
+// after done. work may block and touches nothing that the log's thread changes; done, which it returns, runs on the log's
+// thread. One is handed out at a time.
 func (l *Log) Work() (work func() (done func())) {
 	if l.poisoned != nil && !l.marked && !l.working && !l.closed {
 		return l.markWork()
@@ -31,11 +42,17 @@ func (l *Log) Work() (work func() (done func())) {
 		return l.prepareWork()
 	}
 	for _, s := range l.segments[:len(l.segments)-1] {
-		if !s.finished() {
+		if !s.finished() && !l.awaitsPlan(s) {
 			return l.finishWork(s)
 		}
 	}
 	return nil
+}
+
+// awaitsPlan says that a closed segment is synced by a plan before it is finished: one that is under way and may cover
+// it, or the one that acknowledgements wait for, which has no time for the rest of finishing.
+func (l *Log) awaitsPlan(s *Segment) bool {
+	return s.synced < s.size && (l.planned || l.options.ManualCommit)
 }
 
 // prepareWork makes the file of the next segment. Making a file may read the disk; to give it its name does not.
@@ -65,7 +82,7 @@ func (l *Log) prepareWork() func() func() {
 
 // finishWork does for a closed segment what makes opening the log again cheap.
 func (l *Log) finishWork(s *Segment) func() func() {
-	l.working = true
+	l.working, l.finishing = true, s
 	s.Retain()
 	job := l.finishJob(s)
 	w := l.worker
@@ -77,7 +94,7 @@ func (l *Log) finishWork(s *Segment) func() func() {
 			result = job.run()
 		}
 		return func() {
-			l.working = false
+			l.working, l.finishing = false, nil
 			l.finish(s, result)
 			s.Release()
 		}
@@ -86,6 +103,7 @@ func (l *Log) finishWork(s *Segment) func() func() {
 
 // finishJob is all that finishing a segment needs to know. Nobody changes it any more.
 type finishJob struct {
+	worker   *worker
 	fs       FS
 	dir      string
 	path     string
@@ -98,7 +116,7 @@ type finishJob struct {
 }
 
 func (l *Log) finishJob(s *Segment) finishJob {
-	return finishJob{l.options.FS, l.dir, s.path, s.file, s.size, s.next, s.index.entries, s.index.times, s.snapshot}
+	return finishJob{l.worker, l.options.FS, l.dir, s.path, s.file, s.size, s.next, s.index.entries, s.index.times, s.snapshot}
 }
 
 type finishResult struct {
@@ -113,7 +131,7 @@ func (j finishJob) run() (r finishResult) {
 	if r.restored, r.err = j.restore(); r.err != nil {
 		return r
 	}
-	if err := j.file.Sync(); err != nil {
+	if err := j.worker.sync(j.file); err != nil {
 		r.syncErr = errors.Join(fmt.Errorf("syncing %s: %w", j.path, err), markFailedSync(j.fs, j.dir))
 		return r
 	}
