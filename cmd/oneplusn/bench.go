@@ -23,7 +23,7 @@ import (
 func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "bench",
-		Usage:       "run the load generator: N subscribers read a data set, or wait for records that are published at a pace",
+		Usage:       "measure a server: subscribers that read, that wait, that are far behind; producers that wait",
 		Description: benchDescription,
 		Flags:       benchFlags(),
 		Action:      runBench,

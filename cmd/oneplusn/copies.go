@@ -22,7 +22,6 @@ subscribers, who check every batch.
 The exit code is 1 if a counted cell disagrees with the model by more than 1 %.`
 
 func copiesCommand() *cli.Command {
-	const kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
 	env := func(flag string) string { return envOf("copies-" + flag)[0] }
 	return &cli.Command{
 		Name:        "copies",

@@ -45,7 +45,7 @@ func groupsCommand() *cli.Command {
 					&cli.StringSliceFlag{Name: "topic", EnvVars: env("TOPIC"), Usage: "`TOPIC` to reset; may be repeated (default: all that the group has committed)"},
 					&cli.BoolFlag{Name: "to-earliest", EnvVars: env("TO_EARLIEST"), Usage: "to the start of each partition"},
 					&cli.BoolFlag{Name: "to-latest", EnvVars: env("TO_LATEST"), Usage: "to the end of each partition"},
-					&cli.Int64Flag{Name: "to-offset", EnvVars: env("TO_OFFSET"), Value: -1, Usage: "to offset `N` of each partition, or the nearest there is"},
+					&cli.Int64Flag{Name: "to-offset", EnvVars: env("TO_OFFSET"), Value: -1, Usage: "to offset `N` of each partition, or the nearest there is (default: none)"},
 					&cli.StringFlag{Name: "to-time", EnvVars: env("TO_TIME"), Usage: "to the first record at or after `TIME`: 2026-11-24T18:30:00Z, 2026-11-24 18:30, or -2h for two hours ago"},
 					&cli.BoolFlag{Name: "yes", EnvVars: env("YES"), Usage: "do it"},
 				), Before: oneGroup, Action: resetGroup}),
