@@ -79,25 +79,6 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	return app
 }
 
-// usageError marks an error that the person who typed the command line has to mend: exit code 2.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-// usageErrorf is fmt.Errorf for a command line that can't be carried out as it is.
-func usageErrorf(format string, args ...any) error {
-	return &usageError{fmt.Errorf(format, args...)}
-}
-
-func asUsageError(c *cli.Context, err error, _ bool) error {
-	name := "oneplusn"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != name {
-		name += " " + c.Command.Name
-	}
-	return usageErrorf("%w (%s --help lists the flags)", err, name)
-}
-
 func withoutCommand(c *cli.Context) error {
 	if c.Args().Present() {
 		return usageErrorf("there is no command %q (oneplusn --help lists the commands)", c.Args().First())

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+)
+
+// usageError marks an error that the person who typed the command line has to mend: exit code 2.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// usageErrorf is fmt.Errorf for a command line that can't be carried out as it is.
+func usageErrorf(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// asUsageError is what every command makes of a command line that the library does not understand.
+func asUsageError(c *cli.Context, err error, _ bool) error {
+	name := "oneplusn"
+	var flags []cli.Flag
+	if c.Command != nil {
+		if c.Command.Name != "" && c.Command.Name != name {
+			name += " " + c.Command.Name
+		}
+		flags = c.Command.Flags
+	}
+	return usageErrorf("%s (%s --help lists the flags)", complaint(err.Error(), flags), name)
+}
+
+// What the library and package flag say of a flag, a value that does not fit it, or one in an environment variable.
+var (
+	badValue    = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-([a-z0-9-]+): (.*)$`)
+	badVariable = regexp.MustCompile(`(?s)^could not parse (".*?") (?:as \w+ value )?from environment variable "(\w+)" (?:as value )?for flag ([a-z0-9-]+): (.*)$`)
+	noValue     = regexp.MustCompile(`^flag needs an argument: -([a-z0-9-]+)$`)
+	noSuchFlag  = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+)
+
+// complaint says what is wrong with a command line in the words in which it was typed: two dashes, and what the flag
+// takes where the library only says that it could not be parsed.
+func complaint(text string, flags []cli.Flag) string {
+	if m := badValue.FindStringSubmatch(text); m != nil {
+		return wrongValue(dashes(m[2]), m[1], flagNamed(flags, m[2]), m[3])
+	}
+	if m := badVariable.FindStringSubmatch(text); m != nil {
+		return wrongValue("$"+m[2], m[1], flagNamed(flags, m[3]), m[4])
+	}
+	if m := noValue.FindStringSubmatch(text); m != nil {
+		return dashes(m[1]) + " needs a value"
+	}
+	if m := noSuchFlag.FindStringSubmatch(text); m != nil {
+		return "there is no flag " + dashes(m[1])
+	}
+	return text
+}
+
+func flagNamed(flags []cli.Flag, name string) cli.Flag {
+	at := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if at < 0 {
+		return nil
+	}
+	return flags[at]
+}
+
+// wrongValue says that a flag, or the variable that stands for it, can't have a value. reason is the library's.
+func wrongValue(where, value string, f cli.Flag, reason string) string {
+	wants := ""
+	switch f.(type) {
+	case *cli.GenericFlag:
+		return where + ": " + reason // sizeValue says it all
+	case *cli.IntFlag, *cli.Int64Flag:
+		wants = "it is not a whole number"
+	case *cli.Float64Flag:
+		wants = "it is not a number"
+	case *cli.BoolFlag:
+		wants = "write true or false"
+	case *cli.DurationFlag:
+		wants = "write a duration with its unit, as in 500ms, 10s or 1h30m"
+	}
+	return fmt.Sprintf("%s %s: %s", where, value, cmp.Or(wants, reason))
+}
