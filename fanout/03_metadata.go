@@ -135,10 +135,10 @@ func checkAdvertise(address string) error {
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("fanout: --advertise %q: %w: it must be host:port", address, err)
+		return fmt.Errorf("--advertise %q: %w: write HOST:PORT, as in broker.example:9092", address, err)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
-		return fmt.Errorf("fanout: --advertise %q: it must be host:port, with a port from 1 to 65535", address)
+		return fmt.Errorf("--advertise %q: write HOST:PORT, with a port from 1 to 65535", address)
 	}
 	return nil
 }

@@ -84,9 +84,6 @@ func Open(config Config) (*Broker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	if err := checkAdvertise(config.Advertise); err != nil {
-		return nil, err
-	}
 	config.pace = config.pace.withDefaults()
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)

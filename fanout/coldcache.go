@@ -10,6 +10,7 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 )
 
@@ -37,11 +38,11 @@ func defaultColdCacheBytes() int64 {
 
 func validateColdCache(cacheBytes, readaheadBytes int64) error {
 	if cacheBytes != 0 && (cacheBytes < minColdCacheBytes || cacheBytes > maxColdCacheBytes) {
-		return fmt.Errorf("fanout: cold-cache is %d, allowed are %d to %d, or 0 to leave it to the kernel",
-			cacheBytes, minColdCacheBytes, int64(maxColdCacheBytes))
+		return fmt.Errorf("--cold-cache is %s, allowed are %s to %s, or 0 to leave it to the kernel",
+			sizeText(cacheBytes), sizeText(minColdCacheBytes), sizeText(maxColdCacheBytes))
 	}
 	if readaheadBytes < 0 || cacheBytes > 0 && readaheadBytes > cacheBytes/4 {
-		return fmt.Errorf("fanout: readahead is %d, allowed are 0 to a quarter of cold-cache, %d", readaheadBytes, cacheBytes/4)
+		return fmt.Errorf("--readahead is %s, allowed are 0 to a quarter of --cold-cache, %s", sizeText(readaheadBytes), sizeText(cacheBytes/4))
 	}
 	return nil
 }
@@ -86,15 +87,23 @@ func kernelReadaheadBytes(dir string) int64 {
 	return unknown
 }
 
-// settleColdCache turns the cold cache off where it could not tell hot from cold.
+// settleColdCache turns the cold cache off where it could not tell hot from cold, and says why if it was asked for.
 func (b *Broker) settleColdCache() {
-	if b.config.Transfer.ColdCacheBytes == 0 {
+	t, why := &b.config.Transfer, ""
+	switch {
+	case t.ColdCacheBytes == 0 && t.ReadaheadBytes == 0:
 		return
+	case t.ColdCacheBytes == 0:
+		why = "--cold-cache is 0"
+	case t.Mode == transfer.Sendfile:
+		why = "--transfer sendfile does not look at the page cache"
+	default:
+		why = whyPageCacheHidden(filepath.Join(b.config.DataDir, metaFile))
 	}
-	if why := whyPageCacheHidden(filepath.Join(b.config.DataDir, metaFile)); why != "" {
+	if why != "" {
 		b.log.Info("the page cache is left to the kernel: --cold-cache and --readahead have no effect", "reason", why)
-		b.config.Transfer.ColdCacheBytes = 0
+		t.ColdCacheBytes = 0
 		return
 	}
-	b.config.Transfer.KernelReadaheadBytes = kernelReadaheadBytes(b.config.DataDir)
+	t.KernelReadaheadBytes = kernelReadaheadBytes(b.config.DataDir)
 }

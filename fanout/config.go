@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"oneplusn/fanout/transfer"
@@ -147,47 +148,76 @@ func DefaultConfig() Config {
 	}
 }
 
-// bound is one limit of a configuration field.
+// bound is one limit of a configuration field, which has the name of its flag.
 type bound struct {
 	name           string
 	value, min, mx int64
+	text           func(int64) string
 }
 
-// Validate reports the first field that cannot work, with its limits.
-func (c Config) Validate() error {
-	const maxInt31 = 1<<31 - 1
-	bounds := []bound{
-		{"partitions", int64(c.Partitions), 1, 10000},
-		{"max-connections", int64(c.MaxConnections), 1, 1 << 20},
-		{"segment-bytes", c.SegmentBytes, 1 << 14, maxInt31},
-		{"segment-age", int64(c.SegmentAge), int64(time.Millisecond), 1<<63 - 1},
-		{"retention-bytes", c.RetentionBytes, -1 << 62, 1<<63 - 1},
-		{"retention-age", int64(c.RetentionAge), -1 << 62, 1<<63 - 1},
-		{"retention-check", int64(c.RetentionCheck), int64(10 * time.Millisecond), int64(24 * time.Hour)},
-		{"max-message-bytes", int64(c.MaxMessageBytes), 1 << 10, 1 << 30},
-		{"max-request-bytes", int64(c.MaxRequestBytes), 1 << 12, maxInt31},
-		{"request-memory", c.RequestMemoryBytes, int64(c.MaxRequestBytes), 1 << 40},
-		{"response-memory", c.ResponseMemoryBytes, 1 << 20, 1 << 40},
-		{"fetch-max-bytes", int64(c.FetchMaxBytes), 1 << 10, maxInt31},
-		{"fetch-session-partitions", int64(c.FetchSessionPartitions), 0, 1 << 30},
-		{"pipe-size", int64(c.Transfer.PipeBytes), 4 << 10, 1 << 30},
-		{"pipes", int64(c.Transfer.MaxPipes), 1, 1 << 20},
-		{"chunk-size", int64(c.Transfer.ChunkBytes), 1, 1 << 30},
-		{"copy-memory", int64(c.Transfer.CopyBytes), int64(c.Transfer.ChunkBytes), 1 << 40},
-		{"idle-timeout", int64(c.IdleTimeout), int64(time.Second), int64(1000 * time.Hour)},
-		{"group-min-session-timeout", int64(c.GroupMinSessionTimeout), int64(time.Millisecond), int64(c.GroupMaxSessionTimeout)},
-		{"group-max-session-timeout", int64(c.GroupMaxSessionTimeout), int64(c.GroupMinSessionTimeout), int64(24 * time.Hour)},
-		{"group-initial-rebalance-delay", int64(c.GroupInitialRebalanceDelay), 0, int64(time.Hour)},
-		{"offsets-retention", int64(c.OffsetsRetention), int64(time.Second), int64(100 * 365 * 24 * time.Hour)},
-		{"max-groups", int64(c.MaxGroups), 1, 10_000_000},
-		{"max-group-members", int64(c.MaxGroupMembers), 1, 100_000},
-		{"group-memory", c.GroupMemoryBytes, 1 << 20, 1 << 40},
-		{"stall-timeout", int64(c.StallTimeout), int64(time.Second), int64(1000 * time.Hour)},
-	}
-	for _, b := range bounds {
-		if b.value < b.min || b.value > b.mx {
-			return fmt.Errorf("fanout: %s is %d, allowed are %d to %d", b.name, b.value, b.min, b.mx)
+func countText(n int64) string    { return strconv.FormatInt(n, 10) }
+func durationText(n int64) string { return time.Duration(n).String() }
+
+// sizeText writes bytes in the largest binary unit that divides them.
+func sizeText(bytes int64) string {
+	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if one := int64(1) << (40 - 10*i); bytes != 0 && bytes%one == 0 {
+			return countText(bytes/one) + unit
 		}
+	}
+	return countText(bytes)
+}
+
+// bounds are the limits of all fields that are numbers.
+func (c Config) bounds() []bound {
+	const maxInt31, century = 1<<31 - 1, 100 * 365 * 24 * time.Hour
+	count := func(name string, value, min, mx int) bound {
+		return bound{name, int64(value), int64(min), int64(mx), countText}
+	}
+	size := func(name string, value, min, mx int64) bound { return bound{name, value, min, mx, sizeText} }
+	duration := func(name string, value, min, mx time.Duration) bound {
+		return bound{name, int64(value), int64(min), int64(mx), durationText}
+	}
+	return []bound{
+		count("partitions", c.Partitions, 1, 10000),
+		count("max-connections", c.MaxConnections, 1, 1<<20),
+		size("segment-bytes", c.SegmentBytes, 1<<14, maxInt31),
+		duration("segment-age", c.SegmentAge, time.Millisecond, century),
+		size("retention-bytes", c.RetentionBytes, -1<<62, 1<<63-1),
+		duration("retention-age", c.RetentionAge, -1<<62, 1<<63-1),
+		duration("retention-check", c.RetentionCheck, 10*time.Millisecond, 24*time.Hour),
+		size("max-message-bytes", int64(c.MaxMessageBytes), 1<<10, 1<<30),
+		size("max-request-bytes", int64(c.MaxRequestBytes), 1<<12, maxInt31),
+		size("request-memory", c.RequestMemoryBytes, 1<<12, 1<<40),
+		size("response-memory", c.ResponseMemoryBytes, 1<<20, 1<<40),
+		size("fetch-max-bytes", int64(c.FetchMaxBytes), 1<<10, maxInt31),
+		count("fetch-session-partitions", c.FetchSessionPartitions, 0, 1<<30),
+		size("pipe-size", int64(c.Transfer.PipeBytes), 4<<10, 1<<30),
+		count("pipes", c.Transfer.MaxPipes, 1, 1<<20),
+		size("chunk-size", int64(c.Transfer.ChunkBytes), 1, 1<<30),
+		size("copy-memory", int64(c.Transfer.CopyBytes), 1, 1<<40),
+		duration("idle-timeout", c.IdleTimeout, time.Second, 1000*time.Hour),
+		duration("stall-timeout", c.StallTimeout, time.Second, 1000*time.Hour),
+		duration("drain-timeout", c.DrainTimeout, 0, 1000*time.Hour),
+		duration("group-min-session-timeout", c.GroupMinSessionTimeout, time.Millisecond, 24*time.Hour),
+		duration("group-max-session-timeout", c.GroupMaxSessionTimeout, time.Millisecond, 24*time.Hour),
+		duration("group-initial-rebalance-delay", c.GroupInitialRebalanceDelay, 0, time.Hour),
+		duration("offsets-retention", c.OffsetsRetention, time.Second, century),
+		count("max-groups", c.MaxGroups, 1, 10_000_000),
+		count("max-group-members", c.MaxGroupMembers, 1, 100_000),
+		size("group-memory", c.GroupMemoryBytes, 1<<20, 1<<40),
+	}
+}
+
+// Validate reports the first field that cannot work, with its limits, by the name of its flag.
+func (c Config) Validate() error {
+	for _, b := range c.bounds() {
+		if b.value < b.min || b.value > b.mx {
+			return fmt.Errorf("--%s is %s, allowed are %s to %s", b.name, b.text(b.value), b.text(b.min), b.text(b.mx))
+		}
+	}
+	if err := checkAdvertise(c.Advertise); err != nil {
+		return err
 	}
 	if err := c.Fsync.validate(); err != nil {
 		return err
@@ -195,9 +225,25 @@ func (c Config) Validate() error {
 	if err := validateColdCache(c.Transfer.ColdCacheBytes, c.Transfer.ReadaheadBytes); err != nil {
 		return err
 	}
-	if c.MaxMessageBytes > int(c.MaxRequestBytes)-requestOverheadBytes {
-		return fmt.Errorf("fanout: max-message-bytes is %d, but a request of max-request-bytes %d cannot carry it",
-			c.MaxMessageBytes, c.MaxRequestBytes)
+	return c.validateTogether()
+}
+
+// validateTogether reports the first two fields that cannot work with each other.
+func (c Config) validateTogether() error {
+	maxRequest := sizeText(int64(c.MaxRequestBytes))
+	switch {
+	case c.MaxMessageBytes > int(c.MaxRequestBytes)-requestOverheadBytes:
+		return fmt.Errorf("--max-message-bytes is %s, but a request of --max-request-bytes %s cannot carry it",
+			sizeText(int64(c.MaxMessageBytes)), maxRequest)
+	case c.RequestMemoryBytes < int64(c.MaxRequestBytes):
+		return fmt.Errorf("--request-memory is %s, which cannot hold one request of --max-request-bytes %s",
+			sizeText(c.RequestMemoryBytes), maxRequest)
+	case c.Transfer.CopyBytes < c.Transfer.ChunkBytes:
+		return fmt.Errorf("--copy-memory is %s, which cannot hold one buffer of --chunk-size %s",
+			sizeText(int64(c.Transfer.CopyBytes)), sizeText(int64(c.Transfer.ChunkBytes)))
+	case c.GroupMinSessionTimeout > c.GroupMaxSessionTimeout:
+		return fmt.Errorf("--group-min-session-timeout is %v, which is more than --group-max-session-timeout %v",
+			c.GroupMinSessionTimeout, c.GroupMaxSessionTimeout)
 	}
 	return nil
 }

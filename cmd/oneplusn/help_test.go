@@ -54,8 +54,9 @@ func TestHelpOfAFlag(t *testing.T) {
 func TestShortDurationsMeanTheSame(t *testing.T) {
 	for _, d := range []time.Duration{0, time.Second, 10 * time.Second, time.Minute, 10 * time.Minute, 70 * time.Second, time.Hour,
 		10 * time.Hour, 168 * time.Hour, time.Hour + time.Second, 20 * time.Millisecond} {
-		if again, err := time.ParseDuration(shortDuration(d.String())); err != nil || again != d || strings.Contains(shortDuration(d.String()), "m0s") {
-			t.Errorf("%v is written %s: %v", d, shortDuration(d.String()), err)
+		short := shortDuration(d.String())
+		if again, err := time.ParseDuration(short); err != nil || again != d || strings.Contains(short, "m0s") {
+			t.Errorf("%v is written %s: %v", d, short, err)
 		}
 	}
 }

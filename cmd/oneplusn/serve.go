@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -90,7 +91,44 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	config.GroupMinSessionTimeout, config.GroupMaxSessionTimeout = c.Duration("group-min-session-timeout"), c.Duration("group-max-session-timeout")
 	config.MaxGroups, config.MaxGroupMembers, config.GroupMemoryBytes = c.Int("max-groups"), c.Int("max-group-members"), sizeOf(c, "group-memory")
 	config.Logger = log
+	if err := checkServeFlags(c, entries); err != nil {
+		return config, err
+	}
 	return config, config.Validate()
+}
+
+// checkServeFlags refuses what only a command line can get wrong.
+func checkServeFlags(c *cli.Context, ringEntries int) error {
+	for _, flag := range []string{"listen", "admin"} {
+		if err := checkAddress(flag, c.String(flag)); err != nil && (flag != "admin" || c.String(flag) != "") {
+			return err
+		}
+	}
+	if n := c.Int("cq-size"); n != 0 && (n < ringEntries || n > ring.MaxCompletionEntries) {
+		return fmt.Errorf("--cq-size is %d, allowed are %d (--ring-size) to %d, or 0 for four times --ring-size", n, ringEntries, ring.MaxCompletionEntries)
+	}
+	if n := c.Int("io-workers"); n < 0 || n > maxWorkers {
+		return fmt.Errorf("--io-workers is %d, allowed are 1 to %d, or 0 for one per CPU", n, maxWorkers)
+	}
+	if age := c.Duration("retention-age"); age < 0 {
+		return fmt.Errorf("--retention-age is %v, allowed are 0 for no limit, and more", age)
+	}
+	return nil
+}
+
+// maxWorkers is the most that the ring accepts.
+const maxWorkers = 1 << 16
+
+// checkAddress refuses what is not HOST:PORT with a port that is a number; the host may be missing for all addresses.
+func checkAddress(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("--%s %q: write HOST:PORT with a port from 0 to 65535, as in 127.0.0.1:9092", flag, address)
+	}
+	return nil
 }
 
 // noLimit turns a limit of 0, which stands for none on the command line, into a negative one.
@@ -108,6 +146,11 @@ func serve(c *cli.Context) error {
 	}
 	defer flush()
 	config, err := serveConfig(c, log)
+	if err != nil {
+		return &usageError{err}
+	}
+	// Taken before anything else is opened: later a number that nobody opened may be that of a segment.
+	ready, err := readyFile(c.Int("ready-fd"))
 	if err != nil {
 		return &usageError{err}
 	}
@@ -139,7 +182,7 @@ func serve(c *cli.Context) error {
 		<-broker.Ready()
 		log.Info("ready", "kafka", broker.Address(), "admin", adminAddress, "data", config.DataDir,
 			"transfer", config.Transfer.Mode.String(), "fsync", config.Fsync.String(), "ring_size", config.Ring.Entries, "version", versionName())
-		sayReady(c.Int("ready-fd"), broker.Address(), adminAddress, log)
+		sayReady(ready, broker.Address(), adminAddress, log)
 	}()
 	if err := broker.Run(); err != nil {
 		return err
@@ -204,17 +247,29 @@ func raiseOpenFiles(log *slog.Logger, connections int) {
 	}
 }
 
-// sayReady writes the addresses to the descriptor that whoever started the server gave it.
-func sayReady(fd int, kafka, admin string, log *slog.Logger) {
+// readyFile is the open descriptor of --ready-fd, or nil if there is none. The runtime has descriptors of its own, which
+// are no files to write to.
+func readyFile(fd int) (*os.File, error) {
 	if fd < 0 {
+		return nil, nil
+	}
+	var st unix.Stat_t
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_ACCMODE == unix.O_RDONLY || unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT == 0 {
+		return nil, fmt.Errorf("--ready-fd %d is not open for writing: give a pipe or a file that the server inherits, as in --ready-fd 3 3>ready.json", fd)
+	}
+	unix.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), "ready-fd"), nil
+}
+
+// sayReady writes the addresses to the descriptor that whoever started the server gave it.
+func sayReady(ready *os.File, kafka, admin string, log *slog.Logger) {
+	if ready == nil {
 		return
 	}
 	line, _ := json.Marshal(map[string]any{"kafka": kafka, "admin": admin, "pid": os.Getpid()})
-	file := os.NewFile(uintptr(fd), "ready-fd")
-	if file == nil {
-		log.Warn("--ready-fd is not an open descriptor", "fd", fd)
-		return
+	_, err := ready.Write(append(line, '\n'))
+	if err = errors.Join(err, ready.Close()); err != nil {
+		log.Warn("--ready-fd could not be written to", "error", err)
 	}
-	_, _ = file.Write(append(line, '\n'))
-	_ = file.Close()
 }

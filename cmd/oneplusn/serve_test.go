@@ -287,8 +287,6 @@ func TestServeThatCannotStartSaysWhyInOneLine(t *testing.T) {
 		{[]string{"--data", file}, []string{file, "not a directory", "--data"}},
 		{[]string{"--data", "/proc/self/no"}, []string{"/proc/self/no", "--data"}},
 		{[]string{"--listen", "no.such.host.invalid:0"}, []string{"no.such.host.invalid", "--listen"}},
-		{[]string{"--listen", "nonsense"}, []string{"nonsense", "--listen"}},
-		{[]string{"--advertise", "nonsense"}, []string{"nonsense", "--advertise", "host:port"}},
 	} {
 		cmd := serveCommandLine(t, row.flags...)
 		var stdout, stderr output
@@ -306,6 +304,38 @@ func TestServeThatCannotStartSaysWhyInOneLine(t *testing.T) {
 			if !strings.Contains(stderr.String(), text) {
 				t.Errorf("%v: %q does not say %q", row.flags, stderr.String(), text)
 			}
+		}
+	}
+}
+
+func TestReadyFDThatIsNotOpenForWritingIsRefused(t *testing.T) {
+	for _, fd := range []string{"77", "3", "4", "5", "0"} {
+		cmd := serveCommandLine(t, "--ready-fd", fd)
+		var stderr output
+		cmd.Stderr = &stderr
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitUsage || !strings.Contains(stderr.String(), "--ready-fd "+fd+" is not open for writing") {
+			t.Errorf("--ready-fd %s: %v, %q", fd, err, stderr.String())
+		}
+		checkOneLine(t, fd, stderr.String())
+	}
+}
+
+func TestAColdCacheWithoutEffectIsSaid(t *testing.T) {
+	for _, row := range []struct {
+		flags []string
+		says  string
+	}{
+		{[]string{"--cold-cache", "0", "--readahead", "4MiB"}, `reason="--cold-cache is 0"`},
+		{[]string{"--transfer", "sendfile"}, "--transfer sendfile does not look at the page cache"},
+	} {
+		s := serveChild(t, row.flags...)
+		s.logged("--cold-cache and --readahead have no effect")
+		s.logged(row.says)
+		s.signal(os.Interrupt)
+		if code := s.exitCode(); code != exitOK {
+			t.Errorf("%v: exit code %d", row.flags, code)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func ParseFormat(s string) (Format, error) {
 	case Text, JSON:
 		return f, nil
 	}
-	return "", fmt.Errorf("asynclog: there is no log format %q, only text and json", s)
+	return "", fmt.Errorf("--log-format %q: choose text or json", s)
 }
 
 // DefaultBufferBytes holds about two thousand records of 120 bytes: a burst of disconnects while the terminal scrolls.
