@@ -153,7 +153,11 @@ func parseServeFlags(given []string) ([]string, error) {
 		if !ok || name == "" {
 			return nil, fmt.Errorf("--serve-flag %q: write it as NAME=VALUE, as in pipe-size=64KiB", text)
 		}
-		flags = append(flags, "--"+strings.TrimLeft(name, "-"), value)
+		name = strings.TrimLeft(name, "-")
+		if flagNamed(serveFlags(), name) == nil {
+			return nil, fmt.Errorf("--serve-flag %q: oneplusn serve has no flag --%s", text, name)
+		}
+		flags = append(flags, "--"+name+"="+value)
 	}
 	return flags, nil
 }
@@ -162,6 +166,9 @@ func runBench(c *cli.Context) error {
 	scenario, err := scenarioOf(c)
 	if err != nil {
 		return err
+	}
+	if err := checkBenchFlags(c); err != nil {
+		return &usageError{err}
 	}
 	switch scenario {
 	case "publish":

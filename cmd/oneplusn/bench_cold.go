@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
-	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -70,7 +69,7 @@ func checkCold(o *bench.ColdOptions, counts int, serveFlags []string) error {
 		return fmt.Errorf("--hot-every is %v, allowed is 1ms or more", o.Every)
 	case o.Alone < 0:
 		return errors.New("--alone must not be negative")
-	case slices.Contains(serveFlags, "--cold-cache"):
+	case setsFlag(serveFlags, "cold-cache"):
 		return errors.New("--serve-flag cold-cache means nothing with --cold, which measures without and with --cold-cache")
 	}
 	return nil

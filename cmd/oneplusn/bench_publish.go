@@ -34,7 +34,7 @@ func planPublish(c *cli.Context) (o bench.PublishOptions, serveFlags []string, e
 	if o.BatchBytes = o.RecordBytes + overhead; c.IsSet("batch-size") {
 		o.BatchBytes = int(sizeOf(c, "batch-size"))
 	}
-	if serveFlags, err = parseServeFlags(c.StringSlice("serve-flag")); err == nil && slices.Contains(serveFlags, "--fsync") {
+	if serveFlags, err = parseServeFlags(c.StringSlice("serve-flag")); err == nil && setsFlag(serveFlags, "fsync") {
 		err = errors.New("--serve-flag fsync means nothing with --publish, which measures every policy")
 	}
 	return o, serveFlags, err

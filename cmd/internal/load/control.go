@@ -158,7 +158,12 @@ func (c *Control) Produce(topic string, batch []byte) (int64, error) {
 	for _, t := range resp.(*kmsg.ProduceResponse).Topics {
 		for _, p := range t.Partitions {
 			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return 0, fmt.Errorf("load: publishing to %s: %w", topic, err)
+				remedy := ""
+				if errors.Is(err, kerr.MessageTooLarge) {
+					remedy = fmt.Sprintf(": the batch has %d bytes: choose a smaller --batch-size or --record-size, or raise the server's --max-message-bytes",
+						len(batch))
+				}
+				return 0, fmt.Errorf("load: publishing to %s: %w%s", topic, err, remedy)
 			}
 			return p.BaseOffset, nil
 		}

@@ -90,7 +90,7 @@ func (r *ColdRun) coldCacheText() string {
 func WriteCold(out io.Writer, runs []*ColdRun) {
 	policies, of := groupBy(runs, (*ColdRun).coldCacheText)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprint(w, "cold cache\tcold MB/s\thot cached % min\tat end\tcold cached MiB max\tat end\tdisk MiB\thot fetches\tp50 ms\tp99 ms\tmax ms\talone p50 ms\tp99 ms\tserver s CPU/GB\t\n")
+	_, _ = fmt.Fprint(w, "cold cache\tcold MB/s\thot cached % min\t% at end\tcold cached MiB max\tMiB at end\tdisk MiB\thot fetches\thot p50 ms\thot p99 ms\thot max ms\talone p50 ms\talone p99 ms\tserver s CPU/GB\t\n")
 	for _, p := range policies {
 		rs := of[p]
 		cache := func(format string, figure func(*ColdRun) float64) string {

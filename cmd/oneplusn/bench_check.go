@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// checkBenchFlags refuses what every scenario would find out late, some of it only when all is measured.
+func checkBenchFlags(c *cli.Context) error {
+	for _, flag := range []string{"target", "target-admin"} {
+		if address := c.String(flag); address != "" {
+			if err := checkAddress(flag, address); err != nil {
+				return err
+			}
+		}
+	}
+	if n := c.Int("threads"); n < 0 || n > 1024 {
+		return fmt.Errorf("--threads is %d, allowed are 1 to 1024, or 0 for one per CPU, at most 4", n)
+	}
+	if path := c.String("nginx"); path != "" && path != "auto" {
+		if _, err := exec.LookPath(path); err != nil {
+			return fmt.Errorf("--nginx %s: %w", path, err)
+		}
+	}
+	plots := []string{".svg", ".png", ".pdf"}
+	if path := c.String("plot"); path != "" && !slices.Contains(plots, filepath.Ext(path)) {
+		return fmt.Errorf("--plot %s: a plot is drawn to a file that ends with %s", path, strings.Join(plots, ", "))
+	}
+	for _, flag := range []string{"json", "plot"} {
+		if err := checkOutput(flag, c.String(flag)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOutput makes sure that a file can be written, and leaves one that exists as it is.
+func checkOutput(flag, path string) error {
+	if path == "" {
+		return nil
+	}
+	_, missing := os.Lstat(path)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	if os.IsNotExist(missing) {
+		defer func() { _ = os.Remove(path) }()
+	}
+	return file.Close()
+}
+
+// setsFlag says whether arguments of serve, as parseServeFlags makes them, set a flag.
+func setsFlag(arguments []string, flag string) bool {
+	return slices.ContainsFunc(arguments, func(a string) bool { return strings.HasPrefix(a, "--"+flag+"=") })
+}
