@@ -87,7 +87,8 @@
 //
 // Of each idempotent producer the last five batches are known, for as long as [Options.ProducerExpiry] and at most
 // [Options.MaxProducers] of them. A snapshot has the last batch only, as in Kafka; the four before it are looked for in
-// the 8 MiB before the snapshot, where the batches are that were in flight at a stop.
+// the 8 MiB before the snapshot, where the batches are that were in flight at a stop. A producer whose transaction a Kafka
+// broker left open is never forgotten, so that its records stay unstable.
 //
 // # Disk trouble
 //

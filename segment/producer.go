@@ -100,10 +100,9 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 	p := ps.byID[q.id]
 	if p == nil {
 		if len(ps.byID) >= ps.limit {
-			p = ps.oldest // its memory serves the next
-			ps.unlink(p)
-			delete(ps.byID, p.id)
-		} else {
+			p = ps.forgetOldest() // its memory serves the next
+		}
+		if p == nil {
 			p = new(producer)
 		}
 		*p = producer{id: q.id, epoch: q.epoch, coordinatorEpoch: -1, txnFirstOffset: -1}
@@ -126,10 +125,33 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 
 // expire forgets producers that were last seen before a time.
 func (ps *producers) expire(beforeMillis int64) {
-	for p := ps.oldest; p != nil && p.seenMillis < beforeMillis; p = ps.oldest {
-		ps.unlink(p)
-		delete(ps.byID, p.id)
+	for p := ps.oldest; p != nil && p.seenMillis < beforeMillis; {
+		newer := p.newer
+		if !p.isOpen() {
+			ps.forget(p)
+		}
+		p = newer
 	}
+}
+
+// isOpen says that a transaction of the producer is open. Nothing begins one here, and who has one is not forgotten,
+// whatever the limit: its records would count as committed from the next start on.
+func (p *producer) isOpen() bool { return p.txnFirstOffset >= 0 }
+
+// forgetOldest forgets the producer that was silent for longest, and is nil if there is none to be forgotten.
+func (ps *producers) forgetOldest() *producer {
+	for p := ps.oldest; p != nil; p = p.newer {
+		if !p.isOpen() {
+			ps.forget(p)
+			return p
+		}
+	}
+	return nil
+}
+
+func (ps *producers) forget(p *producer) {
+	ps.unlink(p)
+	delete(ps.byID, p.id)
 }
 
 func (ps *producers) link(p *producer) {

@@ -99,8 +99,7 @@ func (ps *producers) load(list []producer) {
 		if old := ps.byID[p.id]; old != nil {
 			ps.unlink(old)
 		} else if len(ps.byID) >= ps.limit {
-			delete(ps.byID, ps.oldest.id)
-			ps.unlink(ps.oldest)
+			ps.forgetOldest()
 		}
 		ps.byID[p.id] = &p
 		ps.link(&p)

@@ -126,3 +126,42 @@ func TestDamageBeforeTheOpenTransactionEndsWhatIsStable(t *testing.T) {
 		t.Errorf("%d bytes are stable, the damage is at %d", r.Len, at)
 	}
 }
+
+// Whoever forgets the producer of an open transaction shows its records to readers of committed data after the next
+// start.
+func TestProducerOfAnOpenTransactionIsNeverForgotten(t *testing.T) {
+	const stable = 50
+	for name, change := range map[string]func(t *testing.T, l *Log){
+		"by its age": func(_ *testing.T, l *Log) { l.Expire(1 << 50) },
+		"by others that come": func(t *testing.T, l *Log) {
+			for i := range 20 {
+				mustAppend(t, l, testBatch{producer: int64(100 + i)})
+			}
+		},
+		"by others that were there": func(t *testing.T, l *Log) {
+			l.producers.limit = 1000
+			for i := range 20 {
+				mustAppend(t, l, testBatch{producer: int64(100 + i)})
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := openTransactionAt(t, stable)
+			o := stableOptions(fs)
+			o.MaxProducers, o.RetentionAge = 5, -1
+			l := openLog(t, recoverDir, o, OpenOptions{Clean: true})
+			change(t, l)
+			mustClose(t, l)
+			for range 2 {
+				l = openLog(t, recoverDir, o, OpenOptions{Clean: true})
+				if got := l.LastStableOffset(); got != stable {
+					t.Fatalf("the last stable offset is %d after a restart, it was %d", got, stable)
+				}
+				if n := len(l.producers.byID); n > o.MaxProducers {
+					t.Errorf("%d producers are remembered, at most %d should be", n, o.MaxProducers)
+				}
+				mustClose(t, l)
+			}
+		})
+	}
+}
