@@ -78,7 +78,7 @@ func (l *Log) Close() error {
 	l.worker.gone.Store(true)
 	err := l.poisoned
 	switch {
-	case err != nil && !l.marked:
+	case err != nil: // the mark may be there; the work that leaves it may not have run, or not have been able to
 		err = errors.Join(err, markFailedSync(l.options.FS, l.dir))
 	case err == nil:
 		err = l.active().cutLeftovers()

@@ -94,3 +94,36 @@ func TestCloseOfAPoisonedLogLeavesTheMark(t *testing.T) {
 		t.Error("there is no mark")
 	}
 }
+
+// The mark may have been handed out and not be written yet, or not have been possible: the end of the log is the last
+// chance.
+func TestCloseLeavesTheMarkThatTheWorkBeforeItDidNot(t *testing.T) {
+	for name, work := range map[string]func(l *Log, fs *simFS) (later func()){
+		"it has not run": func(l *Log, _ *simFS) func() {
+			work := l.Work()
+			return func() { work()() }
+		},
+		"it failed": func(l *Log, fs *simFS) func() {
+			fs.failAt, fs.failAs = fs.ops, syscall.ENOSPC
+			runWork(l)
+			fs.failAt = -1
+			return func() {}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := newSimFS(newRand(t, 4))
+			l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
+			mustAppend(t, l, testBatch{})
+			p, _ := l.SyncPlan()
+			l.SyncFailed(p, syscall.EIO)
+			later := work(l, fs)
+			if err := l.Close(); !errors.Is(err, ErrPoisoned) {
+				t.Errorf("close: %v", err)
+			}
+			later()
+			if fs.names[filepath.Join(recoverDir, failedSyncFile)] == nil {
+				t.Error("there is no mark")
+			}
+		})
+	}
+}
