@@ -1,13 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"oneplusn/cmd/internal/bench"
 	"oneplusn/cmd/internal/load"
@@ -76,25 +75,18 @@ func checkCold(o *bench.ColdOptions, counts int, serveFlags []string) error {
 }
 
 // benchCold measures hot readers beside cold ones.
-func benchCold(c *cli.Context) (err error) {
+func benchCold(c *cli.Context) error {
 	o, flags, err := planCold(c)
 	if err != nil {
 		return &usageError{err}
 	}
-	most := o.HotReaders + o.ColdReaders
-	if files := load.RaiseOpenFiles(); files < uint64(most)+64 {
-		return fmt.Errorf("bench: %d subscribers need as many open files, the limit is %d: raise it with ulimit -n", most, files)
-	}
-	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
-	defer stop()
-	site, err := bench.NewSite(c.String("dir"), flags, load.NewProgress(c.App.ErrWriter))
+	var runs []*report.ColdRun
+	err = onSite(c, o.HotReaders+o.ColdReaders, "subscribers", flags, func(ctx context.Context, site *bench.Site) (err error) {
+		runs, err = site.Cold(ctx, o)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	defer func() { err = errors.Join(err, site.Close()) }()
-	runs, err := site.Cold(ctx, o)
-	if err != nil {
-		return interrupted(ctx, err)
 	}
 	report.WriteCold(c.App.Writer, runs)
 	if path := c.String("json"); path != "" {

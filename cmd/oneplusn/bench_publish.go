@@ -1,16 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"os/signal"
 	"slices"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"oneplusn/cmd/internal/bench"
-	"oneplusn/cmd/internal/load"
 	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout"
 )
@@ -41,25 +38,18 @@ func planPublish(c *cli.Context) (o bench.PublishOptions, serveFlags []string, e
 }
 
 // benchPublish measures publishing in place of subscribing.
-func benchPublish(c *cli.Context) (err error) {
+func benchPublish(c *cli.Context) error {
 	o, flags, err := planPublish(c)
 	if err != nil {
 		return &usageError{err}
 	}
-	most := slices.Max(o.Producers)
-	if files := load.RaiseOpenFiles(); files < uint64(most)+64 {
-		return fmt.Errorf("bench: %d producers need as many open files, the limit is %d: raise it with ulimit -n", most, files)
-	}
-	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
-	defer stop()
-	site, err := bench.NewSite(c.String("dir"), flags, load.NewProgress(c.App.ErrWriter))
+	var runs []*report.PublishRun
+	err = onSite(c, slices.Max(o.Producers), "producers", flags, func(ctx context.Context, site *bench.Site) (err error) {
+		runs, err = site.Publish(ctx, o)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	defer func() { err = errors.Join(err, site.Close()) }()
-	runs, err := site.Publish(ctx, o)
-	if err != nil {
-		return interrupted(ctx, err)
 	}
 	report.WritePublish(c.App.Writer, runs)
 	if path := c.String("json"); path != "" {

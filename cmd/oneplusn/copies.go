@@ -1,13 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"runtime"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"oneplusn/cmd/internal/bench"
 	"oneplusn/cmd/internal/load"
@@ -61,20 +60,15 @@ func runCopies(c *cli.Context) (err error) {
 	if data.File != "" && !c.IsSet("size") {
 		data.Bytes = 0
 	}
-	if files := load.RaiseOpenFiles(); files < uint64(n)+64 {
-		return fmt.Errorf("copies: %d subscribers need as many open files, the limit is %d: raise it with ulimit -n", n, files)
-	}
-	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
-	defer stop()
-	site, err := bench.NewSite(c.String("dir"), flags, load.NewProgress(c.App.ErrWriter))
+	options := bench.CopyOptions{Data: data, Subscribers: n, FetchBytes: copiesFetchBytes, Threads: min(runtime.NumCPU(), 4)}
+	var rows []*report.CopyRow
+	var layout *load.Layout
+	err = onSite(c, n, "subscribers", flags, func(ctx context.Context, site *bench.Site) (err error) {
+		rows, layout, err = site.Copies(ctx, options)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	defer func() { err = errors.Join(err, site.Close()) }()
-	rows, layout, err := site.Copies(ctx, bench.CopyOptions{Data: data, Subscribers: n, FetchBytes: copiesFetchBytes,
-		Threads: min(runtime.NumCPU(), 4)})
-	if err != nil {
-		return interrupted(ctx, err)
 	}
 	return writeCopies(c, rows, n, fmt.Sprintf("%.0f MiB in %d records", float64(layout.Bytes)/(1<<20), layout.Records))
 }
