@@ -84,7 +84,7 @@ func (b *Broker) checkNewTopic(want *kmsg.CreateTopicsRequestTopic, seen map[str
 		}
 		set[c.Name] = *c.Value
 	}
-	config, err := topicConfigOf(b.topics.defaults, set, b.config.MaxRequestBytes)
+	config, err := topicConfigOf(b.topics.defaults, newOverrides(set), b.config.MaxRequestBytes)
 	if err != nil {
 		return nil, wire.CodeInvalidConfig, err.Error()
 	}

@@ -73,7 +73,7 @@ func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, name str
 		if byBroker != s.value(standard) {
 			source = kmsg.ConfigSourceStaticBrokerConfig
 		}
-		if set, ok := tp.config.set[s.name]; ok {
+		if set, ok := tp.config.set.get(s.name); ok {
 			addSynonym(&c, s.name, set, kmsg.ConfigSourceDynamicTopicConfig)
 		}
 		addSynonym(&c, inherited, byBroker, source)

@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"fmt"
-	"maps"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -15,7 +14,7 @@ import (
 //   - All changes to one topic take effect together or not at all, and are on disk before the answer.
 //   - A topic that is named twice gets the changes in the order of the request.
 //   - Names that do not exist here, values out of their limits, and cleanup.policy=compact are refused by name.
-//   - The broker's own settings are refused: flags set them.
+//   - The broker's own settings are refused, flags set them, and so are those of its own topic, __consumer_offsets.
 //
 // Versions: 0.
 func (b *Broker) handleIncrementalAlterConfigs(c *conn, req *kmsg.IncrementalAlterConfigsRequest) {
@@ -64,6 +63,10 @@ func (b *Broker) alterOne(want *kmsg.IncrementalAlterConfigsRequestResource, val
 			done(wire.CodeUnknownTopicOrPartition, "")
 			return nil
 		}
+		if tp.internal {
+			done(wire.CodePolicyViolation, fmt.Sprintf("topic %s is the server's own, and so is its configuration", tp.name))
+			return nil
+		}
 		config, code, err := b.altered(tp, want.Configs)
 		if err != nil || validateOnly {
 			done(code, errorText(err))
@@ -75,7 +78,7 @@ func (b *Broker) alterOne(want *kmsg.IncrementalAlterConfigsRequestResource, val
 
 // altered is the configuration that a topic has after changes, all of which must be possible.
 func (b *Broker) altered(tp *topic, changes []kmsg.IncrementalAlterConfigsRequestResourceConfig) (*topicConfig, int16, error) {
-	set := maps.Clone(tp.config.set)
+	set := tp.config.set
 	seen := make(map[string]bool, len(changes))
 	for _, change := range changes {
 		switch {
@@ -84,9 +87,9 @@ func (b *Broker) altered(tp *topic, changes []kmsg.IncrementalAlterConfigsReques
 		case seen[change.Name]:
 			return nil, wire.CodeInvalidRequest, fmt.Errorf("%s is changed twice", change.Name)
 		case change.Op == kmsg.IncrementalAlterConfigOpSet && change.Value != nil:
-			set[change.Name] = *change.Value
+			set = set.with(change.Name, *change.Value)
 		case change.Op == kmsg.IncrementalAlterConfigOpDelete:
-			delete(set, change.Name)
+			set = set.without(change.Name)
 		default:
 			return nil, wire.CodeInvalidConfig, fmt.Errorf("%s: it can be set and deleted, not changed by %s", change.Name, change.Op)
 		}

@@ -2,6 +2,8 @@ package fanout
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -42,14 +44,18 @@ type rewrite struct {
 
 // offsetsConfig is the offsets topic's configuration: nothing goes by age or size.
 func offsetsConfig(defaults *topicConfig) *topicConfig {
-	c := *defaults
-	c.set = nil
-	c.options.SegmentBytes = offsetsSegmentBytes
-	c.options.MaxBatchBytes = offsetsBatchBytes
-	c.options.SegmentAge = 100 * 365 * 24 * time.Hour
-	c.options.RetentionAge, c.options.RetentionBytes = -1, -1
-	c.options.AppendTime = false
-	return &c
+	c, err := topicConfigOf(defaults, newOverrides(map[string]string{
+		"max.message.bytes":      strconv.Itoa(offsetsBatchBytes),
+		"message.timestamp.type": "CreateTime",
+		"retention.bytes":        "-1",
+		"retention.ms":           "-1",
+		"segment.bytes":          strconv.Itoa(offsetsSegmentBytes),
+		"segment.ms":             decimal((100 * 365 * 24 * time.Hour).Milliseconds()),
+	}), math.MaxInt32)
+	if err != nil {
+		panic("fanout: the offsets topic's configuration: " + err.Error())
+	}
+	return c
 }
 
 // rewriteOffsets takes every rewrite one step on.

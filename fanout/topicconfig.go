@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -17,7 +16,7 @@ import (
 // topicConfig is the configuration of one topic: what was set for it by name, and what follows from that and from the
 // broker's defaults. It is replaced as a whole, never changed, so a goroutine may read one while the loop has the next.
 type topicConfig struct {
-	set     map[string]string
+	set     overrides
 	options segment.Options
 	flush   flushPolicy
 }
@@ -158,14 +157,14 @@ func (s *setting) remedy(value string) string {
 }
 
 // topicConfigOf derives a topic's configuration from what is set for it.
-func topicConfigOf(broker *topicConfig, set map[string]string, maxRequestBytes int32) (*topicConfig, error) {
+func topicConfigOf(broker *topicConfig, set overrides, maxRequestBytes int32) (*topicConfig, error) {
 	c := &topicConfig{set: set, options: broker.options, flush: broker.flush}
-	for _, name := range slices.Sorted(maps.Keys(set)) {
+	for name, value := range set.all() {
 		s := settingOf(name)
 		if s == nil {
 			return nil, fmt.Errorf("%s is not a setting of topics here (%s)", name, settingNames())
 		}
-		if err := s.apply(c, set[name]); err != nil {
+		if err := s.apply(c, value); err != nil {
 			return nil, err
 		}
 	}

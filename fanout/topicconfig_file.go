@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -22,11 +20,11 @@ func topicConfigPath(dataDir, topic string) string {
 }
 
 // writeTopicConfig replaces the file of a topic. It blocks, so it runs off the loop.
-func writeTopicConfig(path string, set map[string]string) error {
+func writeTopicConfig(path string, set overrides) error {
 	var b bytes.Buffer
 	b.WriteString("# What was set for this topic when it was created and since. Everything else follows the server's flags.\n")
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		fmt.Fprintf(&b, "%s=%s\n", name, set[name])
+	for name, value := range set.all() {
+		fmt.Fprintf(&b, "%s=%s\n", name, value)
 	}
 	if err := replaceFile(path, b.Bytes()); err != nil {
 		return fmt.Errorf("fanout: writing a topic's configuration: %w", err)
@@ -36,15 +34,15 @@ func writeTopicConfig(path string, set map[string]string) error {
 
 // readTopicConfig is what was set for a topic. A topic without the file was not made here: its directories were copied
 // from another broker, whose configuration of it is not known, so nothing of it is deleted until somebody says so.
-func readTopicConfig(path string) (set map[string]string, foreign bool, err error) {
+func readTopicConfig(path string) (set overrides, foreign bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}, true, nil
+		return newOverrides(map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}), true, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("fanout: %w", err)
+		return overrides{}, false, fmt.Errorf("fanout: %w", err)
 	}
-	set = make(map[string]string)
+	values := make(map[string]string)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -53,9 +51,9 @@ func readTopicConfig(path string) (set map[string]string, foreign bool, err erro
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok {
-			return nil, false, fmt.Errorf("fanout: %s: line %d is %q, it must be name=value", path, n, line)
+			return overrides{}, false, fmt.Errorf("fanout: %s: line %d is %q, it must be name=value", path, n, line)
 		}
-		set[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		values[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
-	return set, false, nil
+	return newOverrides(values), false, nil
 }
