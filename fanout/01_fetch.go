@@ -73,9 +73,10 @@ func (b *Broker) reparse(c *conn) error {
 	return c.fetch.Parse(header.Version, header.Body)
 }
 
-// fetches are the partitions that the fetch under way is about: those of the session, or of the request itself.
+// fetches are the partitions that the fetch under way is about. With a session they are the session's, also for the full
+// request that begins it: a request may name a partition twice, a session has it once.
 func (c *conn) fetches() []wire.FetchPartition {
-	if c.incremental {
+	if c.incremental || c.answersSession != 0 {
 		return c.session.partitions
 	}
 	return c.fetch.Partitions

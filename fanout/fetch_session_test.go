@@ -95,6 +95,24 @@ func TestFetchSessionTellsOnlyOfWhatChanged(t *testing.T) {
 	expect("an error is told every time", sub.fetch(nil), "other-0")
 }
 
+// A full request may name a partition several times; the session has it once, and so has the answer.
+func TestFetchSessionBegunWithRepeatedPartitionsAnswersEachOnce(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	c.create("feed", 2)
+	c.publish(&shadow{topic: "feed"}, makeBatch(1, 1, 100, 0))
+	sub := &session{client: s.dial()}
+	first, second := wanted{topic: "feed"}, wanted{topic: "feed", partition: 1}
+	resp := sub.ask(sub.request(nil, first, second, first, first)).(*kmsg.FetchResponse)
+	answered := 0
+	for _, topic := range resp.Topics {
+		answered += len(topic.Partitions)
+	}
+	if resp.ErrorCode != 0 || resp.SessionID == 0 || answered != 2 {
+		t.Fatalf("error %d, session %d, %d partitions are answered, want 2", resp.ErrorCode, resp.SessionID, answered)
+	}
+}
+
 func TestFetchSessionIsOnlyForItsConnectionAndEpoch(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()
