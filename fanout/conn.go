@@ -89,9 +89,9 @@ type conn struct {
 	peer       string
 }
 
-// inFlight is the number of operations of this connection that the kernel holds.
+// inFlight is the number of operations of this connection that the kernel holds, and of pins on its frames.
 func (c *conn) inFlight() int {
-	n := c.flow.InFlight() + c.cancels
+	n := c.flow.InFlight() + c.cancels + c.in.pins
 	if c.recvArmed {
 		n++
 	}

@@ -12,17 +12,68 @@ import (
 const pauseReadBytes = 64 << 10
 
 // input is what a connection has received and not yet answered: frame bytes in a lent buffer, from start to end.
+//
+// Bytes of a frame that are read off the loop (a write of the log, the check of a batch) are pinned: until they are
+// unpinned they neither move nor are overwritten, and their buffer stays charged, though the request may have been
+// answered and the connection closed meanwhile.
 type input struct {
 	buf        []byte
 	start, end int
+	pins       int
+	retired    [][]byte // buffers that the input has left while bytes in them were pinned
+}
+
+// pin keeps all frame bytes that the connection holds where they are, until as many unpins.
+func (c *conn) pin() { c.in.pins++ }
+
+// unpin takes one pin back. With the last, buffers go back to the pool, and a closing connection's slot may be freed.
+func (b *Broker) unpin(c *conn) {
+	in := &c.in
+	if in.pins--; in.pins < 0 {
+		panic(fmt.Sprintf("fanout: connection %d was unpinned more often than pinned", c.slot))
+	}
+	if in.pins > 0 {
+		return
+	}
+	for i, old := range in.retired {
+		b.frames.give(old)
+		in.retired[i] = nil
+	}
+	in.retired = in.retired[:0]
+	b.rewind(c)
+	b.freeIfIdle(c)
+}
+
+// leave gives a buffer back that the input has moved out of.
+func (b *Broker) leave(in *input, old []byte) {
+	if in.pins > 0 {
+		in.retired = append(in.retired, old)
+		return
+	}
+	b.frames.give(old)
+}
+
+// rewind begins an empty input at the front of its buffer, and gives a large one back.
+func (b *Broker) rewind(c *conn) {
+	in := &c.in
+	if in.start < in.end || in.pins > 0 {
+		return
+	}
+	in.start, in.end = 0, 0
+	if len(in.buf) > keptFrameBytes {
+		b.frames.give(in.takeBuffer())
+	}
 }
 
 func (in *input) pending() []byte { return in.buf[in.start:in.end] }
 
 // takeBuffer empties the input and hands its buffer out, to be given back to the pool.
 func (in *input) takeBuffer() []byte {
+	if in.pins > 0 || len(in.retired) > 0 {
+		panic(fmt.Sprintf("fanout: a request buffer is given back with %d pins on it", in.pins))
+	}
 	b := in.buf
-	*in = input{}
+	*in = input{retired: in.retired}
 	return b
 }
 
@@ -93,17 +144,17 @@ func (b *Broker) makeRoom(c *conn, more int, data []byte) error {
 	in := &c.in
 	old, buf := in.buf, in.buf
 	want := max(in.end-in.start+more, b.frameWant(c, data))
-	if want > len(buf) {
+	if want > len(buf) || in.pins > 0 {
 		var ok bool
 		if buf, ok = b.frames.take(want); !ok {
 			return fmt.Errorf("fanout: a request needs %d bytes, %d of %d bytes of request memory are taken: raise --request-memory",
 				want, b.frames.used, b.frames.limit)
 		}
-		defer b.frames.give(old)
+		defer b.leave(in, old)
 	}
 	in.end = copy(buf, old[in.start:in.end])
 	in.buf, in.start = buf, 0
-	if c.parked {
+	if c.parked || c.busy && c.header.Key == wire.KeyProduce {
 		// The waiting request's topic names point into the bytes that have just moved.
 		return b.reparse(c)
 	}
@@ -149,12 +200,7 @@ func (b *Broker) requestDone(c *conn) {
 	if c.charged > chargedListBytes {
 		b.dropLists(c)
 	}
-	if in.start == in.end {
-		in.start, in.end = 0, 0
-		if len(in.buf) > keptFrameBytes {
-			b.frames.give(in.takeBuffer())
-		}
-	}
+	b.rewind(c)
 }
 
 // throttleReading stops reading from a client that is far ahead, and starts again when it is not.
