@@ -15,7 +15,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz sim bench bench-nginx bench-cold bench-groups interop interop-kgo compat-kafka clients-table crash clean
+.PHONY: help demo build test check race fuzz sim sweep bench bench-nginx bench-cold bench-groups interop interop-kgo compat-kafka clients-table crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ fuzz: ## run every fuzz target for FUZZTIME (default 10s) each
 
 sim: ## simulate the kernel under the transfers: SEED=n for one run, SEEDS=n for the first n (default 20000)
 	$(GO) test -count=1 -run=Simulated -v ./fanout/transfer -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),20000)
+
+sweep: ## send every request with its fields at their extremes, alone and in all pairs (PAIRS=n for fewer, SEED=n repeats a run)
+	$(GO) test -count=1 -timeout 90m -run=AtTheExtremes -v ./fanout -args -sweep.pairs=$(or $(PAIRS),0) -sweep.seed=$(or $(SEED),0)
 
 bench: build ## run the load generator against a server of its own (BENCHFLAGS=)
 	$(BIN) bench $(BENCHFLAGS)

@@ -205,7 +205,7 @@ func (b *Broker) sendFetch(c *conn) {
 		}
 		b.cuts = append(b.cuts, len(head))
 	}
-	b.scratch = head[:0]
+	b.keepScratch(head)
 	if err := wire.PatchFrameSize(head, int64(len(head))+payload); err != nil {
 		b.closeConn(c, closedByProtocol, err)
 		return

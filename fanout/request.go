@@ -54,15 +54,27 @@ func (b *Broker) handleApiVersions(c *conn) {
 	b.respond(c, wire.AppendApiVersions(b.scratch[:0], c.header.CorrelationID, c.header.Version))
 }
 
-// respond sends a whole response that was encoded on the heap. encoded is kept as the loop's scratch memory.
+// respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory.
 func (b *Broker) respond(c *conn, encoded []byte) {
-	b.scratch = encoded[:0]
+	b.keepScratch(encoded)
 	mem, err := b.place(c, encoded)
 	if err != nil {
 		b.closeConn(c, closedByMemory, err)
 		return
 	}
 	b.engine.Start(&c.flow, append(c.flow.Parts(), transfer.Part{Head: mem}))
+}
+
+// keptScratchBytes bounds the scratch memory between two responses, which no budget counts.
+const keptScratchBytes = 1 << 20
+
+// keepScratch keeps the memory of an encoded response for the next one, unless it is large: one client's huge answer must
+// not stay taken.
+func (b *Broker) keepScratch(encoded []byte) {
+	if cap(encoded) > keptScratchBytes {
+		encoded = nil
+	}
+	b.scratch = encoded[:0]
 }
 
 // respondNothing ends a request that has no response.
