@@ -138,9 +138,8 @@ func (l *Log) commit(s *Segment, batches []byte) {
 		s.note(h)
 		at += h.Size()
 	}
-	if !l.options.ManualCommit {
+	if !l.options.ManualCommit && !l.awaitsSync {
 		s.visible = s.size
-		l.highWatermark = s.next
-		l.lookup = lookup{}
+		l.raiseHighWatermark(s.next)
 	}
 }

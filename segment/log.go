@@ -26,6 +26,7 @@ type Log struct {
 	scratch                scratch
 	plan                   SyncPlan
 	planned                bool // plan is under way
+	awaitsSync             bool // ManualCommit was taken back while a plan was under way: nothing is shown before it ends
 	dirUnsynced            bool // a file appeared and the directory was not synced since
 	worker                 *worker
 	working                bool     // work is under way

@@ -82,15 +82,16 @@ func or[T comparable](value, byDefault T) T {
 func (l *Log) Configure(o Options) {
 	o = o.withDefaults()
 	o.FS, o.Logger, o.LeaderEpoch, o.TopicID = l.options.FS, l.options.Logger, l.options.LeaderEpoch, l.options.TopicID
-	if l.options.ManualCommit && !o.ManualCommit {
-		// What was written counts at once under the policy from here on.
-		for _, s := range l.segments {
-			s.visible = s.size
-		}
-		l.highWatermark = l.LogEndOffset()
-		l.lookup = lookup{}
-	}
+	relaxed := l.options.ManualCommit && !o.ManualCommit
 	l.options = o
+	switch {
+	case o.ManualCommit:
+		l.awaitsSync = false
+	case relaxed:
+		// What was written counts at once under the policy from here on, unless its sync failed or may still fail.
+		l.awaitsSync = l.planned || l.poisoned != nil
+		l.showWritten()
+	}
 }
 
 // OpenOptions say what the data directory knows of a log when it is opened.

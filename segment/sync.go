@@ -76,18 +76,25 @@ func (l *Log) syncDir() error {
 // Synced says that all of the plan was done. The durable offset moves, and with it the high watermark if
 // [Options.ManualCommit] is set.
 func (l *Log) Synced(p *SyncPlan) {
-	l.durable = max(l.durable, p.Offset)
-	if l.options.ManualCommit {
-		l.highWatermark = max(l.highWatermark, p.Offset)
-		l.lookup = lookup{}
+	if l.poisoned != nil { // by the sync of another file, meanwhile: what is below the high watermark is all that is safe
+		l.endPlan(p)
+		return
 	}
+	l.durable = max(l.durable, p.Offset)
 	for i, s := range p.Files {
 		l.covered(s, p.sizes[i])
 	}
 	if s := p.finishing; s != nil {
 		l.covered(s, s.size)
 	}
+	if l.options.ManualCommit {
+		l.raiseHighWatermark(p.Offset)
+	}
 	l.endPlan(p)
+	if l.awaitsSync {
+		l.awaitsSync = false
+		l.showWritten()
+	}
 }
 
 // covered notes how much of a segment is durable.
@@ -96,6 +103,30 @@ func (l *Log) covered(s *Segment, size int64) {
 	if l.options.ManualCommit {
 		s.visible = max(s.visible, s.synced)
 	}
+}
+
+// showWritten lets everything that was written be read, unless it has to wait for a sync that is under way or failed.
+func (l *Log) showWritten() {
+	if l.awaitsSync {
+		return
+	}
+	for _, s := range l.segments {
+		s.visible = s.size
+	}
+	l.raiseHighWatermark(l.LogEndOffset())
+}
+
+// raiseHighWatermark is the only way for it to move. It never passes what a failed sync was about: those pages may be
+// lost, and their producers were told so.
+func (l *Log) raiseHighWatermark(to int64) {
+	if to <= l.highWatermark {
+		return
+	}
+	if l.poisoned != nil {
+		panic(fmt.Sprintf("segment: %s: the high watermark moves from %d to %d after a failed sync", l.dir, l.highWatermark, to))
+	}
+	l.highWatermark = to
+	l.lookup = lookup{}
 }
 
 // SyncFailed says that a part of the plan failed. The kernel reports that only once and may have dropped the pages, so
