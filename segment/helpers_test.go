@@ -17,7 +17,8 @@ type testBatch struct {
 	producer  int64 // 0 means none
 	epoch     int16
 	sequence  int32
-	bits      int16 // attributes
+	bits      int16  // attributes
+	payload   []byte // the value of each record, in place of value bytes
 }
 
 // encode is the batch as a producer sends it.
@@ -25,6 +26,9 @@ func (t testBatch) encode() []byte {
 	n := max(t.records, 1)
 	b := make([]byte, BatchHeaderSize)
 	value := bytes.Repeat([]byte{'v'}, t.value)
+	if t.payload != nil {
+		value = t.payload
+	}
 	for i := range n {
 		record := []byte{0}
 		record = binary.AppendVarint(record, 0) // timestamp delta

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -45,7 +46,7 @@ func scanFile(r io.ReaderAt, size, base int64, visit func(h Batch, at int64)) ve
 			return v
 		}
 		if err != nil {
-			v.damage, v.reason = sc.classify(v.validBytes, base), err
+			v.damage, v.reason = sc.classify(v.validBytes, base, v.nextOffset), err
 			return v
 		}
 		visit(h, v.validBytes)
@@ -150,20 +151,27 @@ func (sc *batchScanner) batch(at, base, minOffset int64) (Batch, error) {
 	return h, sc.crc(h, at)
 }
 
-func (sc *batchScanner) crc(h Batch, at int64) error {
-	sum := uint32(0)
-	end := at + int64(h.Size())
-	for pos := at + crcFrom; pos < end; {
+// crc32 adds the bytes from one position to another to a CRC.
+func (sc *batchScanner) crc32(sum uint32, pos, end int64) (uint32, error) {
+	for pos < end {
 		n := end - pos
 		if pos >= sc.from && pos < sc.to {
 			n = min(n, sc.to-pos)
 		}
 		b, err := sc.view(pos, min(n, int64(len(sc.buf))))
 		if err != nil {
-			return err
+			return 0, err
 		}
 		sum = crc32.Update(sum, castagnoli, b)
 		pos += int64(len(b))
+	}
+	return sum, nil
+}
+
+func (sc *batchScanner) crc(h Batch, at int64) error {
+	sum, err := sc.crc32(0, at+crcFrom, at+int64(h.Size()))
+	if err != nil {
+		return err
 	}
 	if sum != h.CRC {
 		return fmt.Errorf("%w: the header says %08x, the bytes say %08x", ErrBatchCRC, h.CRC, sum)
@@ -175,8 +183,13 @@ func (sc *batchScanner) crc(h Batch, at int64) error {
 // may have destroyed the lengths that lead from one batch to the next. The CRC is always checked, so that chance does
 // not look like data. Any offset of the segment will do: it may be the offset before the damage that is wrong, because
 // no CRC covers it.
-func (sc *batchScanner) classify(at, base int64) damage {
+//
+// Within the batch that is damaged another rule holds, for a record's value may contain whole batches (a mirror, a
+// backup): see tornBatch.
+func (sc *batchScanner) classify(at, base, next int64) damage {
+	torn := sc.tornBatchAt(at, next)
 	window := make([]byte, 1<<16)
+	budget := 8*(sc.size-at) + 64<<20
 	for from := at; from+BatchHeaderSize <= sc.size; {
 		n := int(min(int64(len(window)), sc.size-from))
 		if got, _ := sc.r.ReadAt(window[:n], from); got < n {
@@ -186,15 +199,72 @@ func (sc *batchScanner) classify(at, base int64) damage {
 			if window[i+magicAt] != magicV2 {
 				continue
 			}
-			_, err := sc.batch(from+int64(i), base, base)
+			pos := from + int64(i)
+			if torn.contains(pos) {
+				if follows, err := torn.followedAt(pos, window[i:]); err != nil {
+					return unreadable
+				} else if !follows {
+					continue
+				}
+			}
+			h, err := sc.batch(pos, base, base)
 			if isReadError(err) {
 				return unreadable
 			}
 			if err == nil {
 				return interior
 			}
+			if errors.Is(err, ErrBatchCRC) {
+				budget -= int64(h.Size())
+			}
+			if budget < 0 { // headers made to look like batches: nobody waits for all of their CRCs
+				return interior
+			}
 		}
 		from += int64(n - BatchHeaderSize + 1)
 	}
 	return tornTail
+}
+
+// tornBatch is a damaged batch whose header can still be true: it has the offset that is due. If it is, all bytes up to
+// the end that it claims are its own, whatever they look like. If its length is not, the batch that really followed it
+// begins where its CRC comes out right, and has the offset that follows it.
+type tornBatch struct {
+	Batch
+	sc      *batchScanner
+	at, end int64 // what it claims
+	sum     uint32
+	summed  int64 // the position up to which sum is the CRC
+}
+
+// tornBatchAt is the damaged batch at a position; one that claims nothing if its header cannot be true.
+func (sc *batchScanner) tornBatchAt(at, next int64) tornBatch {
+	none := tornBatch{at: at, end: at}
+	if sc.size-at < BatchHeaderSize {
+		return none
+	}
+	b, err := sc.view(at, BatchHeaderSize)
+	if err != nil {
+		return none
+	}
+	h, err := ParseBatch(b)
+	if err != nil || h.BaseOffset != next || h.checkCounts() != nil {
+		return none
+	}
+	return tornBatch{Batch: h, sc: sc, at: at, end: at + int64(h.Size()), summed: at + crcFrom}
+}
+
+func (t *tornBatch) contains(pos int64) bool { return pos >= t.at && pos < t.end }
+
+// followedAt says whether the bytes at a position, which ascends from call to call, begin the batch that really followed.
+func (t *tornBatch) followedAt(pos int64, header []byte) (bool, error) {
+	if pos < t.at+BatchHeaderSize || int64(binary.BigEndian.Uint64(header)) != t.NextOffset() {
+		return false, nil
+	}
+	sum, err := t.sc.crc32(t.sum, t.summed, pos)
+	if err != nil {
+		return false, err
+	}
+	t.sum, t.summed = sum, pos
+	return sum == t.CRC, nil
 }
