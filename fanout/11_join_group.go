@@ -11,7 +11,10 @@ import (
 // Behaviour:
 //   - The answer comes when the rebalance is over: when all members have joined, or the longest rebalance timeout among
 //     them has passed.
-//   - A group's first member waits --group-initial-rebalance-delay for others.
+//   - A group's first member waits --group-lone-member-delay for others, and once there is one both wait for more:
+//     --group-initial-rebalance-delay.
+//   - An id that was handed out holds up a rebalance for two seconds at most, and not at all once its connection is
+//     closed; in Apache Kafka it does so for the session timeout that was asked for.
 //   - The leader is the member that joined first and still does; it is told of all members, and assigns.
 //
 // Versions: 0 to 5. From 1 on with a rebalance timeout; from 4 on a client without a member id gets one and has to come

@@ -71,8 +71,9 @@ type Config struct {
 
 	// GroupMinSessionTimeout and GroupMaxSessionTimeout bound how long a member of a group may ask to be silent.
 	GroupMinSessionTimeout, GroupMaxSessionTimeout time.Duration
-	// GroupInitialRebalanceDelay is how long an empty group waits for more members after each that joins.
-	GroupInitialRebalanceDelay time.Duration
+	// GroupInitialRebalanceDelay is how long an empty group waits for more members after each that joins. One that stays
+	// alone waits GroupLoneMemberDelay only.
+	GroupInitialRebalanceDelay, GroupLoneMemberDelay time.Duration
 	// OffsetsRetention is how long offsets are kept after their group has lost its last member.
 	OffsetsRetention time.Duration
 	// MaxGroups bounds the groups, MaxGroupMembers the members of one, GroupMemoryBytes what all of them hold.
@@ -138,7 +139,8 @@ func DefaultConfig() Config {
 
 		GroupMinSessionTimeout:     6 * time.Second, // Apache Kafka's
 		GroupMaxSessionTimeout:     30 * time.Minute,
-		GroupInitialRebalanceDelay: 20 * time.Millisecond,
+		GroupInitialRebalanceDelay: 3 * time.Second, // Apache Kafka's
+		GroupLoneMemberDelay:       300 * time.Millisecond,
 		OffsetsRetention:           7 * 24 * time.Hour,
 		MaxGroups:                  100_000,
 		MaxGroupMembers:            2000,
@@ -202,6 +204,7 @@ func (c Config) bounds() []bound {
 		duration("group-min-session-timeout", c.GroupMinSessionTimeout, time.Millisecond, 24*time.Hour),
 		duration("group-max-session-timeout", c.GroupMaxSessionTimeout, time.Millisecond, 24*time.Hour),
 		duration("group-initial-rebalance-delay", c.GroupInitialRebalanceDelay, 0, time.Hour),
+		duration("group-lone-member-delay", c.GroupLoneMemberDelay, 0, time.Hour),
 		duration("offsets-retention", c.OffsetsRetention, time.Second, century),
 		count("max-groups", c.MaxGroups, 1, 10_000_000),
 		count("max-group-members", c.MaxGroupMembers, 1, 100_000),

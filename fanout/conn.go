@@ -204,6 +204,7 @@ func (b *Broker) closeConn(c *conn, reason closeReason, err error) {
 		b.log.Log(b.ctx, level, "connection closed", attrs...)
 	}
 	b.unpark(c)
+	b.leaveGroups(c)
 	b.engine.Abort(&c.flow)
 	b.kernel.Shutdown(c.fd)
 	if c.inFlight() > 0 {

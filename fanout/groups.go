@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/group"
-	"oneplusn/fanout/wire"
 )
 
 // offsetsTopic holds what the group coordinator has to keep, as in Apache Kafka. It is made when the first client looks
@@ -40,11 +39,13 @@ func (c Config) coordinator() group.Config {
 		MinSessionTimeout:     c.GroupMinSessionTimeout,
 		MaxSessionTimeout:     c.GroupMaxSessionTimeout,
 		InitialRebalanceDelay: c.GroupInitialRebalanceDelay,
+		LoneMemberDelay:       c.GroupLoneMemberDelay,
 		OffsetsRetention:      c.OffsetsRetention,
 		MaxGroups:             c.MaxGroups,
 		MaxMembers:            c.MaxGroupMembers,
 		MaxMetadataBytes:      maxOffsetMetadataBytes,
 		MemoryBytes:           c.GroupMemoryBytes,
+		MaxRecordBytes:        maxMembershipBytes,
 		NewMemberID:           newMemberID,
 	}
 }
@@ -79,10 +80,12 @@ func (b *Broker) instant() group.Instant {
 func (b *Broker) coordinate(c *conn, request func(g *group.Coordinator, from group.Client)) {
 	from := group.Client{Ticket: ticketOf(c)}
 	b.withCoordinator(func(failed error) {
-		if failed == nil {
-			request(b.groups.coordinator, from)
-		} else if c := b.again(slotOf(from.Ticket)); c != nil {
+		switch c := b.again(slotOf(from.Ticket)); {
+		case c == nil: // nobody would tell the coordinator that the client is gone
+		case failed != nil:
 			b.closeConn(c, closedByStorage, failed)
+		default:
+			request(b.groups.coordinator, from)
 		}
 	})
 }
@@ -131,7 +134,9 @@ func (b *Broker) nextGroupDeadline() time.Duration {
 		return noTime
 	}
 	until := noTime
-	if at, ok := g.coordinator.Next(); ok {
+	if g.coordinator.HasOutput() {
+		until = b.now // of connections that were closed after the turn's output was taken
+	} else if at, ok := g.coordinator.Next(); ok {
 		until = at
 	}
 	for i := range g.rewrites {
@@ -153,19 +158,18 @@ func (b *Broker) turnGroups() {
 	b.rewriteOffsets()
 }
 
+// leaveGroups tells the coordinator that a connection is closed.
+func (b *Broker) leaveGroups(c *conn) {
+	if b.groups.coordinator != nil {
+		b.groups.coordinator.Disconnected(b.instant(), ticketOf(c))
+	}
+}
+
 // stopGroups answers everybody who waits for a rebalance.
 func (b *Broker) stopGroups() {
 	if b.groups.coordinator != nil {
 		b.groups.coordinator.Shutdown()
 	}
-}
-
-// refusedInternal is the error for a change of the offsets topic by a client.
-func (tp *topic) refusedInternal() int16 {
-	if tp.internal {
-		return wire.CodeInvalidTopic
-	}
-	return 0
 }
 
 // coordinatorOf fills in where the coordinator is: here.

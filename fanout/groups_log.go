@@ -27,6 +27,8 @@ const (
 	rewriteRecords = 128
 	// rewriteRetry is how long a rewrite that could not write waits.
 	rewriteRetry = 5 * time.Second
+	// maxMembershipBytes bounds the record of one group's membership. A batch of one has to fit a segment.
+	maxMembershipBytes = offsetsSegmentBytes - 64<<10
 	// offsetsBatchBytes bounds a batch, so one record: the membership of one group.
 	offsetsBatchBytes = 64 << 20
 )

@@ -173,6 +173,52 @@ func TestWaitingMembersAreAnsweredAtTheEnd(t *testing.T) {
 	s.stop()
 }
 
+// librdkafka's test 0118: two consumers that are made one after the other share the partitions in their first generation.
+func TestTwoThatJoinAtOnceMeetInTheirFirstGeneration(t *testing.T) {
+	s := start(t, nil)
+	both := []*client{s.dial(), s.dial()}
+	joins := make([]*kmsg.JoinGroupRequest, len(both))
+	for i, c := range both {
+		joins[i] = joinRequest(5, "g", c.ask(joinRequest(5, "g", "")).(*kmsg.JoinGroupResponse).MemberID)
+	}
+	for i, c := range both {
+		c.send(joins[i])
+	}
+	members := 0
+	for i, c := range both {
+		resp := c.receive(joins[i], c.next).(*kmsg.JoinGroupResponse)
+		if members += len(resp.Members); resp.ErrorCode != 0 || resp.Generation != 1 {
+			t.Errorf("member %d: error %d, generation %d", i, resp.ErrorCode, resp.Generation)
+		}
+	}
+	if members != 2 {
+		t.Errorf("the leader is told of %d members, want 2", members)
+	}
+}
+
+// A client that got an id and closes its connection holds up nobody, and its id is charged no longer.
+func TestIDOfAClosedConnectionIsForgotten(t *testing.T) {
+	s := start(t, nil)
+	member, ghost, late := s.dial(), s.dial(), s.dial()
+	joined := member.joinAlone("g")
+	held := s.stats().Groups.MemoryBytes
+	ghost.ask(joinRequest(5, "g", ""))
+	if now := s.stats().Groups.MemoryBytes; now <= held {
+		t.Errorf("%d bytes are charged with an id, %d without", now, held)
+	}
+	ghost.close()
+	s.await("the id to be forgotten", func(st Stats) bool { return st.Groups.MemoryBytes == held })
+	join := joinRequest(5, "g", late.ask(joinRequest(5, "g", "")).(*kmsg.JoinGroupResponse).MemberID)
+	late.send(join)
+	again := joinRequest(5, "g", joined.MemberID)
+	if resp := member.ask(again).(*kmsg.JoinGroupResponse); resp.ErrorCode != 0 || resp.Generation != 2 || len(resp.Members) != 2 {
+		t.Errorf("joining again: %+v", resp)
+	}
+	if resp := late.receive(join, late.next).(*kmsg.JoinGroupResponse); resp.ErrorCode != 0 || resp.Generation != 2 {
+		t.Errorf("the one that came late: %+v", resp)
+	}
+}
+
 func TestOffsetsTopicIsTheServersOwn(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()

@@ -44,6 +44,7 @@ func testConfig(t *testing.T) Config {
 	c.MaxConnections = 128
 	c.SegmentBytes = 64 << 20
 	c.DrainTimeout = 5 * time.Second
+	c.GroupInitialRebalanceDelay, c.GroupLoneMemberDelay = 20*time.Millisecond, 5*time.Millisecond
 	c.pace = pace{sweep: 50 * time.Millisecond, busyPort: 2 * busyPortPoll, produceWait: 50 * time.Millisecond}
 	c.Logger = slog.New(slog.DiscardHandler)
 	return c

@@ -88,6 +88,7 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	config.IdleTimeout, config.StallTimeout = c.Duration("idle-timeout"), c.Duration("stall-timeout")
 	config.DrainTimeout = c.Duration("drain-timeout")
 	config.GroupInitialRebalanceDelay, config.OffsetsRetention = c.Duration("group-initial-rebalance-delay"), c.Duration("offsets-retention")
+	config.GroupLoneMemberDelay = c.Duration("group-lone-member-delay")
 	config.GroupMinSessionTimeout, config.GroupMaxSessionTimeout = c.Duration("group-min-session-timeout"), c.Duration("group-max-session-timeout")
 	config.MaxGroups, config.MaxGroupMembers, config.GroupMemoryBytes = c.Int("max-groups"), c.Int("max-group-members"), sizeOf(c, "group-memory")
 	config.Logger = log

@@ -85,7 +85,8 @@ func connectionFlags(d *fanout.Config) []cli.Flag {
 
 func groupFlags(d *fanout.Config) []cli.Flag {
 	return []cli.Flag{
-		durationFlag("group-initial-rebalance-delay", d.GroupInitialRebalanceDelay, "`DURATION` that an empty consumer group waits for more members after each that joins"),
+		durationFlag("group-initial-rebalance-delay", d.GroupInitialRebalanceDelay, "`DURATION` that an empty consumer group waits for more members after each that joins, so that consumers that start together meet in one generation"),
+		durationFlag("group-lone-member-delay", d.GroupLoneMemberDelay, "`DURATION` that a group's first member waits if nobody else comes; once a second does, both wait --group-initial-rebalance-delay"),
 		durationFlag("group-min-session-timeout", d.GroupMinSessionTimeout, "`DURATION` that a group's member may ask to be silent for at least"),
 		durationFlag("group-max-session-timeout", d.GroupMaxSessionTimeout, "`DURATION` that a group's member may ask to be silent for at most"),
 		durationFlag("offsets-retention", d.OffsetsRetention, "`DURATION` that committed offsets are kept after their group has lost its last member"),

@@ -14,7 +14,7 @@ func (c *Coordinator) DescribeGroups(from Client, req *kmsg.DescribeGroupsReques
 		r := kmsg.NewDescribeGroupsResponseGroup()
 		r.Group, r.State = id, "Dead"
 		r.Members = []kmsg.DescribeGroupsResponseGroupMember{}
-		if g := c.groups[id]; g != nil {
+		if g := c.groups.get(id); g != nil {
 			g.describe(&r)
 		}
 		resp.Groups = append(resp.Groups, r)
@@ -27,7 +27,7 @@ func (g *group) describe(r *kmsg.DescribeGroupsResponseGroup) {
 	if g.state == Stable {
 		r.Protocol = g.protocol
 	}
-	for _, m := range g.list {
+	for m := range g.list.all() {
 		out := kmsg.NewDescribeGroupsResponseGroupMember()
 		out.MemberID, out.InstanceID = m.id, stringOrNull(m.instanceID)
 		out.ClientID, out.ClientHost = m.clientID, m.clientHost
@@ -44,8 +44,8 @@ func (g *group) describe(r *kmsg.DescribeGroupsResponseGroup) {
 // ListGroups names all groups.
 func (c *Coordinator) ListGroups(from Client, req *kmsg.ListGroupsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
-	resp.Groups = make([]kmsg.ListGroupsResponseGroup, 0, len(c.groups))
-	for _, g := range c.groups {
+	resp.Groups = make([]kmsg.ListGroupsResponseGroup, 0, c.groups.len())
+	for _, g := range c.groups.all {
 		r := kmsg.NewListGroupsResponseGroup()
 		r.Group, r.ProtocolType, r.GroupState = g.id, g.protocolType, g.state.String()
 		resp.Groups = append(resp.Groups, r)
@@ -59,7 +59,7 @@ func (c *Coordinator) DeleteGroups(from Client, req *kmsg.DeleteGroupsRequest) {
 	for _, id := range req.Groups {
 		r := kmsg.NewDeleteGroupsResponseGroup()
 		r.Group = id
-		switch g := c.groups[id]; {
+		switch g := c.groups.get(id); {
 		case checkGroupID(id, true) != 0:
 			r.ErrorCode = wire.CodeInvalidGroupID
 		case g == nil:
@@ -67,9 +67,6 @@ func (c *Coordinator) DeleteGroups(from Client, req *kmsg.DeleteGroupsRequest) {
 		case g.state != Empty:
 			r.ErrorCode = wire.CodeNonEmptyGroup
 		default:
-			for _, p := range g.pending {
-				c.timers.stop(&p.timer)
-			}
 			c.removeGroup(g)
 		}
 		resp.Groups = append(resp.Groups, r)

@@ -13,8 +13,9 @@ type Config struct {
 	// MinSessionTimeout and MaxSessionTimeout bound how long a member may ask to be silent.
 	MinSessionTimeout, MaxSessionTimeout time.Duration
 	// InitialRebalanceDelay is how long an empty group waits for more members after its first one, and again after
-	// each further one, up to the rebalance timeout (KIP-134).
-	InitialRebalanceDelay time.Duration
+	// each further one, up to the rebalance timeout (KIP-134). A member that stays alone for LoneMemberDelay waits no
+	// longer than that.
+	InitialRebalanceDelay, LoneMemberDelay time.Duration
 	// OffsetsRetention is how long offsets are kept after the group was left by its last member, or, of groups that
 	// never had one, after the commit.
 	OffsetsRetention time.Duration
@@ -22,8 +23,11 @@ type Config struct {
 	MaxGroups, MaxMembers int
 	// MaxMetadataBytes bounds the text that comes with one committed offset.
 	MaxMetadataBytes int
-	// MemoryBytes bounds what all groups hold together: members with their subscriptions and assignments, offsets.
+	// MemoryBytes bounds what all groups hold together: members with their subscriptions and assignments, ids that were
+	// handed out, offsets.
 	MemoryBytes int64
+	// MaxRecordBytes bounds the record of one group's membership, so that the log can take it; 0 for no bound.
+	MaxRecordBytes int64
 	// NewMemberID makes a member id that was never made before.
 	NewMemberID func(clientID string) string
 	// PartitionExists says whether offsets of a partition may be committed. Nil allows all.
@@ -63,12 +67,14 @@ type Output struct {
 // Coordinator is the state of all groups. It belongs to one thread.
 type Coordinator struct {
 	config Config
-	groups map[string]*group
-	timers timers
-	trails []trail
-	out    Output
-	used   int64 // bytes, as counted by the size methods
-	counts Counts
+	groups table[string, *group]
+	// present are the connections, by ticket, that something has to be forgotten for when they are closed.
+	present table[uint64, *presence]
+	timers  timers
+	trails  []trail
+	out     Output
+	budget  budget
+	counts  Counts
 }
 
 // Counts describe a coordinator.
@@ -85,7 +91,7 @@ type Counts struct {
 
 // New makes a coordinator without groups, whose records go to the given number of partitions (at least 1).
 func New(config Config, partitions int) *Coordinator {
-	c := &Coordinator{config: config, groups: make(map[string]*group), trails: make([]trail, partitions)}
+	c := &Coordinator{config: config, budget: budget{limit: config.MemoryBytes}, trails: make([]trail, partitions)}
 	for i := range c.trails {
 		c.trails[i].partition = int32(i)
 	}
@@ -95,7 +101,7 @@ func New(config Config, partitions int) *Coordinator {
 // Counts describe the coordinator as it is.
 func (c *Coordinator) Counts() Counts {
 	n := c.counts
-	n.Groups, n.MemoryBytes = len(c.groups), c.used
+	n.Groups, n.MemoryBytes = c.groups.len(), c.budget.used
 	return n
 }
 
@@ -105,6 +111,9 @@ func (c *Coordinator) TakeOutput(out *Output) bool {
 	out.Records, c.out.Records = c.out.Records, out.Records[:0]
 	return len(out.Replies)+len(out.Records) > 0
 }
+
+// HasOutput says that there is something to take.
+func (c *Coordinator) HasOutput() bool { return len(c.out.Replies)+len(c.out.Records) > 0 }
 
 // Next is the time at which [Coordinator.Advance] has something to do. ok is false if there is no such time.
 func (c *Coordinator) Next() (at time.Duration, ok bool) { return c.timers.next() }
@@ -124,8 +133,8 @@ func (c *Coordinator) Advance(now Instant) {
 
 // Shutdown answers every request that waits, so that its client looks for a coordinator again.
 func (c *Coordinator) Shutdown() {
-	for _, g := range c.groups {
-		for _, m := range g.list {
+	for _, g := range c.groups.all {
+		for m := range g.list.all() {
 			c.answerJoin(g, m, wire.CodeCoordinatorNotAvailable)
 			c.answerSync(m, wire.CodeCoordinatorNotAvailable)
 		}
@@ -154,19 +163,22 @@ func checkGroupID(id string, mayBeEmpty bool) int16 {
 
 // addGroup makes a group, or returns nil and the error if there are too many.
 func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
-	if len(c.groups) >= c.config.MaxGroups || !c.reserve(groupBytes+int64(len(id))) {
+	g := newGroup(id, now)
+	if c.groups.len() >= c.config.MaxGroups || !c.budget.take(g.bytes()) {
 		c.counts.Refused++
 		return nil, wire.CodePolicyViolation
 	}
-	g := newGroup(id, now)
 	g.trail = c.trailOf(id)
-	c.groups[id] = g
+	c.groups.put(id, g)
 	return g, 0
 }
 
 // removeGroup forgets a group that has no members.
 func (c *Coordinator) removeGroup(g *group) {
-	for at := range g.offsets {
+	for _, p := range g.pending.all {
+		c.forgetPending(p)
+	}
+	for at := range g.offsets.all {
 		c.dropOffset(g, at)
 	}
 	if g.kept() {
@@ -174,20 +186,9 @@ func (c *Coordinator) removeGroup(g *group) {
 	}
 	c.timers.stop(&g.phase)
 	c.timers.stop(&g.expiry)
-	delete(c.groups, g.id)
-	c.release(groupBytes + int64(len(g.id)))
+	c.groups.remove(g.id)
+	c.budget.give(g.bytes())
 }
-
-// reserve takes memory from the budget, if there is enough. A negative amount is given back, and always fits.
-func (c *Coordinator) reserve(n int64) bool {
-	if n > 0 && c.used+n > c.config.MemoryBytes {
-		return false
-	}
-	c.used += n
-	return true
-}
-
-func (c *Coordinator) release(n int64) { c.used -= n }
 
 // Refuse turns a durable reply into what its client has to be told when the records could not be kept. Clients try
 // again by themselves.

@@ -31,6 +31,8 @@
 //   - Between two generations of a group no member of the older one can commit, sync or heartbeat with success.
 //   - An assignment is handed out only to members of the generation that it was made for.
 //   - A request is answered exactly once; one that waits is answered at the latest when its deadline has passed.
-//   - Memory is bounded by [Config]: groups, members, bytes of what clients send. What does not fit is refused.
+//   - Memory is bounded by [Config]: groups, members, bytes of what clients send. What does not fit is refused before it
+//     is held; what the budget says is at any time what a walk over everything adds up to.
+//   - Nobody is waited for whose connection is closed, unless it has been in a generation: then for its session.
 //   - The cost of a request does not depend on the number of groups.
 package group

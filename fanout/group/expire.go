@@ -13,15 +13,15 @@ type expiry struct{ group *group }
 
 func (e expiry) fire(c *Coordinator, now Instant) {
 	g := e.group
-	if g.state != Empty || len(g.pending) > 0 {
+	if g.state != Empty || g.pending.len() > 0 {
 		return
 	}
-	for at, o := range g.offsets {
+	for at, o := range g.offsets.all {
 		if c.expiresMillis(o) <= now.UnixMillis {
 			c.dropOffset(g, at)
 		}
 	}
-	if len(g.offsets) == 0 {
+	if g.offsets.len() == 0 {
 		c.removeGroup(g)
 		return
 	}
@@ -43,7 +43,7 @@ func (c *Coordinator) expiresMillis(o *committed) int64 {
 // scheduleExpiry sets a group's timer, if it has no members and the timer does not run. One that runs may fire too
 // early, and is then set again: commits, which put an expiry off, need not look at it.
 func (c *Coordinator) scheduleExpiry(g *group, now Instant) {
-	if g.state != Empty || len(g.pending) > 0 {
+	if g.state != Empty || g.pending.len() > 0 {
 		c.timers.stop(&g.expiry)
 		return
 	}
@@ -51,9 +51,9 @@ func (c *Coordinator) scheduleExpiry(g *group, now Instant) {
 		return
 	}
 	wait := emptyGroupLinger
-	if len(g.offsets) > 0 {
+	if g.offsets.len() > 0 {
 		first := int64(math.MaxInt64)
-		for _, o := range g.offsets {
+		for _, o := range g.offsets.all {
 			first = min(first, c.expiresMillis(o))
 		}
 		// At least a second: the two clocks drift against each other, and an early look costs as much as one in time.

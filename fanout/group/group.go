@@ -25,13 +25,6 @@ func (s State) String() string {
 	return [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable"}[s]
 }
 
-// What a group and a member take in memory beside the bytes that clients send: the structures, their map entries, and
-// the timers. Measured, and rounded up.
-const (
-	groupBytes  = 640
-	memberBytes = 640
-)
-
 // group is one consumer group.
 type group struct {
 	id           string
@@ -41,22 +34,20 @@ type group struct {
 	generation   int32
 	leader       string
 
-	list      []*member // in the order in which they joined
-	members   map[string]*member
-	instances map[string]*member  // static members (KIP-345), by their instance id
-	pending   map[string]*pending // ids that were handed out and not joined with yet (KIP-394)
-	joining   int                 // members that wait in JoinGroup
-	owing     int                 // members that have not come for their assignment
-	support   map[string]int      // members that support a protocol
+	list      memberList
+	members   table[string, *member]
+	instances table[string, *member]  // static members (KIP-345), by their instance id
+	pending   table[string, *pending] // ids that were handed out and not joined with yet (KIP-394)
+	awaited   int                     // those of them that a rebalance waits for
+	joining   int                     // members that wait in JoinGroup
+	owing     int                     // members that have not come for their assignment
+	support   table[string, int]      // members that support a protocol
+	record    int64                   // bytes that the members take in the record of the membership
 
-	phase timer // the end of Preparing, or of the wait for SyncGroup
-	// While an empty group waits for more than its first member, initialUntil is when it stops waiting at the latest,
-	// and grew says that one has come since the wait began.
-	initial      bool
-	grew         bool
-	initialUntil time.Duration
+	phase     timer // the end of Preparing, or of the wait for SyncGroup
+	gathering gathering
 
-	offsets          map[place]*committed
+	offsets          table[place, *committed]
 	emptySinceMillis int64
 	expiry           timer
 
@@ -65,7 +56,7 @@ type group struct {
 }
 
 func newGroup(id string, now Instant) *group {
-	g := &group{id: id, emptySinceMillis: now.UnixMillis, support: make(map[string]int)}
+	g := &group{id: id, emptySinceMillis: now.UnixMillis}
 	g.phase.owner = phaseEnd{g}
 	g.expiry.owner = expiry{g}
 	g.node.kept = g
@@ -78,7 +69,7 @@ func (g *group) kept() bool { return g.node.linked() }
 // find is the member that a request speaks of, or the error that its client understands.
 func (g *group) find(memberID string, instanceID *string) (*member, int16) {
 	if instanceID != nil {
-		switch m := g.instances[*instanceID]; {
+		switch m := g.instances.get(*instanceID); {
 		case m == nil:
 			return nil, wire.CodeUnknownMemberID
 		case m.id != memberID:
@@ -87,7 +78,7 @@ func (g *group) find(memberID string, instanceID *string) (*member, int16) {
 			return m, 0
 		}
 	}
-	if m := g.members[memberID]; m != nil {
+	if m := g.members.get(memberID); m != nil {
 		return m, 0
 	}
 	return nil, wire.CodeUnknownMemberID
@@ -95,56 +86,46 @@ func (g *group) find(memberID string, instanceID *string) (*member, int16) {
 
 // add makes m a member.
 func (g *group) add(m *member) {
-	if g.members == nil {
-		g.members = make(map[string]*member)
-	}
-	g.list = append(g.list, m)
-	g.members[m.id] = m
+	g.list.push(m)
+	g.members.put(m.id, m)
 	g.countSupport(m, 1)
 	if m.static() {
-		if g.instances == nil {
-			g.instances = make(map[string]*member)
-		}
-		g.instances[m.instanceID] = m
-	}
-	if g.leader == "" {
-		g.leader = m.id
+		g.instances.put(m.instanceID, m)
 	}
 }
 
-// remove undoes add. If m was the leader, another is: one that has joined already, if there is one.
+// remove undoes add. If m was the leader there is none until the end of the rebalance, which every removal begins.
 func (g *group) remove(m *member) {
-	g.list = slices.DeleteFunc(g.list, func(other *member) bool { return other == m })
-	delete(g.members, m.id)
+	g.list.remove(m)
+	g.members.remove(m.id)
 	g.countSupport(m, -1)
 	if m.static() {
-		delete(g.instances, m.instanceID)
+		g.instances.remove(m.instanceID)
 	}
 	if g.leader == m.id {
 		g.leader = ""
-		g.electLeader()
 	}
 }
 
 // electLeader makes the first member that waits in JoinGroup the leader, or the first of all. A leader that waits stays.
 func (g *group) electLeader() {
-	if m := g.members[g.leader]; m != nil && m.join.waits {
+	if m := g.members.get(g.leader); m != nil && m.join.waits {
 		return
 	}
-	for _, m := range g.list {
+	for m := range g.list.all() {
 		if m.join.waits {
 			g.leader = m.id
 			return
 		}
 	}
-	if g.members[g.leader] == nil && len(g.list) > 0 {
-		g.leader = g.list[0].id
+	if g.members.get(g.leader) == nil && g.list.n > 0 {
+		g.leader = g.list.first.id
 	}
 }
 
 // rebalanceTimeout is the longest that any member asks to be waited for.
 func (g *group) rebalanceTimeout() (longest time.Duration) {
-	for _, m := range g.list {
+	for m := range g.list.all() {
 		longest = max(longest, m.rebalanceTimeout)
 	}
 	return longest
@@ -152,7 +133,7 @@ func (g *group) rebalanceTimeout() (longest time.Duration) {
 
 // accepts says whether a client with these protocols can be a member beside those that there are.
 func (g *group) accepts(protocolType string, protocols []kmsg.JoinGroupRequestProtocol, except *member) bool {
-	others := len(g.list)
+	others := g.list.n
 	if except != nil {
 		others--
 	}
@@ -163,7 +144,7 @@ func (g *group) accepts(protocolType string, protocols []kmsg.JoinGroupRequestPr
 		return false
 	}
 	for i := range protocols {
-		supporters := g.support[protocols[i].Name]
+		supporters := g.support.get(protocols[i].Name)
 		if except != nil && except.supports(protocols[i].Name) {
 			supporters--
 		}
@@ -181,8 +162,10 @@ func (g *group) countSupport(m *member, by int) {
 		if first := slices.IndexFunc(m.protocols, named(name)); first != i {
 			continue // it is named twice
 		}
-		if g.support[name] += by; g.support[name] == 0 {
-			delete(g.support, name)
+		if n := g.support.get(name) + by; n != 0 {
+			g.support.put(name, n)
+		} else {
+			g.support.remove(name)
 		}
 	}
 }
@@ -191,16 +174,16 @@ func (g *group) countSupport(m *member, by int) {
 // that the outcome does not hang on the order of a map.
 func (g *group) vote() string {
 	votes := make(map[string]int)
-	for _, m := range g.list {
+	for m := range g.list.all() {
 		for i := range m.protocols {
-			if name := m.protocols[i].Name; g.support[name] == len(g.list) {
+			if name := m.protocols[i].Name; g.support.get(name) == g.list.n {
 				votes[name]++
 				break
 			}
 		}
 	}
 	best := ""
-	leader := g.members[g.leader]
+	leader := g.members.get(g.leader)
 	for i := range leader.protocols {
 		if name := leader.protocols[i].Name; votes[name] > votes[best] {
 			best = name
@@ -211,7 +194,7 @@ func (g *group) vote() string {
 
 // subscribed says whether a member reads a topic. Groups that are not of consumers have no topics.
 func (g *group) subscribed(topic string) bool {
-	for _, m := range g.list {
+	for m := range g.list.all() {
 		if slices.Contains(m.topics(g.protocol), topic) {
 			return true
 		}

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,6 +15,8 @@ const (
 	memberIDRequiredFrom = 4
 	// newMemberTimeout bounds how long a member is kept whose first rebalance does not end, as in Apache Kafka.
 	newMemberTimeout = 5 * time.Minute
+	// maxProtocols bounds the protocols of one member, which are compared with each other. Clients have up to five.
+	maxProtocols = 100
 )
 
 // JoinGroup makes a client a member of the coming generation.
@@ -23,7 +26,7 @@ func (c *Coordinator) JoinGroup(now Instant, from Client, req *kmsg.JoinGroupReq
 		refuse(code)
 		return
 	}
-	g := c.groups[req.Group]
+	g := c.groups.get(req.Group)
 	if g == nil {
 		if req.MemberID != "" {
 			refuse(wire.CodeUnknownMemberID)
@@ -49,7 +52,7 @@ func (c *Coordinator) checkJoin(req *kmsg.JoinGroupRequest) int16 {
 		return wire.CodeInvalidGroupID
 	case session < c.config.MinSessionTimeout || session > c.config.MaxSessionTimeout:
 		return wire.CodeInvalidSessionTimeout
-	case req.ProtocolType == "" || len(req.Protocols) == 0:
+	case req.ProtocolType == "" || len(req.Protocols) == 0 || len(req.Protocols) > maxProtocols:
 		return wire.CodeInconsistentGroupProtocol
 	}
 	return 0
@@ -58,20 +61,19 @@ func (c *Coordinator) checkJoin(req *kmsg.JoinGroupRequest) int16 {
 func (c *Coordinator) join(now Instant, g *group, from Client, req *kmsg.JoinGroupRequest) int16 {
 	instance := given(req.InstanceID)
 	if req.MemberID == "" {
-		if instance != nil && g.instances[*instance] != nil {
-			return c.replaceStatic(now, g, g.instances[*instance], from, req)
+		if instance != nil && g.instances.get(*instance) != nil {
+			return c.replaceStatic(now, g, g.instances.get(*instance), from, req)
 		}
 		return c.joinNew(now, g, from, req, instance)
 	}
-	if p := g.pending[req.MemberID]; p != nil {
+	if p := g.pending.get(req.MemberID); p != nil {
 		if !g.accepts(req.ProtocolType, req.Protocols, nil) {
 			return wire.CodeInconsistentGroupProtocol
 		}
 		if code := c.addMember(now, g, p.id, instance, from, req); code != 0 {
 			return code
 		}
-		c.timers.stop(&p.timer)
-		delete(g.pending, p.id)
+		c.forgetPending(p)
 		c.rebalance(now, g)
 		return 0
 	}
@@ -87,25 +89,22 @@ func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.Join
 	if !g.accepts(req.ProtocolType, req.Protocols, nil) {
 		return wire.CodeInconsistentGroupProtocol
 	}
-	if len(g.list)+len(g.pending) >= c.config.MaxMembers {
+	if g.list.n+g.pending.len() >= c.config.MaxMembers {
 		c.counts.Refused++
 		return wire.CodeGroupMaxSizeReached
 	}
-	id := c.config.NewMemberID(from.ID)
 	if instance != nil || req.Version < memberIDRequiredFrom {
-		code := c.addMember(now, g, id, instance, from, req)
+		code := c.addMember(now, g, c.config.NewMemberID(from.ID), instance, from, req)
 		if code == 0 {
 			c.rebalance(now, g)
 		}
 		return code
 	}
-	if g.pending == nil {
-		g.pending = make(map[string]*pending)
+	id, code := c.handOut(now, g, from, millis(req.SessionTimeoutMillis))
+	if code != 0 {
+		return code
 	}
-	p := &pending{group: g, id: id}
-	p.timer.owner = p
-	g.pending[id] = p
-	c.timers.start(&p.timer, now.Monotonic+millis(req.SessionTimeoutMillis))
+	c.arrived(g)
 	c.replyJoin(from.Ticket, req.Version, wire.CodeMemberIDRequired, id)
 	return 0
 }
@@ -118,15 +117,11 @@ func (c *Coordinator) addMember(now Instant, g *group, id string, instance *stri
 	}
 	m.session.owner = m
 	m.take(req)
-	m.counted = m.bytes()
-	if !c.reserve(m.counted) {
-		c.counts.Refused++
-		return wire.CodePolicyViolation
+	if code := c.admit(m, req.ProtocolType); code != 0 {
+		return code
 	}
-	c.counts.Members++
-	g.protocolType = req.ProtocolType
 	g.add(m)
-	g.grew = true
+	c.arrived(g)
 	c.waitForJoin(g, m, from.Ticket, req.Version)
 	m.aliveUntil = now.Monotonic + newMemberTimeout
 	c.timers.start(&m.session, m.aliveUntil)
@@ -140,7 +135,11 @@ func (m *member) take(req *kmsg.JoinGroupRequest) {
 	if req.Version == 0 || m.rebalanceTimeout <= 0 {
 		m.rebalanceTimeout = m.sessionTimeout // version 0 has no other
 	}
-	m.protocols = req.Protocols
+	// Copies: slices of the request would keep all of it.
+	m.protocols = make([]kmsg.JoinGroupRequestProtocol, len(req.Protocols))
+	for i := range req.Protocols {
+		m.protocols[i] = kmsg.JoinGroupRequestProtocol{Name: req.Protocols[i].Name, Metadata: bytes.Clone(req.Protocols[i].Metadata)}
+	}
 }
 
 // rejoin takes a member that joins again.
@@ -160,7 +159,7 @@ func (c *Coordinator) rejoin(now Instant, g *group, m *member, from Client, req 
 		c.replyJoined(g, m, waiter{ticket: from.Ticket, version: req.Version})
 		return 0
 	}
-	if code := c.update(m, req); code != 0 {
+	if code := c.update(m, req, m.id, Client{ID: m.clientID, Host: m.clientHost}); code != 0 {
 		return code
 	}
 	c.waitForJoin(g, m, from.Ticket, req.Version)
@@ -168,22 +167,24 @@ func (c *Coordinator) rejoin(now Instant, g *group, m *member, from Client, req 
 	return 0
 }
 
-// update takes what a member says of itself, if there is memory for it.
-func (c *Coordinator) update(m *member, req *kmsg.JoinGroupRequest) int16 {
+// update takes what a member says of itself, and the id that it has from now on, if there is memory for it.
+func (c *Coordinator) update(m *member, req *kmsg.JoinGroupRequest, id string, from Client) int16 {
 	g, before := m.group, *m
+	m.id, m.clientID, m.clientHost = id, from.ID, from.Host
 	m.take(req)
-	n := m.bytes()
-	if n > m.counted && !c.reserve(n-m.counted) {
-		c.counts.Refused++
+	was, is := before.size(), m.size()
+	grows := max(is.memory-was.memory, 0) + max(held(len(req.ProtocolType))-held(len(g.protocolType)), 0)
+	if code := c.room(g, grows, is.record-was.record); code != 0 {
 		*m = before
-		return wire.CodePolicyViolation
+		return code
 	}
-	c.release(max(m.counted-n, 0))
-	m.counted = n
+	c.resize(m, was)
+	g.members.remove(before.id)
+	g.members.put(m.id, m)
 	g.countSupport(&before, -1)
 	g.countSupport(m, 1)
-	if len(g.list) == 1 {
-		g.protocolType = req.ProtocolType
+	if g.list.n == 1 {
+		c.setProtocolType(g, req.ProtocolType)
 	}
 	return 0
 }
@@ -194,6 +195,9 @@ func (c *Coordinator) waitForJoin(g *group, m *member, ticket uint64, version in
 	c.answerJoin(g, m, wire.CodeRebalanceInProgress)
 	m.join = waiter{waits: true, ticket: ticket, version: version}
 	g.joining++
+	if m.fresh && !m.static() {
+		c.bind(m, ticket)
+	}
 }
 
 // answerJoin answers a member's waiting JoinGroup with an error. Without one that waits it does nothing.
@@ -221,22 +225,15 @@ func (c *Coordinator) replyJoined(g *group, m *member, w waiter) {
 	resp.Generation, resp.MemberID, resp.LeaderID = g.generation, m.id, g.leader
 	resp.ProtocolType, resp.Protocol = kmsg.StringPtr(g.protocolType), kmsg.StringPtr(g.protocol)
 	if m.id == g.leader {
-		resp.Members = make([]kmsg.JoinGroupResponseMember, len(g.list))
-		for i, other := range g.list {
-			r := &resp.Members[i]
+		resp.Members = make([]kmsg.JoinGroupResponseMember, 0, g.list.n)
+		for other := range g.list.all() {
+			r := kmsg.NewJoinGroupResponseMember()
 			r.MemberID, r.InstanceID = other.id, stringOrNull(other.instanceID)
 			r.ProtocolMetadata = other.metadata(g.protocol)
+			resp.Members = append(resp.Members, r)
 		}
 	}
 	c.reply(w.ticket, resp)
-}
-
-// dropPending forgets an id that was handed out and not used.
-func (c *Coordinator) dropPending(p *pending, now Instant) {
-	c.timers.stop(&p.timer)
-	delete(p.group.pending, p.id)
-	c.rebalanceStep(now, p.group)
-	c.scheduleExpiry(p.group, now)
 }
 
 func millis(n int32) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -197,7 +197,7 @@ func (g *group) value() []byte {
 	// Between two generations there is none to be written: if that is the last record, all members join again.
 	if g.state == Stable || g.state == Empty {
 		value.Protocol, value.Leader = stringOrNull(g.protocol), stringOrNull(g.leader)
-		for _, m := range g.list {
+		for m := range g.list.all() {
 			value.Members = append(value.Members, m.kept())
 		}
 	}

@@ -66,8 +66,8 @@ func TestRewriteMakesTheHeadOfTheLogNeedless(t *testing.T) {
 		t.Errorf("it took %d steps of 10", steps)
 	}
 	want := map[string]int64{}
-	for id, g := range l.c.groups {
-		for at, o := range g.offsets {
+	for id, g := range l.c.groups.all {
+		for at, o := range g.offsets.all {
 			want[fmt.Sprint(id, at)] = o.offset
 		}
 	}
@@ -81,8 +81,8 @@ func TestRewriteMakesTheHeadOfTheLogNeedless(t *testing.T) {
 	}
 	c.Restored(l.now)
 	l.c = c
-	for id, g := range c.groups {
-		for at, o := range g.offsets {
+	for id, g := range c.groups.all {
+		for at, o := range g.offsets.all {
 			if want[fmt.Sprint(id, at)] != o.offset {
 				t.Errorf("%s %v is at %d, want %d", id, at, o.offset, want[fmt.Sprint(id, at)])
 			}
@@ -104,12 +104,12 @@ func TestRecordsThatCouldNotBeWrittenAreRewrittenFirst(t *testing.T) {
 	l := newLab(t, nil)
 	l.commit("g", "", -1, nil, "t", 0, 1)
 	l.commit("g", "", -1, nil, "t", 1, 1)
-	l.c.keep(&l.c.trails[0], &l.c.groups["g"].offsets[place{"t", 1}].node)
+	l.c.keep(&l.c.trails[0], &l.c.groups.get("g").offsets.get(place{"t", 1}).node)
 	l.c.TakeOutput(&l.out)
 	l.c.Lost(&l.out.Records[0])
 	l.c.Rewrite(0, 0, 1)
 	l.c.TakeOutput(&l.out)
-	if len(l.out.Records) != 1 || l.out.Records[0].node != &l.c.groups["g"].offsets[place{"t", 1}].node {
+	if len(l.out.Records) != 1 || l.out.Records[0].node != &l.c.groups.get("g").offsets.get(place{"t", 1}).node {
 		t.Errorf("rewritten: %+v", l.out.Records)
 	}
 }
@@ -161,7 +161,7 @@ func FuzzRestore(f *testing.F) {
 		if a, b := c.Counts(), again.Counts(); a != b {
 			t.Fatalf("read again: %+v, before %+v", b, a)
 		}
-		for id := range c.groups {
+		for id := range c.groups.all {
 			before := l.state(id)
 			l.c = again
 			if after := l.state(id); after != before {

@@ -11,13 +11,15 @@ import (
 
 // lab is a coordinator with a clock that the test moves, and all that came out of it.
 type lab struct {
-	t       *testing.T
-	c       *Coordinator
-	now     Instant
-	tickets uint64
-	out     Output
-	replies map[uint64]kmsg.Response
-	kept    []Record // the log, if it has one partition: a record's offset is its index
+	t         *testing.T
+	c         *Coordinator
+	now       Instant
+	tickets   uint64
+	unchecked bool   // the counts are not compared at each step, for a test of many
+	from      Client // of the requests, but for their tickets
+	out       Output
+	replies   map[uint64]kmsg.Response
+	kept      []Record // the log, if it has one partition: a record's offset is its index
 }
 
 const startMillis = 1_700_000_000_000
@@ -25,6 +27,7 @@ const startMillis = 1_700_000_000_000
 func testConfig() Config {
 	ids := 0
 	return Config{
+		LoneMemberDelay:   time.Hour,
 		MinSessionTimeout: time.Second,
 		MaxSessionTimeout: 10 * time.Minute,
 		OffsetsRetention:  7 * 24 * time.Hour,
@@ -44,14 +47,16 @@ func newLab(t *testing.T, change func(*Config)) *lab {
 	if change != nil {
 		change(&config)
 	}
-	return &lab{t: t, c: New(config, 1), now: Instant{time.Hour, startMillis}, replies: make(map[uint64]kmsg.Response)}
+	return &lab{t: t, c: New(config, 1), now: Instant{time.Hour, startMillis},
+		from: Client{ID: "test", Host: "/127.0.0.1"}, replies: make(map[uint64]kmsg.Response)}
 }
 
 // ask hands a request over and returns its ticket.
 func (l *lab) ask(req kmsg.Request) uint64 {
 	l.t.Helper()
 	l.tickets++
-	from := Client{Ticket: l.tickets, ID: "test", Host: "/127.0.0.1"}
+	from := l.from
+	from.Ticket = l.tickets
 	switch r := req.(type) {
 	case *kmsg.JoinGroupRequest:
 		l.c.JoinGroup(l.now, from, r)
@@ -83,6 +88,9 @@ func (l *lab) ask(req kmsg.Request) uint64 {
 // collect does what the broker does with the output.
 func (l *lab) collect() {
 	l.t.Helper()
+	if !l.unchecked {
+		l.c.check(l.t)
+	}
 	if !l.c.TakeOutput(&l.out) {
 		return
 	}
@@ -319,7 +327,7 @@ func (l *lab) settle(people ...*person) {
 		for i, p := range people {
 			if resp, ok := l.replies[joins[i]].(*kmsg.JoinGroupResponse); ok {
 				p.joined(joins[i])
-				if p.generation != l.c.groups[p.group].generation || p.heartbeat() == 27 {
+				if p.generation != l.c.groups.get(p.group).generation || p.heartbeat() == 27 {
 					joins[i], again = p.join(), true
 				}
 				_ = resp

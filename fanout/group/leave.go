@@ -17,7 +17,7 @@ func (c *Coordinator) LeaveGroup(now Instant, from Client, req *kmsg.LeaveGroupR
 		c.reply(from.Ticket, resp)
 		return
 	}
-	g := c.groups[req.Group]
+	g := c.groups.get(req.Group)
 	if req.Version < leaveManyFrom {
 		resp.ErrorCode = c.leaveOne(now, g, req.MemberID, nil)
 		c.reply(from.Ticket, resp)
@@ -38,12 +38,12 @@ func (c *Coordinator) leaveOne(now Instant, g *group, memberID string, instance 
 	if g == nil {
 		return wire.CodeUnknownMemberID
 	}
-	if p := g.pending[memberID]; p != nil {
+	if p := g.pending.get(memberID); p != nil {
 		c.dropPending(p, now)
 		return 0
 	}
 	if memberID == "" && instance != nil {
-		m := g.instances[*instance]
+		m := g.instances.get(*instance)
 		if m == nil {
 			return wire.CodeUnknownMemberID
 		}

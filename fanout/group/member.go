@@ -35,12 +35,14 @@ type member struct {
 	assignment []byte
 
 	join, sync waiter
-	// fresh says that it has not been through a rebalance yet.
+	// fresh says that it has not been through a rebalance yet. Until then it is forgotten with its connection, whose
+	// ticket is bound; see presence.
 	fresh bool
+	bound uint64
 	// owesSync says that it was told to sync in this generation and has not.
 	owesSync bool
 
-	counted int64 // bytes taken from the budget
+	prev, next *member // in the group's list
 }
 
 func (m *member) static() bool { return m.instanceID != "" }
@@ -82,15 +84,6 @@ func (m *member) sameProtocols(protocols []kmsg.JoinGroupRequestProtocol) bool {
 	})
 }
 
-// bytes is what the member takes from the budget.
-func (m *member) bytes() int64 {
-	n := memberBytes + 2*len(m.id) + len(m.instanceID) + len(m.clientID) + len(m.clientHost) + len(m.assignment)
-	for i := range m.protocols {
-		n += len(m.protocols[i].Name) + len(m.protocols[i].Metadata) + 64
-	}
-	return int64(n)
-}
-
 // alive notes that the member was heard of. Its timer finds out when it fires.
 func (m *member) alive(now Instant) { m.aliveUntil = now.Monotonic + m.sessionTimeout }
 
@@ -108,13 +101,3 @@ func (m *member) fire(c *Coordinator, now Instant) {
 	c.counts.Expired++
 	c.leave(m.group, m, now)
 }
-
-// pending is a member id that was handed out; its client is expected to join with it.
-type pending struct {
-	group *group
-	id    string
-	timer timer
-}
-
-// fire implements alarm.
-func (p *pending) fire(c *Coordinator, now Instant) { c.dropPending(p, now) }

@@ -6,9 +6,6 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// offsetBytes is what a committed offset takes in memory beside its strings. Measured, and rounded up.
-const offsetBytes = 288
-
 // place is a partition.
 type place struct {
 	topic     string
@@ -26,10 +23,6 @@ type committed struct {
 	// expireMillis is when the offset is forgotten, if the client asked for a time of its own (versions 2 to 4), or -1.
 	expireMillis int64
 	node         node
-}
-
-func (o *committed) bytes() int64 {
-	return int64(offsetBytes + len(o.at.topic) + len(o.metadata))
 }
 
 // OffsetCommit keeps how far a group has read. Clients that are no members may do so while the group has none.
@@ -62,7 +55,7 @@ func (c *Coordinator) commitsTo(now Instant, req *kmsg.OffsetCommitRequest) (*gr
 	if code := checkGroupID(req.Group, true); code != 0 {
 		return nil, code
 	}
-	g := c.groups[req.Group]
+	g := c.groups.get(req.Group)
 	switch {
 	case g == nil && req.Generation >= 0:
 		return nil, wire.CodeIllegalGeneration
@@ -114,37 +107,34 @@ func (c *Coordinator) commit(
 
 // offsetAt is a group's offset for a place, made if there is none, with memory taken for metadata of the given length.
 func (c *Coordinator) offsetAt(g *group, at place, metadataBytes int) (*committed, int16) {
-	o := g.offsets[at]
+	o := g.offsets.get(at)
 	if o != nil {
-		if more := int64(metadataBytes - len(o.metadata)); !c.reserve(more) {
+		if more := held(metadataBytes) - held(len(o.metadata)); !c.budget.take(more) {
 			c.counts.Refused++
 			return nil, wire.CodePolicyViolation
 		}
 		return o, 0
 	}
 	o = &committed{group: g, at: at}
-	if !c.reserve(o.bytes() + int64(metadataBytes)) {
+	if !c.budget.take(o.bytes() + held(metadataBytes)) {
 		c.counts.Refused++
 		return nil, wire.CodePolicyViolation
 	}
 	o.node.kept = o
-	if g.offsets == nil {
-		g.offsets = make(map[place]*committed)
-	}
-	g.offsets[at] = o
+	g.offsets.put(at, o)
 	c.counts.Offsets++
 	return o, 0
 }
 
 // dropOffset forgets an offset.
 func (c *Coordinator) dropOffset(g *group, at place) {
-	o := g.offsets[at]
+	o := g.offsets.get(at)
 	if o == nil {
 		return
 	}
 	c.tombstone(g, &o.node)
-	delete(g.offsets, at)
-	c.release(o.bytes())
+	g.offsets.remove(at)
+	c.budget.give(o.bytes())
 	c.counts.Offsets--
 }
 
@@ -154,8 +144,8 @@ func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	resp.ErrorCode = checkGroupID(req.Group, true)
 	var offsets map[place]*committed
-	if g := c.groups[req.Group]; g != nil {
-		offsets = g.offsets
+	if g := c.groups.get(req.Group); g != nil {
+		offsets = g.offsets.all
 	}
 	if req.Topics == nil && req.Version >= 2 {
 		resp.Topics = allOffsets(offsets)
@@ -206,7 +196,7 @@ func allOffsets(offsets map[place]*committed) []kmsg.OffsetFetchResponseTopic {
 // OffsetDelete forgets offsets of topics that the group does not read at the time (KIP-496).
 func (c *Coordinator) OffsetDelete(now Instant, from Client, req *kmsg.OffsetDeleteRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
-	g := c.groups[req.Group]
+	g := c.groups.get(req.Group)
 	switch {
 	case checkGroupID(req.Group, true) != 0:
 		resp.ErrorCode = wire.CodeInvalidGroupID
@@ -241,8 +231,8 @@ func (c *Coordinator) OffsetDelete(now Instant, from Client, req *kmsg.OffsetDel
 
 // TopicDeleted forgets what groups have committed for a topic: one of the same name that is made later begins at 0.
 func (c *Coordinator) TopicDeleted(topic string) {
-	for _, g := range c.groups {
-		for at := range g.offsets {
+	for _, g := range c.groups.all {
+		for at := range g.offsets.all {
 			if at.topic == topic {
 				c.dropOffset(g, at)
 			}

@@ -12,25 +12,20 @@ func (c *Coordinator) rebalance(now Instant, g *group) {
 
 func (c *Coordinator) beginRebalance(now Instant, g *group) {
 	c.counts.Rebalances++
+	fromEmpty := g.state == Empty
 	if g.state == Completing {
-		for _, m := range g.list {
+		for m := range g.list.all() {
 			c.answerSync(m, wire.CodeRebalanceInProgress)
 		}
 	}
-	g.initial = g.state == Empty && c.config.InitialRebalanceDelay > 0
 	g.state = Preparing
-	until := now.Monotonic + g.rebalanceTimeout()
-	if g.initial {
-		g.grew, g.initialUntil = false, until
-		until = min(until, now.Monotonic+c.config.InitialRebalanceDelay)
-	}
 	c.timers.stop(&g.expiry)
-	c.timers.start(&g.phase, until)
+	c.timers.start(&g.phase, c.gather(now, g, fromEmpty))
 }
 
 // rebalanceStep ends a rebalance for which nobody else has to be waited for.
 func (c *Coordinator) rebalanceStep(now Instant, g *group) {
-	if g.state == Preparing && !g.initial && g.joining == len(g.list) && len(g.pending) == 0 {
+	if g.state == Preparing && (!g.gathering.active || g.list.n == 0) && g.joining == g.list.n && g.awaited == 0 {
 		c.endRebalance(now, g)
 	}
 }
@@ -41,9 +36,9 @@ type phaseEnd struct{ group *group }
 func (p phaseEnd) fire(c *Coordinator, now Instant) {
 	switch g := p.group; g.state {
 	case Preparing:
-		if g.initial && g.grew && now.Monotonic < g.initialUntil {
-			g.grew = false
-			c.timers.start(&g.phase, min(g.initialUntil, now.Monotonic+c.config.InitialRebalanceDelay))
+		if g.gathering.active && now.Monotonic < g.gathering.until {
+			c.timers.start(&g.phase, c.gatherMore(now, g))
+			c.rebalanceStep(now, g)
 			return
 		}
 		c.endRebalance(now, g)
@@ -55,14 +50,14 @@ func (p phaseEnd) fire(c *Coordinator, now Instant) {
 // endRebalance begins the next generation with the members that have joined. Static members stay without joining, until
 // their session is over.
 func (c *Coordinator) endRebalance(now Instant, g *group) {
-	g.initial = false
-	for i := len(g.list) - 1; i >= 0; i-- {
-		if m := g.list[i]; !m.join.waits && !m.static() {
+	g.gathering.active = false
+	for m := range g.list.all() {
+		if !m.join.waits && !m.static() {
 			c.removeMember(g, m)
 		}
 	}
 	switch {
-	case len(g.list) == 0:
+	case g.list.n == 0:
 		c.becomeEmpty(now, g)
 		return
 	case g.joining == 0:
@@ -75,13 +70,16 @@ func (c *Coordinator) endRebalance(now Instant, g *group) {
 	g.protocol = g.vote()
 	g.state, g.owing = Completing, 0
 	c.timers.start(&g.phase, now.Monotonic+g.rebalanceTimeout())
-	for _, m := range g.list {
+	for m := range g.list.all() {
+		was := m.size()
 		m.assignment = nil
+		c.resize(m, was)
 		if m.owesSync = m.join.waits; !m.owesSync {
 			continue
 		}
 		g.owing++
 		w := m.join
+		c.unbind(m)
 		m.join, m.fresh = waiter{}, false
 		g.joining--
 		m.alive(now)
@@ -93,8 +91,8 @@ func (c *Coordinator) endRebalance(now Instant, g *group) {
 // dropThoseThatOweSync removes members that joined and did not come for their assignment in time.
 func (c *Coordinator) dropThoseThatOweSync(now Instant, g *group) {
 	dropped := false
-	for i := len(g.list) - 1; i >= 0; i-- {
-		if m := g.list[i]; m.owesSync {
+	for m := range g.list.all() {
+		if m.owesSync {
 			c.counts.Expired++
 			c.removeMember(g, m)
 			dropped = true
@@ -122,8 +120,9 @@ func (c *Coordinator) removeMember(g *group, m *member) {
 	c.answerSync(m, wire.CodeUnknownMemberID)
 	c.timers.stop(&m.session)
 	c.cameToSync(g, m)
+	c.unbind(m)
 	g.remove(m)
-	c.release(m.counted)
+	c.shed(m)
 	c.counts.Members--
 }
 

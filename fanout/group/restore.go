@@ -34,12 +34,12 @@ func (c *Coordinator) Restore(now Instant, partition int32, offset int64, key, v
 
 // restored is the group with the given name, made if there is none.
 func (c *Coordinator) restored(now Instant, id string, partition int32) *group {
-	g := c.groups[id]
+	g := c.groups.get(id)
 	if g == nil {
 		g = newGroup(id, now)
 		g.trail = &c.trails[partition]
-		c.groups[id] = g
-		c.used += groupBytes + int64(len(id))
+		c.groups.put(id, g)
+		c.budget.force(g.bytes())
 	}
 	return g
 }
@@ -47,11 +47,11 @@ func (c *Coordinator) restored(now Instant, id string, partition int32) *group {
 func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, k *kmsg.OffsetCommitKey, value []byte) error {
 	at := place{k.Topic, k.Partition}
 	if value == nil {
-		if g := c.groups[k.Group]; g != nil && g.offsets[at] != nil {
-			o := g.offsets[at]
+		if g := c.groups.get(k.Group); g != nil && g.offsets.get(at) != nil {
+			o := g.offsets.get(at)
 			o.node.unlink()
-			delete(g.offsets, at)
-			c.release(o.bytes())
+			g.offsets.remove(at)
+			c.budget.give(o.bytes())
 			c.counts.Offsets--
 		}
 		return nil
@@ -61,18 +61,15 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 		return fmt.Errorf("group: the value of record %d, an offset of group %q: %w", offset, k.Group, err)
 	}
 	g := c.restored(now, k.Group, partition)
-	o := g.offsets[at]
+	o := g.offsets.get(at)
 	if o == nil {
-		if g.offsets == nil {
-			g.offsets = make(map[place]*committed)
-		}
 		o = &committed{group: g, at: at}
 		o.node.kept = o
-		g.offsets[at] = o
+		g.offsets.put(at, o)
 		c.counts.Offsets++
-		c.used += o.bytes()
+		c.budget.force(o.bytes())
 	}
-	c.used += int64(len(v.Metadata) - len(o.metadata))
+	c.budget.force(held(len(v.Metadata)) - held(len(o.metadata)))
 	o.offset, o.metadata, o.commitMillis = v.Offset, v.Metadata, v.CommitTimestamp
 	if o.leaderEpoch = -1; v.Version >= 3 {
 		o.leaderEpoch = v.LeaderEpoch
@@ -92,10 +89,11 @@ func (n *node) restore(t *trail, offset int64) {
 
 func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, id string, value []byte) error {
 	if value == nil {
-		if g := c.groups[id]; g != nil {
+		if g := c.groups.get(id); g != nil {
 			c.clearMembers(g)
 			g.node.unlink()
-			g.protocolType, g.generation = "", 0
+			c.setProtocolType(g, "")
+			g.generation = 0
 		}
 		return nil
 	}
@@ -106,7 +104,8 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 	g := c.restored(now, id, partition)
 	c.clearMembers(g)
 	g.node.restore(g.trail, offset)
-	g.state, g.generation, g.protocolType = Empty, v.Generation, v.ProtocolType
+	c.setProtocolType(g, v.ProtocolType)
+	g.state, g.generation = Empty, v.Generation
 	if g.emptySinceMillis = now.UnixMillis; v.Version >= 2 && v.CurrentStateTimestamp >= 0 {
 		g.emptySinceMillis = v.CurrentStateTimestamp
 	}
@@ -116,11 +115,11 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 	for i := range v.Members {
 		c.restoreMember(g, &v.Members[i])
 	}
-	if v.Leader != nil && g.members[*v.Leader] != nil {
-		g.leader = *v.Leader
+	if g.list.n > 0 {
+		g.state, g.leader = Stable, g.list.first.id
 	}
-	if len(g.list) > 0 {
-		g.state = Stable
+	if v.Leader != nil && g.members.get(*v.Leader) != nil {
+		g.leader = *v.Leader
 	}
 	return nil
 }
@@ -138,35 +137,34 @@ func (c *Coordinator) restoreMember(g *group, v *kmsg.GroupMetadataValueMember) 
 	// Copies: kmsg's slices would keep all of the log that was read with them.
 	m.protocols = []kmsg.JoinGroupRequestProtocol{{Name: g.protocol, Metadata: bytes.Clone(v.Subscription)}}
 	m.assignment = bytes.Clone(v.Assignment)
-	if g.members[m.id] != nil || m.static() && g.instances[m.instanceID] != nil {
+	if g.members.get(m.id) != nil || m.static() && g.instances.get(m.instanceID) != nil {
 		return // the record names it twice
 	}
-	m.counted = m.bytes()
-	c.used += m.counted
+	c.resize(m, size{})
 	c.counts.Members++
 	g.add(m)
 }
 
 func (c *Coordinator) clearMembers(g *group) {
-	for _, m := range g.list {
-		c.release(m.counted)
+	for m := range g.list.all() {
+		c.shed(m)
 		c.counts.Members--
+		g.remove(m)
 	}
-	g.list, g.members, g.instances, g.leader, g.protocol = nil, nil, nil, "", ""
-	g.support = make(map[string]int)
+	g.leader, g.protocol = "", ""
 	g.state = Empty
 }
 
 // Restored ends what Restore began: from here on members have to be heard of, and offsets expire. Groups that were
 // removed leave nothing.
 func (c *Coordinator) Restored(now Instant) {
-	for id, g := range c.groups {
-		if len(g.list) == 0 && len(g.offsets) == 0 && !g.kept() {
-			delete(c.groups, id)
-			c.release(groupBytes + int64(len(id)))
+	for id, g := range c.groups.all {
+		if g.list.n == 0 && g.offsets.len() == 0 && !g.kept() {
+			c.groups.remove(id)
+			c.budget.give(g.bytes())
 			continue
 		}
-		for _, m := range g.list {
+		for m := range g.list.all() {
 			// The clients find out first that the server was away: they get a little longer than their session.
 			m.aliveUntil = now.Monotonic + m.sessionTimeout + restartGrace
 			c.timers.start(&m.session, m.aliveUntil)

@@ -205,8 +205,8 @@ func (s *simulation) checkCommit(m *simMember) {
 	s.collect()
 	resp := s.replies[s.tickets].(*kmsg.OffsetCommitResponse)
 	delete(s.replies, s.tickets)
-	if code := resp.Topics[0].Partitions[0].ErrorCode; code == 0 && m.generation != s.c.groups["g"].generation {
-		s.t.Fatalf("generation %d commits, the group has %d", m.generation, s.c.groups["g"].generation)
+	if code := resp.Topics[0].Partitions[0].ErrorCode; code == 0 && m.generation != s.c.groups.get("g").generation {
+		s.t.Fatalf("generation %d commits, the group has %d", m.generation, s.c.groups.get("g").generation)
 	} else if code != 0 {
 		s.seen["refused commit"]++
 	}
@@ -332,7 +332,7 @@ func (s *simulation) own(m *simMember, assignment []byte) {
 // checkWhole checks that all who live share all partitions in one generation.
 func (s *simulation) checkWhole() {
 	s.t.Helper()
-	g := s.c.groups["g"]
+	g := s.c.groups.get("g")
 	var all []int
 	alive := s.alive()
 	for _, m := range alive {
@@ -342,7 +342,7 @@ func (s *simulation) checkWhole() {
 		all = append(all, m.owned...)
 	}
 	slices.Sort(all)
-	if len(all) != simPartitions || len(slices.Compact(all)) != simPartitions || len(g.list) != len(alive) || g.state != Stable {
-		s.t.Fatalf("%d partitions are owned by %d members; the group is %v with %d", len(all), len(alive), g.state, len(g.list))
+	if len(all) != simPartitions || len(slices.Compact(all)) != simPartitions || g.list.n != len(alive) || g.state != Stable {
+		s.t.Fatalf("%d partitions are owned by %d members; the group is %v with %d", len(all), len(alive), g.state, g.list.n)
 	}
 }

@@ -16,18 +16,18 @@ func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Clien
 		return wire.CodeInconsistentGroupProtocol
 	}
 	topics := m.topics(g.protocol)
-	if code := c.update(m, req); code != 0 {
+	old := m.id
+	if code := c.update(m, req, c.config.NewMemberID(from.ID), from); code != 0 {
 		return code
 	}
-	c.answerJoin(g, m, wire.CodeFencedInstanceID)
+	if m.join.waits { // told of the id that it knows
+		c.replyJoin(m.join.ticket, m.join.version, wire.CodeFencedInstanceID, old)
+		m.join = waiter{}
+		g.joining--
+	}
 	c.answerSync(m, wire.CodeFencedInstanceID)
 	oldLeader := g.leader
-	delete(g.members, m.id)
-	wasLeader := g.leader == m.id
-	m.id = c.config.NewMemberID(from.ID)
-	m.clientID, m.clientHost = from.ID, from.Host
-	g.members[m.id] = m
-	if wasLeader {
+	if g.leader == old {
 		g.leader = m.id
 	}
 	m.alive(now)

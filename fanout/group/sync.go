@@ -1,6 +1,8 @@
 package group
 
 import (
+	"bytes"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
@@ -34,26 +36,28 @@ func (c *Coordinator) SyncGroup(now Instant, from Client, req *kmsg.SyncGroupReq
 
 // assign takes the leader's assignment and hands it to all who wait for it.
 func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupRequestGroupAssignment) int16 {
-	var bytes int64
+	var more int64
 	for i := range assignment {
-		bytes += int64(len(assignment[i].MemberAssignment))
+		if g.members.get(assignment[i].MemberID) != nil {
+			more += held(len(assignment[i].MemberAssignment))
+		}
 	}
-	if !c.reserve(bytes) {
+	if !c.fits(g, more) || !c.budget.take(more) {
 		c.counts.Refused++
 		return wire.CodePolicyViolation
 	}
-	c.release(bytes) // the members take it over
+	c.budget.give(more) // the members take it over; it is less if one is named twice
 	for i := range assignment {
-		if m := g.members[assignment[i].MemberID]; m != nil {
-			m.assignment = assignment[i].MemberAssignment
+		if m := g.members.get(assignment[i].MemberID); m != nil {
+			was := m.size()
+			// A copy: it would keep all of the request, which may be larger by what nobody is given.
+			m.assignment = bytes.Clone(assignment[i].MemberAssignment)
+			c.resize(m, was)
 		}
 	}
 	g.state = Stable
 	c.keepMembership(g)
-	for _, m := range g.list {
-		n := m.bytes()
-		c.used += n - m.counted
-		m.counted = n
+	for m := range g.list.all() {
 		if !m.sync.waits {
 			continue
 		}
@@ -119,7 +123,7 @@ func (c *Coordinator) member(groupID, memberID string, instance *string, generat
 	if code := checkGroupID(groupID, false); code != 0 {
 		return nil, nil, code
 	}
-	g := c.groups[groupID]
+	g := c.groups.get(groupID)
 	if g == nil {
 		return nil, nil, wire.CodeUnknownMemberID
 	}
