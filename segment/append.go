@@ -4,7 +4,7 @@ import (
 	"fmt"
 )
 
-// Appended says where [Log.Append] put its batches.
+// Appended says where batches have been put, or will be when their [Write] has ended without an error.
 type Appended struct {
 	// BaseOffset and LastOffset are the first and the last offset assigned; of a duplicate, those that its batch got
 	// when it was appended.
@@ -19,45 +19,31 @@ type Appended struct {
 }
 
 // Append checks one or more batches that a producer sent, assigns their offsets in place, and writes them with one
-// write. If anything is wrong with one of them, none is appended. If the write fails or is short, the log is as it was:
-// the next append goes to the same place.
+// write, all on the caller's thread: it may block, so it is for tools and tests, and a server begins a [Write]. If
+// anything is wrong with one of them, none is appended. If the write fails or is short, the log is as it was: the next
+// append goes to the same place.
 //
-// The errors are those of a batch, [ErrOutOfOrderSequence], [ErrInvalidProducerEpoch], [ErrStorage] and [ErrPoisoned].
+// The errors are those of a batch and those of [Log.BeginWrite], [Write.Add] and [Log.EndWrite].
 func (l *Log) Append(batches []byte, nowMillis int64) (Appended, error) {
-	if l.poisoned != nil {
-		return Appended{}, l.poisoned
-	}
-	in, err := l.check(batches)
+	w, err := l.BeginWrite()
 	if err != nil {
 		return Appended{}, err
 	}
-	if in.producer.id >= 0 {
-		if again, ok := l.producers.duplicate(in.producer); ok {
-			return Appended{BaseOffset: again.baseOffset(), LastOffset: again.lastOffset, LogStartOffset: l.LogStartOffset(),
-				AppendTimeMillis: l.appendTime(again.timestamp), Records: in.records, Duplicate: true}, nil
-		}
-		if err := l.producers.check(in.producer); err != nil {
-			return Appended{}, err
-		}
+	var a Appended
+	in, err := l.Check(batches)
+	if err == nil {
+		a, err = w.Add(batches, in, nowMillis)
 	}
-	base := l.LogEndOffset()
-	if l.options.AppendTime {
-		in.maxTimestamp = nowMillis
+	if err == nil && !w.Empty() {
+		w.Run()
 	}
-	if err := l.rollFor(int64(len(batches)), base+in.offsets-1, in.maxTimestamp, nowMillis); err != nil {
+	if eerr := l.EndWrite(w); err == nil {
+		err = eerr
+	}
+	if err != nil {
 		return Appended{}, err
 	}
-	l.assign(batches, base, nowMillis)
-	if err := l.write(batches); err != nil {
-		return Appended{}, err
-	}
-	l.commit(l.active(), batches)
-	if in.producer.id >= 0 {
-		in.producer.lastOffset, in.producer.timestamp = base+in.offsets-1, in.maxTimestamp
-		l.producers.add(in.producer, nowMillis)
-	}
-	return Appended{BaseOffset: base, LastOffset: base + in.offsets - 1, LogStartOffset: l.LogStartOffset(),
-		AppendTimeMillis: l.appendTime(nowMillis), Bytes: len(batches), Records: in.records}, nil
+	return a, nil
 }
 
 func (l *Log) appendTime(millis int64) int64 {
@@ -67,17 +53,17 @@ func (l *Log) appendTime(millis int64) int64 {
 	return noTimestamp
 }
 
-// incoming is what check found in the batches of an append.
-type incoming struct {
+// Checked is what [Log.Check] found in the batches of an append.
+type Checked struct {
 	offsets      int64 // how many they take
 	records      int
 	maxTimestamp int64
 	producer     sequence // id -1 if no idempotent producer sent them
 }
 
-// check looks at every batch and changes nothing.
-func (l *Log) check(batches []byte) (incoming, error) {
-	in := incoming{maxTimestamp: noTimestamp, producer: sequence{id: -1}}
+// Check looks at every batch and changes nothing. The errors are those of a batch.
+func (l *Log) Check(batches []byte) (Checked, error) {
+	in := Checked{maxTimestamp: noTimestamp, producer: sequence{id: -1}}
 	if len(batches) == 0 {
 		return in, fmt.Errorf("%w: there is none", ErrBatchShort)
 	}
@@ -113,33 +99,5 @@ func (l *Log) assign(batches []byte, base, nowMillis int64) {
 		}
 		base += int64(h.LastOffsetDelta) + 1
 		at += h.Size()
-	}
-}
-
-func (l *Log) write(batches []byte) error {
-	s := l.active()
-	if err := s.cutLeftovers(); err != nil {
-		return err
-	}
-	n, err := s.file.WriteAt(batches, s.size)
-	if err == nil {
-		return nil
-	}
-	s.leftovers = n > 0
-	_ = s.cutLeftovers() // or before the next append
-	return fmt.Errorf("%w: %d of %d bytes at %d of %s: %w", ErrStorage, n, len(batches), s.size, s.path, err)
-}
-
-// commit notes batches that were written behind s.size. Unless fsync has to make it true first, this is where the high
-// watermark moves.
-func (l *Log) commit(s *Segment, batches []byte) {
-	for at := 0; at < len(batches); {
-		h, _ := ParseBatch(batches[at:])
-		s.note(h)
-		at += h.Size()
-	}
-	if !l.options.ManualCommit && !l.awaitsSync {
-		s.visible = s.size
-		l.raiseHighWatermark(s.next)
 	}
 }

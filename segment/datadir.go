@@ -195,7 +195,7 @@ func writeFile(fsys FS, path string, content []byte) error {
 	}
 	err = f.Truncate(0)
 	if err == nil {
-		_, err = f.WriteAt(content, 0)
+		_, err = f.WriteAt([][]byte{content}, 0)
 	}
 	if err == nil {
 		err = f.Sync()

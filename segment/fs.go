@@ -1,9 +1,11 @@
 package segment
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,7 +18,9 @@ type File interface {
 	// ReadResident reads as far as the pages are in the page cache, which may be nothing, and never waits for a disk. It
 	// may read less of a request for many pages.
 	ReadResident(b []byte, offset int64) int
-	WriteAt(b []byte, offset int64) (int, error)
+	// WriteAt writes pieces one behind the other, with one system call where there are at most [maxWritePieces]. Less than
+	// all of them only with an error.
+	WriteAt(pieces [][]byte, offset int64) (int, error)
 	Size() (int64, error)
 	Truncate(size int64) error
 	Sync() error
@@ -107,6 +111,47 @@ type osFile struct {
 }
 
 func (f osFile) Fd() int { return f.fd }
+
+// WriteAt is pwritev(2). A short write goes on behind what was written, to learn of the error.
+func (f osFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
+	for wrote, skip := 0, 0; ; {
+		for len(pieces) > 0 && skip >= len(pieces[0]) {
+			skip -= len(pieces[0])
+			pieces = pieces[1:]
+		}
+		if len(pieces) == 0 {
+			return wrote, nil
+		}
+		n, err := pwritev(f.fd, pieces, skip, offset+int64(wrote))
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil && n == 0 {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return wrote, &os.PathError{Op: "pwritev", Path: f.Name(), Err: err}
+		}
+		wrote, skip = wrote+n, skip+n
+	}
+}
+
+// pwritev writes the first pieces but for skip bytes of the first one. It allocates nothing.
+func pwritev(fd int, pieces [][]byte, skip int, offset int64) (int, error) {
+	var vector [maxWritePieces]unix.Iovec
+	n := min(len(pieces), len(vector))
+	for i, piece := range pieces[:n] {
+		piece = piece[skip:]
+		vector[i].Base, skip = unsafe.SliceData(piece), 0
+		vector[i].SetLen(len(piece))
+	}
+	wrote, _, errno := unix.Syscall6(unix.SYS_PWRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vector)), uintptr(n),
+		uintptr(offset), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(wrote), nil
+}
 
 // DropCache is posix_fadvise(2). It is advice: whether it was taken is not told.
 func (f osFile) DropCache() { _ = unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) }

@@ -33,7 +33,8 @@ type Log struct {
 	finishing              *Segment // the one that it is about, if it is that of finishWork
 	workFailed             bool     // more of it waits for the next roll
 	prepared               File     // of the next segment, if it was prepared
-	wantPrepared           bool
+	rollDue                bool     // the active segment expired and is to end
+	writing                Write
 	epochs                 []epochStart
 	topicID                [16]byte
 	aborted                []txnEntry
@@ -67,16 +68,21 @@ func (l *Log) position(offset int64) int {
 	return max(i-1, 0)
 }
 
+// ErrClosed says that a log was closed or deleted.
+var ErrClosed = errors.New("segment: the log is closed")
+
 // Close writes what a clean stop leaves behind and lets go of the files. Ranges under way keep theirs. It may block, and
-// waits for work that is under way. Without an error everything is durable, and the directory may be opened again as
+// waits for work and for a write that are under way. Without an error everything is durable, and the directory may be opened again as
 // clean.
 func (l *Log) Close() error {
 	if l.closed {
 		return nil
 	}
-	l.worker.mu.Lock()
+	l.worker.stop()
 	defer l.worker.mu.Unlock()
-	l.worker.gone.Store(true)
+	if l.writing.inFlight {
+		_ = l.EndWrite(&l.writing) // nobody waits for it any more
+	}
 	err := l.poisoned
 	switch {
 	case err != nil: // the mark may be there; the work that leaves it may not have run, or not have been able to
@@ -91,7 +97,7 @@ func (l *Log) Close() error {
 		err = l.removeStraySnapshots()
 	}
 	if l.prepared != nil {
-		_ = l.options.FS.RemoveAll(l.preparedPath())
+		_ = l.options.FS.RemoveAll(preparedPath(l.dir))
 	}
 	l.release()
 	if err != nil {
@@ -127,7 +133,7 @@ func (l *Log) Delete() (remove func() error, err error) {
 		l.release()
 	}
 	return func() error {
-		w.mu.Lock() // work that is under way may still write
+		w.stop() // work that is under way may still write
 		defer w.mu.Unlock()
 		if err := fs.RemoveAll(aside); err != nil {
 			return fmt.Errorf("segment: removing %s: %w", aside, err)

@@ -140,7 +140,7 @@ func copyRange(fsys FS, path string, from io.ReaderAt, start, end int64) error {
 		return err
 	}
 	if err = to.Truncate(0); err == nil {
-		_, err = io.Copy(io.NewOffsetWriter(to, 0), io.NewSectionReader(from, start, end-start))
+		_, err = io.Copy(io.NewOffsetWriter(writerAt{to}, 0), io.NewSectionReader(from, start, end-start))
 	}
 	if err == nil {
 		err = to.Sync()
@@ -149,6 +149,13 @@ func copyRange(fsys FS, path string, from io.ReaderAt, start, end int64) error {
 		err = cerr
 	}
 	return err
+}
+
+// writerAt is a file as an [io.WriterAt].
+type writerAt struct{ File }
+
+func (w writerAt) WriteAt(b []byte, offset int64) (int, error) {
+	return w.File.WriteAt([][]byte{b}, offset)
 }
 
 func (r *repairer) rebuild(s SegmentReport) error {

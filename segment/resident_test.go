@@ -92,7 +92,7 @@ func residentFile(t *testing.T, dir string) (f File, content []byte) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
-	if _, err := f.WriteAt(content, 0); err != nil {
+	if _, err := f.WriteAt([][]byte{content}, 0); err != nil {
 		t.Fatal(err)
 	}
 	return f, content

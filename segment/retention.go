@@ -8,7 +8,8 @@ import (
 
 // Expire takes out of the log the segments that Options.RetentionBytes and RetentionAge no longer keep, and those below
 // the log's start; whole ones, the oldest first, and only what can be read already. Their files go when remove is
-// called, which may block and belongs off the loop; it is nil if there are none. A range under way keeps its file open.
+// called, which may block and belongs off the loop; it is nil if there are none. A range under way keeps its file open. An
+// active segment that is not to be kept is ended by [Log.Work] first, and goes with the next Expire.
 func (l *Log) Expire(nowMillis int64) (remove func() error) {
 	l.workFailed = false
 	l.producers.expire(nowMillis - l.options.ProducerExpiry.Milliseconds())
@@ -19,7 +20,8 @@ func (l *Log) Expire(nowMillis int64) (remove func() error) {
 	var gone []*Segment
 	for l.expires(l.segments[0], excess, nowMillis) {
 		s := l.segments[0]
-		if len(l.segments) == 1 && !l.rollExpired(nowMillis) {
+		if len(l.segments) == 1 {
+			l.rollDue = s.size > 0 // the next Expire finds it closed
 			break
 		}
 		excess -= s.size
@@ -53,20 +55,6 @@ func (l *Log) expires(s *Segment, excess, nowMillis int64) bool {
 	return excess >= s.size ||
 		l.options.RetentionAge >= 0 && nowMillis-latest > l.options.RetentionAge.Milliseconds() ||
 		s.next <= l.logStart
-}
-
-// rollExpired ends the active segment so that it can go, if the file of the next one is ready; otherwise it asks for
-// it, and the next Expire finds it.
-func (l *Log) rollExpired(nowMillis int64) bool {
-	if l.prepared == nil || l.poisoned != nil {
-		l.wantPrepared = true
-		return false
-	}
-	if err := l.roll(nowMillis); err != nil {
-		l.options.Logger.Warn("a segment that expired could not be ended", "directory", l.dir, "error", err)
-		return false
-	}
-	return true
 }
 
 // removal lets go of segments and returns what removes their files.

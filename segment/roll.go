@@ -1,58 +1,6 @@
 package segment
 
-import (
-	"fmt"
-	"path/filepath"
-)
-
-// rollFor begins a new segment if the active one cannot take n more bytes up to lastOffset, or is old enough. As in
-// Kafka the age is the time from the first batch of the segment to the batch to be appended, by their own timestamps;
-// without them, by the clock.
-func (l *Log) rollFor(n, lastOffset, maxTimestamp, nowMillis int64) error {
-	s := l.active()
-	if s.size == 0 {
-		s.createdMillis = nowMillis
-		return nil
-	}
-	s.createdMillis = or(s.createdMillis, nowMillis)
-	if s.fits(n, lastOffset) && s.ageMillis(maxTimestamp, nowMillis) <= l.options.SegmentAge.Milliseconds() {
-		return nil
-	}
-	return l.roll(nowMillis)
-}
-
-func (s *Segment) ageMillis(timestamp, nowMillis int64) int64 {
-	if s.firstTimestamp >= 0 {
-		return timestamp - s.firstTimestamp
-	}
-	return nowMillis - s.createdMillis
-}
-
-// roll ends the active segment and begins the next, in the file that was prepared or else in one that is made here.
-func (l *Log) roll(nowMillis int64) error {
-	last := l.active()
-	if err := last.cutLeftovers(); err != nil {
-		return err
-	}
-	path, file := segmentPath(l.dir, last.next), l.prepared
-	var err error
-	if file != nil {
-		err = l.options.FS.Rename(l.preparedPath(), path)
-	} else {
-		file, err = l.options.FS.Open(path, Create)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: beginning the segment %s: %w", ErrStorage, path, err)
-	}
-	l.prepared, l.wantPrepared = nil, false
-	last.index.seal()
-	last.snapshot = l.producers.encode()
-	fresh := l.newSegment(file, last.next)
-	fresh.createdMillis = nowMillis
-	l.segments = append(l.segments, fresh)
-	l.dirUnsynced, l.workFailed = true, false
-	return nil
-}
+import "path/filepath"
 
 func (l *Log) newSegment(file File, base int64) *Segment {
 	return &Segment{
@@ -69,12 +17,31 @@ func (l *Log) newSegment(file File, base int64) *Segment {
 }
 
 // preparedPath is the file of the next segment until its offset is known.
-func (l *Log) preparedPath() string { return filepath.Join(l.dir, "next"+logSuffix+temporarySuffix) }
+func preparedPath(dir string) string { return filepath.Join(dir, "next"+logSuffix+temporarySuffix) }
 
-// wantsPrepared says that the active segment will soon be full.
+// wantsPrepared says that the active segment will soon be full. A write that begins the next one may be giving its
+// prepared file the segment's name.
 func (l *Log) wantsPrepared() bool {
 	s := l.active()
-	return l.prepared == nil && (l.wantPrepared || s.size > s.capacity-s.capacity/4)
+	return l.prepared == nil && s.size > s.capacity-s.capacity/4 && !(l.writing.inFlight && l.writing.begins)
+}
+
+// rollWork ends the active segment, which expired, and begins the next. Appends wait for it as for a write.
+func (l *Log) rollWork() func() func() {
+	w, err := l.BeginWrite()
+	if err != nil {
+		return nil
+	}
+	w.beginSegment(0)
+	return func() func() {
+		w.Run()
+		return func() {
+			if err := l.EndWrite(w); err != nil && !l.closed {
+				l.rollDue = false // until the next Expire
+				l.options.Logger.Warn("a segment that expired could not be ended", "directory", l.dir, "error", err)
+			}
+		}
+	}
 }
 
 // finished says that a closed segment's index is in its file.

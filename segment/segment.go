@@ -2,7 +2,6 @@ package segment
 
 import (
 	"fmt"
-	"math"
 
 	"golang.org/x/sys/unix"
 )
@@ -93,19 +92,21 @@ func (s *Segment) note(h Batch) {
 	s.next = h.NextOffset()
 }
 
-// fits says whether a batch of n bytes up to lastOffset can be appended: positions and relative offsets are 32 bits in
-// Kafka's index files.
-func (s *Segment) fits(n int64, lastOffset int64) bool {
-	return s.size == 0 || s.size+n <= s.capacity && lastOffset-s.base <= math.MaxInt32
-}
-
 func (s *Segment) cutLeftovers() error {
 	if !s.leftovers {
 		return nil
 	}
-	if err := s.file.Truncate(s.size); err != nil {
-		return fmt.Errorf("%w: cutting what a failed write left behind %d of %s: %w", ErrStorage, s.size, s.path, err)
+	if err := cutFile(s.file, s.size, s.path); err != nil {
+		return err
 	}
 	s.leftovers = false
+	return nil
+}
+
+// cutFile cuts what a failed write left behind a size. It may block.
+func cutFile(file File, size int64, path string) error {
+	if err := file.Truncate(size); err != nil {
+		return fmt.Errorf("%w: cutting what a failed write left behind %d of %s: %w", ErrStorage, size, path, err)
+	}
 	return nil
 }

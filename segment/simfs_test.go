@@ -252,7 +252,8 @@ func (f *simFile) ReadResident(b []byte, offset int64) int {
 	return n
 }
 
-func (f *simFile) WriteAt(b []byte, offset int64) (int, error) {
+func (f *simFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
+	b := bytes.Join(pieces, nil)
 	if f.readOnly || f.closed {
 		return 0, fs.ErrPermission
 	}

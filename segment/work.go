@@ -10,11 +10,21 @@ import (
 // worker keeps Close and the work that was handed out from touching the same files at the same time.
 type worker struct {
 	mu sync.Mutex
+	// writing is held by the log's write, which does not wait for other work. Who takes both takes mu first.
+	writing sync.Mutex
 	// gone says that the log is closed or deleted: nothing is to be written any more. A deleted log's directory may
 	// already be that of another.
 	gone atomic.Bool
 	// syncErr is why a sync of a closed segment failed. Under mu.
 	syncErr error
+}
+
+// stop waits for what is under way, and lets nothing begin any more. mu is held after it.
+func (w *worker) stop() {
+	w.gone.Store(true)
+	w.mu.Lock()
+	w.writing.Lock()
+	w.writing.Unlock() //nolint:staticcheck // whoever takes it from here on finds gone
 }
 
 // sync syncs a closed segment. The kernel tells an error to one sync of a descriptor only, so it is kept for whoever asks
@@ -38,6 +48,9 @@ func (l *Log) Work() (work func() (done func())) {
 	if l.working || l.workFailed || l.closed || l.poisoned != nil {
 		return nil
 	}
+	if l.rollDue && l.active().size > 0 && !l.writing.inFlight {
+		return l.rollWork()
+	}
 	if l.wantsPrepared() {
 		return l.prepareWork()
 	}
@@ -58,7 +71,7 @@ func (l *Log) awaitsPlan(s *Segment) bool {
 // prepareWork makes the file of the next segment. Making a file may read the disk; to give it its name does not.
 func (l *Log) prepareWork() func() func() {
 	l.working = true
-	fsys, path, w := l.options.FS, l.preparedPath(), l.worker
+	fsys, path, w := l.options.FS, preparedPath(l.dir), l.worker
 	return func() func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -68,14 +68,11 @@ func TestWorkRunsBesideTheLog(t *testing.T) {
 func TestNextSegmentsFileIsPreparedAndNothingIsLeftOfIt(t *testing.T) {
 	dir := t.TempDir()
 	l := openLog(t, dir, Options{SegmentBytes: 1000}, OpenOptions{})
-	for l.prepared == nil {
-		mustAppend(t, l, testBatch{value: 100})
-		runWork(l)
-	}
+	prepareNext(t, l)
 	if len(l.segments) != 1 {
 		t.Fatalf("there are %d segments", len(l.segments))
 	}
-	if _, err := os.Stat(l.preparedPath()); err != nil {
+	if _, err := os.Stat(preparedPath(l.dir)); err != nil {
 		t.Error(err)
 	}
 	fd := l.prepared.Fd()
@@ -85,8 +82,7 @@ func TestNextSegmentsFileIsPreparedAndNothingIsLeftOfIt(t *testing.T) {
 	if l.active().Fd() != fd || l.prepared != nil {
 		t.Error("the prepared file was not used")
 	}
-	l.wantPrepared = true
-	runWork(l)
+	prepareNext(t, l)
 	mustClose(t, l)
 	names, err := os.ReadDir(dir)
 	if err != nil {
@@ -99,10 +95,18 @@ func TestNextSegmentsFileIsPreparedAndNothingIsLeftOfIt(t *testing.T) {
 	}
 }
 
+// prepareNext appends until the next segment's file is there.
+func prepareNext(t *testing.T, l *Log) {
+	t.Helper()
+	for l.prepared == nil {
+		mustAppend(t, l, testBatch{value: 100})
+		runWork(l)
+	}
+}
+
 func TestDeletedLogLetsGoOfTheFileOfItsNextSegment(t *testing.T) {
 	l := openLog(t, filepath.Join(t.TempDir(), "t-0"), Options{SegmentBytes: 1000}, OpenOptions{})
-	l.wantPrepared = true
-	runWork(l)
+	prepareNext(t, l)
 	prepared := l.prepared
 	remove, err := l.Delete()
 	if err != nil {

@@ -1,0 +1,304 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// The bounds of one write: what waits beyond them goes with the next. A write of that size takes the page cache about a
+// millisecond.
+const (
+	maxWriteBytes  = 1 << 20
+	maxWritePieces = 128
+)
+
+// ErrNextWrite says that batches have to wait for the write after this one: it is full, or they depend on how it ends.
+var ErrNextWrite = errors.New("segment: the batches belong to the next write")
+
+// Write is the one write that a log has in flight. The log's thread begins it ([Log.BeginWrite]), fills it ([Write.Add])
+// and ends it ([Log.EndWrite]); between the last two [Write.Run], which may block, runs elsewhere. It knows all that it
+// needs and touches nothing that the log's thread changes, and until it has run nobody may change the bytes of its
+// batches. Until it has ended its batches are no part of the log.
+type Write struct {
+	log      *Log
+	inFlight bool
+	target   *Segment // the active one; held
+	size     int64    // the target's
+	pieces   [][]byte
+	batches  []writing
+	bytes    int64 // of all pieces
+	// begins says that the write begins a new segment, which the log takes over with it. at is then 0.
+	begins   bool
+	path     string // of the segment that is written to
+	at       int64  // where the first piece goes in it
+	base     int64  // its base offset
+	capacity int64
+	first    int64 // the offset of the first batch
+	next     int64 // the one behind the last
+	// firstTimestamp and createdMillis are those of the segment that is written to: see Segment.
+	firstTimestamp, createdMillis int64
+
+	// What Run changes.
+	ran       bool
+	prepared  File // the next segment's, until it has its name
+	fresh     File // of the segment that was begun
+	leftovers bool // of an earlier write, in target
+	remains   bool // of this one, in the segment that is written to
+	err       error
+}
+
+// writing is what has to be known of a piece when it has been written.
+type writing struct {
+	producer  sequence
+	nowMillis int64
+}
+
+// BeginWrite begins a write, which has to be ended even if it stays empty. While another one is in flight the error is
+// [ErrNextWrite]; [ErrClosed] and [ErrPoisoned] are for ever.
+func (l *Log) BeginWrite() (*Write, error) {
+	w := &l.writing
+	switch {
+	case l.closed:
+		return nil, fmt.Errorf("%w: %s", ErrClosed, l.dir)
+	case l.poisoned != nil:
+		return nil, l.poisoned
+	case w.inFlight:
+		return nil, ErrNextWrite
+	}
+	s := l.active()
+	s.Retain()
+	*w = Write{log: l, inFlight: true, target: s, size: s.size, pieces: w.pieces[:0], batches: w.batches[:0],
+		path: s.path, at: s.size, base: s.base, capacity: s.capacity, first: s.next, next: s.next,
+		firstTimestamp: s.firstTimestamp, createdMillis: s.createdMillis, leftovers: s.leftovers}
+	return w, nil
+}
+
+// Empty says that there is nothing to run.
+func (w *Write) Empty() bool { return len(w.pieces) == 0 && !w.begins }
+
+// Add takes what a producer sent, which must have passed [Log.Check], into the write, and assigns its offsets in place.
+// Of a duplicate and of what is refused nothing is taken. [ErrNextWrite] asks to offer it again to the next write, and
+// all that came after it.
+//
+// The other errors are [ErrOutOfOrderSequence] and [ErrInvalidProducerEpoch].
+func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, error) {
+	l := w.log
+	if len(w.pieces) > 0 && (len(w.pieces) == maxWritePieces || w.bytes+int64(len(batches)) > maxWriteBytes || w.has(in.producer)) {
+		return Appended{}, ErrNextWrite
+	}
+	if in.producer.id >= 0 {
+		if again, ok := l.producers.duplicate(in.producer); ok {
+			return Appended{BaseOffset: again.baseOffset(), LastOffset: again.lastOffset, LogStartOffset: l.LogStartOffset(),
+				AppendTimeMillis: l.appendTime(again.timestamp), Records: in.records, Duplicate: true}, nil
+		}
+		if err := l.producers.check(in.producer); err != nil {
+			return Appended{}, err
+		}
+	}
+	if l.options.AppendTime {
+		in.maxTimestamp = nowMillis
+	}
+	base := w.next
+	last := base + in.offsets - 1
+	if !w.fits(int64(len(batches)), last, in.maxTimestamp, nowMillis) {
+		if len(w.pieces) > 0 {
+			return Appended{}, ErrNextWrite
+		}
+		w.beginSegment(nowMillis)
+	}
+	l.assign(batches, base, nowMillis)
+	w.take(batches, in, last, nowMillis)
+	return Appended{BaseOffset: base, LastOffset: last, LogStartOffset: l.LogStartOffset(),
+		AppendTimeMillis: l.appendTime(nowMillis), Bytes: len(batches), Records: in.records}, nil
+}
+
+// has says that the write has a batch of that idempotent producer already: whether its next one is in order, or the same
+// again, is known when the first has been written.
+func (w *Write) has(q sequence) bool {
+	if q.id < 0 {
+		return false
+	}
+	for i := range w.batches {
+		if w.batches[i].producer.id == q.id {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *Write) take(batches []byte, in Checked, last, nowMillis int64) {
+	if w.at == 0 && w.bytes == 0 {
+		w.firstTimestamp, w.createdMillis = in.maxTimestamp, nowMillis
+	}
+	in.producer.lastOffset, in.producer.timestamp = last, in.maxTimestamp
+	w.pieces = append(w.pieces, batches)
+	w.batches = append(w.batches, writing{in.producer, nowMillis})
+	w.bytes += int64(len(batches))
+	w.next = last + 1
+}
+
+// fits says that the segment which the write goes to can take n more bytes up to lastOffset, and is not old enough to
+// end. As in Kafka the age is the time from the first batch of the segment to the batch to be appended, by their own
+// timestamps; without them, by the clock. Positions and relative offsets are 32 bits in Kafka's index files.
+func (w *Write) fits(n, lastOffset, maxTimestamp, nowMillis int64) bool {
+	size := w.at + w.bytes
+	if size == 0 {
+		return true
+	}
+	w.createdMillis = or(w.createdMillis, nowMillis)
+	age := nowMillis - w.createdMillis
+	if w.firstTimestamp >= 0 {
+		age = maxTimestamp - w.firstTimestamp
+	}
+	return size+n <= w.capacity && lastOffset-w.base <= math.MaxInt32 && age <= w.log.options.SegmentAge.Milliseconds()
+}
+
+// beginSegment lets the write begin the next segment, in the file that was prepared if there is one.
+func (w *Write) beginSegment(nowMillis int64) {
+	l := w.log
+	w.begins = true
+	w.at, w.base, w.capacity = 0, w.next, l.options.SegmentBytes
+	w.firstTimestamp, w.createdMillis = noTimestamp, nowMillis
+	w.path = segmentPath(l.dir, w.base)
+	w.prepared, l.prepared = l.prepared, nil
+}
+
+// Run does the write. It may block, and be called from any goroutine, once, between the last Add and EndWrite. Of a log
+// that was closed or deleted meanwhile it writes nothing.
+func (w *Write) Run() {
+	l := w.log
+	l.worker.writing.Lock()
+	defer l.worker.writing.Unlock()
+	if l.worker.gone.Load() {
+		return
+	}
+	w.ran = true
+	w.err = w.run(l.options.FS, l.dir)
+}
+
+func (w *Write) run(fsys FS, dir string) error {
+	file := w.target.file
+	if w.leftovers {
+		if err := cutFile(file, w.size, w.target.path); err != nil {
+			return err
+		}
+		w.leftovers = false
+	}
+	if w.begins {
+		if err := w.openNext(fsys, dir); err != nil {
+			return fmt.Errorf("%w: beginning the segment %s: %w", ErrStorage, w.path, err)
+		}
+		file = w.fresh
+	}
+	if len(w.pieces) == 0 {
+		return nil
+	}
+	n, err := file.WriteAt(w.pieces, w.at)
+	if err == nil {
+		return nil
+	}
+	w.remains = n > 0 && cutFile(file, w.at, w.path) != nil // then before the next write
+	return fmt.Errorf("%w: %d of %d bytes at %d of %s: %w", ErrStorage, n, w.bytes, w.at, w.path, err)
+}
+
+// openNext makes the file of the segment that the write begins, or gives the prepared one its name.
+func (w *Write) openNext(fsys FS, dir string) (err error) {
+	if w.prepared == nil {
+		w.fresh, err = fsys.Open(w.path, Create)
+		return err
+	}
+	if err = fsys.Rename(preparedPath(dir), w.path); err == nil {
+		w.fresh, w.prepared = w.prepared, nil
+	}
+	return err
+}
+
+// EndWrite takes over what a write did, on the log's thread. With an error none of its batches is part of the log, and
+// the next write goes to the same place: [ErrStorage], [ErrClosed] or [ErrPoisoned].
+func (l *Log) EndWrite(w *Write) error {
+	if w != &l.writing || !w.inFlight {
+		panic("segment: a write was ended that was not in flight: " + l.dir)
+	}
+	w.inFlight = false
+	defer w.forget()
+	if w.Empty() {
+		return nil
+	}
+	if l.closed || !w.ran {
+		return l.dropWrite(w)
+	}
+	s := w.target
+	s.leftovers = w.leftovers
+	if w.prepared != nil {
+		l.prepared = w.prepared // it could not be given its name
+	}
+	if w.fresh != nil {
+		s = l.takeOver(w)
+	}
+	s.leftovers = s.leftovers || w.remains
+	switch {
+	case w.err != nil:
+		return w.err
+	case l.poisoned != nil: // meanwhile: what is in the file is not in the log
+		s.leftovers = true
+		return l.poisoned
+	}
+	s.createdMillis = w.createdMillis
+	l.commit(s, w)
+	return nil
+}
+
+// forget lets go of everything that the write was about.
+func (w *Write) forget() {
+	w.target.Release()
+	clear(w.pieces)
+	w.target, w.prepared, w.fresh, w.err = nil, nil, nil, nil
+}
+
+// dropWrite ends a write of a log that was closed or deleted before it ran, or while it did.
+func (l *Log) dropWrite(w *Write) error {
+	if !l.closed {
+		l.prepared, w.prepared = w.prepared, nil
+	}
+	for _, f := range []File{w.prepared, w.fresh} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+	return fmt.Errorf("%w: %s", ErrClosed, l.dir)
+}
+
+// takeOver makes the segment that a write began the active one.
+func (l *Log) takeOver(w *Write) *Segment {
+	last := l.active()
+	last.index.seal()
+	last.snapshot = l.producers.encode()
+	fresh := l.newSegment(w.fresh, last.next)
+	fresh.createdMillis = w.createdMillis
+	l.segments = append(l.segments, fresh)
+	l.dirUnsynced, l.workFailed, l.rollDue = true, false, false
+	return fresh
+}
+
+// commit notes batches that were written behind s.size. Unless fsync has to make it true first, this is where the high
+// watermark moves.
+func (l *Log) commit(s *Segment, w *Write) {
+	if s.size != w.at || s.next != w.first {
+		panic(fmt.Sprintf("segment: a write of offset %d went to %d of %s, which ends with offset %d at %d", w.first, w.at, s.path, s.next, s.size))
+	}
+	for i, batches := range w.pieces {
+		for at := 0; at < len(batches); {
+			h, _ := ParseBatch(batches[at:])
+			s.note(h)
+			at += h.Size()
+		}
+		if b := &w.batches[i]; b.producer.id >= 0 {
+			l.producers.add(b.producer, b.nowMillis)
+		}
+	}
+	if !l.options.ManualCommit && !l.awaitsSync {
+		s.visible = s.size
+		l.raiseHighWatermark(s.next)
+	}
+}
