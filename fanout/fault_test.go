@@ -61,15 +61,16 @@ type faultyFile struct {
 	path string
 }
 
-func (f *faultyFile) WriteAt(b []byte, offset int64) (int, error) {
+func (f *faultyFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
 	if fault := f.fs.fault(f.path, false); fault != nil {
-		n, err := f.File.WriteAt(b[:len(b)/2], offset)
+		b := bytes.Join(pieces, nil)
+		n, err := f.File.WriteAt([][]byte{b[:len(b)/2]}, offset)
 		if err != nil {
 			fault = err
 		}
 		return n, fault
 	}
-	return f.File.WriteAt(b, offset)
+	return f.File.WriteAt(pieces, offset)
 }
 
 func (f *faultyFile) Truncate(size int64) error {

@@ -244,7 +244,7 @@ func (c *client) deleteRecords(topic string, offset int64) (lowWatermark int64, 
 
 func TestDeletedRecordsStayDeleted(t *testing.T) {
 	dir := t.TempDir()
-	in := func(c *Config) { c.DataDir = dir }
+	in := func(c *Config) { c.DataDir, c.RetentionAge = dir, -1 }
 	s := start(t, in)
 	c := s.dial()
 	c.create("feed", 1)

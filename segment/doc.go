@@ -37,18 +37,21 @@
 //
 // # Who does what on which thread
 //
-// A [Log] belongs to one thread, the loop's. On it are [Log.Append] and [Log.Read], which cost at most a write and a look
-// at resident pages, and everything else that decides. What may wait for a disk is handed out and runs elsewhere, and
-// touches nothing that the log's thread changes:
+// A [Log] belongs to one thread, the loop's. On it are [Log.Read], which costs at most a look at resident pages, and
+// everything else that decides. What may wait for a disk is handed out and runs elsewhere, and touches nothing that the
+// log's thread changes:
 //
-//	[Log.Work]      the file of the next segment; what a closed segment leaves behind; the mark of a failed sync
+//	[Log.BeginWrite] the write of what was appended, with the roll to the next segment: [Write.Add] checks sequences and
+//	                assigns offsets, [Write.Run] writes, [Log.EndWrite] makes it part of the log
+//	[Log.Work]      the end of a segment that expired; the file of the next segment; what a closed segment leaves behind; the mark of a failed sync
 //	[Log.SyncPlan]  the files that one group commit has to sync; then [Log.Synced] or [Log.SyncFailed]
 //	[Log.Expire]    removing the files of segments that retention took out
 //	[Log.Delete]    removing a deleted log's directory
 //	[Range.Narrow]  finding the place of a timestamp by the index files
 //
-// If the next segment's file was not prepared in time, the append that needs it makes it. [Open], [Log.Close], [Check]
-// and [Repair] block, and belong off the loop or outside its life.
+// One write is in flight at a time: a slow disk makes writes larger and not more. If the next segment's file was not
+// prepared in time, the write that needs it makes it. [Open], [Log.Close], [Log.Append], [Check] and [Repair] block, and
+// belong off the loop or outside its life.
 //
 // # Where the high watermark is
 //
@@ -103,8 +106,8 @@
 //   - Bytes behind the high watermark's position were never handed out. An append that failed there is written over by
 //     the next one.
 //   - A file is closed and unmapped when the log is done with it and the last range that was being sent is released.
-//   - [Log.Read] and [Log.Append] allocate nothing in steady state, and Read never waits for a disk: it consults the
-//     index in memory, and pages of files only if they are resident.
+//   - [Log.Read] and a [Write] allocate nothing in steady state, and Read never waits for a disk: it consults the index in
+//     memory, and pages of files only if they are resident.
 //   - What a start serves is on the disk: segments that it does not trust are synced before they are scanned.
 //   - An index file is there only if the data that it is about was synced before.
 //   - A length from disk or wire is compared with its limit before it is used.
