@@ -43,7 +43,8 @@
 //
 //	[Log.BeginWrite] the write of what was appended, with the roll to the next segment: [Write.Add] checks sequences and
 //	                assigns offsets, [Write.Run] writes, [Log.EndWrite] makes it part of the log
-//	[Log.Work]      the end of a segment that expired; the file of the next segment; what a closed segment leaves behind; the mark of a failed sync
+//	[Log.Work]      the end of a segment that expired; the file of the next segment; what a closed segment leaves
+//	                behind; the mark of a failed sync
 //	[Log.SyncPlan]  the files that one group commit has to sync; then [Log.Synced] or [Log.SyncFailed]
 //	[Log.Expire]    removing the files of segments that retention took out
 //	[Log.Delete]    removing a deleted log's directory
