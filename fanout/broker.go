@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +72,7 @@ type Broker struct {
 	stopping          bool
 	stopBy            time.Duration
 	jobs              int
+	working           sync.WaitGroup // the goroutines of jobs
 
 	inbox inbox
 	wake  func() // set once the ring exists; guarded by ready
@@ -124,8 +126,10 @@ func (b *Broker) Ready() <-chan struct{} { return b.ready }
 func (b *Broker) Run() error {
 	// The thread is never unlocked: it ends with this goroutine, and with it whatever the kernel keeps per thread.
 	runtime.LockOSThread()
-	defer close(b.done)
 	err := b.run()
+	// Nobody is called any more: whoever asks is told so now, and not after the logs are closed, which may take long.
+	close(b.done)
+	b.working.Wait() // only a ring that failed leaves work behind, which must not meet the closing of the logs
 	if cerr := b.topics.close(b.log); err == nil {
 		err = cerr
 	}
@@ -187,8 +191,12 @@ func (b *Broker) tearDown() error {
 func (b *Broker) Do(f func()) bool {
 	select {
 	case <-b.done:
-		return false
 	case <-b.ready:
+	}
+	select {
+	case <-b.done: // asked again: of two that are ready, select takes any
+		return false
+	default:
 	}
 	b.inbox.push(f)
 	b.wake()
@@ -219,12 +227,12 @@ func (b *Broker) Stop() { b.Do(b.beginStop) }
 // a request needs and that may block; the request's connection stays busy meanwhile.
 func (b *Broker) background(work func() (finish func())) {
 	b.jobs++
-	go func() {
+	b.working.Go(func() {
 		finish := work()
 		b.inbox.push(func() {
 			b.jobs--
 			finish()
 		})
 		b.wake()
-	}()
+	})
 }
