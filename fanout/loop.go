@@ -58,7 +58,9 @@ func (b *Broker) dispatch(completion ring.Completion) {
 		return
 	}
 	if kind == transfer.KindAdvice {
-		b.engine.Advised(completion)
+		if !b.engine.Advised(completion) {
+			b.counters.stale++
+		}
 		return
 	}
 	c := b.conns.find(completion.Token)
