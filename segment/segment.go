@@ -20,6 +20,7 @@ type Segment struct {
 	index    index
 	// firstTimestamp is that of the first batch, or -1. createdMillis counts where there is none.
 	firstTimestamp, createdMillis int64
+	codecs                        uint // the codecs of its batches, a bit each, or unknownCodecs
 	mapped                        []byte
 	outgrown                      [][]byte // mappings that the segment grew beyond: sends under way may read them
 	// leftovers says that a failed write left bytes behind size. They were never handed out, and are cut before the
@@ -30,6 +31,9 @@ type Segment struct {
 	snapshot []byte
 	holds    int // the log's own, and one for each range under way
 }
+
+// unknownCodecs says that a segment was opened without a look at its batches.
+const unknownCodecs uint = 1 << 31
 
 // Fd is the file's descriptor. It is valid while the segment is held.
 func (s *Segment) Fd() int { return s.file.Fd() }
@@ -94,6 +98,7 @@ func (s *Segment) note(h Batch) {
 	if s.size == 0 {
 		s.firstTimestamp = h.MaxTimestamp
 	}
+	s.codecs |= 1 << (h.Attributes & codecBits)
 	s.index.add(uint32(h.BaseOffset-s.base), uint32(h.LastOffset()-s.base), s.size, h.MaxTimestamp)
 	s.size += int64(h.Size())
 	s.next = h.NextOffset()
