@@ -47,6 +47,8 @@ type Broker struct {
 	blocks      blockMemory
 	waiting     deadlines
 	grown       []*partition // partitions whose high watermark moved in this turn
+	evaluated   int          // partitions of fetches, in this turn
+	lookups     coldLookups
 	syncs       syncs
 	groups      groups
 	filing      []func() (work func() (finish func())) // see fileWork

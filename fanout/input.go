@@ -154,7 +154,7 @@ func (b *Broker) makeRoom(c *conn, more int, data []byte) error {
 	}
 	in.end = copy(buf, old[in.start:in.end])
 	in.buf, in.start = buf, 0
-	if c.parked || c.busy && c.header.Key == wire.KeyProduce {
+	if c.parked || c.lookups.waits() || c.busy && c.header.Key == wire.KeyProduce {
 		// The waiting request's topic names point into the bytes that have just moved.
 		return b.reparse(c)
 	}

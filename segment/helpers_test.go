@@ -3,7 +3,6 @@ package segment
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"math/rand/v2"
 	"testing"
@@ -127,13 +126,7 @@ func headersOf(t testing.TB, b []byte) (list []Batch) {
 func mustRead(t testing.TB, l *Log, offset, maxBytes int64) Range {
 	t.Helper()
 	l.lastRead = lastRead{}
-	r, err := l.Read(offset, maxBytes)
-	if errors.Is(err, ErrCold) {
-		k := l.Lookup(offset, maxBytes, noCodec)
-		k.Run()
-		r, err = l.Looked(k, offset, maxBytes)
-		k.Release()
-	}
+	r, err := l.ReadBlocking(offset, maxBytes)
 	if err != nil {
 		t.Fatalf("read at %d: %v", offset, err)
 	}

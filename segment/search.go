@@ -201,7 +201,7 @@ type Lookup struct {
 	segment          *Segment
 	offset, maxBytes int64
 	codec            int16 // what [Log.Before] is about, or noCodec
-	view             view // without scratch memory until it runs
+	view             view  // without scratch memory until it runs
 	index            index
 	// What was found: the range, and what of it is before the first batch of the codec.
 	start, end, before int64
@@ -263,6 +263,18 @@ func (l *Log) Looked(k *Lookup, offset, maxBytes int64) (Range, error) {
 	}
 	l.lastRead = lastRead{offset, maxBytes, Range{s, k.start, k.end - k.start}}
 	return l.lastRead.found, nil
+}
+
+// ReadBlocking is [Log.Read] that waits for the disk.
+func (l *Log) ReadBlocking(offset, maxBytes int64) (Range, error) {
+	r, err := l.Read(offset, maxBytes)
+	if !errors.Is(err, ErrCold) {
+		return r, err
+	}
+	k := l.Lookup(offset, maxBytes, noCodec)
+	defer k.Release()
+	k.Run()
+	return l.Looked(k, offset, maxBytes)
 }
 
 // Before is the part of a range before its first batch of a codec, and no more than some hundred batches; found says that
