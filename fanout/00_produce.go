@@ -32,6 +32,7 @@ type produceResult struct {
 // and lz4 only when the advertised range contains 0. From 7 on zstd is allowed (KIP-110).
 func (b *Broker) handleProduce(c *conn) error {
 	req := &c.produce
+	req.Room = b.listRoom(c, produceListBytes)
 	if err := req.Parse(c.header.Version, c.header.Body); err != nil {
 		return err
 	}

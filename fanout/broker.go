@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,12 +42,10 @@ type Broker struct {
 	engine      *transfer.Engine
 	conns       *connTable
 	topics      topics
-	frames      frameMemory
-	blocks      blockMemory
+	frames      requestMemory
+	blocks      responseMemory
 	waiting     deadlines
 	grown       []*partition // partitions whose high watermark moved in this turn
-	evaluated   int          // partitions of fetches, in this turn
-	lookups     coldLookups
 	syncs       syncs
 	groups      groups
 	filing      []func() (work func() (finish func())) // see fileWork
@@ -69,12 +66,12 @@ type Broker struct {
 	now               time.Duration
 	nextSweep         time.Duration
 	nextExpiry        time.Duration // when retention is looked at next
+	nextReclaim       time.Duration // when memory may be taken back next: see reclaim
 	acceptArmed       bool
 	acceptPaused      bool
 	stopping          bool
 	stopBy            time.Duration
 	jobs              int
-	working           sync.WaitGroup // the goroutines of jobs
 
 	inbox inbox
 	wake  func() // set once the ring exists; guarded by ready
@@ -96,8 +93,8 @@ func Open(config Config) (*Broker, error) {
 		config:    config,
 		log:       config.Logger,
 		ctx:       context.Background(),
-		frames:    frameMemory{limit: config.RequestMemoryBytes},
-		blocks:    blockMemory{limit: config.ResponseMemoryBytes},
+		frames:    newRequestMemory(&config),
+		blocks:    newResponseMemory(config.ResponseMemoryBytes),
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),
@@ -128,10 +125,8 @@ func (b *Broker) Ready() <-chan struct{} { return b.ready }
 func (b *Broker) Run() error {
 	// The thread is never unlocked: it ends with this goroutine, and with it whatever the kernel keeps per thread.
 	runtime.LockOSThread()
+	defer close(b.done)
 	err := b.run()
-	// Nobody is called any more: whoever asks is told so now, and not after the logs are closed, which may take long.
-	close(b.done)
-	b.working.Wait() // only a ring that failed leaves work behind, which must not meet the closing of the logs
 	if cerr := b.topics.close(b.log); err == nil {
 		err = cerr
 	}
@@ -193,12 +188,8 @@ func (b *Broker) tearDown() error {
 func (b *Broker) Do(f func()) bool {
 	select {
 	case <-b.done:
-	case <-b.ready:
-	}
-	select {
-	case <-b.done: // asked again: of two that are ready, select takes any
 		return false
-	default:
+	case <-b.ready:
 	}
 	b.inbox.push(f)
 	b.wake()
@@ -229,12 +220,12 @@ func (b *Broker) Stop() { b.Do(b.beginStop) }
 // a request needs and that may block; the request's connection stays busy meanwhile.
 func (b *Broker) background(work func() (finish func())) {
 	b.jobs++
-	b.working.Go(func() {
+	go func() {
 		finish := work()
 		b.inbox.push(func() {
 			b.jobs--
 			finish()
 		})
 		b.wake()
-	})
+	}()
 }

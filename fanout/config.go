@@ -62,6 +62,8 @@ type Config struct {
 	// SendBufferBytes fixes the socket send buffer (SO_SNDBUF); 0 leaves it to the kernel.
 	SendBufferBytes int
 
+	// FrameTimeout closes connections that have begun a request and send no more of it.
+	FrameTimeout time.Duration
 	// IdleTimeout closes connections on which nothing happens.
 	IdleTimeout time.Duration
 	// StallTimeout closes connections whose peer takes no byte of a response for this long.
@@ -133,6 +135,7 @@ func DefaultConfig() Config {
 		ResponseMemoryBytes:    64 << 20,
 		FetchMaxBytes:          55 << 20,  // Apache Kafka's fetch.max.bytes of the broker
 		FetchSessionPartitions: 256 << 10, // about 40 MB
+		FrameTimeout:           30 * time.Second,
 		IdleTimeout:            10 * time.Minute,
 		StallTimeout:           5 * time.Minute,
 		DrainTimeout:           10 * time.Second,
@@ -198,6 +201,7 @@ func (c Config) bounds() []bound {
 		count("pipes", c.Transfer.MaxPipes, 1, 1<<20),
 		size("chunk-size", int64(c.Transfer.ChunkBytes), 1, 1<<30),
 		size("copy-memory", int64(c.Transfer.CopyBytes), 1, 1<<40),
+		duration("frame-timeout", c.FrameTimeout, time.Second, 1000*time.Hour),
 		duration("idle-timeout", c.IdleTimeout, time.Second, 1000*time.Hour),
 		duration("stall-timeout", c.StallTimeout, time.Second, 1000*time.Hour),
 		duration("drain-timeout", c.DrainTimeout, 0, 1000*time.Hour),
@@ -238,9 +242,9 @@ func (c Config) validateTogether() error {
 	case c.MaxMessageBytes > int(c.MaxRequestBytes)-requestOverheadBytes:
 		return fmt.Errorf("--max-message-bytes is %s, but a request of --max-request-bytes %s cannot carry it",
 			sizeText(int64(c.MaxMessageBytes)), maxRequest)
-	case c.RequestMemoryBytes < int64(c.MaxRequestBytes):
-		return fmt.Errorf("--request-memory is %s, which cannot hold one request of --max-request-bytes %s",
-			sizeText(c.RequestMemoryBytes), maxRequest)
+	case c.RequestMemoryBytes < leastRequestMemory(c.MaxRequestBytes):
+		return fmt.Errorf("--request-memory is %s, for requests of --max-request-bytes %s it must be %s or more",
+			sizeText(c.RequestMemoryBytes), maxRequest, sizeText(leastRequestMemory(c.MaxRequestBytes)))
 	case c.Transfer.CopyBytes < c.Transfer.ChunkBytes:
 		return fmt.Errorf("--copy-memory is %s, which cannot hold one buffer of --chunk-size %s",
 			sizeText(int64(c.Transfer.CopyBytes)), sizeText(int64(c.Transfer.ChunkBytes)))

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/transfer"
@@ -22,14 +23,15 @@ const (
 	closedByStorage                     // a segment could not be read in the middle of a response
 	closedByIdle                        // nothing happened for IdleTimeout
 	closedByStall                       // the client took no byte for StallTimeout
-	closedByMemory                      // request or response memory is exhausted
+	closedByFrame                       // a request was begun and did not go on for FrameTimeout
+	closedByMemory                      // a request or response is larger than the memory for them
 	closedByLimit                       // MaxConnections are served already
 	closedByShutdown                    // the server stops
 	closeReasons
 )
 
 var closeReasonNames = [closeReasons]string{
-	"peer", "protocol", "write", "storage", "idle", "stall", "memory", "limit", "shutdown",
+	"peer", "protocol", "write", "storage", "idle", "stall", "frame", "memory", "limit", "shutdown",
 }
 
 // String is the reason's name in logs and metrics.
@@ -72,7 +74,6 @@ type conn struct {
 	answersSession int32
 	// served is the partition that came first in the last fetch with records.
 	served  *partition
-	lookups fetchLookups
 	produce wire.ProduceRequest
 
 	produced []produceResult
@@ -82,10 +83,17 @@ type conn struct {
 	deadline  time.Duration
 	heapIndex int
 	waits     []waitNode
-	readable  int64 // of a fetch: the sum over its partitions
-	unsynced  int   // partitions of a produce that are not on disk yet
+	unsynced  int // partitions of a produce that are not on disk yet
 
 	charged int64 // request memory that the lists of partitions take
+	decoded int64 // request memory that the request under way and its answer take, decoded
+
+	// What the connection waits for while memory is used up: see shortage.go.
+	forRequest, forResponse queueNode
+	needsRequest            int64
+	hasTurn                 bool // the request's lists are charged to the turn of the large line
+	needsResponse           int
+	kept                    kmsg.Response // to be sent when there is room for it; nil if the request is answered again
 
 	lastActive time.Duration
 	peer       string
@@ -207,6 +215,7 @@ func (b *Broker) closeConn(c *conn, reason closeReason, err error) {
 	}
 	b.unpark(c)
 	b.leaveGroups(c)
+	c.leaveQueues()
 	b.engine.Abort(&c.flow)
 	b.kernel.Shutdown(c.fd)
 	if c.inFlight() > 0 {
@@ -223,11 +232,13 @@ func (b *Broker) freeIfIdle(c *conn) {
 	}
 	b.kernel.CloseFD(c.fd)
 	b.frames.give(c.in.takeBuffer())
+	c.in.spill.drop(&b.frames)
 	b.giveBlock(c)
+	b.trimLists(c)
 	b.dropLists(c)
+	c.needsRequest = 0
 	b.endSession(c)
 	c.served = nil
-	c.lookups.forget()
 	c.state, c.fd = connFree, -1
 	c.generation = (c.generation + 1) & ring.MaxGeneration
 	b.conns.free = append(b.conns.free, c.slot)
@@ -239,7 +250,7 @@ func (b *Broker) freeIfIdle(c *conn) {
 
 func (b *Broker) giveBlock(c *conn) {
 	if c.block != nil {
-		b.blocks.give(c.block)
+		b.blocks.release(c.block)
 		c.block = nil
 	}
 }

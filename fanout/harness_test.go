@@ -118,9 +118,13 @@ func (s *server) checkEnd() {
 		s.t.Fatal("the broker does not stop")
 	}
 	b := s.broker
-	if b.conns.open != 0 || len(b.waiting) != 0 || b.frames.used != 0 || b.blocks.mapped != 0 {
-		s.t.Errorf("after the end %d connections, %d waiting fetches, %d bytes of request and %d of response memory are left",
-			b.conns.open, len(b.waiting), b.frames.used, b.blocks.mapped)
+	if b.conns.open != 0 || len(b.waiting) != 0 {
+		s.t.Errorf("after the end %d connections and %d waiting fetches are left", b.conns.open, len(b.waiting))
+	}
+	for _, one := range b.budgets() {
+		if one.Used() != 0 {
+			s.t.Errorf("after the end %d of the %s budget have not been given back", one.Used(), one.Name())
+		}
 	}
 	if b.counters.stale != 0 {
 		s.t.Errorf("%d completions came for connections that were gone", b.counters.stale)

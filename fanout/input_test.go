@@ -36,7 +36,7 @@ func TestPinnedFrameStaysWhateverComesAfterIt(t *testing.T) {
 					slot.pin()
 					pinned = slot.in.buf[:slot.in.end]
 					want = bytes.Clone(pinned)
-					used = b.frames.used
+					used = b.frames.total.Used()
 				}
 			}
 		})
@@ -55,8 +55,8 @@ func TestPinnedFrameStaysWhateverComesAfterIt(t *testing.T) {
 		if !bytes.Equal(pinned, want) {
 			t.Errorf("pinned bytes were overwritten: %q, want %q", pinned, want)
 		}
-		if b.frames.used <= used {
-			t.Errorf("%d bytes are charged with frames in several buffers, %d were with one", b.frames.used, used)
+		if b.frames.total.Used() <= used {
+			t.Errorf("%d bytes are charged with frames in several buffers, %d were with one", b.frames.total.Used(), used)
 		}
 		for slot := range b.conns.all() {
 			if slot.in.pins > 0 {

@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -35,126 +34,6 @@ func TestConnectionsAboveTheLimitAreRefusedAndSlotsServeAgain(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), "raise --max-connections") {
 		t.Errorf("the log does not name the remedy:\n%s", s.log)
-	}
-}
-
-// Request memory is one budget for all. Whoever needs more than is left is closed with the reason, the others go on,
-// and what was taken comes back.
-func TestRequestMemoryIsBoundedAndComesBack(t *testing.T) {
-	s := start(t, func(c *Config) {
-		c.MaxRequestBytes, c.RequestMemoryBytes, c.MaxMessageBytes = 1<<20, 3<<20, 512<<10
-	})
-	good := s.dial()
-	good.create("feed", 1)
-	log := &shadow{topic: "feed"}
-	half := make([]byte, 700_000) // of a frame of 900,000 bytes, so each client takes a buffer of a mebibyte
-	copy(half, []byte{0, 0x0d, 0xbb, 0xa0, 0, 0, 0, 7, 0, 0, 0, 1})
-	for range 4 {
-		s.dial().write(half[:100])
-	}
-	st := s.await("one too many to be closed", func(st Stats) bool { return st.Closed["memory"] >= 1 })
-	if st.RequestMemory > 3<<20 {
-		t.Errorf("%d bytes of request memory, the limit is %d", st.RequestMemory, 3<<20)
-	}
-	good.publish(log, makeBatch(1, 1, 300, 0))
-	if !strings.Contains(s.log.String(), "raise --request-memory") {
-		t.Errorf("the log does not name the remedy:\n%s", s.log)
-	}
-	big := s.dial()
-	// The buffers of those that are still open leave no room for another large frame until they go.
-	for _, c := range s.otherClients(good, big) {
-		c.close()
-	}
-	s.await("the memory to come back", func(st Stats) bool { return st.RequestMemory <= 2*keptFrameBytes })
-	big.publish(log, makeBatch(2, 1, 400_000, 0))
-	if err := good.readAll(11, []*shadow{log}); err != nil {
-		t.Error(err)
-	}
-}
-
-// A partition takes a few bytes of a request and many of memory once it has been read. That memory is of the same
-// budget, and a request of millions of partitions is refused before it takes any.
-func TestMemoryOfRequestsWithManyPartitionsIsBounded(t *testing.T) {
-	const partitions = 30_000
-	s := start(t, func(c *Config) {
-		c.MaxRequestBytes, c.RequestMemoryBytes, c.MaxMessageBytes = 4<<20, 16<<20, 512<<10
-	})
-	good := s.dial()
-	good.create("feed", 1)
-	wants := make([]wanted, partitions)
-	for i := range wants {
-		wants[i].topic = "feed"
-	}
-	many := fetchRequest(4, wants...)
-	many.MaxWaitMillis = longMillis
-	first := s.dial()
-	first.send(many)
-	s.awaitWaiting(1)
-	if st := s.stats(); st.RequestMemory < partitions*96 {
-		t.Errorf("%d bytes of request memory for a waiting fetch of %d partitions", st.RequestMemory, partitions)
-	}
-	for range 5 {
-		s.dial().send(many)
-	}
-	st := s.await("one too many to be closed", func(st Stats) bool { return st.Closed["memory"] >= 1 })
-	if st.RequestMemory > 16<<20 {
-		t.Errorf("%d bytes of request memory, the limit is %d", st.RequestMemory, 16<<20)
-	}
-	for _, c := range s.otherClients(good) {
-		c.close()
-	}
-	s.await("the memory to come back", func(st Stats) bool { return st.RequestMemory <= keptFrameBytes })
-
-	body := with(header(0, 7), 0xff, 0xff, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 'x')
-	body = binary.BigEndian.AppendUint32(body, 400_000)
-	bad := s.dial()
-	bad.write(framed(append(body, make([]byte, 400_000*8)...)))
-	bad.expectClosed()
-	if !strings.Contains(s.log.String(), "more than 100000 partitions") {
-		t.Errorf("the log does not name the limit:\n%s", s.log)
-	}
-	good.alive()
-}
-
-// Responses with more header bytes than a connection's slab holds take blocks from one budget.
-func TestResponseMemoryIsBoundedAndComesBack(t *testing.T) {
-	const partitions = 20_000 // 46 bytes of header each: a block of a mebibyte
-	s := start(t, func(c *Config) { c.ResponseMemoryBytes = 4 << 20; c.SendBufferBytes = 128 << 10 })
-	admin := s.dial()
-	var wants []wanted
-	for range partitions {
-		wants = append(wants, wanted{topic: "no-such-topic"})
-	}
-	req := fetchRequest(11, wants...)
-	readers := make([]*client, 4)
-	for i := range readers {
-		readers[i] = s.dialSlow()
-		readers[i].send(req)
-	}
-	full := s.await("all blocks to be lent", func(st Stats) bool { return st.Requests["Fetch"] == 4 })
-	if full.ResponseMemory != 4<<20 {
-		t.Errorf("%d bytes of response memory, want all of %d", full.ResponseMemory, 4<<20)
-	}
-	refused := s.dialSlow()
-	refused.send(req)
-	refused.expectClosed()
-	st := s.await("the fifth to be closed", func(st Stats) bool { return st.Closed["memory"] == 1 })
-	if st.ResponseMemory > 4<<20 {
-		t.Errorf("%d bytes of response memory, the limit is %d", st.ResponseMemory, 4<<20)
-	}
-	admin.alive()
-	for _, c := range readers {
-		if n := len(c.receive(req, c.next).(*kmsg.FetchResponse).Topics[0].Partitions); n != partitions {
-			t.Errorf("%d partitions were answered, want %d", n, partitions)
-		}
-	}
-	again := s.dial()
-	again.ask(req)
-	again.ask(req)
-	// A class of another size is served from the same budget once the free blocks are dropped.
-	larger := fetchRequest(11, append(wants, append(wants, wants...)...)...)
-	if n := len(again.ask(larger).(*kmsg.FetchResponse).Topics[0].Partitions); n != 3*partitions {
-		t.Errorf("%d partitions were answered, want %d", n, 3*partitions)
 	}
 }
 

@@ -31,7 +31,7 @@ func (b *Broker) loop() error {
 		if err != nil {
 			return err
 		}
-		b.now, b.evaluated = b.kernel.Now(), 0
+		b.now = b.kernel.Now()
 		for i := range completions {
 			b.dispatch(completions[i])
 		}
@@ -40,6 +40,7 @@ func (b *Broker) loop() error {
 		b.beginSyncs()
 		b.wakeGrown()
 		b.expire()
+		b.relieve()
 		b.engine.Turn(b.now)
 		b.counters.turns++
 	}
@@ -58,9 +59,7 @@ func (b *Broker) dispatch(completion ring.Completion) {
 		return
 	}
 	if kind == transfer.KindAdvice {
-		if !b.engine.Advised(completion) {
-			b.counters.stale++
-		}
+		b.engine.Advised(completion)
 		return
 	}
 	c := b.conns.find(completion.Token)
@@ -99,7 +98,7 @@ func (b *Broker) timeout() time.Duration {
 
 // expire answers fetches that have waited long enough, and sweeps once a second.
 func (b *Broker) expire() {
-	for b.evaluated < evaluatedPerTurn {
+	for {
 		next, ok := b.waiting.next()
 		if !ok || next > b.now {
 			break
@@ -123,10 +122,14 @@ func (b *Broker) sweep() {
 	for c := range b.conns.all() {
 		switch {
 		case c.state != connOpen:
-		case c.flow.WaitsForPeer() && b.now-c.flow.LastProgress() > b.config.StallTimeout:
+		case c.flow.WaitsForPeer() && b.now-c.flow.LastProgress() > b.stallTimeout(c):
 			b.closeConn(c, closedByStall, nil)
 		case !c.busy && b.now-c.lastActive > b.config.IdleTimeout:
 			b.closeConn(c, closedByIdle, nil)
+		default:
+			if err := b.frameOverdue(c); err != nil {
+				b.closeConn(c, closedByFrame, err)
+			}
 		}
 	}
 	if b.acceptPaused {
@@ -156,7 +159,7 @@ func (b *Broker) beginStop() {
 		case c.state != connOpen:
 		case c.parked && c.header.Key == wire.KeyFetch: // a produce has its sync to wait for
 			b.unpark(c)
-			b.tryFetch(c) // closed by respondDone: a connection is not served further while stopping
+			b.answerFetch(c) // closed by respondDone: a connection is not served further while stopping
 		case !c.busy:
 			b.closeConn(c, closedByShutdown, nil)
 		}

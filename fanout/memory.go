@@ -2,64 +2,19 @@ package fanout
 
 import (
 	"fmt"
-	"math/bits"
 	"unsafe"
 
+	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
 
-const (
-	// slabBytes is the off-heap memory that each connection owns: its message descriptor and the header bytes of its
-	// response. Ten thousand connections that have all been answered once hold 20 MiB.
-	slabBytes = 2048
-	// minFrameBytes is the smallest request buffer: a fetch of one partition needs about 100 bytes.
-	minFrameBytes = 512
-	// keptFrameBytes is the largest request buffer that an idle connection keeps.
-	keptFrameBytes = 4096
-)
+// slabBytes is the off-heap memory that each connection owns: its message descriptor and the header bytes of its
+// response. Ten thousand connections that have all been answered once hold 20 MiB.
+const slabBytes = 2048
 
 // The slab must have room for the message and for a header of useful size.
 const _ = uint(slabBytes - ring.MessageBytes - 1024)
-
-// frameMemory lends request buffers: heap memory, which the kernel never sees, in powers of two, within one budget.
-type frameMemory struct {
-	limit, used int64
-	free        [32][][]byte
-	freeBytes   int64
-}
-
-// take lends a buffer of at least n bytes. ok is false when the budget does not allow it.
-func (m *frameMemory) take(n int) (b []byte, ok bool) {
-	class := bits.Len(uint(max(n, minFrameBytes) - 1))
-	size := int64(1) << class
-	if m.used+size > m.limit {
-		return nil, false
-	}
-	m.used += size
-	if list := m.free[class]; len(list) > 0 {
-		b = list[len(list)-1]
-		m.free[class] = list[:len(list)-1]
-		m.freeBytes -= size
-		return b, true
-	}
-	return make([]byte, size), true
-}
-
-// give takes a buffer back. A quarter of the budget is kept for reuse, the rest goes to the garbage collector.
-func (m *frameMemory) give(b []byte) {
-	if b == nil {
-		return
-	}
-	size := int64(cap(b))
-	m.used -= size
-	if m.freeBytes+size > m.limit/4 {
-		return
-	}
-	class := bits.Len(uint(size - 1))
-	m.free[class] = append(m.free[class], b[:size])
-	m.freeBytes += size
-}
 
 // keptListBytes is what the lists that requests are parsed into may take without being charged: it is part of what a
 // connection costs.
@@ -78,20 +33,98 @@ func (c *conn) listBytes() int64 {
 		produce*int64(cap(c.produce.Partitions)) + produced*int64(cap(c.produced)) + wait*int64(cap(c.waits))
 }
 
-// chargeLists takes what the connection's lists have grown to from the request memory. They have been made by then; what
-// one request can add is bounded by [wire.MaxPartitions].
+// The most that a partition of a request takes of the lists, twice: a list that grows is copied.
+const (
+	fetchListBytes   = 2 * int64(unsafe.Sizeof(wire.FetchPartition{})+unsafe.Sizeof(wire.ForgottenPartition{})+unsafe.Sizeof(waitNode{}))
+	produceListBytes = 2 * int64(unsafe.Sizeof(wire.ProducePartition{})+unsafe.Sizeof(produceResult{})+unsafe.Sizeof(waitNode{}))
+)
+
+// lists is the budget that the connection's lists and its decoded request are charged to.
+func (b *Broker) lists(c *conn) *budget.Budget {
+	if c.hasTurn {
+		return b.frames.lines[1].turn
+	}
+	return b.frames.general
+}
+
+// listRoom is the number of partitions of bytes each that the connection's lists may get now.
+func (b *Broker) listRoom(c *conn, bytes int64) int {
+	return int(min((keptListBytes+c.charged+b.lists(c).Left())/bytes, wire.MaxPartitions))
+}
+
+// noListRoom lets a request of more partitions than there is room for wait, or refuses it.
+func (b *Broker) noListRoom(c *conn) error {
+	needs := int64(c.fetch.Named) * fetchListBytes
+	if c.header.Key == wire.KeyProduce {
+		needs = int64(c.produce.Named) * produceListBytes
+	}
+	return b.awaitGeneral(c, "a request's list of partitions", needs)
+}
+
+// awaitGeneral lets a whole request wait for request memory. One for which there will never be enough is refused.
+func (b *Broker) awaitGeneral(c *conn, what string, needs int64) error {
+	m := &b.frames
+	own := int64(0) // its frame stays while it waits
+	if c.in.from == m.general || c.in.from == m.large {
+		own = int64(len(c.in.buf))
+	}
+	if c.hasTurn || needs > max(m.general.Limit()-own, m.lines[1].turn.Limit()) {
+		return fmt.Errorf("fanout: %w", m.total.Refusal(what, needs))
+	}
+	c.busy, c.in.held = false, false
+	b.dropLists(c)
+	b.awaitMemory(c, 0, needs)
+	return nil
+}
+
+// feedWhole gives a request that was received whole what it needs to be answered, if there is room: of what all share, or
+// of the large line's turn.
+func (b *Broker) feedWhole(c *conn) bool {
+	m := &b.frames
+	if m.general.Left() >= c.needsRequest {
+		return true
+	}
+	c.hasTurn = m.lines[1].turn.Used() == 0 && m.lines[1].turn.Limit() >= c.needsRequest
+	return c.hasTurn
+}
+
+// chargeLists takes what the connection's lists have grown to from the request memory: see listRoom.
 func (b *Broker) chargeLists(c *conn) error {
 	grown := max(c.listBytes()-keptListBytes, 0) - c.charged
 	if grown <= 0 {
 		return nil
 	}
-	if b.frames.used+grown > b.frames.limit {
-		return fmt.Errorf("fanout: a request of %d partitions needs %d bytes, %d of %d bytes of request memory are taken: raise --request-memory",
-			max(len(c.fetch.Partitions), len(c.produce.Partitions)), grown, b.frames.used, b.frames.limit)
+	if !b.lists(c).Take(grown) {
+		return fmt.Errorf("fanout: %w", b.lists(c).Refusal("a request's list of partitions", grown))
 	}
-	b.frames.used += grown
 	c.charged += grown
 	return nil
+}
+
+// decodedFactor is how much more memory a decoded request and its response take than its bytes.
+const decodedFactor = 32
+
+// chargeDecoded takes the memory of a request that is decoded whole. ok is false if it has to wait for it.
+func (b *Broker) chargeDecoded(c *conn) (ok bool, err error) {
+	needs := decodedFactor * int64(len(c.header.Body))
+	switch {
+	case needs <= keptListBytes || c.decoded > 0: // small, or answered again
+		return true, nil
+	case !b.lists(c).Take(needs):
+		return false, b.awaitGeneral(c, "a decoded request", needs)
+	}
+	c.decoded = needs
+	return true, nil
+}
+
+// trimLists lets go of lists that are larger than a connection may keep between two requests, and of a decoded request.
+func (b *Broker) trimLists(c *conn) {
+	b.lists(c).Give(c.decoded)
+	c.decoded = 0
+	if c.hasTurn || c.listBytes() > keptListBytes+chargedListBytes {
+		b.dropLists(c)
+		c.hasTurn = false
+	}
 }
 
 // dropLists lets go of lists that are larger than every connection may keep. Nothing may wait on them.
@@ -100,62 +133,6 @@ func (b *Broker) dropLists(c *conn) {
 		c.fetch, c.produce = wire.FetchRequest{}, wire.ProduceRequest{}
 		c.produced, c.waits = nil, nil
 	}
-	b.frames.used -= c.charged
+	b.lists(c).Give(c.charged)
 	c.charged = 0
-}
-
-// blockMemory lends memory outside the Go heap for responses that do not fit a connection's slab, in powers of two.
-type blockMemory struct {
-	limit, mapped int64
-	free          [40][]*ring.Arena
-	mem           map[*ring.Arena][]byte
-}
-
-// block is a response's memory.
-type block struct {
-	arena *ring.Arena
-	bytes []byte
-	class int
-}
-
-func (m *blockMemory) take(n int) (*block, error) {
-	class := max(bits.Len(uint(n-1)), 13)
-	size := int64(1) << class
-	if list := m.free[class]; len(list) > 0 {
-		a := list[len(list)-1]
-		m.free[class] = list[:len(list)-1]
-		return &block{a, m.mem[a], class}, nil
-	}
-	if m.mapped+size > m.limit {
-		m.dropFree()
-	}
-	if m.mapped+size > m.limit {
-		return nil, fmt.Errorf("fanout: a response needs %d bytes, %d of %d bytes of response memory are taken: raise --response-memory",
-			size, m.mapped, m.limit)
-	}
-	a, err := ring.NewArena(int(size))
-	if err != nil {
-		return nil, err
-	}
-	if m.mem == nil {
-		m.mem = make(map[*ring.Arena][]byte)
-	}
-	m.mapped += size
-	m.mem[a] = a.Take(int(size))
-	return &block{a, m.mem[a], class}, nil
-}
-
-func (m *blockMemory) give(b *block) {
-	m.free[b.class] = append(m.free[b.class], b.arena)
-}
-
-func (m *blockMemory) dropFree() {
-	for class, list := range m.free {
-		for _, a := range list {
-			delete(m.mem, a)
-			m.mapped -= int64(1) << class
-			_ = a.Close()
-		}
-		m.free[class] = nil
-	}
 }

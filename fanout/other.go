@@ -9,6 +9,12 @@ import (
 // handleOther answers the requests that are not on the path of records. They are decoded from a copy of their frame, so
 // a handler may keep them.
 func (b *Broker) handleOther(c *conn) error {
+	if ok, err := b.chargeDecoded(c); !ok {
+		if err != nil {
+			b.closeConn(c, closedByMemory, err)
+		}
+		return nil
+	}
 	decoded, err := wire.DecodeRequest(c.header)
 	if err != nil {
 		return err
@@ -29,7 +35,7 @@ func (b *Broker) handleOther(c *conn) error {
 	case *kmsg.DeleteRecordsRequest:
 		b.handleDeleteRecords(c, req)
 	case *kmsg.DescribeConfigsRequest:
-		b.handleDescribeConfigs(c, req)
+		b.reply(c, b.handleDescribeConfigs(req))
 	case *kmsg.IncrementalAlterConfigsRequest:
 		b.handleIncrementalAlterConfigs(c, req)
 	case *kmsg.OffsetForLeaderEpochRequest:
@@ -73,9 +79,23 @@ func (b *Broker) handleGroup(c *conn, decoded kmsg.Request) error {
 	return nil
 }
 
-// reply encodes and sends a response of kmsg's.
+// reply encodes and sends a response of kmsg's. While there is no room for it, it is kept if it says what the request has
+// done, and its size is bounded by the request's; a request that only asks is answered again.
 func (b *Broker) reply(c *conn, response kmsg.Response) {
 	b.respond(c, wire.AppendResponse(b.scratch[:0], c.header.CorrelationID, response))
+	if c.forResponse.waits() && !onlyAsks(c.header.Key) {
+		c.kept = response
+	}
+}
+
+// onlyAsks says that a request changes nothing, so that it can be answered twice.
+func onlyAsks(key int16) bool {
+	switch kmsg.Key(key) {
+	case kmsg.ListOffsets, kmsg.Metadata, kmsg.OffsetFetch, kmsg.DescribeGroups, kmsg.ListGroups, kmsg.DescribeConfigs,
+		kmsg.OffsetForLeaderEpoch, kmsg.DescribeLogDirs:
+		return true
+	}
+	return false
 }
 
 // replyLater runs work in the background and sends the response that it returns, if the connection is still there.

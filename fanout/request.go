@@ -10,7 +10,7 @@ import (
 
 // request answers one frame, or begins to. The frame stays where it is until requestDone.
 func (b *Broker) request(c *conn, frame []byte) {
-	c.busy, c.noResponse = true, false
+	c.busy, c.in.held, c.noResponse = true, true, false
 	c.startedAt = b.now
 	var err error
 	c.header, err = wire.ParseHeader(frame)
@@ -18,7 +18,16 @@ func (b *Broker) request(c *conn, frame []byte) {
 		b.requestRefused(c, err)
 		return
 	}
-	b.counters.request(c.header.Key)
+	if c.needsRequest == 0 { // else it was counted before it waited for memory
+		b.counters.request(c.header.Key)
+	}
+	c.needsRequest = 0
+	b.answer(c)
+}
+
+// answer answers the request under way, or begins to.
+func (b *Broker) answer(c *conn) {
+	var err error
 	switch c.header.Key {
 	case wire.KeyProduce:
 		err = b.handleProduce(c)
@@ -28,6 +37,12 @@ func (b *Broker) request(c *conn, frame []byte) {
 		b.handleApiVersions(c)
 	default:
 		err = b.handleOther(c)
+	}
+	if errors.Is(err, wire.ErrNoRoom) {
+		if err := b.noListRoom(c); err != nil {
+			b.closeConn(c, closedByMemory, err)
+		}
+		return
 	}
 	if err == nil && c.state == connOpen {
 		if err := b.chargeLists(c); err != nil {
@@ -54,15 +69,19 @@ func (b *Broker) handleApiVersions(c *conn) {
 	b.respond(c, wire.AppendApiVersions(b.scratch[:0], c.header.CorrelationID, c.header.Version))
 }
 
-// respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory.
+// respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory. If there is no
+// room for it, the request is answered again when there is: see answerAgain.
 func (b *Broker) respond(c *conn, encoded []byte) {
 	b.keepScratch(encoded)
-	mem, err := b.place(c, encoded)
-	if err != nil {
-		b.closeConn(c, closedByMemory, err)
-		return
+	if mem, ok := b.place(c, encoded); ok {
+		b.send(c, append(c.flow.Parts(), transfer.Part{Head: mem}))
 	}
-	b.engine.Start(&c.flow, append(c.flow.Parts(), transfer.Part{Head: mem}))
+}
+
+// send sends a response. From here on its request is not needed any more.
+func (b *Broker) send(c *conn, parts []transfer.Part) {
+	b.dropFrame(c)
+	b.engine.Start(&c.flow, parts)
 }
 
 // keptScratchBytes bounds the scratch memory between two responses, which no budget counts.
@@ -83,17 +102,23 @@ func (b *Broker) respondNothing(c *conn) {
 	b.requestDone(c)
 }
 
-// place copies header bytes to where the kernel may read them: the connection's slab, or a block if they are many.
-func (b *Broker) place(c *conn, header []byte) ([]byte, error) {
-	mem := c.headerMemory()
+// place copies header bytes to where the kernel may read them: the connection's slab, or a block if they are many. ok is
+// false if there is no room for them: the connection waits for it, or has been closed.
+func (b *Broker) place(c *conn, header []byte) (mem []byte, ok bool) {
+	mem = c.headerMemory()
 	if len(header) > len(mem) {
-		blk, err := b.blocks.take(len(header))
+		blk, err := b.blocks.take(c, len(header))
+		if err == errNoResponseMemory {
+			b.awaitResponse(c, len(header))
+			return nil, false
+		}
 		if err != nil {
-			return nil, err
+			b.closeConn(c, closedByMemory, err)
+			return nil, false
 		}
 		c.block, mem = blk, blk.bytes
 	}
-	return mem[:copy(mem, header)], nil
+	return mem[:copy(mem, header)], true
 }
 
 // FlowDone implements [transfer.Owner]: the response has been handed to the socket.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
@@ -112,8 +113,10 @@ type Stats struct {
 	ColdCache        ColdCacheStats `json:"cold_cache"`
 	Connections      int            `json:"connections"`
 	WaitingFetches   int            `json:"waiting_fetches"`
-	Topics           int            `json:"topics"`
-	Partitions       int            `json:"partitions"`
+	// WaitingForMemory are connections whose requests or responses wait for --request-memory or --response-memory.
+	WaitingForMemory int `json:"waiting_for_memory"`
+	Topics           int `json:"topics"`
+	Partitions       int `json:"partitions"`
 	// PartitionsRefused have no log: their files are damaged.
 	PartitionsRefused int                `json:"partitions_refused"`
 	LogBytes          int64              `json:"log_bytes"`
@@ -132,6 +135,20 @@ type Stats struct {
 	Groups            GroupStats         `json:"groups"`
 	RequestMemory     int64              `json:"request_memory_bytes"`
 	ResponseMemory    int64              `json:"response_memory_bytes"`
+	// Budgets are the limits on memory and the like, by name.
+	Budgets map[string]BudgetStats `json:"budgets"`
+}
+
+// BudgetStats are what is taken of a limit, in bytes unless the name says otherwise.
+type BudgetStats struct {
+	Used  int64 `json:"used"`
+	Limit int64 `json:"limit"`
+}
+
+// budgets are all that the broker has.
+func (b *Broker) budgets() []*budget.Budget {
+	f := &b.frames
+	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget}
 }
 
 // Stats is a snapshot taken on the loop's thread, between two turns. What the operating system knows about the process
@@ -165,11 +182,13 @@ func (b *Broker) snapshot() Stats {
 		ColdCache:        ColdCacheStats(b.engine.Cold()),
 		Connections:      b.conns.open,
 		WaitingFetches:   len(b.waiting),
+		WaitingForMemory: b.frames.waiting() + b.blocks.queue.n,
 		Topics:           len(b.topics.byName),
 		Accepted:         b.counters.accepted,
 		Closed:           make(map[string]uint64),
 		Requests:         make(map[string]uint64),
 		RequestSeconds:   make(map[string]float64),
+		Budgets:          make(map[string]BudgetStats),
 		PublishedRecords: b.counters.publishedRecords,
 		ProduceErrors:    b.counters.produceErrors,
 		Duplicates:       b.counters.duplicates,
@@ -178,11 +197,14 @@ func (b *Broker) snapshot() Stats {
 		SyncErrors:       b.counters.syncErrors,
 		StaleCompletions: b.counters.stale,
 		Turns:            b.counters.turns,
-		RequestMemory:    b.frames.used,
-		ResponseMemory:   b.blocks.mapped,
+		RequestMemory:    b.frames.total.Used(),
+		ResponseMemory:   b.blocks.budget.Used(),
 	}
 	if b.groups.coordinator != nil {
 		s.Groups = GroupStats(b.groups.coordinator.Counts())
+	}
+	for _, one := range b.budgets() {
+		s.Budgets[one.Name()] = BudgetStats{one.Used(), one.Limit()}
 	}
 	b.addNamed(&s, k)
 	return s

@@ -186,7 +186,7 @@ func TestRequestsBehindAWaitingFetchAreAnsweredAfterIt(t *testing.T) {
 			c.send(other)
 		}
 		if i == 3 || i == 50 { // let some of it arrive by itself
-			s.await("the requests to arrive", func(st Stats) bool { return st.RequestMemory > 0 })
+			s.await("the requests to arrive", func(st Stats) bool { return st.Budgets["connection"].Used > minFrameBytes })
 		}
 	}
 	s.awaitWaiting(1)

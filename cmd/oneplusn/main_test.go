@@ -129,7 +129,7 @@ func TestCommandLinesThatAreNotUnderstoodExitTwo(t *testing.T) {
 		{[]string{"serve", "--segment-age", "0s"}, "--segment-age is 0s, allowed are 1ms to 876000h0m0s"},
 		{[]string{"serve", "--retention-age", "-1h"}, "--retention-age is -1h0m0s, allowed are 0 for no limit, and more"},
 		{[]string{"serve", "--drain-timeout", "-1s"}, "--drain-timeout is -1s, allowed are 0s to 1000h0m0s"},
-		{[]string{"serve", "--request-memory", "1MiB"}, "--request-memory is 1MiB, which cannot hold one request of --max-request-bytes 100MiB"},
+		{[]string{"serve", "--request-memory", "1MiB"}, "--request-memory is 1MiB, for requests of --max-request-bytes 100MiB it must be"},
 		{[]string{"serve", "--copy-memory", "64KiB"}, "--copy-memory is 64KiB, which cannot hold one buffer of --chunk-size 1MiB"},
 		{[]string{"serve", "--group-max-session-timeout", "1s"}, "--group-min-session-timeout is 6s, which is more than --group-max-session-timeout 1s"},
 		{[]string{"serve", "--cold-cache", "1MiB"}, "--cold-cache is 1MiB, allowed are 16MiB to 16TiB, or 0 to leave it to the kernel"},

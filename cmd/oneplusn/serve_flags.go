@@ -77,6 +77,7 @@ func connectionFlags(d *fanout.Config) []cli.Flag {
 		serveSize("fetch-max-bytes", "`SIZE` that one fetch is answered with at most", int64(d.FetchMaxBytes), kib, 2*gib-1),
 		intFlag("fetch-session-partitions", d.FetchSessionPartitions, "`N` partitions in the fetch sessions of all connections together (KIP-227); beyond it clients fetch without; about 160 bytes each"),
 		serveSize("send-buffer", "`SIZE` of each socket's send buffer; 0 leaves it to the kernel", int64(d.SendBufferBytes), 0, gib),
+		durationFlag("frame-timeout", d.FrameTimeout, "`DURATION` after which a client that has begun a request and sends no more of it is closed; less while others wait for --request-memory"),
 		durationFlag("idle-timeout", d.IdleTimeout, "`DURATION` after which a connection without requests is closed"),
 		durationFlag("stall-timeout", d.StallTimeout, "`DURATION` after which a subscriber that takes no byte of its response is closed"),
 		durationFlag("drain-timeout", d.DrainTimeout, "`DURATION` that a stop waits for responses under way"),

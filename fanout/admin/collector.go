@@ -43,6 +43,8 @@ func newCollector(source Source) *collector {
 	one("connections", "Connections open.", gauge, func(s *fanout.Stats) float64 { return float64(s.Connections) })
 	one("connections_accepted_total", "Connections accepted.", counter, func(s *fanout.Stats) float64 { return float64(s.Accepted) })
 	one("waiting_fetches", "Fetches that wait for records.", gauge, func(s *fanout.Stats) float64 { return float64(s.WaitingFetches) })
+	one("waiting_for_memory", "Connections held back because --request-memory or --response-memory is used up.", gauge,
+		func(s *fanout.Stats) float64 { return float64(s.WaitingForMemory) })
 	one("topics", "Topics.", gauge, func(s *fanout.Stats) float64 { return float64(s.Topics) })
 	one("partitions", "Partitions.", gauge, func(s *fanout.Stats) float64 { return float64(s.Partitions) })
 	one("partitions_refused", "Partitions that are not served because their files are damaged: see the log.", gauge,
@@ -78,16 +80,25 @@ func newCollector(source Source) *collector {
 	one("stale_completions_total", "Completions for a connection that no longer exists: anything but 0 is a bug.", counter,
 		func(s *fanout.Stats) float64 { return float64(s.StaleCompletions) })
 	one("loop_turns_total", "Turns of the loop.", counter, func(s *fanout.Stats) float64 { return float64(s.Turns) })
-	one("pipes_open", "Pipes open.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Open) })
-	one("pipes_lent", "Pipes that hold or are about to hold bytes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Lent) })
-	one("pipes_lent_max", "The most pipes lent at once since the start.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.LentMax) })
-	one("pipes_max", "The limit on pipes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Max) })
-	one("pipes_waiting", "Responses that wait for a pipe.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Waiting) })
-	one("pipes_reclaimed_total", "Pipes taken from stalled subscribers.", counter, func(s *fanout.Stats) float64 { return float64(s.Pipes.Reclaimed) })
+	addPipes(one)
 	addColdCache(one)
 	one("request_memory_bytes", "Memory of request frames.", gauge, func(s *fanout.Stats) float64 { return float64(s.RequestMemory) })
 	one("response_memory_bytes", "Memory of large responses.", gauge, func(s *fanout.Stats) float64 { return float64(s.ResponseMemory) })
-	c.maps = []labelled{
+	c.maps = labelledMetrics()
+	return c
+}
+
+// labelledMetrics are the metrics with a label.
+func labelledMetrics() []labelled {
+	return []labelled{
+		{desc("budget_bytes", "What is taken of a limit; bytes unless the name says otherwise.", "budget"), gauge,
+			func(s *fanout.Stats) map[string]float64 {
+				return budgets(s, func(b fanout.BudgetStats) int64 { return b.Used })
+			}},
+		{desc("budget_limit_bytes", "The limit: see docs/operations.md for the flag that raises it.", "budget"), gauge,
+			func(s *fanout.Stats) map[string]float64 {
+				return budgets(s, func(b fanout.BudgetStats) int64 { return b.Limit })
+			}},
 		{desc("copied_bytes_total", "Bytes moved, by the copy that moved them (docs/copy-model.md).", "copy"), counter, copies},
 		{desc("connections_closed_total", "Connections closed.", "reason"), counter,
 			func(s *fanout.Stats) map[string]float64 { return floats(s.Closed) }},
@@ -98,7 +109,16 @@ func newCollector(source Source) *collector {
 		{desc("ring_operations_total", "Operations queued.", "opcode"), counter,
 			func(s *fanout.Stats) map[string]float64 { return floats(s.Ring.ByOpcode) }},
 	}
-	return c
+}
+
+// addPipes adds the pipe pool.
+func addPipes(one func(name, help string, kind prometheus.ValueType, value func(*fanout.Stats) float64)) {
+	one("pipes_open", "Pipes open.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Open) })
+	one("pipes_lent", "Pipes that hold or are about to hold bytes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Lent) })
+	one("pipes_lent_max", "The most pipes lent at once since the start.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.LentMax) })
+	one("pipes_max", "The limit on pipes.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Max) })
+	one("pipes_waiting", "Responses that wait for a pipe.", gauge, func(s *fanout.Stats) float64 { return float64(s.Pipes.Waiting) })
+	one("pipes_reclaimed_total", "Pipes taken from stalled subscribers.", counter, func(s *fanout.Stats) float64 { return float64(s.Pipes.Reclaimed) })
 }
 
 // addColdCache adds what is to be known of subscribers that read from a disk.
@@ -128,6 +148,14 @@ func copies(s *fanout.Stats) map[string]float64 {
 		"by_reference":    float64(l.ByReferenceBytes),
 		"headers":         float64(l.HeaderBytes),
 	}
+}
+
+func budgets(s *fanout.Stats, value func(fanout.BudgetStats) int64) map[string]float64 {
+	out := make(map[string]float64, len(s.Budgets))
+	for name, b := range s.Budgets {
+		out[name] = float64(value(b))
+	}
+	return out
 }
 
 func floats(counts map[string]uint64) map[string]float64 {

@@ -46,7 +46,8 @@ type coldCache struct {
 	// order holds the blocks from order[head] on, the oldest first.
 	order      []coldBlock
 	head       int
-	advices    ring.Slots[advice]
+	advices    []advice
+	free       []uint32
 	readaheads int // in flight, and the most that may be
 	maxAheads  int
 	leaving    int // blocks that are being dropped

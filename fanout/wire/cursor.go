@@ -10,7 +10,8 @@ import (
 type cursor struct {
 	left    []byte
 	failed  bool
-	tooMany bool // failed for a number of partitions above the limit
+	tooMany bool // failed for a number of partitions above MaxPartitions
+	noRoom  bool // failed for a number of partitions above the caller's limit
 }
 
 func (c *cursor) take(n int) []byte {
@@ -106,10 +107,13 @@ func (c *cursor) uvarint() int {
 	return int(v)
 }
 
-// room fails if n more partitions than the have that were read are more than allowed.
-func (c *cursor) room(have, n int) {
-	if have+n > MaxPartitions {
+// room fails if n more partitions than the have that were read are more than allowed, or than there is room for.
+func (c *cursor) room(have, n, limit int) {
+	switch {
+	case have+n > MaxPartitions:
 		c.failed, c.tooMany = true, true
+	case have+n > limit && limit > 0:
+		c.noRoom = true
 	}
 }
 

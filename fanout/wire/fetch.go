@@ -16,6 +16,9 @@ type FetchRequest struct {
 	Forgotten []ForgottenPartition
 	// RackID is from version 11 on.
 	RackID []byte
+	// Room bounds the partitions, and those forgotten, that [FetchRequest.Parse] reads; 0 for [MaxPartitions]. With more
+	// it fails with [ErrNoRoom]. Named is how many there are.
+	Room, Named int
 }
 
 // ForgottenPartition is a partition that is not wanted any more. Topic aliases the frame.
@@ -52,7 +55,7 @@ func (r *FetchRequest) Parse(version int16, body []byte) error {
 	if version >= 7 {
 		r.SessionID, r.SessionEpoch = c.int32(), c.int32()
 	}
-	r.Partitions, r.Forgotten, r.RackID = r.Partitions[:0], r.Forgotten[:0], nil
+	r.Partitions, r.Forgotten, r.RackID, r.Named = r.Partitions[:0], r.Forgotten[:0], nil, 0
 	for topics := c.count(minFetchTopicBytes); topics > 0 && !c.failed; topics-- {
 		r.parseTopic(&c, version)
 	}
@@ -65,13 +68,17 @@ func (r *FetchRequest) Parse(version int16, body []byte) error {
 	if c.failed {
 		return c.err("Fetch request")
 	}
+	if c.noRoom {
+		return ErrNoRoom
+	}
 	return nil
 }
 
 func (r *FetchRequest) parseTopic(c *cursor, version int16) {
 	name := c.string()
 	n := c.count(minFetchPartitionBytes)
-	c.room(len(r.Partitions), n)
+	c.room(r.Named, n, r.Room)
+	r.Named += n
 	for i := 0; i < n && !c.failed; i++ {
 		p := FetchPartition{Topic: name, Partition: c.int32(), CurrentLeaderEpoch: -1}
 		if version >= 9 {
@@ -82,20 +89,27 @@ func (r *FetchRequest) parseTopic(c *cursor, version int16) {
 			p.LogStartOffset = c.int64()
 		}
 		p.PartitionMaxBytes = c.int32()
-		r.Partitions = append(r.Partitions, p)
+		if !c.noRoom {
+			r.Partitions = append(r.Partitions, p)
+		}
 	}
 }
 
 // parseForgotten reads the partitions that a session is to drop.
 func (r *FetchRequest) parseForgotten(c *cursor) {
+	named := 0
 	for topics := c.count(minForgottenBytes); topics > 0 && !c.failed; topics-- {
 		name := c.string()
 		n := c.count(4)
-		c.room(len(r.Forgotten), n)
+		c.room(named, n, r.Room)
+		named += n
 		for ; n > 0 && !c.failed; n-- {
-			r.Forgotten = append(r.Forgotten, ForgottenPartition{Topic: name, Partition: c.int32()})
+			if p := (ForgottenPartition{Topic: name, Partition: c.int32()}); !c.noRoom {
+				r.Forgotten = append(r.Forgotten, p)
+			}
 		}
 	}
+	r.Named = max(r.Named, named)
 }
 
 // FetchResult is the answer for one partition. Offsets are -1 where there is none.

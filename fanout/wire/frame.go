@@ -22,6 +22,8 @@ var (
 	ErrFrameTooLarge = errors.New("wire: the request is larger than allowed")
 	// ErrTooManyPartitions: the request names more than [MaxPartitions].
 	ErrTooManyPartitions = errors.New("wire: the request is about more partitions than allowed")
+	// ErrNoRoom: the request names more partitions than its receiver has room for at present.
+	ErrNoRoom = errors.New("wire: the request is about more partitions than there is room for now")
 	// ErrFrameMalformed: the bytes are not a Kafka request.
 	ErrFrameMalformed = errors.New("wire: not a Kafka request")
 )

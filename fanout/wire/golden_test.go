@@ -166,7 +166,7 @@ func checkRequestFrame(t *testing.T, f frame) {
 		t.Errorf("%s: header %+v, %v", f.title, h, err)
 		return
 	}
-	req, err := decodeAsSent(h)
+	req, err := DecodeRequest(h)
 	if err != nil {
 		t.Errorf("%s: %v", f.title, err)
 		return

@@ -11,6 +11,9 @@ type ProduceRequest struct {
 	TimeoutMillis   int32
 	// Partitions are all partitions of all topics, in the order of the request.
 	Partitions []ProducePartition
+	// Room bounds the partitions that [ProduceRequest.Parse] reads; 0 for [MaxPartitions]. With more it fails with
+	// [ErrNoRoom]. Named is how many there are.
+	Room, Named int
 }
 
 // ProducePartition is the records for one partition.
@@ -35,21 +38,27 @@ func (r *ProduceRequest) Parse(_ int16, body []byte) error {
 	r.TransactionalID = c.nullableString()
 	r.Acks = c.int16()
 	r.TimeoutMillis = c.int32()
-	r.Partitions = r.Partitions[:0]
+	r.Partitions, r.Named = r.Partitions[:0], 0
 	for topics := c.count(minProduceTopicBytes); topics > 0 && !c.failed; topics-- {
 		name := c.string()
 		n := c.count(minProducePartitionBytes)
-		c.room(len(r.Partitions), n)
+		c.room(r.Named, n, r.Room)
+		r.Named += n
 		for i := 0; i < n && !c.failed; i++ {
 			p := ProducePartition{Topic: name, Partition: c.int32(), Records: c.nullableBytes()}
 			if i == 0 {
 				p.run = n
 			}
-			r.Partitions = append(r.Partitions, p)
+			if !c.noRoom {
+				r.Partitions = append(r.Partitions, p)
+			}
 		}
 	}
 	if c.failed {
 		return c.err("Produce request")
+	}
+	if c.noRoom {
+		return ErrNoRoom
 	}
 	return nil
 }

@@ -1,0 +1,71 @@
+// Package budget counts what a part of the server has taken of something that is limited, before it is taken.
+//
+// A budget may lie within another one: what is taken of it is taken of that one too. So one limit holds for the whole, and
+// each part has a share that the others cannot use up. Budgets belong to one thread.
+package budget
+
+import "fmt"
+
+// Budget is a limit and what is taken of it, in bytes or whatever its owner counts. The zero Budget has a limit of zero.
+type Budget struct {
+	name, flag  string
+	limit, used int64
+	within      *Budget
+}
+
+// New makes a budget. name is its name in metrics, flag the command line flag that raises its limit.
+func New(name, flag string, limit int64) *Budget {
+	return &Budget{name: name, flag: flag, limit: limit}
+}
+
+// Share makes a budget of at most limit within b.
+func (b *Budget) Share(name string, limit int64) *Budget {
+	return &Budget{name: name, flag: b.flag, limit: limit, within: b}
+}
+
+// Name is the name in metrics.
+func (b *Budget) Name() string { return b.name }
+
+// Limit is the most that can be taken.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// Used is what is taken.
+func (b *Budget) Used() int64 { return b.used }
+
+// Left is what can still be taken, here and of the budgets around it.
+func (b *Budget) Left() int64 {
+	left := b.limit - b.used
+	if b.within != nil {
+		left = min(left, b.within.Left())
+	}
+	return left
+}
+
+// Take takes n, or nothing and reports false if that is more than is left. It is called before the memory is.
+func (b *Budget) Take(n int64) bool {
+	if n < 0 {
+		panic(fmt.Sprintf("budget: %d taken of %s", n, b.name))
+	}
+	if n > b.Left() {
+		return false
+	}
+	for of := b; of != nil; of = of.within {
+		of.used += n
+	}
+	return true
+}
+
+// Give gives back n that were taken.
+func (b *Budget) Give(n int64) {
+	for of := b; of != nil; of = of.within {
+		if n < 0 || n > of.used {
+			panic(fmt.Sprintf("budget: %d given back to %s, of which %d are taken", n, of.name, of.used))
+		}
+		of.used -= n
+	}
+}
+
+// Refusal is the error for what needs more than is left.
+func (b *Budget) Refusal(what string, n int64) error {
+	return fmt.Errorf("%s needs %d bytes, %d of %d bytes of %s memory are taken: raise --%s", what, n, b.used, b.limit, b.name, b.flag)
+}

@@ -1,0 +1,127 @@
+package fanout
+
+import (
+	"math/bits"
+
+	"oneplusn/fanout/budget"
+	"oneplusn/fanout/wire"
+)
+
+const (
+	// minFrameBytes is the smallest request buffer: a fetch of one partition needs about 100 bytes.
+	minFrameBytes = 512
+	// keptFrameBytes is the largest request buffer that every connection may hold, idle or not. It is no part of
+	// --request-memory but of what a connection costs, so a small request never waits for a large one.
+	keptFrameBytes = 4096
+	// frameGrowth bounds a request buffer by what has arrived: it is at most so many times as large. A power of two.
+	frameGrowth = 4
+)
+
+// requestMemory lends memory for requests: heap memory, which the kernel never sees.
+//
+//	total, --request-memory
+//	├── general   frames above keptFrameBytes, as their bytes arrive; lists of partitions; decoded requests
+//	│   └── large     the part of it that frames above the medium size may have
+//	├── overflow  bytes that arrived for a frame that could not grow
+//	└── turns     room for one whole frame of each line: see line
+//
+// So large frames never take the last of what medium ones need, neither holds up small ones, and however many frames
+// were begun, one of each line can always be finished.
+type requestMemory struct {
+	total, connections, general, large, overflow *budget.Budget
+	// lines are the connections that wait for room, those with medium frames first.
+	lines [2]line
+	free  [32][][]byte
+	// freeBytes lie in free, uncharged. Together with what is charged they are at most the limit of total.
+	freeBytes int64
+}
+
+// line is the queue of connections whose frames, of up to frameBytes, wait for room. The first has its turn when none
+// before it has: then it gets a buffer for the whole frame.
+type line struct {
+	queue
+	room, turn *budget.Budget
+	frameBytes int
+}
+
+func newRequestMemory(c *Config) requestMemory {
+	const flag = "request-memory"
+	limit, largest := c.RequestMemoryBytes, int64(c.MaxRequestBytes)+wire.FrameSizeBytes
+	medium := min(max(limit/256, 4*keptFrameBytes), largest)
+	m := requestMemory{
+		total: budget.New("request", flag, limit),
+		// One buffer for each connection, and one more that its content is moved to.
+		connections: budget.New("connection", "max-connections", (int64(c.MaxConnections)+1)*keptFrameBytes),
+	}
+	overflow := limit / 16 * 3
+	m.overflow = m.total.Share("request overflow", overflow)
+	m.lines[0].turn = m.total.Share("request turn, medium", medium)
+	m.lines[1].turn = m.total.Share("request turn, large", largest)
+	m.general = m.total.Share("request", limit-overflow-medium-largest)
+	m.large = m.general.Share("large request", m.general.Limit()/4*3)
+	m.lines[0].room, m.lines[0].frameBytes = m.general, int(medium)
+	m.lines[1].room, m.lines[1].frameBytes = m.large, int(largest)
+	return m
+}
+
+// leastRequestMemory is what newRequestMemory can divide.
+func leastRequestMemory(maxRequestBytes int32) int64 { return int64(maxRequestBytes)/4*5 + 256<<10 }
+
+// lineOf is the line in which a frame of n bytes waits.
+func (m *requestMemory) lineOf(n int) *line {
+	if n <= m.lines[0].frameBytes {
+		return &m.lines[0]
+	}
+	return &m.lines[1]
+}
+
+// waiting is the number of connections that wait for request memory.
+func (m *requestMemory) waiting() int { return m.lines[0].n + m.lines[1].n }
+
+// lent is memory, and the budget that it was taken from.
+type lent struct {
+	bytes []byte
+	from  *budget.Budget
+}
+
+// take lends a buffer of exactly n bytes. ok is false when the budget does not allow it.
+func (m *requestMemory) take(from *budget.Budget, n int) (l lent, ok bool) {
+	if !from.Take(int64(n)) {
+		return lent{}, false
+	}
+	class := bits.Len(uint(n - 1))
+	if list := m.free[class]; n == 1<<class && len(list) > 0 {
+		m.free[class] = list[:len(list)-1]
+		m.freeBytes -= int64(n)
+		return lent{list[len(list)-1], from}, true
+	}
+	if m.total.Used()+m.freeBytes > m.total.Limit() {
+		m.free, m.freeBytes = [32][][]byte{}, 0
+	}
+	return lent{make([]byte, n), from}, true
+}
+
+// takeRounded lends a buffer of n bytes, rounded up to a power of two if there is room for that.
+func (m *requestMemory) takeRounded(from *budget.Budget, n int) (l lent, ok bool) {
+	if l, ok = m.take(from, roundedUp(n)); !ok {
+		l, ok = m.take(from, n)
+	}
+	return l, ok
+}
+
+func roundedUp(n int) int { return 1 << bits.Len(uint(max(n, minFrameBytes)-1)) }
+
+// give takes a buffer back. A quarter of the budget is kept for reuse, the rest goes to the garbage collector.
+func (m *requestMemory) give(l lent) {
+	if l.from == nil {
+		return
+	}
+	n := cap(l.bytes)
+	l.from.Give(int64(n))
+	class := bits.Len(uint(n - 1))
+	if n != 1<<class || m.freeBytes+int64(n) > m.total.Limit()/4 || m.total.Used()+m.freeBytes+int64(n) > m.total.Limit() {
+		return
+	}
+	m.free[class] = append(m.free[class], l.bytes[:n])
+	m.freeBytes += int64(n)
+}
