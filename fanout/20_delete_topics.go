@@ -44,7 +44,7 @@ func (b *Broker) deleteTopic(tp *topic) {
 	delete(b.topics.byName, tp.name)
 	b.forgetStarts(tp)
 	if b.groups.coordinator != nil {
-		b.groups.coordinator.TopicDeleted(tp.name)
+		b.groups.coordinator.TopicDeleted(b.instant(), tp.name)
 	}
 	b.deletePartitions(tp)
 	b.log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))

@@ -10,5 +10,5 @@ import (
 //
 // Versions: 0 and 1.
 func (b *Broker) handleDeleteGroups(c *conn, req *kmsg.DeleteGroupsRequest) {
-	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.DeleteGroups(from, req) })
+	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.DeleteGroups(b.instant(), from, req) })
 }

@@ -18,18 +18,18 @@ type pendingReplies struct {
 }
 
 // flushGroups appends the records of a turn, and then answers its requests: those that promise something when it is
-// kept as --fsync says.
-func (b *Broker) flushGroups() {
+// kept as --fsync says. It reports false if a record could not be appended.
+func (b *Broker) flushGroups() (kept bool) {
 	g := &b.groups
 	if !g.coordinator.TakeOutput(&g.out) {
-		return
+		return true
 	}
-	pending, err := b.keepRecords(g.out.Records)
+	pending, kept := b.keepRecords(g.out.Records)
 	for i := range g.out.Replies {
 		r := &g.out.Replies[i]
 		switch {
 		case !r.Durable:
-		case err != nil:
+		case g.coordinator.WasLost(r):
 			r.Refuse()
 		case pending.left > 0:
 			pending.replies = append(pending.replies, *r)
@@ -39,6 +39,7 @@ func (b *Broker) flushGroups() {
 	}
 	clear(g.out.Replies)
 	clear(g.out.Records)
+	return kept
 }
 
 func (b *Broker) answerGroup(r *group.Reply) {
@@ -47,21 +48,26 @@ func (b *Broker) answerGroup(r *group.Reply) {
 	}
 }
 
-// keepRecords appends records to the logs of their partitions. The replies that depend on them wait in pending for the
-// partitions that have still to be synced.
-func (b *Broker) keepRecords(records []group.Record) (pending *pendingReplies, failed error) {
-	pending = new(pendingReplies)
-	for i := range b.groups.topic.partitions {
-		if err := b.keepIn(int32(i), records, pending); err != nil {
-			failed = err
+// keepRecords appends records to the logs of their partitions. The replies that depend on them wait in pending for all
+// partitions that have something to be synced: a request's records may have come in several turns.
+func (b *Broker) keepRecords(records []group.Record) (pending *pendingReplies, kept bool) {
+	pending, kept = new(pendingReplies), true
+	for i, p := range b.groups.topic.partitions {
+		if !b.keepIn(int32(i), records) {
+			kept = false
+		}
+		if last := p.log.LogEndOffset() - 1; p.log.HighWatermark() <= last && p.log.Poisoned() == nil {
+			pending.left++
+			b.groups.held[i] = append(b.groups.held[i], heldReplies{pending, last})
 		}
 	}
-	return pending, failed
+	return pending, kept
 }
 
-func (b *Broker) keepIn(partition int32, records []group.Record, pending *pendingReplies) error {
+// keepIn appends the records of one partition, batch by batch: each fits a segment. After one that fails the rest is not
+// tried, so that what is in the log is what was committed first.
+func (b *Broker) keepIn(partition int32, records []group.Record) bool {
 	g := &b.groups
-	p := g.topic.partitions[partition]
 	mine := records
 	if len(g.topic.partitions) > 1 {
 		mine = nil
@@ -71,38 +77,43 @@ func (b *Broker) keepIn(partition int32, records []group.Record, pending *pendin
 			}
 		}
 	}
-	if len(mine) == 0 {
-		return nil
-	}
-	now := b.wallMillis()
-	g.batch = group.AppendBatches(g.batch[:0], mine, now)
-	appended, err := p.log.Append(g.batch, now)
-	if err != nil {
-		for i := range mine {
-			g.coordinator.Lost(&mine[i])
+	for len(mine) > 0 {
+		n := b.keepBatch(g.topic.partitions[partition], mine)
+		if n == 0 {
+			for i := range mine {
+				g.coordinator.Lost(&mine[i])
+			}
+			return false
 		}
-		w := &g.rewrites[partition]
+		mine = mine[n:]
+	}
+	return true
+}
+
+// keepBatch appends the first of some records as a batch. It reports how many they are, 0 if the log did not take them.
+func (b *Broker) keepBatch(p *partition, records []group.Record) (n int) {
+	g, now := &b.groups, b.wallMillis()
+	g.batch, n = group.AppendBatch(g.batch[:0], records, now)
+	appended, err := p.log.Append(g.batch, now)
+	w := &g.rewrites[p.index]
+	if err != nil {
 		w.lost, w.next = true, b.now+rewriteRetry
 		if g.log.allow(b.now) {
-			b.log.Error("committed offsets could not be written, clients try again", "partition", partition, "error", err,
+			b.log.Error("committed offsets could not be written, clients try again", "partition", p.index, "error", err,
 				"remedy", storageRemedy(err))
 		}
-		return err
+		return 0
 	}
-	if w := &g.rewrites[partition]; w.lost {
+	if w.lost {
 		w.next = b.now // the log can be written to again
 	}
-	for i := range mine {
-		g.coordinator.Appended(&mine[i], appended.BaseOffset+int64(i))
+	for i := range records[:n] {
+		g.coordinator.Appended(&records[i], appended.BaseOffset+int64(i))
 	}
 	b.wrote(p, appended.Records)
 	b.markGrown(p)
 	b.logWork(p)
-	if p.log.HighWatermark() <= appended.LastOffset {
-		pending.left++
-		g.held[partition] = append(g.held[partition], heldReplies{pending, appended.LastOffset})
-	}
-	return nil
+	return n
 }
 
 // releaseGroups answers what waited for a partition of the offsets topic, as far as its high watermark has come, or

@@ -83,17 +83,14 @@ func (b *Broker) rewriteOffsets() {
 
 func (b *Broker) rewriteSome(w *rewrite, p *partition) {
 	g := &b.groups
-	done := g.coordinator.Rewrite(p.index, w.before, rewriteRecords)
+	done, size := g.coordinator.Rewrite(p.index, w.before, rewriteRecords), p.log.SizeBytes()
 	w.next = b.now
-	if g.coordinator.TakeOutput(&g.out) {
-		size := p.log.SizeBytes()
-		if _, err := b.keepRecords(g.out.Records); err != nil {
-			w.next = b.now + rewriteRetry
-			return
-		}
-		w.written += p.log.SizeBytes() - size
+	if !b.flushGroups() {
+		w.next = b.now + rewriteRetry
+		return
 	}
-	if done {
+	w.written += p.log.SizeBytes() - size
+	if done && !g.coordinator.HasOutput() {
 		w.end = p.log.LogEndOffset()
 	}
 }
@@ -103,9 +100,7 @@ func (b *Broker) rewriteLost(w *rewrite, p *partition) {
 	g := &b.groups
 	done := g.coordinator.Rewrite(p.index, 0, rewriteRecords)
 	w.lost, w.next = !done, b.now
-	if g.coordinator.TakeOutput(&g.out) {
-		_, _ = b.keepRecords(g.out.Records)
-	}
+	b.flushGroups()
 }
 
 // dropRewritten drops the log's head, once what replaces it is as safe as it was.

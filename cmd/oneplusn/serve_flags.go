@@ -90,7 +90,7 @@ func groupFlags(d *fanout.Config) []cli.Flag {
 		durationFlag("group-lone-member-delay", d.GroupLoneMemberDelay, "`DURATION` that a group's first member waits if nobody else comes; once a second does, both wait --group-initial-rebalance-delay"),
 		durationFlag("group-min-session-timeout", d.GroupMinSessionTimeout, "`DURATION` that a group's member may ask to be silent for at least"),
 		durationFlag("group-max-session-timeout", d.GroupMaxSessionTimeout, "`DURATION` that a group's member may ask to be silent for at most"),
-		durationFlag("offsets-retention", d.OffsetsRetention, "`DURATION` that committed offsets are kept after their group has lost its last member"),
+		durationFlag("offsets-retention", d.OffsetsRetention, "`DURATION` that committed offsets are kept after their group has lost its last member, or no longer reads the topic"),
 		intFlag("max-groups", d.MaxGroups, "`N` consumer groups at most"),
 		intFlag("max-group-members", d.MaxGroupMembers, "`N` members of one consumer group at most"),
 		serveSize("group-memory", "`SIZE` of all consumer groups in memory together: members, subscriptions, assignments, offsets", d.GroupMemoryBytes, mib, 1024*gib),

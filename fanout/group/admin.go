@@ -54,8 +54,9 @@ func (c *Coordinator) ListGroups(from Client, req *kmsg.ListGroupsRequest) {
 }
 
 // DeleteGroups forgets groups that have no members, and their offsets.
-func (c *Coordinator) DeleteGroups(from Client, req *kmsg.DeleteGroupsRequest) {
+func (c *Coordinator) DeleteGroups(now Instant, from Client, req *kmsg.DeleteGroupsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
+	c.queue.begin()
 	for _, id := range req.Groups {
 		r := kmsg.NewDeleteGroupsResponseGroup()
 		r.Group = id
@@ -67,9 +68,9 @@ func (c *Coordinator) DeleteGroups(from Client, req *kmsg.DeleteGroupsRequest) {
 		case g.state != Empty:
 			r.ErrorCode = wire.CodeNonEmptyGroup
 		default:
-			c.removeGroup(g)
+			c.removeGroup(now, g)
 		}
 		resp.Groups = append(resp.Groups, r)
 	}
-	c.replyDurable(from.Ticket, resp)
+	c.replyForgotten(from.Ticket, resp)
 }

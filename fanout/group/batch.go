@@ -10,20 +10,15 @@ import (
 // maxBatchBytes is where a batch of records ends and the next begins. One record may make a batch larger.
 const maxBatchBytes = 256 << 10
 
-// AppendBatches appends records as record batches (format 2), to be given their offsets by the log: one after the
-// other, without a gap.
-func AppendBatches(dst []byte, records []Record, nowMillis int64) []byte {
-	for len(records) > 0 {
-		var body []byte
-		n := 0
-		for n < len(records) && (n == 0 || len(body)+len(records[n].Key)+len(records[n].Value) < maxBatchBytes) {
-			body = appendRecord(body, &records[n], n)
-			n++
-		}
-		dst = appendBatch(dst, body, n, nowMillis)
-		records = records[n:]
+// AppendBatch appends the first of some records as one record batch (format 2), to be given their offsets by the log,
+// and says how many they are.
+func AppendBatch(dst []byte, records []Record, nowMillis int64) (batch []byte, n int) {
+	var body []byte
+	for n < len(records) && (n == 0 || len(body)+len(records[n].Key)+len(records[n].Value) < maxBatchBytes) {
+		body = appendRecord(body, &records[n], n)
+		n++
 	}
-	return dst
+	return appendBatch(dst, body, n, nowMillis), n
 }
 
 func appendRecord(dst []byte, r *Record, offsetDelta int) []byte {

@@ -37,7 +37,7 @@ const (
 	memberBytes   = 896
 	protocolBytes = 128
 	pendingBytes  = 448
-	offsetBytes   = 352
+	offsetBytes   = 448
 )
 
 // held is what n bytes of a client's take: the allocator rounds up by an eighth at most.
@@ -69,9 +69,26 @@ func (c *Coordinator) recount() (bytes int64) {
 		for _, p := range g.pending.all {
 			bytes += p.bytes()
 		}
-		for _, o := range g.offsets.all {
-			bytes += o.bytes()
+		bytes += g.commits.bytes()
+	}
+	for _, l := range c.graves.lists {
+		if l.which == byGroup { // those of a topic are on the lists of groups too
+			bytes += l.bytes()
 		}
+	}
+	for i := range c.trails { // what is dead is held until its tombstone is written
+		for n := c.trails[i].first; n != nil; n = n.next {
+			if n.dead {
+				bytes += n.kept.bytes()
+			}
+		}
+	}
+	return bytes
+}
+
+func (l *offsetList) bytes() (bytes int64) {
+	for o := l.first; o != nil; o = o.links[l.which].next {
+		bytes += o.bytes()
 	}
 	return bytes
 }

@@ -34,7 +34,21 @@ func (c *Coordinator) check(t *testing.T) {
 			t.Fatalf("group %s: %d join, counted %d; %d ids are awaited, counted %d; %d bytes of record, counted %d; %d of %d members",
 				id, joining, g.joining, awaited, g.awaited, record, g.record, g.members.len(), g.list.n)
 		}
-		members, offsets = members+g.list.n, offsets+g.offsets.len()
+		members, offsets = members+g.list.n, offsets+g.commits.n
+	}
+	for _, l := range c.graves.lists {
+		if l.which == byGroup {
+			offsets += l.n
+		}
+	}
+	byTopics := 0
+	for name, x := range c.topics.all {
+		if byTopics += x.list.n; x.list.n == 0 || x.gone {
+			t.Fatalf("topic %s has %d offsets, gone: %v", name, x.list.n, x.gone)
+		}
+	}
+	if len(c.graves.lists) == 0 && byTopics != offsets {
+		t.Fatalf("%d offsets are found by topic, %d by group", byTopics, offsets)
 	}
 	for _, at := range c.present.all {
 		ids -= at.ids
@@ -114,6 +128,7 @@ func TestChargedMemoryCoversTheHeap(t *testing.T) {
 			}
 			runtime.KeepAlive(l)
 			l.removeAll()
+			l.pass(time.Second)
 			l.c.check(t)
 			if n := l.c.Counts(); n.MemoryBytes != 0 || l.c.present.len() != 0 || len(l.c.timers) != 0 {
 				t.Errorf("all is forgotten, and left are %d bytes, %d connections and %d timers", n.MemoryBytes, l.c.present.len(), len(l.c.timers))
@@ -141,7 +156,6 @@ func (l *lab) forget() {
 	l.kept = nil
 	clear(l.replies)
 	l.out = Output{}
-	l.c.out = Output{}
 }
 
 func heap() int64 {

@@ -53,15 +53,12 @@ type Client struct {
 type Reply struct {
 	Ticket   uint64
 	Response kmsg.Response
-	// Durable says that the response must not be sent before all records of the same [Output] are kept. If they can't
-	// be, Refuse turns it into what the client has to be told.
+	// Durable says that the response must not be sent before the records of the same [Output], and those of earlier
+	// ones, are kept. If its own could not be ([Coordinator.WasLost]), Refuse turns it into what the client has to be told.
 	Durable bool
-}
 
-// Output is what requests and time have led to since the last [Coordinator.TakeOutput].
-type Output struct {
-	Replies []Reply
-	Records []Record
+	first, last uint64 // its records, by their numbers
+	buried      uint64 // and the list of offsets that has to be forgotten before
 }
 
 // Coordinator is the state of all groups. It belongs to one thread.
@@ -72,7 +69,10 @@ type Coordinator struct {
 	present table[uint64, *presence]
 	timers  timers
 	trails  []trail
-	out     Output
+	topics  table[string, *topicOffsets]
+	graves  graves
+	scan    scan
+	queue   queue
 	budget  budget
 	counts  Counts
 }
@@ -95,6 +95,7 @@ func New(config Config, partitions int) *Coordinator {
 	for i := range c.trails {
 		c.trails[i].partition = int32(i)
 	}
+	c.graves.timer.owner = &c.graves
 	return c
 }
 
@@ -104,16 +105,6 @@ func (c *Coordinator) Counts() Counts {
 	n.Groups, n.MemoryBytes = c.groups.len(), c.budget.used
 	return n
 }
-
-// TakeOutput moves what there is to do into out, whose slices are used again. It reports false if there is nothing.
-func (c *Coordinator) TakeOutput(out *Output) bool {
-	out.Replies, c.out.Replies = c.out.Replies, out.Replies[:0]
-	out.Records, c.out.Records = c.out.Records, out.Records[:0]
-	return len(out.Replies)+len(out.Records) > 0
-}
-
-// HasOutput says that there is something to take.
-func (c *Coordinator) HasOutput() bool { return len(c.out.Replies)+len(c.out.Records) > 0 }
 
 // Next is the time at which [Coordinator.Advance] has something to do. ok is false if there is no such time.
 func (c *Coordinator) Next() (at time.Duration, ok bool) { return c.timers.next() }
@@ -141,14 +132,6 @@ func (c *Coordinator) Shutdown() {
 	}
 }
 
-func (c *Coordinator) reply(ticket uint64, response kmsg.Response) {
-	c.out.Replies = append(c.out.Replies, Reply{Ticket: ticket, Response: response})
-}
-
-func (c *Coordinator) replyDurable(ticket uint64, response kmsg.Response) {
-	c.out.Replies = append(c.out.Replies, Reply{Ticket: ticket, Response: response, Durable: true})
-}
-
 // maxGroupIDBytes bounds a group's name. Apache Kafka has no limit but that of the protocol, 32 KiB; a name is part of
 // every record that is kept of the group.
 const maxGroupIDBytes = 255
@@ -173,21 +156,24 @@ func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
 	return g, 0
 }
 
-// removeGroup forgets a group that has no members.
-func (c *Coordinator) removeGroup(g *group) {
+// removeGroup forgets a group that has no members. The work for its offsets is spread over time.
+func (c *Coordinator) removeGroup(now Instant, g *group) {
 	for _, p := range g.pending.all {
 		c.forgetPending(p)
-	}
-	for at := range g.offsets.all {
-		c.dropOffset(g, at)
-	}
-	if g.kept() {
-		c.tombstone(g, &g.node)
 	}
 	c.timers.stop(&g.phase)
 	c.timers.stop(&g.expiry)
 	c.groups.remove(g.id)
-	c.budget.give(g.bytes())
+	g.gone, g.offsets = true, table[place, *committed]{}
+	c.endScan(g)
+	if g.kept() {
+		c.tombstone(&g.node)
+	} else {
+		c.budget.give(g.bytes())
+	}
+	if g.commits.n > 0 {
+		c.bury(now, &g.commits)
+	}
 }
 
 // Refuse turns a durable reply into what its client has to be told when the records could not be kept. Clients try

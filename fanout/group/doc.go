@@ -23,6 +23,7 @@
 // Committed offsets and the membership of each generation are records with the keys and values of Apache Kafka's
 // __consumer_offsets topic; see [Record]. The caller appends them to a log in the order in which they came, and answers
 // the [Reply] values of the same turn only after that. At start it feeds them back through [Coordinator.Restore].
+// What has changed is queued, and encoded when it is taken: a large request's records come in several parts.
 // Every living record is on a list in the order of the log, so a log is kept short by writing the oldest of them again
 // ([Coordinator.Rewrite]) and dropping the log's head: a few records at a time, and no other state is looked at.
 //
@@ -34,5 +35,8 @@
 //   - Memory is bounded by [Config]: groups, members, bytes of what clients send. What does not fit is refused before it
 //     is held; what the budget says is at any time what a walk over everything adds up to.
 //   - Nobody is waited for whose connection is closed, unless it has been in a generation: then for its session.
-//   - The cost of a request does not depend on the number of groups.
+//   - The cost of a request does not depend on the number of groups (ListGroups names them all). What a request or a
+//     deadline does to more offsets than it names is done a thousand at a time, with other work between: a topic or a
+//     group that is deleted is gone at once, and its offsets are written off after that; expiry looks at one group at a
+//     time, the oldest commits first.
 package group

@@ -48,6 +48,9 @@ type group struct {
 	gathering gathering
 
 	offsets          table[place, *committed]
+	commits          offsetList // the same, and those of topics that are being forgotten
+	explicit         int        // those of them whose client said when they expire
+	gone             bool       // the group was removed
 	emptySinceMillis int64
 	expiry           timer
 
@@ -59,6 +62,7 @@ func newGroup(id string, now Instant) *group {
 	g := &group{id: id, emptySinceMillis: now.UnixMillis}
 	g.phase.owner = phaseEnd{g}
 	g.expiry.owner = expiry{g}
+	g.commits.which = byGroup
 	g.node.kept = g
 	return g
 }
@@ -190,14 +194,4 @@ func (g *group) vote() string {
 		}
 	}
 	return best
-}
-
-// subscribed says whether a member reads a topic. Groups that are not of consumers have no topics.
-func (g *group) subscribed(topic string) bool {
-	for m := range g.list.all() {
-		if slices.Contains(m.topics(g.protocol), topic) {
-			return true
-		}
-	}
-	return false
 }

@@ -17,7 +17,8 @@ type Record struct {
 	// Value is nil for a key that is to be forgotten.
 	Value []byte
 
-	node *node
+	node   *node
+	number uint64 // of the queue's records; a node that has another has changed since
 }
 
 // The versions that are written, which Apache Kafka 2.1 and later read. 0 to 3 are read, of values also the flexible 4.
@@ -33,7 +34,9 @@ const (
 // living is what a record can be made of again: a group's membership or an offset.
 type living interface {
 	key() []byte
-	value() []byte
+	// value is not much larger than a number of bytes, if that is not 0.
+	value(maxBytes int64) []byte
+	bytes() int64
 }
 
 // node is a living record's place in its trail.
@@ -43,6 +46,9 @@ type node struct {
 	// offset is where the record is in the log; pendingOffset until that is known, lostOffset if it could not be
 	// appended.
 	offset int64
+	number uint64 // of its last record
+	queued bool   // it is still to be written
+	dead   bool   // what is to be written is a tombstone
 	kept   living
 }
 
@@ -102,35 +108,16 @@ func (c *Coordinator) keep(t *trail, n *node) {
 	n.unlink()
 	n.offset = pendingOffset
 	t.pushLast(n)
-	c.out.Records = append(c.out.Records, Record{Partition: t.partition, Key: n.kept.key(), Value: n.kept.value(), node: n})
+	c.queue.push(n)
 }
 
 // keepMembership writes who is a member of a group's generation.
 func (c *Coordinator) keepMembership(g *group) { c.keep(g.trail, &g.node) }
 
-// tombstone writes that a living record is dead.
-func (c *Coordinator) tombstone(g *group, n *node) {
-	n.unlink()
-	c.out.Records = append(c.out.Records, Record{Partition: g.trail.partition, Key: n.kept.key()})
-}
-
-// Appended says where a record of [Output] has been put.
-func (c *Coordinator) Appended(r *Record, offset int64) {
-	if r.node != nil && r.node.offset == pendingOffset {
-		r.node.offset = offset
-	}
-}
-
-// Lost says that a record could not be appended. What it says stays true here, and it will be the first that Rewrite
-// writes again.
-func (c *Coordinator) Lost(r *Record) {
-	if r.node == nil || r.node.offset != pendingOffset {
-		return
-	}
-	t := r.node.trail
-	r.node.unlink()
-	r.node.offset = lostOffset
-	t.pushFirst(r.node)
+// tombstone writes that a living record is dead. It is charged until that is in the log.
+func (c *Coordinator) tombstone(n *node) {
+	n.dead = true
+	c.keep(n.trail, n)
 }
 
 // Rewrite writes living records again that lie before an offset of a partition's log, at most limit of them, the oldest
@@ -167,7 +154,7 @@ func (o *committed) key() []byte {
 	return key.AppendTo(nil)
 }
 
-func (o *committed) value() []byte {
+func (o *committed) value(int64) []byte {
 	value := kmsg.OffsetCommitValue{
 		Version:         offsetValueVersion,
 		Offset:          o.offset,
@@ -187,15 +174,16 @@ func (g *group) key() []byte {
 	return key.AppendTo(nil)
 }
 
-func (g *group) value() []byte {
+func (g *group) value(maxBytes int64) []byte {
 	value := kmsg.GroupMetadataValue{
 		Version:               groupValueVersion,
 		ProtocolType:          g.protocolType,
 		Generation:            g.generation,
 		CurrentStateTimestamp: g.emptySinceMillis,
 	}
-	// Between two generations there is none to be written: if that is the last record, all members join again.
-	if g.state == Stable || g.state == Empty {
+	// Between two generations there is none to be written: if that is the last record, all members join again. So do those
+	// of a group that was made when larger records could be written.
+	if (g.state == Stable || g.state == Empty) && (maxBytes == 0 || g.record <= maxBytes) {
 		value.Protocol, value.Leader = stringOrNull(g.protocol), stringOrNull(g.leader)
 		for m := range g.list.all() {
 			value.Members = append(value.Members, m.kept())

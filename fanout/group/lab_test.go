@@ -77,7 +77,7 @@ func (l *lab) ask(req kmsg.Request) uint64 {
 	case *kmsg.ListGroupsRequest:
 		l.c.ListGroups(from, r)
 	case *kmsg.DeleteGroupsRequest:
-		l.c.DeleteGroups(from, r)
+		l.c.DeleteGroups(l.now, from, r)
 	default:
 		l.t.Fatalf("no such request: %T", req)
 	}
@@ -91,9 +91,13 @@ func (l *lab) collect() {
 	if !l.unchecked {
 		l.c.check(l.t)
 	}
-	if !l.c.TakeOutput(&l.out) {
-		return
+	for l.c.TakeOutput(&l.out) {
+		l.take()
 	}
+}
+
+func (l *lab) take() {
+	l.t.Helper()
 	for i := range l.out.Records {
 		r := &l.out.Records[i]
 		l.c.Appended(r, int64(len(l.kept)))

@@ -22,12 +22,15 @@ type committed struct {
 	commitMillis int64
 	// expireMillis is when the offset is forgotten, if the client asked for a time of its own (versions 2 to 4), or -1.
 	expireMillis int64
+	topic        *topicOffsets
+	links        [lists]offsetLinks
 	node         node
 }
 
 // OffsetCommit keeps how far a group has read. Clients that are no members may do so while the group has none.
 func (c *Coordinator) OffsetCommit(now Instant, from Client, req *kmsg.OffsetCommitRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
+	c.queue.begin()
 	g, code := c.commitsTo(now, req)
 	for i := range req.Topics {
 		topic := kmsg.NewOffsetCommitResponseTopic()
@@ -97,45 +100,99 @@ func (c *Coordinator) commit(
 		return code
 	}
 	o.offset, o.leaderEpoch, o.metadata, o.commitMillis = want.Offset, want.LeaderEpoch, metadata, now.UnixMillis
-	if o.expireMillis = -1; req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis >= 0 {
-		o.expireMillis = now.UnixMillis + req.RetentionTimeMillis
+	expires := int64(-1)
+	if req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis >= 0 {
+		expires = now.UnixMillis + min(req.RetentionTimeMillis, maxWaitMillis)
 		c.timers.stop(&g.expiry) // it may be due earlier than thought
 	}
+	o.setExpiry(expires)
+	c.unscan(o)
+	g.commits.remove(o)
+	g.commits.push(o)
 	c.keep(g.trail, &o.node)
 	return 0
 }
 
+// offset is what a group has committed for a place, or nil.
+func (g *group) offset(at place) *committed {
+	if o := g.offsets.get(at); o != nil && !o.topic.gone {
+		return o
+	}
+	return nil
+}
+
 // offsetAt is a group's offset for a place, made if there is none, with memory taken for metadata of the given length.
 func (c *Coordinator) offsetAt(g *group, at place, metadataBytes int) (*committed, int16) {
-	o := g.offsets.get(at)
+	o := g.offset(at)
 	if o != nil {
-		if more := held(metadataBytes) - held(len(o.metadata)); !c.budget.take(more) {
+		if !c.budget.take(held(metadataBytes) - held(len(o.metadata))) {
 			c.counts.Refused++
 			return nil, wire.CodePolicyViolation
 		}
 		return o, 0
 	}
-	o = &committed{group: g, at: at}
+	if old := g.offsets.get(at); old != nil {
+		c.dropOffset(old) // of a topic of the same name that was deleted: its tombstone comes first
+	}
+	o = &committed{group: g, at: at, expireMillis: -1}
 	if !c.budget.take(o.bytes() + held(metadataBytes)) {
 		c.counts.Refused++
 		return nil, wire.CodePolicyViolation
 	}
-	o.node.kept = o
-	g.offsets.put(at, o)
-	c.counts.Offsets++
+	c.addOffset(o)
 	return o, 0
 }
 
+// addOffset puts an offset, which has been charged, where it is found.
+func (c *Coordinator) addOffset(o *committed) {
+	o.node.kept = o
+	o.topic = c.topics.get(o.at.topic)
+	if o.topic == nil {
+		o.topic = &topicOffsets{name: o.at.topic, list: offsetList{which: byTopic}}
+		c.topics.put(o.topic.name, o.topic)
+	}
+	o.at.topic = o.topic.name // one string for all
+	o.topic.list.push(o)
+	o.group.offsets.put(o.at, o)
+	o.group.commits.push(o)
+	c.counts.Offsets++
+}
+
+// takeOffset undoes addOffset.
+func (c *Coordinator) takeOffset(o *committed) {
+	g := o.group
+	c.unscan(o)
+	o.setExpiry(-1)
+	if g.offsets.get(o.at) == o {
+		g.offsets.remove(o.at)
+	}
+	g.commits.remove(o)
+	if o.topic.list.remove(o); o.topic.list.n == 0 && !o.topic.gone {
+		c.topics.remove(o.topic.name)
+	}
+	c.counts.Offsets--
+}
+
 // dropOffset forgets an offset.
-func (c *Coordinator) dropOffset(g *group, at place) {
-	o := g.offsets.get(at)
-	if o == nil {
+func (c *Coordinator) dropOffset(o *committed) {
+	c.takeOffset(o)
+	if g := c.groups.get(o.group.id); g != nil && g.offsets.get(o.at) != nil {
+		// A group of the same name that was made since has committed there: a tombstone would be of that one.
+		o.node.unlink()
+		c.budget.give(o.bytes())
 		return
 	}
-	c.tombstone(g, &o.node)
-	g.offsets.remove(at)
-	c.budget.give(o.bytes())
-	c.counts.Offsets--
+	c.tombstone(&o.node)
+}
+
+// setExpiry sets when an offset is forgotten, if its client said so, or -1.
+func (o *committed) setExpiry(millis int64) {
+	if o.expireMillis >= 0 {
+		o.group.explicit--
+	}
+	if o.expireMillis = millis; millis >= 0 {
+		o.group.explicit++
+	}
 }
 
 // OffsetFetch tells how far a group has read. Of a group or a partition that it knows nothing of it says -1, without an
@@ -143,12 +200,9 @@ func (c *Coordinator) dropOffset(g *group, at place) {
 func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	resp.ErrorCode = checkGroupID(req.Group, true)
-	var offsets map[place]*committed
-	if g := c.groups.get(req.Group); g != nil {
-		offsets = g.offsets.all
-	}
+	g := c.groups.get(req.Group)
 	if req.Topics == nil && req.Version >= 2 {
-		resp.Topics = allOffsets(offsets)
+		resp.Topics = allOffsets(g)
 		c.reply(from.Ticket, resp)
 		return
 	}
@@ -157,7 +211,11 @@ func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
 		topic.Topic = req.Topics[i].Topic
 		topic.Partitions = make([]kmsg.OffsetFetchResponseTopicPartition, 0, len(req.Topics[i].Partitions))
 		for _, partition := range req.Topics[i].Partitions {
-			r := fetchedOffset(partition, offsets[place{topic.Topic, partition}])
+			var o *committed
+			if g != nil {
+				o = g.offset(place{topic.Topic, partition})
+			}
+			r := fetchedOffset(partition, o)
 			r.ErrorCode = resp.ErrorCode
 			topic.Partitions = append(topic.Partitions, r)
 		}
@@ -176,10 +234,17 @@ func fetchedOffset(partition int32, o *committed) kmsg.OffsetFetchResponseTopicP
 }
 
 // allOffsets lists everything that a group has committed, by topic.
-func allOffsets(offsets map[place]*committed) []kmsg.OffsetFetchResponseTopic {
+func allOffsets(g *group) []kmsg.OffsetFetchResponseTopic {
 	topics := []kmsg.OffsetFetchResponseTopic{}
+	if g == nil {
+		return topics
+	}
 	index := make(map[string]int)
-	for at, o := range offsets {
+	for o := g.commits.first; o != nil; o = o.links[byGroup].next {
+		if o.topic.gone {
+			continue
+		}
+		at := o.at
 		i, known := index[at.topic]
 		if !known {
 			i = len(topics)
@@ -209,17 +274,27 @@ func (c *Coordinator) OffsetDelete(now Instant, from Client, req *kmsg.OffsetDel
 		c.reply(from.Ticket, resp)
 		return
 	}
+	c.queue.begin()
+	read := make(map[string]bool) // the topics of the request that are read
+	for i := range req.Topics {
+		read[req.Topics[i].Topic] = false
+	}
+	g.eachSubscribed(func(topic []byte) {
+		if is, named := read[string(topic)]; named && !is {
+			read[string(topic)] = true
+		}
+	})
 	for i := range req.Topics {
 		topic := kmsg.NewOffsetDeleteResponseTopic()
 		topic.Topic = req.Topics[i].Topic
-		subscribed := g.subscribed(topic.Topic)
+		subscribed := read[topic.Topic]
 		for j := range req.Topics[i].Partitions {
 			r := kmsg.NewOffsetDeleteResponseTopicPartition()
 			r.Partition = req.Topics[i].Partitions[j].Partition
 			if subscribed {
 				r.ErrorCode = wire.CodeGroupSubscribedToTopic
-			} else {
-				c.dropOffset(g, place{topic.Topic, r.Partition})
+			} else if o := g.offset(place{topic.Topic, r.Partition}); o != nil {
+				c.dropOffset(o)
 			}
 			topic.Partitions = append(topic.Partitions, r)
 		}
@@ -227,15 +302,4 @@ func (c *Coordinator) OffsetDelete(now Instant, from Client, req *kmsg.OffsetDel
 	}
 	c.scheduleExpiry(g, now)
 	c.replyDurable(from.Ticket, resp)
-}
-
-// TopicDeleted forgets what groups have committed for a topic: one of the same name that is made later begins at 0.
-func (c *Coordinator) TopicDeleted(topic string) {
-	for _, g := range c.groups.all {
-		for at := range g.offsets.all {
-			if at.topic == topic {
-				c.dropOffset(g, at)
-			}
-		}
-	}
 }

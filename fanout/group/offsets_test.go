@@ -151,10 +151,70 @@ func TestDeletedTopicTakesItsOffsetsAlong(t *testing.T) {
 	l.commit("a", "", -1, nil, "t", 0, 1)
 	l.commit("b", "", -1, nil, "t", 1, 1)
 	l.commit("b", "", -1, nil, "u", 0, 1)
-	l.c.TopicDeleted("t")
+	l.c.TopicDeleted(l.now, "t")
 	l.collect()
 	l.restart()
 	if l.committed("a", "t", 0).Offset != -1 || l.committed("b", "t", 1).Offset != -1 || l.committed("b", "u", 0).Offset != 1 {
 		t.Error("not exactly the topic's offsets are gone")
+	}
+}
+
+// KIP-496: a group that lives on forgets the offsets of topics that none of its members reads, and no others.
+func TestOffsetsOfTopicsThatAreReadNoMoreExpireThoughTheGroupLives(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.OffsetsRetention = time.Hour })
+	both := func(i int, p *person) { p.protocols, p.session = subscribed([]string{"a", "b"}[i]), 5*time.Minute }
+	people := l.form("g", 2, both)
+	for _, topic := range []string{"a", "b", "c"} {
+		people[0].commit(topic, 0, 1)
+	}
+	live := func(d time.Duration, people ...*person) {
+		for ; d > 0; d -= time.Minute {
+			l.pass(time.Minute)
+			for _, p := range people {
+				if code := p.heartbeat(); code != 0 {
+					t.Fatalf("heartbeat: error %d", code)
+				}
+			}
+		}
+	}
+	want := func(when string, a, b, c int64) {
+		t.Helper()
+		if x, y, z := l.committed("g", "a", 0).Offset, l.committed("g", "b", 0).Offset, l.committed("g", "c", 0).Offset; x != a || y != b || z != c {
+			t.Errorf("%s the group is at %d, %d and %d, want %d, %d and %d", when, x, y, z, a, b, c)
+		}
+	}
+	live(59*time.Minute, people...)
+	want("before the retention", 1, 1, 1)
+	live(15*time.Minute, people...)
+	want("after the retention", 1, 1, -1)
+	people[1].leave()
+	l.settle(people[0])
+	live(15*time.Minute, people[0])
+	want("after the one that read b has left", 1, -1, -1)
+	l.restart()
+	live(15*time.Minute, people[0])
+	want("after a restart", 1, -1, -1)
+}
+
+// What the members read is looked for in small steps; a group that changes meanwhile is looked at again.
+func TestLookingForExpiredOffsetsTakesSmallSteps(t *testing.T) {
+	const partitions = 10 * scanAtOnce
+	l := newLab(t, func(c *Config) { roomy(c); c.OffsetsRetention = time.Hour })
+	l.unchecked = true
+	l.commitMany("g", "old", partitions)
+	l.collect()
+	p := l.form("g", 1, func(_ int, p *person) { p.protocols, p.session = subscribed("new"), 10*time.Minute })[0]
+	for range 2 * 12 {
+		l.pass(5 * time.Minute)
+		p.heartbeat()
+		if n := l.c.Counts().Offsets; n == 0 {
+			break
+		} else if n < partitions && (partitions-n)%scanAtOnce != 0 {
+			t.Fatalf("%d offsets are left", n)
+		}
+	}
+	l.c.check(t)
+	if n := l.c.Counts().Offsets; n != 0 {
+		t.Errorf("%d offsets are left", n)
 	}
 }

@@ -19,7 +19,6 @@ func (c *Coordinator) beginRebalance(now Instant, g *group) {
 		}
 	}
 	g.state = Preparing
-	c.timers.stop(&g.expiry)
 	c.timers.start(&g.phase, c.gather(now, g, fromEmpty))
 }
 
@@ -111,6 +110,7 @@ func (c *Coordinator) becomeEmpty(now Instant, g *group) {
 	g.emptySinceMillis = now.UnixMillis
 	c.timers.stop(&g.phase)
 	c.keepMembership(g)
+	c.timers.stop(&g.expiry)
 	c.scheduleExpiry(g, now)
 }
 

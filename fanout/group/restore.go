@@ -2,8 +2,10 @@ package group
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -50,9 +52,8 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 		if g := c.groups.get(k.Group); g != nil && g.offsets.get(at) != nil {
 			o := g.offsets.get(at)
 			o.node.unlink()
-			g.offsets.remove(at)
+			c.takeOffset(o)
 			c.budget.give(o.bytes())
-			c.counts.Offsets--
 		}
 		return nil
 	}
@@ -63,20 +64,20 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 	g := c.restored(now, k.Group, partition)
 	o := g.offsets.get(at)
 	if o == nil {
-		o = &committed{group: g, at: at}
-		o.node.kept = o
-		g.offsets.put(at, o)
-		c.counts.Offsets++
+		o = &committed{group: g, at: at, expireMillis: -1}
 		c.budget.force(o.bytes())
+		c.addOffset(o)
 	}
 	c.budget.force(held(len(v.Metadata)) - held(len(o.metadata)))
 	o.offset, o.metadata, o.commitMillis = v.Offset, v.Metadata, v.CommitTimestamp
 	if o.leaderEpoch = -1; v.Version >= 3 {
 		o.leaderEpoch = v.LeaderEpoch
 	}
-	if o.expireMillis = -1; v.Version == offsetValueVersionWithExpiry {
-		o.expireMillis = v.ExpireTimestamp
+	expires := int64(-1)
+	if v.Version == offsetValueVersionWithExpiry {
+		expires = max(v.ExpireTimestamp, -1)
 	}
+	o.setExpiry(expires)
 	o.node.restore(g.trail, offset)
 	return nil
 }
@@ -159,7 +160,7 @@ func (c *Coordinator) clearMembers(g *group) {
 // removed leave nothing.
 func (c *Coordinator) Restored(now Instant) {
 	for id, g := range c.groups.all {
-		if g.list.n == 0 && g.offsets.len() == 0 && !g.kept() {
+		if g.list.n == 0 && g.commits.n == 0 && !g.kept() {
 			c.groups.remove(id)
 			c.budget.give(g.bytes())
 			continue
@@ -169,7 +170,25 @@ func (c *Coordinator) Restored(now Instant) {
 			m.aliveUntil = now.Monotonic + m.sessionTimeout + restartGrace
 			c.timers.start(&m.session, m.aliveUntil)
 		}
+		g.sortCommits()
 		c.scheduleExpiry(g, now)
+	}
+}
+
+// sortCommits puts the offsets in the order of their commits again: a log that was rewritten has another.
+func (g *group) sortCommits() {
+	older := func(a, b *committed) int { return cmp.Compare(a.commitMillis, b.commitMillis) }
+	all := make([]*committed, 0, g.commits.n)
+	for o := g.commits.first; o != nil; o = o.links[byGroup].next {
+		all = append(all, o)
+	}
+	if slices.IsSortedFunc(all, older) {
+		return
+	}
+	slices.SortStableFunc(all, older)
+	g.commits = offsetList{which: byGroup}
+	for _, o := range all {
+		g.commits.push(o)
 	}
 }
 

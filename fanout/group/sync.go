@@ -69,6 +69,7 @@ func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupR
 	if g.owing == 0 {
 		c.timers.stop(&g.phase)
 	}
+	c.scheduleExpiry(g, now)
 	return 0
 }
 
