@@ -3,6 +3,7 @@ package fanout
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
@@ -14,6 +15,15 @@ type fetchResult struct {
 	wire.FetchResult
 	partition *partition // nil if there is none
 	rng       segment.Range
+	// place begins where the fetch's offset is; its segment is nil if there is an error, or nobody has looked.
+	place segment.Range
+	// readable is how much there is to read in bytes, as it counts towards min_bytes; ended says that more follows in
+	// another segment.
+	readable int64
+	ended    bool
+	// cold says that the disk has to be asked, looked is what it has answered, or nil.
+	cold   bool
+	looked *segment.Lookup
 	// silent says that a session's client need not be told of it.
 	silent bool
 }
@@ -21,10 +31,13 @@ type fetchResult struct {
 // handleFetch answers a fetch, or lets it wait.
 //
 // Behaviour:
-//   - The response holds whole batches, from the one that contains the offset on, below the high watermark.
-//   - The first batch found is sent even if it is larger than the limits (KIP-74), so a consumer always gets on. The
-//     first of another partition may be larger than that partition's limit, but not than what is left of the fetch's.
-//   - A fetch with less than min_bytes to send waits up to max_wait, unless a partition has an error to tell.
+//   - The response holds whole batches below the high watermark, from the one that contains the offset on, or the first one
+//     above it if that was compacted away.
+//   - It is longer than max_bytes or --fetch-max-bytes, and a partition's records longer than its max_bytes, only if the very
+//     first batch of the response is (KIP-74), so that a consumer always gets on.
+//   - A fetch with less than min_bytes to read waits up to max_wait, unless a partition has an error to tell or goes on in
+//     another segment. Of min_bytes no more counts than the response may have.
+//   - What can't be told without the disk is looked up in the background first: see [coldLookups].
 //   - Readers of committed data get the list of aborted transactions, and nothing from the last stable offset on. Both come
 //     from directories that a Kafka broker wrote: there are no transactions here.
 //   - What a fetch may carry is shared out from another partition on each time, the one behind that which came first the
@@ -46,19 +59,34 @@ func (b *Broker) handleFetch(c *conn) error {
 		b.respond(c, head)
 		return nil
 	}
-	total, final := b.evaluate(c)
-	if final || total >= int64(c.fetch.MinBytes) || c.fetch.MaxWaitMillis <= 0 || b.stopping {
-		b.sendFetch(c)
-		return nil
-	}
-	b.park(c)
+	b.tryFetch(c)
 	return nil
 }
 
-// answerFetch answers a fetch that waited, with whatever there is now.
-func (b *Broker) answerFetch(c *conn) {
-	b.evaluate(c)
-	b.sendFetch(c)
+// tryFetch answers the fetch, or lets it wait: for the disk, for its partitions to grow, or for max_wait to pass.
+func (b *Broker) tryFetch(c *conn) {
+	e := b.evaluate(c)
+	if e.cold && (e.sent == 0 || !c.lookups.made()) && b.lookUp(c, e.from) {
+		return
+	}
+	if e.cold || e.final || e.readable >= b.minBytes(c) || b.now >= c.fetchDeadline() || b.stopping {
+		b.sendFetch(c)
+		return
+	}
+	b.park(c)
+}
+
+// maxBytes is how many bytes of records the response may have.
+func (b *Broker) maxBytes(c *conn) int64 {
+	return int64(min(max(c.fetch.MaxBytes, 0), b.config.FetchMaxBytes))
+}
+
+// minBytes is how many there have to be. What the response may not have is not waited for.
+func (b *Broker) minBytes(c *conn) int64 { return min(int64(c.fetch.MinBytes), b.maxBytes(c)) }
+
+// fetchDeadline is when the fetch has waited for as long as its client would.
+func (c *conn) fetchDeadline() time.Duration {
+	return c.startedAt + min(time.Duration(c.fetch.MaxWaitMillis)*time.Millisecond, maxWait)
 }
 
 // reparse reads the request under way again after its frame has moved.
@@ -86,34 +114,46 @@ func (c *conn) fetches() []wire.FetchPartition {
 	return c.fetch.Partitions
 }
 
-// evaluate looks up what each partition of the fetch would be answered with, into b.results. final says that there is
-// nothing to wait for: no partition at all, or one with an error.
-func (b *Broker) evaluate(c *conn) (total int64, final bool) {
+// evaluation is what a fetch could be answered with.
+type evaluation struct {
+	// readable is what counts towards min_bytes, sent what the response would have of it.
+	readable, sent int64
+	// final says that there is nothing to wait for: no partition at all, one with an error, or one that more follows of.
+	final bool
+	// cold says that a partition's place is not known without the disk. It has no records yet.
+	cold bool
+	from int // the partition that comes first
+}
+
+// evaluate finds out what each partition of the fetch would be answered with, into b.results.
+func (b *Broker) evaluate(c *conn) (e evaluation) {
 	wants := c.fetches()
-	from := b.findPartitions(c, wants)
-	left := int64(min(max(c.fetch.MaxBytes, 0), b.config.FetchMaxBytes))
-	final = len(wants) == 0
+	b.evaluated += len(wants)
+	e.from = b.findPartitions(c, wants)
+	e.final = len(wants) == 0
+	left, first := b.maxBytes(c), true
 	for n := range wants {
-		i := from + n
+		i := e.from + n
 		if i >= len(wants) {
 			i -= len(wants)
 		}
-		r := &b.results[i]
-		b.evaluateOne(r, &wants[i], left, total == 0)
-		if c.fetch.Isolation == readCommitted && r.rng.Len > 0 && r.LastStableOffset < r.HighWatermark {
-			cutUnstable(r, wants[i].FetchOffset)
-		}
-		if r.rng.Len > 0 && c.header.Version < zstdFrom {
-			cutZstd(r)
-		}
-		final = final || r.ErrorCode != 0
-		if total == 0 && r.rng.Len > 0 {
+		r, want := &b.results[i], &wants[i]
+		b.evaluateOne(c, r, want, left, first)
+		took := r.rng.Len
+		switch {
+		case r.cold: // others are not looked up for what this one will take
+			e.cold = true
+			took = min(left, int64(max(want.PartitionMaxBytes, 1)))
+		case took > 0 && first:
 			b.firstServed = r.partition
 		}
-		total += r.rng.Len
-		left = max(left-r.rng.Len, 0)
+		first = first && took == 0
+		left = max(left-took, 0)
+		e.sent += r.rng.Len
+		e.readable += r.readable
+		e.final = e.final || r.ErrorCode != 0 || r.ended
 	}
-	return total, final
+	return e
 }
 
 // findPartitions begins b.results with the partitions, and says which of them comes first.
@@ -127,12 +167,13 @@ func (b *Broker) findPartitions(c *conn, wants []wire.FetchPartition) (from int)
 		}
 		b.results = append(b.results, fetchResult{partition: p})
 	}
+	c.lookups.addTo(b.results)
 	return from
 }
 
 // evaluateOne fills in what r.partition is answered with, if left bytes may still be sent. The first batch of all may be
 // larger.
-func (b *Broker) evaluateOne(r *fetchResult, want *wire.FetchPartition, left int64, first bool) {
+func (b *Broker) evaluateOne(c *conn, r *fetchResult, want *wire.FetchPartition, left int64, first bool) {
 	r.FetchResult = wire.FetchResult{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
 	p := r.partition
 	if p == nil {
@@ -145,19 +186,50 @@ func (b *Broker) evaluateOne(r *fetchResult, want *wire.FetchPartition, left int
 	r.HighWatermark = p.log.HighWatermark()
 	r.LastStableOffset = p.log.LastStableOffset()
 	r.LogStartOffset = p.log.LogStartOffset()
-	if left == 0 && !first {
+	unstable := c.fetch.Isolation == readCommitted && r.LastStableOffset < r.HighWatermark
+	if left == 0 && !first || unstable && want.FetchOffset >= r.LastStableOffset && want.FetchOffset <= r.HighWatermark {
 		return
 	}
-	rng, err := p.log.Read(want.FetchOffset, min(int64(max(want.PartitionMaxBytes, 0)), left))
+	limit := int64(max(want.PartitionMaxBytes, 0))
+	rng, err := r.read(want.FetchOffset, min(limit, left))
+	if err != nil {
+		b.unread(r, err)
+		return
+	}
+	behind, ended := p.log.Behind(rng)
+	r.place, r.readable, r.ended = rng, max(min(behind, limit), rng.Len), ended
+	if rng.Len == 0 || rng.Len > min(limit, left) && !first {
+		return
+	}
+	r.rng = rng
+	if unstable {
+		cutUnstable(r)
+	}
+	if c.header.Version < zstdFrom && r.rng.Len > 0 {
+		b.cutZstd(r)
+	}
+	r.RecordsBytes = int32(r.rng.Len)
+}
+
+// read reads at an offset, with what was looked up for it.
+func (r *fetchResult) read(offset, maxBytes int64) (segment.Range, error) {
+	if r.looked != nil {
+		return r.partition.log.Looked(r.looked, offset, maxBytes)
+	}
+	return r.partition.log.Read(offset, maxBytes)
+}
+
+// unread notes why there are no records of a partition.
+func (b *Broker) unread(r *fetchResult, err error) {
+	r.rng = segment.Range{}
 	switch {
+	case errors.Is(err, segment.ErrCold):
+		r.cold = true
 	case errors.Is(err, segment.ErrOffsetOutOfRange):
 		r.ErrorCode = wire.CodeOffsetOutOfRange
-	case err != nil:
+	default:
 		r.ErrorCode = wire.CodeKafkaStorageError
-		b.limitLog.warn(b.log, b.now, "fetch failed", "topic", p.topic.name, "partition", p.index, "error", err)
-	case rng.Len <= left || first:
-		r.rng = rng
-		r.RecordsBytes = int32(rng.Len)
+		b.limitLog.warn(b.log, b.now, "fetch failed", "topic", r.partition.topic.name, "partition", r.partition.index, "error", err)
 	}
 }
 
@@ -215,6 +287,7 @@ func (b *Broker) sendFetch(c *conn) {
 		return
 	}
 	if mem, ok := b.place(c, head); ok {
+		c.lookups.forget()
 		b.send(c, b.fetchParts(c, mem))
 	}
 }

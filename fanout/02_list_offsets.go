@@ -4,7 +4,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
-	"oneplusn/segment"
 )
 
 // The timestamps of ListOffsets with a meaning of their own.
@@ -17,86 +16,63 @@ const (
 //
 // Behaviour:
 //   - Timestamp -1 is the high watermark, or the last stable offset for readers of committed data; -2 the start of the log.
-//   - Any other is the first offset with that timestamp or a later one, or -1 if there is none. The batches in question
-//     are read in the background: they may have to come from the disk.
+//   - Any other is the first offset with that timestamp or a later one, not below the start of the log, or -1 if there is
+//     none that the client may read. The batches in question are read in the background: see [timeSearches].
 //
 // Versions: 0 asks for several offsets and gets a list (at most one here); 1 to 5 get offset and timestamp.
 func (b *Broker) handleListOffsets(c *conn, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
-	var searches []timeSearch
+	s := &timeSearches{slot: c.slot, generation: c.generation, version: req.Version, isolation: req.IsolationLevel, resp: resp}
 	for i := range req.Topics {
 		topic := kmsg.NewListOffsetsResponseTopic()
 		topic.Topic = req.Topics[i].Topic
 		for j := range req.Topics[i].Partitions {
 			want := &req.Topics[i].Partitions[j]
-			r, rng := b.listOffset(topic.Topic, want, req.IsolationLevel)
+			r, p := b.listOffset(topic.Topic, want, req.IsolationLevel)
 			topic.Partitions = append(topic.Partitions, r)
-			if rng.Segment != nil {
-				rng.Segment.Retain()
-				searches = append(searches, timeSearch{i, j, want.Timestamp, rng})
+			if p != nil {
+				s.add(timeSearch{topic: i, partition: j, of: p, timestamp: want.Timestamp})
 			}
 		}
 		resp.Topics = append(resp.Topics, topic)
 	}
-	if len(searches) == 0 {
-		b.reply(c, oldStyle(req.Version, resp))
-		return
-	}
-	b.replyLater(c, func() (kmsg.Response, func()) {
-		var failed error
-		for _, s := range searches {
-			r := &resp.Topics[s.topic].Partitions[s.partition]
-			var err error
-			if r.Offset, r.Timestamp, err = firstAtTime(s.rng, s.timestamp); err != nil {
-				r.ErrorCode, failed = wire.CodeKafkaStorageError, err
-			}
-		}
-		return oldStyle(req.Version, resp), func() {
-			for _, s := range searches {
-				s.rng.Segment.Release()
-			}
-			if failed != nil {
-				b.limitLog.warn(b.log, b.now, "finding an offset by time failed", "error", failed)
-			}
-		}
-	})
+	b.searchTimes(s)
 }
 
-// timeSearch is one partition of a request whose answer has to be read from batches.
-type timeSearch struct {
-	topic, partition int
-	timestamp        int64
-	rng              segment.Range
-}
-
-// listOffset answers for one partition. A range that is not empty is where the answer has to be looked for.
+// listOffset answers for one partition. A partition that is not nil is one where the answer has to be looked for.
 func (b *Broker) listOffset(
 	topic string, want *kmsg.ListOffsetsRequestTopicPartition, isolation int8,
-) (kmsg.ListOffsetsResponseTopicPartition, segment.Range) {
+) (kmsg.ListOffsetsResponseTopicPartition, *partition) {
 	r := kmsg.NewListOffsetsResponseTopicPartition()
 	r.Partition, r.Offset, r.Timestamp = want.Partition, -1, -1
 	p := b.topics.find([]byte(topic), want.Partition)
 	if p == nil {
 		r.ErrorCode = b.topics.missing([]byte(topic), want.Partition)
-		return r, segment.Range{}
+		return r, nil
 	}
 	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {
-		return r, segment.Range{}
+		return r, nil
 	}
 	r.LeaderEpoch = p.log.LeaderEpoch()
 	switch {
-	case want.Timestamp == latestTimestamp && isolation == readCommitted:
-		r.Offset = p.log.LastStableOffset()
 	case want.Timestamp == latestTimestamp:
-		r.Offset = p.log.HighWatermark()
+		r.Offset = readableEnd(p, isolation)
 	case want.Timestamp == earliestTimestamp:
 		r.Offset = p.log.LogStartOffset()
 	case want.Timestamp < 0:
 		r.ErrorCode = wire.CodeUnsupportedVersion
 	default:
-		return r, p.log.AtTime(want.Timestamp)
+		return r, p
 	}
-	return r, segment.Range{}
+	return r, nil
+}
+
+// readableEnd is the offset below which a client of an isolation level can read.
+func readableEnd(p *partition, isolation int8) int64 {
+	if isolation == readCommitted {
+		return p.log.LastStableOffset()
+	}
+	return p.log.HighWatermark()
 }
 
 // oldStyle fills in the list of offsets that version 0 has in place of one.

@@ -18,7 +18,27 @@ import (
 //   - Names that were asked for and do not exist are left out.
 //
 // Versions: 0 to 3; from 1 on with sources and synonyms, from 3 on with types and documentation.
-func (b *Broker) handleDescribeConfigs(req *kmsg.DescribeConfigsRequest) kmsg.Response {
+func (b *Broker) handleDescribeConfigs(c *conn, req *kmsg.DescribeConfigsRequest) {
+	// Looked up here; what they hold never changes, so it can be described anywhere.
+	topics := make([]*topicConfig, len(req.Resources))
+	for i := range req.Resources {
+		if tp := b.topics.byName[req.Resources[i].ResourceName]; tp != nil {
+			topics[i] = tp.config
+		}
+	}
+	if len(req.Resources) <= describedOnTheLoop {
+		b.reply(c, b.describe(req, topics))
+		return
+	}
+	b.replyLater(c, func() (kmsg.Response, func()) { return b.describe(req, topics), nil })
+}
+
+// describedOnTheLoop is how many resources are described at once by the loop: each costs about 10 us.
+const describedOnTheLoop = 64
+
+// describe answers for resources; topics are the configurations of those that are topics, and exist. It reads nothing that
+// changes, and may run off the loop.
+func (b *Broker) describe(req *kmsg.DescribeConfigsRequest, topics []*topicConfig) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	for i := range req.Resources {
 		want := &req.Resources[i]
@@ -27,26 +47,31 @@ func (b *Broker) handleDescribeConfigs(req *kmsg.DescribeConfigsRequest) kmsg.Re
 		r.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
 		switch want.ResourceType {
 		case kmsg.ConfigResourceTypeTopic:
-			b.describeTopic(&r, want.ResourceName)
+			b.describeTopic(&r, topics[i])
 		case kmsg.ConfigResourceTypeBroker:
 			b.describeBroker(&r, want.ResourceName)
 		default:
 			refuseResource(&r.ErrorCode, &r.ErrorMessage, want.ResourceType)
 		}
-		r.Configs = slices.DeleteFunc(r.Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool {
-			return want.ConfigNames != nil && !slices.Contains(want.ConfigNames, c.Name)
-		})
-		for j := range r.Configs {
-			if !req.IncludeSynonyms {
-				r.Configs[j].ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
-			}
-			if !req.IncludeDocumentation {
-				r.Configs[j].Documentation = nil
-			}
-		}
+		trimConfigs(&r, req, want.ConfigNames)
 		resp.Resources = append(resp.Resources, r)
 	}
 	return resp
+}
+
+// trimConfigs leaves out what was not asked for.
+func trimConfigs(r *kmsg.DescribeConfigsResponseResource, req *kmsg.DescribeConfigsRequest, names []string) {
+	r.Configs = slices.DeleteFunc(r.Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool {
+		return names != nil && !slices.Contains(names, c.Name)
+	})
+	for j := range r.Configs {
+		if !req.IncludeSynonyms {
+			r.Configs[j].ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
+		}
+		if !req.IncludeDocumentation {
+			r.Configs[j].Documentation = nil
+		}
+	}
 }
 
 func refuseResource(code *int16, message **string, kind kmsg.ConfigResourceType) {
@@ -54,11 +79,11 @@ func refuseResource(code *int16, message **string, kind kmsg.ConfigResourceType)
 	*message = kmsg.StringPtr(fmt.Sprintf("resources of type %s have no configuration here, topics and brokers do", kind))
 }
 
-func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, name string) {
-	tp := b.topics.byName[name]
-	if tp == nil {
+// describeTopic answers for a topic; config is nil for an unknown one.
+func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *topicConfig) {
+	if config == nil {
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
-		if wire.TopicNameError([]byte(name)) != nil {
+		if wire.TopicNameError([]byte(r.ResourceName)) != nil {
 			r.ErrorCode = wire.CodeInvalidTopic
 		}
 		return
@@ -73,7 +98,7 @@ func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, name str
 		if byBroker != s.value(standard) {
 			source = kmsg.ConfigSourceStaticBrokerConfig
 		}
-		if set, ok := tp.config.set.get(s.name); ok {
+		if set, ok := config.set.get(s.name); ok {
 			addSynonym(&c, s.name, set, kmsg.ConfigSourceDynamicTopicConfig)
 		}
 		addSynonym(&c, inherited, byBroker, source)

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"iter"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -11,7 +12,7 @@ import (
 // handleDescribeLogDirs says how large the partitions are, in the one directory that there is.
 //
 // Behaviour:
-//   - No list of topics means all of them. What there is not is left out.
+//   - No list of topics means all of them. Unknown topics and partitions are left out.
 //
 // Versions: 0 and 1.
 func (b *Broker) handleDescribeLogDirs(req *kmsg.DescribeLogDirsRequest) kmsg.Response {
@@ -23,27 +24,38 @@ func (b *Broker) handleDescribeLogDirs(req *kmsg.DescribeLogDirsRequest) kmsg.Re
 	}
 	if req.Topics == nil {
 		for _, name := range slices.Sorted(maps.Keys(b.topics.byName)) {
-			dir.Topics = append(dir.Topics, logSizes(b.topics.byName[name], nil))
+			tp := b.topics.byName[name]
+			dir.Topics = append(dir.Topics, logSizes(tp, tp.served()))
 		}
 	}
 	for i := range req.Topics {
 		if tp := b.topics.byName[req.Topics[i].Topic]; tp != nil {
-			wanted := req.Topics[i].Partitions
-			dir.Topics = append(dir.Topics, logSizes(tp, func(index int32) bool { return slices.Contains(wanted, index) }))
+			dir.Topics = append(dir.Topics, logSizes(tp, tp.these(req.Topics[i].Partitions)))
 		}
 	}
 	resp.Dirs = append(resp.Dirs, dir)
 	return resp
 }
 
-// logSizes are the sizes of those of a topic's partitions that are wanted; nil wants all.
-func logSizes(tp *topic, wanted func(index int32) bool) kmsg.DescribeLogDirsResponseDirTopic {
+// these are those of the topic's partitions that are asked for and have a log. The cost is that of the list.
+func (tp *topic) these(wanted []int32) iter.Seq[*partition] {
+	return func(yield func(*partition) bool) {
+		for _, index := range wanted {
+			if index < 0 || int(index) >= len(tp.partitions) {
+				continue
+			}
+			if p := tp.partitions[index]; p.refused == nil && !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// logSizes are the sizes of partitions of a topic.
+func logSizes(tp *topic, partitions iter.Seq[*partition]) kmsg.DescribeLogDirsResponseDirTopic {
 	topic := kmsg.NewDescribeLogDirsResponseDirTopic()
 	topic.Topic = tp.name
-	for p := range tp.served() {
-		if wanted != nil && !wanted(p.index) {
-			continue
-		}
+	for p := range partitions {
 		r := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
 		r.Partition, r.Size = p.index, p.log.SizeBytes()
 		topic.Partitions = append(topic.Partitions, r)

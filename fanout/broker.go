@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +47,8 @@ type Broker struct {
 	blocks      responseMemory
 	waiting     deadlines
 	grown       []*partition // partitions whose high watermark moved in this turn
+	evaluated   int          // partitions of fetches, in this turn
+	lookups     coldLookups
 	syncs       syncs
 	groups      groups
 	filing      []func() (work func() (finish func())) // see fileWork
@@ -72,6 +75,7 @@ type Broker struct {
 	stopping          bool
 	stopBy            time.Duration
 	jobs              int
+	working           sync.WaitGroup // the goroutines of jobs
 
 	inbox inbox
 	wake  func() // set once the ring exists; guarded by ready
@@ -125,8 +129,10 @@ func (b *Broker) Ready() <-chan struct{} { return b.ready }
 func (b *Broker) Run() error {
 	// The thread is never unlocked: it ends with this goroutine, and with it whatever the kernel keeps per thread.
 	runtime.LockOSThread()
-	defer close(b.done)
 	err := b.run()
+	// Nobody is called any more: whoever asks is told so now, and not after the logs are closed, which may take long.
+	close(b.done)
+	b.working.Wait() // only a ring that failed leaves work behind, which must not meet the closing of the logs
 	if cerr := b.topics.close(b.log); err == nil {
 		err = cerr
 	}
@@ -188,8 +194,12 @@ func (b *Broker) tearDown() error {
 func (b *Broker) Do(f func()) bool {
 	select {
 	case <-b.done:
-		return false
 	case <-b.ready:
+	}
+	select {
+	case <-b.done: // asked again: of two that are ready, select takes any
+		return false
+	default:
 	}
 	b.inbox.push(f)
 	b.wake()
@@ -220,12 +230,12 @@ func (b *Broker) Stop() { b.Do(b.beginStop) }
 // a request needs and that may block; the request's connection stays busy meanwhile.
 func (b *Broker) background(work func() (finish func())) {
 	b.jobs++
-	go func() {
+	b.working.Go(func() {
 		finish := work()
 		b.inbox.push(func() {
 			b.jobs--
 			finish()
 		})
 		b.wake()
-	}()
+	})
 }

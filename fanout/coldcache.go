@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"golang.org/x/sys/unix"
@@ -23,8 +24,8 @@ const (
 )
 
 // defaultColdCacheBytes is a share of the memory that this process may use: the cgroup's, or else the machine's. It is
-// whole MiB.
-func defaultColdCacheBytes() int64 {
+// whole MiB. The files that tell are read once: defaults are asked for on the loop too.
+var defaultColdCacheBytes = sync.OnceValue(func() int64 {
 	limit, err := memlimit.FromCgroup()
 	if machine, merr := memlimit.FromSystem(); merr == nil && (err != nil || machine < limit) {
 		limit, err = machine, nil
@@ -34,7 +35,7 @@ func defaultColdCacheBytes() int64 {
 	}
 	share := int64(min(limit/coldCacheShare, maxColdCacheBytes))
 	return max(share>>20<<20, minColdCacheBytes)
-}
+})
 
 func validateColdCache(cacheBytes, readaheadBytes int64) error {
 	if cacheBytes != 0 && (cacheBytes < minColdCacheBytes || cacheBytes > maxColdCacheBytes) {

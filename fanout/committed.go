@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"oneplusn/fanout/wire"
-	"oneplusn/segment"
 )
 
 // readCommitted is the isolation level of consumers that are to see nothing of open and aborted transactions.
@@ -20,13 +19,9 @@ func (b *Broker) addAborted(r *fetchResult, fetchOffset int64) {
 	r.Aborted = b.skipped
 }
 
-// cutUnstable ends a range at the last stable offset. For a reader that stands there already nothing is left, not even
-// batches before it.
-func cutUnstable(r *fetchResult, fetchOffset int64) {
-	if fetchOffset >= r.LastStableOffset {
-		r.rng = segment.Range{}
-	} else {
-		r.rng = r.partition.log.Stable(r.rng)
-	}
-	r.RecordsBytes = int32(r.rng.Len)
+// cutUnstable ends a range at the last stable offset. What lies behind does not count as readable, nor as more to follow.
+func cutUnstable(r *fetchResult) {
+	stable := r.partition.log.Stable(r.rng)
+	r.ended = r.ended && stable.Len == r.rng.Len
+	r.rng, r.readable = stable, stable.Len
 }

@@ -74,6 +74,7 @@ type conn struct {
 	answersSession int32
 	// served is the partition that came first in the last fetch with records.
 	served  *partition
+	lookups fetchLookups
 	produce wire.ProduceRequest
 
 	produced []produceResult
@@ -83,7 +84,8 @@ type conn struct {
 	deadline  time.Duration
 	heapIndex int
 	waits     []waitNode
-	unsynced  int // partitions of a produce that are not on disk yet
+	readable  int64 // of a fetch: the sum over its partitions
+	unsynced  int   // partitions of a produce that are not on disk yet
 
 	charged int64 // request memory that the lists of partitions take
 	decoded int64 // request memory that the request under way and its answer take, decoded
@@ -239,6 +241,7 @@ func (b *Broker) freeIfIdle(c *conn) {
 	c.needsRequest = 0
 	b.endSession(c)
 	c.served = nil
+	c.lookups.forget()
 	c.state, c.fd = connFree, -1
 	c.generation = (c.generation + 1) & ring.MaxGeneration
 	b.conns.free = append(b.conns.free, c.slot)

@@ -149,9 +149,12 @@ func (b *Broker) restoreGroups() error {
 // readLog calls f with every record of a log. It blocks.
 func readLog(l *segment.Log, f func(offset int64, r *kmsg.Record) error) error {
 	for next := l.LogStartOffset(); next < l.HighWatermark(); {
-		rng, err := l.Read(next, 1<<20)
+		rng, err := l.ReadBlocking(next, 1<<20)
 		if err != nil {
 			return err
+		}
+		if rng.Len == 0 {
+			return nil // the offsets up to the high watermark were compacted away
 		}
 		raw := make([]byte, rng.Len)
 		if err := fdReader(rng.Segment.Fd()).read(raw, rng.Pos); err != nil {

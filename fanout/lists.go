@@ -3,12 +3,17 @@ package fanout
 import (
 	"sync/atomic"
 	"time"
+
+	"oneplusn/segment"
 )
 
 // waitNode is one partition that a fetch or a produce waits for. It is linked into the partition's list meanwhile.
 type waitNode struct {
-	conn       *conn
-	result     int // of a produce: which of its results
+	conn   *conn
+	result int // which of a produce's results or of a fetch's partitions it is
+	// Of a fetch: where its offset is, and how many bytes from there on count towards min_bytes.
+	place      segment.Range
+	readable   int64
 	list       *waitList
 	prev, next *waitNode
 }

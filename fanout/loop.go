@@ -31,7 +31,7 @@ func (b *Broker) loop() error {
 		if err != nil {
 			return err
 		}
-		b.now = b.kernel.Now()
+		b.now, b.evaluated = b.kernel.Now(), 0
 		for i := range completions {
 			b.dispatch(completions[i])
 		}
@@ -59,7 +59,9 @@ func (b *Broker) dispatch(completion ring.Completion) {
 		return
 	}
 	if kind == transfer.KindAdvice {
-		b.engine.Advised(completion)
+		if !b.engine.Advised(completion) {
+			b.counters.stale++
+		}
 		return
 	}
 	c := b.conns.find(completion.Token)
@@ -98,7 +100,7 @@ func (b *Broker) timeout() time.Duration {
 
 // expire answers fetches that have waited long enough, and sweeps once a second.
 func (b *Broker) expire() {
-	for {
+	for b.evaluated < evaluatedPerTurn {
 		next, ok := b.waiting.next()
 		if !ok || next > b.now {
 			break
@@ -159,7 +161,7 @@ func (b *Broker) beginStop() {
 		case c.state != connOpen:
 		case c.parked && c.header.Key == wire.KeyFetch: // a produce has its sync to wait for
 			b.unpark(c)
-			b.answerFetch(c) // closed by respondDone: a connection is not served further while stopping
+			b.tryFetch(c) // closed by respondDone: a connection is not served further while stopping
 		case !c.busy:
 			b.closeConn(c, closedByShutdown, nil)
 		}

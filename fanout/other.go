@@ -35,7 +35,7 @@ func (b *Broker) handleOther(c *conn) error {
 	case *kmsg.DeleteRecordsRequest:
 		b.handleDeleteRecords(c, req)
 	case *kmsg.DescribeConfigsRequest:
-		b.reply(c, b.handleDescribeConfigs(req))
+		b.handleDescribeConfigs(c, req)
 	case *kmsg.IncrementalAlterConfigsRequest:
 		b.handleIncrementalAlterConfigs(c, req)
 	case *kmsg.OffsetForLeaderEpochRequest:

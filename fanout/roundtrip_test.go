@@ -138,7 +138,7 @@ func TestFetchFromTheMiddleOfABatchBeginsWithThatBatch(t *testing.T) {
 	}
 }
 
-// KIP-74: a consumer gets on however small its limits are, but only the first batch may break the fetch's own.
+// KIP-74: a consumer gets on however small its limits are, but only the very first batch may break any.
 func TestFirstBatchIsSentWholeHoweverSmallTheLimits(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()
@@ -153,7 +153,9 @@ func TestFirstBatchIsSentWholeHoweverSmallTheLimits(t *testing.T) {
 		for _, row := range []struct {
 			fetch, partition int32
 			second           bool // the second partition's first batch fits
-		}{{1, 1, false}, {1, 1 << 20, false}, {0, 0, false}, {-1, -1, false}, {2*each - 1, 1, false}, {2 * each, 1, true}} {
+		}{{1, 1, false}, {1, 1 << 20, false}, {0, 0, false}, {-1, -1, false},
+			{2*each - 1, each, false}, {2 * each, each - 1, false}, {2 * each, each, true},
+		} {
 			req := fetchRequest(version, wanted{"feed", 0, 0, row.partition}, wanted{"feed", 1, 0, row.partition})
 			req.Topics[0].Partitions[0].PartitionMaxBytes, req.Topics[0].Partitions[1].PartitionMaxBytes = row.partition, row.partition
 			req.MaxBytes = row.fetch

@@ -51,7 +51,7 @@ func (b *Broker) answerAgain(c *conn) {
 		for i := range c.session.told { // what was noted as told was not sent
 			c.session.told[i] = untold
 		}
-		b.answerFetch(c)
+		b.tryFetch(c)
 	default:
 		b.answer(c)
 	}
@@ -112,7 +112,8 @@ func (b *Broker) reclaim() {
 		case c.state != connOpen:
 		case c.parked && c.header.Key == wire.KeyFetch && (c.charged > 0 || c.in.large(&b.frames)):
 			b.unpark(c)
-			b.answerFetch(c)
+			c.fetch.MaxWaitMillis = 0
+			b.tryFetch(c)
 		case !c.in.held && c.charged > 0:
 			b.dropLists(c)
 		}

@@ -1,9 +1,13 @@
 package fanout
 
 import (
+	"bytes"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -143,4 +147,76 @@ func TestConnectionsThatVanishInAnyStateLeaveNothing(t *testing.T) {
 			publisher.alive()
 		})
 	}
+}
+
+// To close the logs may take long. Whoever asks meanwhile is told at once that nobody answers any more, and wakes no
+// ring that is closed.
+func TestWhoeverAsksWhileTheLogsAreClosedIsToldSo(t *testing.T) {
+	disk := newGateFS()
+	s := start(t, func(c *Config) { c.fs = disk })
+	c := s.dial()
+	c.create("feed", 1)
+	c.publish(&shadow{topic: "feed"}, makeBatch(1, 1, 100, 0))
+	c.close()
+	closing := disk.hold("sync", "feed-0")
+	defer closing.release()
+	s.broker.Stop()
+	<-closing.arrived
+	for range 100 {
+		if _, err := s.broker.Stats(t.Context()); !errors.Is(err, os.ErrClosed) {
+			t.Fatalf("Stats: %v, want %v", err, os.ErrClosed)
+		}
+		if s.broker.Do(func() { t.Error("it ran after the end") }) {
+			t.Fatal("work was taken after the end")
+		}
+	}
+	closing.release()
+	s.awaitEnd()
+}
+
+// Many ask for the statistics while the server stops, again and again: nothing is written into any file but what the
+// server itself writes.
+func TestStatsWhileTheServerStopsHarmNoFile(t *testing.T) {
+	dir := t.TempDir()
+	logs := make([]*shadow, 16)
+	for i := range logs {
+		logs[i] = &shadow{topic: "feed", partition: int32(i)}
+	}
+	for round := range 5 {
+		s := start(t, func(c *Config) { c.DataDir, c.RetentionAge = dir, -1 })
+		c := s.dial()
+		if round == 0 {
+			c.create("feed", int32(len(logs)))
+		}
+		for i, log := range logs {
+			c.publish(log, makeBatch(uint64(round*len(logs)+i), 1, 500, 0))
+		}
+		c.close()
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				for {
+					if _, err := s.broker.Stats(t.Context()); err != nil {
+						return
+					}
+				}
+			})
+		}
+		s.broker.Stop()
+		wait.Wait()
+		s.stop()
+		if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if bytes.HasPrefix(content, []byte{1, 0, 0, 0, 0, 0, 0, 0}) {
+				t.Errorf("%s begins with what wakes a ring", path)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkStart(t, dir, logs...)
 }

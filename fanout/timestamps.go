@@ -19,9 +19,10 @@ const (
 	maxInflatedBytes = 256 << 20
 )
 
-// firstAtTime finds the first record of a range whose timestamp is at least the one given: -1 and -1 if there is none.
-// It reads the file, so it blocks and runs off the loop; the range's segment is held by the caller.
-func firstAtTime(rng segment.Range, timestampMillis int64) (offset, timestamp int64, err error) {
+// firstAtTime finds the first record of a range, among those at the offset from or above, whose timestamp is at least the
+// one given: -1 and -1 if there is none. It reads the file, so it blocks and runs off the loop; the range's segment is held
+// by the caller.
+func firstAtTime(rng segment.Range, timestampMillis, from int64) (offset, timestamp int64, err error) {
 	rng = rng.Narrow(timestampMillis)
 	file := fdReader(rng.Segment.Fd())
 	var header [segment.BatchHeaderSize]byte
@@ -33,26 +34,29 @@ func firstAtTime(rng segment.Range, timestampMillis int64) (offset, timestamp in
 		if err != nil {
 			return -1, -1, fmt.Errorf("at %d: %w", at, err)
 		}
-		if h.MaxTimestamp >= timestampMillis {
-			return firstInBatch(file, at, h, timestampMillis)
+		if h.MaxTimestamp >= timestampMillis && h.LastOffset() >= from {
+			offset, timestamp, err = firstInBatch(file, at, h, timestampMillis, from)
+			if err != nil || offset >= 0 {
+				return offset, timestamp, err
+			}
 		}
 		at += int64(h.Size())
 	}
 	return -1, -1, nil
 }
 
-// firstInBatch looks into the one batch that is known to hold such a record.
-func firstInBatch(file fdReader, at int64, h segment.Batch, timestampMillis int64) (offset, timestamp int64, err error) {
+// firstInBatch looks into a batch whose header promises such a record. Like Apache Kafka it does not believe it.
+func firstInBatch(file fdReader, at int64, h segment.Batch, timestampMillis, from int64) (offset, timestamp int64, err error) {
 	if h.Attributes&appendTimeBit != 0 {
-		return h.BaseOffset, h.MaxTimestamp, nil // all records have the time of the append
+		return max(h.BaseOffset, from), h.MaxTimestamp, nil // all records have the time of the append
 	}
 	raw := make([]byte, h.Size())
 	if err := file.read(raw, at); err != nil {
 		return -1, -1, err
 	}
-	offset, timestamp = h.BaseOffset, h.MaxTimestamp // the header promises one: the start is the closest that is safe
+	offset, timestamp = -1, -1
 	err = eachRecord(raw, h, func(o int64, r *kmsg.Record) error {
-		if ts := h.BaseTimestamp + r.TimestampDelta64; ts >= timestampMillis {
+		if ts := h.BaseTimestamp + r.TimestampDelta64; ts >= timestampMillis && o >= from {
 			offset, timestamp = o, ts
 			return errEnough
 		}

@@ -4,23 +4,29 @@ import (
 	"time"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment"
 )
 
-// park lets the connection's fetch wait: for its partitions to grow, or until max_wait has passed.
+// A fetch that waits knows what each of its partitions counts towards min_bytes, and the sum. So one that grows costs one
+// sum for each fetch that waits for it, however many partitions these are about.
+
+// park lets the connection's fetch wait: for its partitions to grow, or until max_wait has passed. It was just evaluated.
 func (b *Broker) park(c *conn) {
-	wants := c.fetches()
-	n := len(wants)
+	n := len(c.fetches())
 	if cap(c.waits) < n {
 		c.waits = make([]waitNode, n)
 	}
 	c.waits = c.waits[:n]
+	c.readable = 0
 	for i := range c.waits {
-		want := &wants[i]
-		c.waits[i].conn = c
-		b.topics.find(want.Topic, want.Partition).waiters.push(&c.waits[i])
+		r := &b.results[i]
+		c.waits[i] = waitNode{conn: c, result: i, place: r.place, readable: r.readable}
+		c.readable += r.readable
+		r.partition.waiters.push(&c.waits[i])
 	}
+	c.lookups.forget()
 	c.parked = true
-	c.deadline = b.now + min(time.Duration(c.fetch.MaxWaitMillis)*time.Millisecond, maxWait)
+	c.deadline = c.fetchDeadline()
 	b.waiting.add(c)
 }
 
@@ -30,7 +36,7 @@ func (b *Broker) answerWaiting(c *conn) {
 		b.produceTimedOut(c)
 		return
 	}
-	b.answerFetch(c)
+	b.tryFetch(c)
 }
 
 // maxWait caps how long a fetch may wait, so that a connection is heard of now and then.
@@ -44,33 +50,67 @@ func (b *Broker) unpark(c *conn) {
 	c.parked = false
 	for i := range c.waits {
 		c.waits[i].unlink()
+		c.waits[i].place = segment.Range{} // of a segment that may have gone
 	}
 	b.waiting.remove(c)
 }
 
+// evaluatedPerTurn bounds the partitions of fetches that are evaluated in a turn, which is some milliseconds: what one
+// publish makes ready, or the same moment ends, may be thousands of fetches of thousands of partitions.
+const evaluatedPerTurn = 20_000
+
 // wakeGrown answers the fetches that wait for partitions that grew in this turn. Their operations are only queued
 // here; the next Wait submits them all at once.
 func (b *Broker) wakeGrown() {
-	for i, p := range b.grown {
+	done := 0
+	for ; done < len(b.grown); done++ {
+		p := b.grown[done]
 		p.grown = false
-		b.wakePartition(p)
-		b.grown[i] = nil
+		if !b.wakePartition(p) {
+			p.grown = true
+			break
+		}
 	}
-	b.grown = b.grown[:0]
+	left := copy(b.grown, b.grown[done:])
+	clear(b.grown[left:])
+	b.grown = b.grown[:left]
 }
 
-func (b *Broker) wakePartition(p *partition) {
+// wakePartition reports false if there was not enough of the turn left.
+func (b *Broker) wakePartition(p *partition) bool {
+	gone := b.topics.byName[p.topic.name] != p.topic
 	// Those that still have too little go back to the end of the list; n stops before they are met again.
 	for n := p.waiters.n; n > 0 && p.waiters.first != nil; n-- {
+		if b.evaluated >= evaluatedPerTurn {
+			return false
+		}
 		w := p.waiters.first
-		c := w.conn
-		bytes, final := b.evaluate(c)
-		if !final && bytes < int64(c.fetch.MinBytes) {
+		if !gone && !b.grew(w, p) {
 			w.unlink()
 			p.waiters.push(w)
 			continue
 		}
-		b.unpark(c)
-		b.sendFetch(c)
+		b.unpark(w.conn)
+		b.tryFetch(w.conn)
 	}
+	return true
+}
+
+// grew counts what a partition has grown by for one fetch that waits for it, and says whether the fetch is to be answered.
+func (b *Broker) grew(w *waitNode, p *partition) bool {
+	c := w.conn
+	want := &c.fetches()[w.result]
+	switch {
+	case want.FetchOffset < p.log.LogStartOffset():
+		return true
+	case c.fetch.Isolation == readCommitted && p.log.LastStableOffset() < p.log.HighWatermark():
+		return false // it grows behind what the fetch may have
+	case w.place.Segment == nil:
+		return true
+	}
+	readable, ended := p.log.Behind(w.place)
+	readable = max(min(readable, int64(max(want.PartitionMaxBytes, 0))), w.readable)
+	c.readable += readable - w.readable
+	w.readable = readable
+	return ended || c.readable >= b.minBytes(c)
 }

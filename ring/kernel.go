@@ -75,7 +75,8 @@ type Kernel interface {
 	Buffer(c Completion) []byte
 	// ReleaseBuffer gives a provided buffer back to the kernel.
 	ReleaseBuffer(c Completion)
-	// Wake makes a Wait that is under way, or else the next one, return. It may be called from any goroutine.
+	// Wake makes a Wait that is under way, or else the next one, return. It may be called from any
+	// goroutine, also during and after Close.
 	Wake()
 
 	// Now is the monotonic clock. A simulated kernel has virtual time.

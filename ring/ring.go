@@ -22,7 +22,7 @@ type Ring struct {
 	buffers *buffers
 	arena   *Arena
 	timeout *syscall.Timespec // in the arena: the kernel reads it during the wait
-	wakeFD  int
+	waker   *waker
 	wakeBuf []byte
 
 	backlog  backlog
@@ -47,7 +47,7 @@ func New(config Config) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{gr: gr, config: config, wakeFD: -1, start: time.Now()}
+	r := &Ring{gr: gr, config: config, start: time.Now()}
 	if err := r.fit(); err != nil {
 		_ = r.Close()
 		return nil, err
@@ -67,8 +67,8 @@ func (r *Ring) fit() error {
 	if r.buffers, err = newBuffers(r.gr, r.config.RecvBuffers, r.config.RecvBufferBytes); err != nil {
 		return fmt.Errorf("ring: registering %d receive buffers (needs Linux 5.19): %w", r.config.RecvBuffers, err)
 	}
-	if r.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return fmt.Errorf("ring: eventfd: %w", err)
+	if r.waker, err = newWaker(); err != nil {
+		return err
 	}
 	r.wakeBuf = r.arena.Take(8)
 	// The completion queue never holds more than its size, so neither does this.
@@ -184,17 +184,14 @@ func (r *Ring) account() {
 // armWake reads the eventfd by the ring, so that a write to it ends a Wait. It bypasses the backlog's counters: it is
 // not an operation of the owner's.
 func (r *Ring) armWake() {
-	op := Read(NewToken(wakeKind, 0, 0), r.wakeFD, r.wakeBuf, 0)
+	op := Read(NewToken(wakeKind, 0, 0), r.waker.fd, r.wakeBuf, 0)
 	if r.backlog.len() > 0 || !r.enter(&op) {
 		r.backlog.push(op)
 	}
 }
 
 // Wake implements [Kernel].
-func (r *Ring) Wake() {
-	one := [8]byte{1}
-	_, _ = unix.Write(r.wakeFD, one[:])
-}
+func (r *Ring) Wake() { r.waker.wake() }
 
 // InFlight implements [Kernel].
 func (r *Ring) InFlight() int { return r.inFlight }
@@ -224,8 +221,8 @@ func (r *Ring) Close() error {
 	}
 	err := unregisterRingFd(r.gr)
 	r.gr.QueueExit()
-	if r.wakeFD >= 0 {
-		_ = unix.Close(r.wakeFD)
+	if r.waker != nil {
+		r.waker.close()
 	}
 	if r.arena != nil {
 		_ = r.arena.Close()

@@ -49,6 +49,7 @@
 //	[Log.Expire]    removing the files of segments that retention took out
 //	[Log.Delete]    removing a deleted log's directory
 //	[Range.Narrow]  finding the place of a timestamp by the index files
+//	[Lookup.Run]    finding where a read begins and ends when the pages that say so are not resident
 //
 // One write is in flight at a time: a slow disk makes writes larger and not more. If the next segment's file was not
 // prepared in time, the write that needs it makes it. [Open], [Log.Close], [Log.Append], [Check] and [Repair] block, and
@@ -73,7 +74,7 @@
 // sync one at the same time, and what one is told the other knows.
 //
 // In memory a closed segment keeps one entry of 512 of its index (8 bytes for every 2 MiB at the default interval) and
-// two descriptors. A lookup reads one page of the index file if it is resident.
+// two descriptors. A read looks at one page of the index file if it is resident.
 //
 // # Recovery
 //
@@ -108,7 +109,8 @@
 //     the next one.
 //   - A file is closed and unmapped when the log is done with it and the last range that was being sent is released.
 //   - [Log.Read] and a [Write] allocate nothing in steady state, and Read never waits for a disk: it consults the index in
-//     memory, and pages of files only if they are resident.
+//     memory, and pages of files only if they are resident. What it can't tell by these it says so.
+//   - Where a read begins and ends is found by one search ([view]), whose answer does not depend on what is resident.
 //   - What a start serves is on the disk: segments that it does not trust are synced before they are scanned.
 //   - An index file is there only if the data that it is about was synced before.
 //   - A length from disk or wire is compared with its limit before it is used.

@@ -118,7 +118,7 @@ func FuzzSidecars(f *testing.F) {
 		if got := readAll(t, l, 0, 80); len(got) != 3 {
 			t.Fatalf("%d batches of 3", len(got))
 		}
-		_ = l.AtTime(5).Narrow(5)
+		_ = l.AtTime(5, 0).Narrow(5)
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}

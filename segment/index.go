@@ -83,6 +83,8 @@ type place struct {
 	lastStart, end int64
 	// exact says that the batch is the one from from to end.
 	exact bool
+	// coarse says that the index file could not be read, and only the entries in memory are known.
+	coarse bool
 }
 
 // find says where the first batch is whose last offset is the one given, or a later one. size is that of the segment.
@@ -100,11 +102,15 @@ func (x *index) find(offset uint32, size int64, sc *scratch) place {
 		return p
 	}
 	i := sort.Search(len(x.entries), func(i int) bool { return x.entries[i].offset >= offset })
-	if block := x.block(i, sc); len(block) > 0 {
-		j := sort.Search(len(block), func(j int) bool { return block[j].offset >= offset })
-		return around(block, j, size)
+	block, coarse := x.block(i, sc)
+	if len(block) > 0 {
+		i = sort.Search(len(block), func(j int) bool { return block[j].offset >= offset })
+	} else {
+		block = x.entries
 	}
-	return around(x.entries, i, size)
+	p := around(block, i, size)
+	p.coarse = coarse
+	return p
 }
 
 // around is the place of a batch that is behind the entry before i, and not behind entry i.
@@ -122,40 +128,41 @@ func around(entries []indexEntry, i int, size int64) place {
 	return p
 }
 
-// boundaryBefore is the last known start of a batch at or before position.
-func (x *index) boundaryBefore(position int64, sc *scratch) int64 {
+// boundaryBefore is the last known start of a batch at or before position. coarse is as in [place].
+func (x *index) boundaryBefore(position int64, sc *scratch) (at int64, coarse bool) {
 	if t := x.tail; len(t) > 0 && position >= int64(t[0].position) {
 		i := sort.Search(len(t), func(i int) bool { return int64(t[i].position) > position })
-		return int64(t[i-1].position)
+		return int64(t[i-1].position), false
 	}
 	i := sort.Search(len(x.entries), func(i int) bool { return int64(x.entries[i].position) > position })
-	list := x.entries
-	if block := x.block(i, sc); len(block) > 0 {
-		list = block
+	block, coarse := x.block(i, sc)
+	if len(block) > 0 {
 		i = sort.Search(len(block), func(j int) bool { return int64(block[j].position) > position })
+	} else {
+		block = x.entries
 	}
 	if i == 0 {
-		return 0
+		return 0, coarse
 	}
-	return int64(list[i-1].position)
+	return int64(block[i-1].position), coarse
 }
 
 // block reads from the file the entries from the one that is entry i-1 in memory up to the two that follow the stride.
-// It is empty if all are in memory, or if the file's pages are not resident.
-func (x *index) block(i int, sc *scratch) []indexEntry {
+// It is empty if all are in memory, or, and then it is coarse, if they can't be read.
+func (x *index) block(i int, sc *scratch) (entries []indexEntry, coarse bool) {
 	if x.file == nil || x.count == 0 {
-		return nil
+		return nil, false
 	}
 	first := max(i-1, 0) * indexStride
 	n := min(x.count-first, indexStride+2)
 	b := sc.indexBytes[:n*indexEntryBytes]
-	if x.file.ReadResident(b, int64(first)*indexEntryBytes) < len(b) {
-		return nil
+	if got, err := sc.read(x.file, b, int64(first)*indexEntryBytes); err != nil || got < len(b) {
+		return nil, true
 	}
 	for j := range n {
 		sc.entries[j] = decodeEntry(b[j*indexEntryBytes:])
 	}
-	return sc.entries[:n]
+	return sc.entries[:n], false
 }
 
 func decodeEntry(b []byte) indexEntry {

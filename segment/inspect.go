@@ -27,7 +27,7 @@ func (s *Segment) inspect(size int64, last bool) (indexState, error) {
 		return indexWrong, err
 	}
 	s.size = size
-	s.capacity = max(s.capacity, size)
+	s.capacity, s.codecs = max(s.capacity, size), unknownCodecs
 	if last {
 		s.index = x
 		return indexSane, nil
@@ -170,7 +170,7 @@ func (l *Log) replayTail(snapshot int64) error {
 			continue
 		}
 		end := s.index.find(uint32(min(snapshot, s.next)-1-s.base), s.size, &l.scratch).end
-		from := s.index.boundaryBefore(max(end-left, 0), &l.scratch)
+		from, _ := s.index.boundaryBefore(max(end-left, 0), &l.scratch)
 		piece, err := s.sequences(from, snapshot)
 		if isReadError(err) {
 			return fmt.Errorf("segment: reading the producers of %s: %w", s.path, err)

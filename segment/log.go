@@ -22,7 +22,7 @@ type Log struct {
 	marked                 bool // poisoned, and failedSyncFile is there or on its way
 	fromDisk               bool // the log before this one was poisoned: see failedSyncFile
 	producers              producers
-	lookup                 lookup
+	lastRead               lastRead
 	scratch                scratch
 	plan                   SyncPlan
 	planned                bool // plan is under way

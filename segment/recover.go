@@ -190,7 +190,7 @@ func (s *Segment) settle(fromDisk bool) error {
 // scan reads the whole segment into a verdict and an index.
 func (s *Segment) scan(size int64) verdict {
 	s.index = newIndex(s.index.interval)
-	s.size, s.next = 0, s.base
+	s.size, s.next, s.codecs = 0, s.base, 0
 	v := scanFile(s.file, size, s.base, func(h Batch, _ int64) { s.note(h) })
 	s.capacity = max(s.capacity, s.size)
 	return v

@@ -32,7 +32,7 @@ func (l *Log) Expire(nowMillis int64) (remove func() error) {
 		return nil
 	}
 	l.logStart = l.LogStartOffset()
-	l.lookup = lookup{}
+	l.lastRead = lastRead{}
 	return l.removal(gone)
 }
 
@@ -100,6 +100,6 @@ func (l *Log) DeleteRecords(offset int64) error {
 		return fmt.Errorf("%w: records can be deleted up to %d, the high watermark; %d was asked for", ErrOffsetOutOfRange, l.highWatermark, offset)
 	}
 	l.logStart = max(l.LogStartOffset(), offset)
-	l.lookup = lookup{}
+	l.lastRead = lastRead{}
 	return nil
 }

@@ -16,11 +16,13 @@ type Segment struct {
 	size     int64 // where its last batch ends: what lies behind was never handed out
 	visible  int64 // where its last batch below the high watermark ends
 	synced   int64 // up to here it is durable
-	capacity int64 // no batch ends behind it
+	capacity int64 // a batch that would end behind it goes to the next segment, unless it is the first
 	index    index
 	// firstTimestamp is that of the first batch, or -1. createdMillis counts where there is none.
 	firstTimestamp, createdMillis int64
+	codecs                        uint // the codecs of its batches, a bit each, or unknownCodecs
 	mapped                        []byte
+	outgrown                      [][]byte // mappings that the segment grew beyond: sends under way may read them
 	// leftovers says that a failed write left bytes behind size. They were never handed out, and are cut before the
 	// next write: a shorter batch in their place would leave their end behind it, and recovery would take that for
 	// data behind damage.
@@ -29,6 +31,9 @@ type Segment struct {
 	snapshot []byte
 	holds    int // the log's own, and one for each range under way
 }
+
+// unknownCodecs says that a segment was opened without a look at its batches.
+const unknownCodecs uint = 1 << 31
 
 // Fd is the file's descriptor. It is valid while the segment is held.
 func (s *Segment) Fd() int { return s.file.Fd() }
@@ -68,18 +73,24 @@ func (s *Segment) Held() bool { return s.holds > 0 }
 // Size is where the last batch below the high watermark ends, in bytes.
 func (s *Segment) Size() int64 { return s.visible }
 
-// Map maps the segment read-only, once, as far as it can ever grow: bytes up to the end of any range that
-// [Log.Read] returned may be read. Reading behind the end of the file is a fault, which the kernel turns into EFAULT
-// for its own reads and into SIGBUS for ours.
+// Map maps the segment read-only, as far as it may grow and at least as far as it has: bytes up to the end of any range
+// that [Log.Read] returned may be read. It is made once; again only if the segment has outgrown it, and what was handed out
+// before stays mapped as long as the segment is held. Reading behind the end of the file is a fault, which the kernel turns
+// into EFAULT for its own reads and into SIGBUS for ours.
 func (s *Segment) Map() ([]byte, error) {
-	if s.mapped == nil {
-		m, err := unix.Mmap(s.file.Fd(), 0, int(s.capacity), unix.PROT_READ, unix.MAP_SHARED)
-		if err != nil {
-			return nil, fmt.Errorf("segment: mapping %d bytes of %s: %w", s.capacity, s.path, err)
-		}
-		s.mapped = m
+	if s.mapped != nil && int64(len(s.mapped)) >= s.size {
+		return s.mapped, nil
 	}
-	return s.mapped, nil
+	n := max(s.capacity, s.size)
+	m, err := unix.Mmap(s.file.Fd(), 0, int(n), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("segment: mapping %d bytes of %s: %w", n, s.path, err)
+	}
+	if s.mapped != nil {
+		s.outgrown = append(s.outgrown, s.mapped)
+	}
+	s.mapped = m
+	return m, nil
 }
 
 // note takes a batch into account that was written at s.size.
@@ -87,6 +98,7 @@ func (s *Segment) note(h Batch) {
 	if s.size == 0 {
 		s.firstTimestamp = h.MaxTimestamp
 	}
+	s.codecs |= 1 << (h.Attributes & codecBits)
 	s.index.add(uint32(h.BaseOffset-s.base), uint32(h.LastOffset()-s.base), s.size, h.MaxTimestamp)
 	s.size += int64(h.Size())
 	s.next = h.NextOffset()

@@ -39,8 +39,9 @@ type simFS struct {
 	failed string
 	// cold is the share of reads that find no resident page, badSyncs of syncs that fail, of 100.
 	cold, badSyncs int
-	badFile        string // its next sync fails, and those after that do not
-	lostPages      int    // how many there ever were
+	resident       func(path string, offset int64, n int) int // in place of cold
+	badFile        string                                     // its next sync fails, and those after that do not
+	lostPages      int                                        // how many there ever were
 	// open counts descriptors.
 	open int
 }
@@ -245,6 +246,9 @@ func (f *simFile) read(b []byte, offset int64) (int, error) {
 }
 
 func (f *simFile) ReadResident(b []byte, offset int64) int {
+	if f.fs.resident != nil {
+		b = b[:f.fs.resident(f.path, offset, len(b))]
+	}
 	if f.fs.cold > 0 && f.fs.rng.IntN(100) < f.fs.cold {
 		return f.fs.rng.IntN(2) * min(len(b), 10)
 	}

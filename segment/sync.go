@@ -126,7 +126,7 @@ func (l *Log) raiseHighWatermark(to int64) {
 		panic(fmt.Sprintf("segment: %s: the high watermark moves from %d to %d after a failed sync", l.dir, l.highWatermark, to))
 	}
 	l.highWatermark = to
-	l.lookup = lookup{}
+	l.lastRead = lastRead{}
 }
 
 // SyncFailed says that a part of the plan failed. The kernel reports that only once and may have dropped the pages, so

@@ -199,7 +199,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 		s.synced = max(s.synced, s.size)
 		s.snapshot = nil
 		s.index.toFile(r.index, r.summary, len(s.index.entries))
-		l.lookup = lookup{}
+		l.lastRead = lastRead{}
 	}
 }
 

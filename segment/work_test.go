@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestWorkRunsBesideTheLog is for the race detector: work and narrowing run in goroutines while the log goes on, as in a
+// TestWorkRunsBesideTheLog is for the race detector: work, narrowing and lookups run in goroutines while the log goes on, as in a
 // broker.
 func TestWorkRunsBesideTheLog(t *testing.T) {
 	dir := t.TempDir()
@@ -34,7 +34,7 @@ func TestWorkRunsBesideTheLog(t *testing.T) {
 					return func() {}
 				})
 			}
-			r := l.AtTime(int64(i / 2))
+			r := l.AtTime(int64(i/2), 0)
 			if r.Segment != nil {
 				r.Segment.Retain()
 				background(func() func() {
@@ -45,6 +45,20 @@ func TestWorkRunsBesideTheLog(t *testing.T) {
 					return r.Segment.Release
 				})
 			}
+			offset := l.LogStartOffset() + int64(i/100)%(l.HighWatermark()-l.LogStartOffset())
+			k := l.Lookup(offset, 3000, noCodec)
+			background(func() func() {
+				k.Run()
+				return func() {
+					r, err := l.Looked(k, offset, 3000)
+					if err == nil {
+						checkRange(t, headersOf(t, bytesOf(t, r)), offset, r.Len, 3000)
+					} else if !errors.Is(err, ErrOffsetOutOfRange) {
+						t.Error(err)
+					}
+					k.Release()
+				}
+			})
 			if got := readAll(t, l, l.LogStartOffset(), 5000); int64(len(got)) != l.HighWatermark()-l.LogStartOffset() {
 				t.Fatalf("%d batches from %d to %d", len(got), l.LogStartOffset(), l.HighWatermark())
 			}

@@ -12,45 +12,40 @@ const willNeedBytes = 256 << 10
 
 // advice is one in flight, as one or more operations.
 type advice struct {
-	block      coldBlock
-	end        int64  // of the block, as the advice has it
-	what       uint32 // FADV_*
-	left       int    // operations
-	failed     bool
-	generation uint32 // of the slot
+	block  coldBlock
+	end    int64  // of the block, as the advice has it
+	what   uint32 // FADV_*
+	left   int    // operations
+	failed bool
 }
 
 // advise queues an advice about a block, in pieces if it is to be read.
 func (c *coldCache) advise(b coldBlock, end int64, what uint32) {
-	slot := c.slot()
-	a := &c.advices[slot]
-	*a = advice{block: b, end: end, what: what, generation: a.generation}
 	from := b.index * c.blockBytes
 	piece := end - from
 	if what == unix.FADV_WILLNEED {
 		piece = willNeedBytes
 	}
+	t := c.advices.Take(KindAdvice, advice{block: b, end: end, what: what, left: int((end - from + piece - 1) / piece)})
 	b.source.Retain()
 	for at := from; at < end; at += piece {
-		a.left++
-		t := ring.NewToken(KindAdvice, slot, a.generation)
 		c.kernel.Queue(ring.Fadvise(t, b.source.Fd(), at, uint32(min(piece, end-at)), what))
 	}
 }
 
-// Advised takes the completion of an operation of [KindAdvice].
-func (e *Engine) Advised(completion ring.Completion) { e.cold.advised(completion) }
+// Advised takes the completion of an operation of [KindAdvice]. It reports false for one that no advice is known of.
+func (e *Engine) Advised(completion ring.Completion) bool { return e.cold.advised(completion) }
 
-func (c *coldCache) advised(completion ring.Completion) {
-	slot := completion.Token.Slot()
-	a := &c.advices[slot]
+func (c *coldCache) advised(completion ring.Completion) bool {
+	a := c.advices.Find(completion.Token)
+	if a == nil {
+		return false
+	}
 	a.failed = a.failed || completion.Result < 0
 	if a.left--; a.left > 0 {
-		return
+		return true
 	}
-	done := *a
-	*a = advice{generation: (done.generation + 1) & ring.MaxGeneration}
-	c.free = append(c.free, slot)
+	done := c.advices.Free(completion.Token)
 	switch done.what {
 	case unix.FADV_WILLNEED:
 		c.readaheads--
@@ -61,14 +56,5 @@ func (c *coldCache) advised(completion ring.Completion) {
 		c.dropped(&done)
 	}
 	done.block.source.Release()
-}
-
-func (c *coldCache) slot() uint32 {
-	if n := len(c.free); n > 0 {
-		slot := c.free[n-1]
-		c.free = c.free[:n-1]
-		return slot
-	}
-	c.advices = append(c.advices, advice{})
-	return uint32(len(c.advices) - 1)
+	return true
 }

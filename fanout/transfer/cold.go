@@ -46,8 +46,7 @@ type coldCache struct {
 	// order holds the blocks from order[head] on, the oldest first.
 	order      []coldBlock
 	head       int
-	advices    []advice
-	free       []uint32
+	advices    ring.Slots[advice]
 	readaheads int // in flight, and the most that may be
 	maxAheads  int
 	leaving    int // blocks that are being dropped

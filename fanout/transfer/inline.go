@@ -12,51 +12,75 @@ import (
 // follow in the same mode go with it, so that a response of small ranges is one operation. The ring itself waits while
 // the socket is full: there is no stage to hold meanwhile.
 func (e *Engine) sendMapped(f *Flow) {
-	m := f.Message
-	m.Reset()
-	room := e.config.ChunkBytes
-	cold := false
+	f.Message.Reset()
+	m := message{Message: f.Message, room: e.config.ChunkBytes}
 	headSent, moved := f.headSent, f.moved
-	for i := f.cur; i < len(f.parts) && room > 0; i++ {
+	for i := f.cur; i < len(f.parts) && m.room > 0; i++ {
 		p := &f.parts[i]
 		if i > f.cur && e.pick(p) != Send {
 			break
 		}
-		n, whole, ok := e.addPart(m, p, headSent, moved, room, &cold)
-		room -= n
-		headSent, moved = 0, 0
-		if !whole || !ok {
+		whole, err := e.addPart(&m, p, headSent, moved)
+		if err != nil && m.bytes == 0 {
+			e.fail(f, err)
+			return
+		}
+		if !whole {
 			break
 		}
+		headSent, moved = 0, 0
 	}
-	op := ring.Sendmsg(e.token(f, KindWrite), f.Socket, m, 0)
-	op.Async = cold
+	if m.bytes == 0 {
+		panic("transfer: an empty message would be sent again and again")
+	}
+	op := ring.Sendmsg(e.token(f, KindWrite), f.Socket, m.Message, 0)
+	op.Async = m.cold
 	e.write(f, op, fromMap)
 }
 
-// addPart adds what is left of one part to the message: n bytes of it, whole if nothing remains. ok is false when the
-// message has no piece left.
-func (e *Engine) addPart(m *ring.Message, p *Part, headSent int, moved int64, room int, cold *bool) (n int, whole, ok bool) {
-	if head := p.Head[headSent:]; len(head) > 0 {
-		if !m.Add(head) {
-			return 0, false, false
-		}
-		n = len(head) // a head is never cut: it is small, and room only bounds the loop's time
+// message is one sendmsg as it is put together.
+type message struct {
+	*ring.Message
+	room, bytes int // bytes that may still be added, and that were
+	cold        bool
+}
+
+// add adds a piece. It reports false when the message has no place for another.
+func (m *message) add(piece []byte) bool {
+	if !m.Add(piece) {
+		return false
+	}
+	m.bytes += len(piece)
+	m.room -= len(piece)
+	return true
+}
+
+// addPart adds what is left of one part to the message, as far as there is room. It says whether the part is whole then. An
+// error is one of the part's file.
+func (e *Engine) addPart(m *message, p *Part, headSent int, moved int64) (whole bool, err error) {
+	// A head is never cut: it is small, and room only bounds the loop's time.
+	if head := p.Head[headSent:]; len(head) > 0 && !m.add(head) {
+		return false, nil
 	}
 	left := p.Len - moved
 	if p.Source == nil || left == 0 {
-		return n, true, true
+		return true, nil
 	}
 	mapped, err := p.Source.Map()
-	take := min(left, int64(max(room-n, 1)))
-	pos := p.Pos + moved
-	if err != nil || pos+take > int64(len(mapped)) || !m.Add(mapped[pos:pos+take]) {
-		return n, false, false
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrReadSegment, err)
+	}
+	take, pos := min(left, int64(max(m.room, 1))), p.Pos+moved
+	if pos+take > int64(len(mapped)) {
+		return false, fmt.Errorf("%w: %d bytes at %d are to be sent, %d are mapped", ErrShortFile, take, pos, len(mapped))
+	}
+	if !m.add(mapped[pos : pos+take]) {
+		return false, nil
 	}
 	resident := e.resident(p.Source, pos, take)
-	*cold = *cold || !resident
+	m.cold = m.cold || !resident
 	e.cold.reading(p.Source, pos, take, !resident)
-	return n + int(take), take == left, true
+	return take == left, nil
 }
 
 // sendfile moves one chunk on the loop's thread, as Kafka does. Unlike there, a range that is not resident is read by

@@ -18,6 +18,10 @@ var (
 
 // begin readies the current part: the planner's choice is made once for each range.
 func (e *Engine) begin(f *Flow) {
+	p := &f.parts[f.cur]
+	if p.Pos < 0 || p.Len < 0 || p.Len > 0 && (p.Source == nil || p.Pos+p.Len > p.Source.Size()) {
+		panic(fmt.Sprintf("transfer: a range of %d bytes at %d is not of a segment's committed bytes", p.Len, p.Pos))
+	}
 	f.mode = e.pick(&f.parts[f.cur])
 	f.warm = 0
 }
@@ -64,6 +68,9 @@ func (e *Engine) step(f *Flow) {
 
 // write queues an operation on the flow's socket and remembers what it is, for the ledger.
 func (e *Engine) write(f *Flow, op ring.Op, from origin) {
+	if op.Len == 0 && op.Code != ring.OpSendmsg {
+		panic("transfer: an operation of no bytes would be queued again and again")
+	}
 	f.writing = true
 	f.writeCode, f.writeOrigin = op.Code, from
 	e.kernel.Queue(op)
@@ -159,8 +166,16 @@ func (e *Engine) drain(f *Flow) {
 // wrote takes the result of an operation on the socket.
 func (e *Engine) wrote(f *Flow, c ring.Completion) {
 	n := int(c.Result)
-	if n < 0 {
+	switch {
+	case n < 0:
 		e.writeFailed(f, c)
+		return
+	case n == 0: // no operation is of no bytes
+		if f.retries++; f.retries > maxRetries {
+			e.fail(f, errors.New("transfer: the socket takes nothing and does not say why"))
+			return
+		}
+		e.pump(f)
 		return
 	}
 	f.retries = 0

@@ -230,9 +230,9 @@ func (s *simulation) checkCold() {
 	if !c.on() {
 		return
 	}
-	if len(c.order)-c.head != len(c.blocks) || c.leaving != 0 || c.readaheads != 0 || len(c.free) != len(c.advices) {
+	if len(c.order)-c.head != len(c.blocks) || c.leaving != 0 || c.readaheads != 0 || c.advices.Taken() != 0 {
 		s.fail("the cold cache has %d blocks in order and %d in all; %d leaving, %d read ahead, %d advices not free",
-			len(c.order)-c.head, len(c.blocks), c.leaving, c.readaheads, len(c.advices)-len(c.free))
+			len(c.order)-c.head, len(c.blocks), c.leaving, c.readaheads, c.advices.Taken())
 	}
 	size := int64(len(s.source.Content()))
 	for at := int64(0); at < size; at += 4096 {

@@ -166,7 +166,7 @@ func checkRequestFrame(t *testing.T, f frame) {
 		t.Errorf("%s: header %+v, %v", f.title, h, err)
 		return
 	}
-	req, err := DecodeRequest(h)
+	req, err := decodeAsSent(h)
 	if err != nil {
 		t.Errorf("%s: %v", f.title, err)
 		return

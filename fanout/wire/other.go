@@ -15,9 +15,18 @@ import (
 // names some twenty thousand topics.
 const maxControlBytes = 1 << 20
 
-// DecodeRequest decodes the body of any request but Produce and Fetch by kmsg. The request is the caller's to keep: kmsg's
-// byte slices point into what it reads, so it reads a copy of the body.
+// DecodeRequest decodes the body of any request but Produce and Fetch by kmsg, and drops names that it repeats. The request
+// is the caller's to keep: kmsg's byte slices point into what it reads, so it reads a copy of the body.
 func DecodeRequest(h Header) (kmsg.Request, error) {
+	req, err := decodeAsSent(h)
+	if err == nil {
+		dropRepeats(req)
+	}
+	return req, err
+}
+
+// decodeAsSent keeps the repeats.
+func decodeAsSent(h Header) (kmsg.Request, error) {
 	if len(h.Body) > maxControlBytes {
 		return nil, fmt.Errorf("%w: %s of %d bytes, the limit for it is %d", ErrFrameTooLarge, Describe(h.Key), len(h.Body), maxControlBytes)
 	}

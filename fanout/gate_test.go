@@ -1,0 +1,126 @@
+package fanout
+
+import (
+	"strings"
+	"sync"
+
+	"oneplusn/segment"
+)
+
+// gateFS is the real file system, where chosen operations wait until the test lets them go on, or fail.
+type gateFS struct {
+	segment.FS
+	mu    sync.Mutex
+	gates []*gate
+}
+
+// gate is a place where operations wait.
+type gate struct {
+	op, part string
+	arrived  chan string // the paths of those that wait, as they come
+	open     chan struct{}
+	err      error // what they end with; nil to go on
+	fs       *gateFS
+}
+
+func newGateFS() *gateFS { return &gateFS{FS: segment.OS} }
+
+// hold lets every operation of a kind (open, rename, remove, syncdir, sync) on a path with that part wait.
+func (f *gateFS) hold(op, part string) *gate {
+	g := &gate{op: op, part: part, arrived: make(chan string, 1000), open: make(chan struct{}), fs: f}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gates = append(f.gates, g)
+	return g
+}
+
+// fail lets every such operation fail at once.
+func (f *gateFS) fail(op, part string, err error) *gate {
+	g := f.hold(op, part)
+	g.err = err
+	close(g.open)
+	return g
+}
+
+// release lets them go on, those that wait and those to come.
+func (g *gate) release() {
+	g.fs.mu.Lock()
+	defer g.fs.mu.Unlock()
+	select {
+	case <-g.open:
+	default:
+		close(g.open)
+	}
+	g.err = nil
+}
+
+func (f *gateFS) pass(op, path string) error {
+	f.mu.Lock()
+	gates := f.gates
+	f.mu.Unlock()
+	for _, g := range gates {
+		if g.op == op && strings.Contains(path, g.part) {
+			select {
+			case g.arrived <- path:
+			default:
+			}
+			<-g.open
+			f.mu.Lock()
+			err := g.err
+			f.mu.Unlock()
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *gateFS) Open(path string, access segment.Access) (segment.File, error) {
+	if err := f.pass("open", path); err != nil {
+		return nil, err
+	}
+	file, err := f.FS.Open(path, access)
+	if err != nil {
+		return nil, err
+	}
+	return &gateFile{file, f, path}, nil
+}
+
+func (f *gateFS) IsNamed(file segment.File, path string) (bool, error) {
+	return f.FS.IsNamed(file.(*gateFile).File, path)
+}
+
+func (f *gateFS) Rename(from, to string) error {
+	if err := f.pass("rename", to); err != nil {
+		return err
+	}
+	return f.FS.Rename(from, to)
+}
+
+func (f *gateFS) RemoveAll(path string) error {
+	if err := f.pass("remove", path); err != nil {
+		return err
+	}
+	return f.FS.RemoveAll(path)
+}
+
+func (f *gateFS) SyncDir(path string) error {
+	if err := f.pass("syncdir", path); err != nil {
+		return err
+	}
+	return f.FS.SyncDir(path)
+}
+
+type gateFile struct {
+	segment.File
+	fs   *gateFS
+	path string
+}
+
+func (f *gateFile) Sync() error {
+	if err := f.fs.pass("sync", f.path); err != nil {
+		return err
+	}
+	return f.File.Sync()
+}

@@ -1,0 +1,85 @@
+package fanout
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+	"oneplusn/segment"
+)
+
+// timeSearches are the partitions of a request whose offsets have to be read from batches. They go in rounds: each reads one
+// segment of each partition in the background, and the loop compares what was found with what the log is by then.
+type timeSearches struct {
+	slot, generation uint32 // of the connection
+	version          int16
+	isolation        int8
+	resp             *kmsg.ListOffsetsResponse
+	list             []timeSearch
+}
+
+type timeSearch struct {
+	topic, partition int // its place in the response
+	of               *partition
+	timestamp        int64
+	// The part of a segment that is searched, which is held meanwhile, and the least offset that counts.
+	rng  segment.Range
+	from int64
+	// What was found: -1 and -1 for nothing.
+	offset, at int64
+	err        error
+}
+
+// add adds a search, unless the log knows already that there is nothing.
+func (s *timeSearches) add(t timeSearch) {
+	t.from = max(t.from, t.of.log.LogStartOffset())
+	if t.rng = t.of.log.AtTime(t.timestamp, t.from); t.rng.Len > 0 {
+		t.rng.Segment.Retain()
+		s.list = append(s.list, t)
+	}
+}
+
+// searchTimes runs a round of searches, or answers the request when there are none left.
+func (b *Broker) searchTimes(s *timeSearches) {
+	if len(s.list) == 0 {
+		if c := b.again(s.slot, s.generation); c != nil {
+			b.reply(c, oldStyle(s.version, s.resp))
+		}
+		return
+	}
+	b.background(func() func() {
+		for i := range s.list {
+			t := &s.list[i]
+			t.offset, t.at, t.err = firstAtTime(t.rng, t.timestamp, t.from)
+		}
+		return func() {
+			done := s.list
+			s.list = nil
+			for i := range done {
+				b.searchedTime(s, &done[i])
+			}
+			b.searchTimes(s)
+		}
+	})
+}
+
+// searchedTime takes the end of one search, and begins the next if the answer has to be elsewhere.
+func (b *Broker) searchedTime(s *timeSearches, t *timeSearch) {
+	next := t.rng.Segment.NextOffset()
+	t.rng.Segment.Release()
+	r := &s.resp.Topics[t.topic].Partitions[t.partition]
+	p := b.topics.find([]byte(s.resp.Topics[t.topic].Topic), r.Partition)
+	switch {
+	case b.again(s.slot, s.generation) == nil: // nobody waits any more
+	case p != t.of: // deleted meanwhile
+		r.ErrorCode = wire.CodeUnknownTopicOrPartition
+	case t.err != nil:
+		r.ErrorCode = wire.CodeKafkaStorageError
+		b.limitLog.warn(b.log, b.now, "finding an offset by time failed", "topic", p.topic.name, "partition", p.index, "error", t.err)
+	case t.offset < 0:
+		s.add(timeSearch{topic: t.topic, partition: t.partition, of: p, timestamp: t.timestamp, from: next})
+	case t.offset < p.log.LogStartOffset():
+		s.add(timeSearch{topic: t.topic, partition: t.partition, of: p, timestamp: t.timestamp})
+	case t.offset < readableEnd(p, s.isolation):
+		r.Offset, r.Timestamp = t.offset, t.at
+	}
+}

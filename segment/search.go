@@ -1,0 +1,292 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// view is a segment as a search for a place in it sees it. The same search runs on the loop, where it reads resident pages
+// alone, and off it, where it waits for the disk: what it finds is the same.
+type view struct {
+	file File
+	path string
+	base int64
+	// visible is where the last batch ends that can be read.
+	visible int64
+	index   *index
+	// tailFrom is where the batches begin every one of which the index knows, or visible.
+	tailFrom int64
+	*scratch
+}
+
+// scratch is where headers and entries of an index are read to.
+type scratch struct {
+	// waits says that reads may wait for a disk.
+	waits bool
+	// headers holds the bytes of a file from headersAt on, as many as headersLen.
+	headers               [4096 + BatchHeaderSize]byte
+	headersAt, headersLen int64
+	looked                int // batches, in this search
+	indexBytes            [(indexStride + 2) * indexEntryBytes]byte
+	entries               [indexStride + 2]indexEntry
+}
+
+// maxLooked is how many batches a search on the loop looks at. Between two entries of an index are as many as it takes to
+// fill an interval; who sets a long one has long searches, but off the loop.
+const maxLooked = 512
+
+func (s *Segment) view(sc *scratch) view {
+	sc.headersLen, sc.looked = 0, 0
+	v := view{s.file, s.path, s.base, s.visible, &s.index, s.visible, sc}
+	if len(s.index.tail) > 0 {
+		v.tailFrom = min(int64(s.index.tail[0].position), s.visible)
+	}
+	return v
+}
+
+// read reads what is resident of n bytes of a file, or waits for what there is.
+func (sc *scratch) read(f File, b []byte, at int64) (int, error) {
+	if !sc.waits {
+		return f.ReadResident(b, at), nil
+	}
+	n, err := f.ReadAt(b, at)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}
+
+// header is that of the batch at a position.
+func (v *view) header(at int64) (Batch, error) {
+	if v.looked++; v.looked > maxLooked && !v.waits {
+		return Batch{}, ErrCold
+	}
+	if v.visible-at < BatchHeaderSize {
+		return Batch{}, damaged(v.path, at, ErrBatchShort)
+	}
+	if at < v.headersAt || at+BatchHeaderSize > v.headersAt+v.headersLen {
+		n, err := v.read(v.file, v.headers[:min(int64(len(v.headers)), v.visible-at)], at)
+		if v.headersAt, v.headersLen = at, int64(n); n < BatchHeaderSize {
+			return Batch{}, v.missing(at, err)
+		}
+	}
+	h, err := ParseBatch(v.headers[at-v.headersAt : v.headersLen])
+	if err == nil && int64(h.Size()) > v.visible-at {
+		err = ErrBatchMalformed
+	}
+	if err != nil {
+		return Batch{}, damaged(v.path, at, err)
+	}
+	return h, nil
+}
+
+// missing is why bytes that were committed could not be read.
+func (v *view) missing(at int64, err error) error {
+	if !v.waits {
+		return ErrCold
+	}
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("%w: reading %s at %d: %w", ErrStorage, v.path, at, err)
+}
+
+// find is where a read begins and where it ends: see [Log.Read].
+func (v *view) find(offset, maxBytes int64) (start, end int64, err error) {
+	start, firstEnd, err := v.start(max(offset, v.base))
+	if err == nil {
+		end, err = v.end(start, firstEnd, maxBytes)
+	}
+	return start, end, err
+}
+
+// start is where the first batch begins whose last offset is the one given, or a later one. firstEnd is where it ends, or 0
+// as long as nobody has looked.
+func (v *view) start(offset int64) (start, firstEnd int64, err error) {
+	p := v.index.find(uint32(offset-v.base), v.visible, v.scratch)
+	if p.exact {
+		return p.from, p.end, nil
+	}
+	if offset == v.base {
+		return 0, 0, nil // no batch is below it
+	}
+	if p.coarse && !v.waits {
+		return 0, 0, ErrCold
+	}
+	at := p.from
+	for at < p.lastStart {
+		h, err := v.header(at)
+		if err != nil {
+			return 0, 0, err
+		}
+		if h.NextOffset() > offset {
+			return at, at + int64(h.Size()), nil
+		}
+		at += int64(h.Size())
+	}
+	if at != p.lastStart || at >= v.visible {
+		return 0, 0, damaged(v.path, at, fmt.Errorf("%w: no batch has offset %d", errIndex, offset))
+	}
+	return at, 0, nil
+}
+
+// end is where a range ends that begins at start: at the last boundary within maxBytes that the index knows, or where it
+// knows none, at the last one there is, but not before the end of the first batch.
+func (v *view) end(start, firstEnd, maxBytes int64) (int64, error) {
+	limit := start + min(maxBytes, v.visible)
+	if v.visible <= limit {
+		return v.visible, nil
+	}
+	at, coarse := v.index.boundaryBefore(limit, v.scratch)
+	if coarse && !v.waits {
+		return 0, ErrCold
+	}
+	var err error
+	if len(v.index.tail) == 0 && v.tailFrom <= limit { // the loop's index knew it
+		if at, err = v.whole(v.tailFrom, limit); err != nil {
+			return 0, err
+		}
+	}
+	if at > start && at <= limit {
+		return at, nil
+	}
+	if firstEnd == 0 {
+		h, err := v.header(start)
+		if err != nil {
+			return 0, err
+		}
+		firstEnd = start + int64(h.Size())
+	}
+	return v.whole(firstEnd, limit)
+}
+
+// whole goes from one boundary on, batch by batch, to the last one that is not above limit.
+func (v *view) whole(at, limit int64) (int64, error) {
+	for at < limit {
+		h, err := v.header(at)
+		if err != nil {
+			return 0, err
+		}
+		if at+int64(h.Size()) > limit {
+			break
+		}
+		at += int64(h.Size())
+	}
+	return at, nil
+}
+
+// maxCodecs is how many batches of a range are looked at in search of one of some codec.
+const maxCodecs = 256
+
+// before is the end of the batches at the start of a range that are not of a codec. Of a range of more than maxCodecs
+// batches it is no later than the end of so many. found says that a batch of the codec is what follows.
+func (v *view) before(codec int16, start, end int64) (at int64, found bool, err error) {
+	at = start
+	for n := 0; at < end && n < maxCodecs; n++ {
+		h, err := v.header(at)
+		if err != nil {
+			return 0, false, err
+		}
+		if h.Attributes&codecBits == codec {
+			return at, true, nil
+		}
+		at += int64(h.Size())
+	}
+	return at, false, nil
+}
+
+// Lookup is the search that [Log.Read] or [Log.Before] could not make, with the disk. It holds its segment until Release.
+type Lookup struct {
+	segment          *Segment
+	offset, maxBytes int64
+	codec            int16 // what [Log.Before] is about, or noCodec
+	view             view  // without scratch memory until it runs
+	index            index
+	// What was found: the range, and what of it is before the first batch of the codec.
+	start, end, before int64
+	found              bool
+	err                error
+}
+
+// noCodec is the codec of a lookup that is not about one.
+const noCodec = -1
+
+// Lookup is what [Log.Read] of the same arguments needs from the disk. With a codec, or else -1, it is what [Log.Before] needs
+// too. The offset must be one that Read has not found to be out of range.
+func (l *Log) Lookup(offset, maxBytes int64, codec int16) *Lookup {
+	s, err := l.segmentOf(offset)
+	if err != nil {
+		panic("segment: a lookup of an offset that is out of range: " + err.Error())
+	}
+	s.Retain()
+	k := &Lookup{segment: s, offset: offset, maxBytes: maxBytes, codec: codec}
+	k.view = s.view(&l.scratch)
+	k.view.scratch = nil
+	// What is on the list of entries stays as it is; the tail does not.
+	k.index = index{interval: s.index.interval, entries: s.index.entries, file: s.index.file, count: s.index.count}
+	k.view.index = &k.index
+	return k
+}
+
+// Segment is the segment that is searched.
+func (k *Lookup) Segment() *Segment { return k.segment }
+
+// Run makes the search. It may block, and be called from any goroutine, once.
+func (k *Lookup) Run() {
+	k.view.scratch = &scratch{waits: true}
+	defer func() { k.view.scratch = nil }()
+	k.start, k.end, k.err = k.view.find(k.offset, k.maxBytes)
+	if k.before = k.end; k.err == nil && k.codec != noCodec {
+		k.before, k.found, k.err = k.view.before(k.codec, k.start, k.end)
+	}
+}
+
+// Release lets go of the segment. What was found can still be used.
+func (k *Lookup) Release() { k.segment.Release() }
+
+// Looked is [Log.Read] with what a lookup has found. Where that is not what is asked for, or the log has changed since, it is
+// Read itself.
+func (l *Log) Looked(k *Lookup, offset, maxBytes int64) (Range, error) {
+	s, err := l.segmentOf(offset)
+	if err != nil {
+		return Range{}, err
+	}
+	if s != k.segment || offset != k.offset || maxBytes > k.maxBytes {
+		return l.Read(offset, maxBytes)
+	}
+	if k.err != nil {
+		return Range{}, k.err
+	}
+	if maxBytes < k.maxBytes && k.end-k.start > maxBytes {
+		return l.Read(offset, maxBytes)
+	}
+	l.lastRead = lastRead{offset, maxBytes, Range{s, k.start, k.end - k.start}}
+	return l.lastRead.found, nil
+}
+
+// ReadBlocking is [Log.Read] that waits for the disk.
+func (l *Log) ReadBlocking(offset, maxBytes int64) (Range, error) {
+	r, err := l.Read(offset, maxBytes)
+	if !errors.Is(err, ErrCold) {
+		return r, err
+	}
+	k := l.Lookup(offset, maxBytes, noCodec)
+	defer k.Release()
+	k.Run()
+	return l.Looked(k, offset, maxBytes)
+}
+
+// Before is the part of a range before its first batch of a codec, and no more than some hundred batches; found says that
+// such a batch is what follows. What can't be told without a disk is [ErrCold], unless a lookup, which may be nil, has it.
+func (l *Log) Before(codec int16, r Range, k *Lookup) (before Range, found bool, err error) {
+	if codec := uint(codec); r.Segment.codecs&(1<<codec|unknownCodecs) == 0 {
+		return r, false, nil
+	}
+	if k != nil && k.err == nil && k.segment == r.Segment && k.codec == codec && k.start == r.Pos && k.end == r.Pos+r.Len {
+		return Range{r.Segment, r.Pos, k.before - r.Pos}, k.found, nil
+	}
+	v := r.Segment.view(&l.scratch)
+	at, found, err := v.before(codec, r.Pos, r.Pos+r.Len)
+	return Range{r.Segment, r.Pos, at - r.Pos}, found, err
+}
