@@ -67,6 +67,10 @@ func (b *Broker) alterOne(want *kmsg.IncrementalAlterConfigsRequestResource, val
 			done(wire.CodePolicyViolation, fmt.Sprintf("topic %s is the server's own, and so is its configuration", tp.name))
 			return nil
 		}
+		if tp.unusable != nil { // its file has more than is known
+			done(wire.CodeKafkaStorageError, tp.unusable.Error())
+			return nil
+		}
 		config, code, err := b.altered(tp, want.Configs)
 		if err != nil || validateOnly {
 			done(code, errorText(err))

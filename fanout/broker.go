@@ -50,6 +50,7 @@ type Broker struct {
 	evaluated   int          // partitions of fetches, in this turn
 	lookups     coldLookups
 	syncs       syncs
+	checkpoints checkpoints
 	groups      groups
 	filing      []func() (work func() (finish func())) // see fileWork
 	results     []fetchResult
@@ -116,6 +117,7 @@ func Open(config Config) (*Broker, error) {
 		_ = unix.Close(b.listenFD)
 		return nil, errors.Join(err, b.topics.closeLogs(b.log))
 	}
+	b.topics.settle(b.log)
 	return b, nil
 }
 

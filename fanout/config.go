@@ -94,10 +94,12 @@ type pace struct {
 	sweep       time.Duration // see sweepEvery
 	busyPort    time.Duration // see busyPortWait
 	produceWait time.Duration // see minProduceWait
+	checkpoint  time.Duration // see checkpointEvery
 }
 
 func (p pace) withDefaults() pace {
-	return pace{cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, busyPortWait), cmp.Or(p.produceWait, minProduceWait)}
+	return pace{cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, busyPortWait), cmp.Or(p.produceWait, minProduceWait),
+		cmp.Or(p.checkpoint, checkpointEvery)}
 }
 
 // DefaultConfig is the configuration of a server started without flags.

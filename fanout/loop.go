@@ -26,6 +26,7 @@ func (b *Broker) loop() error {
 	b.now = b.kernel.Now()
 	b.nextSweep = b.now + b.config.pace.sweep
 	b.nextExpiry = b.now
+	b.checkpoints.next = b.now + b.config.pace.checkpoint
 	for !b.stopped() {
 		completions, err := b.kernel.Wait(b.timeout())
 		if err != nil {
@@ -112,6 +113,9 @@ func (b *Broker) expire() {
 	if b.now >= b.nextSweep {
 		b.nextSweep = b.now + b.config.pace.sweep
 		b.sweep()
+		if b.now >= b.checkpoints.next {
+			b.checkpoint()
+		}
 	}
 	if b.now >= b.nextExpiry {
 		b.nextExpiry = b.now + b.config.RetentionCheck

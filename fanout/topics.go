@@ -6,12 +6,9 @@ import (
 	"iter"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
@@ -23,6 +20,8 @@ type topic struct {
 	partitions []*partition
 	config     *topicConfig
 	internal   bool // clients can't change it: see offsetsTopic
+	// unusable is why the start could not read its configuration; all of its partitions are refused.
+	unusable error
 }
 
 // partition is one log and the fetches that wait for it to grow.
@@ -34,6 +33,8 @@ type partition struct {
 	grown   bool // already on Broker.grown
 	// refused is why there is no log: its files are damaged. The partition keeps its place, and answers with an error.
 	refused error
+	// recoveryPoint is what the file says of it.
+	recoveryPoint int64
 	commit
 }
 
@@ -49,6 +50,8 @@ type topics struct {
 	meta     meta
 	// starts are the offsets to which DeleteRecords moved the start of logs, by directory.
 	starts map[string]int64
+	// points are the recovery points that the start found.
+	points RecoveryPoints
 	// making holds names that a goroutine is making the directories of.
 	making map[string]bool
 }
@@ -69,120 +72,6 @@ func (t *topics) open(config Config, log *slog.Logger) error {
 	if err := t.openLocked(config, log); err != nil {
 		t.giveBack()
 		return err
-	}
-	return nil
-}
-
-func (t *topics) openLocked(config Config, log *slog.Logger) error {
-	if err := t.meta.open(t.dir, config.NodeID); err != nil {
-		return err
-	}
-	var err error
-	if t.starts, err = segment.ReadCheckpoint(segment.OS, filepath.Join(t.dir, segment.LogStartFile)); err != nil {
-		return err
-	}
-	clean, err := segment.TakeCleanMark(segment.OS, t.dir)
-	if err != nil {
-		return err
-	}
-	if err := t.openAll(config, clean, log); err != nil {
-		_ = t.closeLogs(log)
-		return err
-	}
-	return nil
-}
-
-// openAll opens the logs of every topic that has a directory.
-func (t *topics) openAll(config Config, clean bool, log *slog.Logger) error {
-	entries, err := os.ReadDir(t.dir)
-	if err != nil {
-		return fmt.Errorf("fanout: cannot read the data directory: %w", err)
-	}
-	for _, e := range entries {
-		name, index, ok := partitionDir(e.Name())
-		if e.IsDir() && segment.IsDeleted(e.Name()) {
-			log.Info("removing a deleted partition's files", "directory", e.Name())
-			if err := os.RemoveAll(filepath.Join(t.dir, e.Name())); err != nil {
-				return fmt.Errorf("fanout: removing a deleted partition: %w", err)
-			}
-			continue
-		}
-		if !e.IsDir() || !ok {
-			continue
-		}
-		tp, err := t.topicOf(name, config, log)
-		if err != nil {
-			return err
-		}
-		open := segment.OpenOptions{Clean: clean, LogStartOffset: t.starts[e.Name()]}
-		err = tp.open(filepath.Join(t.dir, e.Name()), index, open)
-		if refusable(err) && !tp.internal {
-			log.Error("a partition is refused, the others are served", "topic", name, "partition", index, "error", err)
-			tp.partitions = append(tp.partitions, &partition{topic: tp, index: index, refused: err})
-			continue
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return t.checkComplete()
-}
-
-// refusable says that an error is one of the partition's own files, and not of the server or its host.
-func refusable(err error) bool {
-	var damaged *segment.DamagedError
-	return errors.As(err, &damaged) || errors.Is(err, syscall.EIO)
-}
-
-// topicOf is the topic of a name, with its configuration, which is read when the first of its directories is met.
-func (t *topics) topicOf(name string, config Config, log *slog.Logger) (*topic, error) {
-	if tp := t.byName[name]; tp != nil {
-		return tp, nil
-	}
-	if name == offsetsTopic {
-		tp := &topic{name: name, config: offsetsConfig(t.defaults), internal: true}
-		t.byName[name] = tp
-		return tp, nil
-	}
-	path := topicConfigPath(t.dir, name)
-	set, foreign, err := readTopicConfig(path)
-	if err != nil {
-		return nil, err
-	}
-	if foreign {
-		log.Info("a topic that was made elsewhere is kept whole", "topic", name, "remedy", "set its retention.ms or retention.bytes")
-	}
-	tp := &topic{name: name}
-	if tp.config, err = topicConfigOf(t.defaults, set, config.MaxRequestBytes); err != nil {
-		return nil, fmt.Errorf("fanout: %s: %w: correct the line, or remove it", path, err)
-	}
-	t.byName[name] = tp
-	return tp, nil
-}
-
-// open opens the log of one partition, which is made if it is missing.
-func (tp *topic) open(dir string, index int32, open segment.OpenOptions) error {
-	l, err := segment.Open(dir, tp.config.options, open)
-	if err != nil {
-		return err
-	}
-	p := &partition{topic: tp, index: index, log: l}
-	p.policy = tp.config.flush
-	tp.partitions = append(tp.partitions, p)
-	return nil
-}
-
-// checkComplete refuses topics with a partition missing: to serve the others would renumber nothing, but producers
-// would place keys as if the topic were whole.
-func (t *topics) checkComplete() error {
-	for name, tp := range t.byName {
-		slices.SortFunc(tp.partitions, func(a, b *partition) int { return int(a.index - b.index) })
-		for i, p := range tp.partitions {
-			if p.index != int32(i) {
-				return fmt.Errorf("fanout: topic %s has partition %d but not %d: put the directory %s-%d back, or move the topic's directories away",
-					name, p.index, i, name, i)
-			}
-		}
 	}
 	return nil
 }
@@ -257,7 +146,10 @@ func (t *topics) close(log *slog.Logger) error {
 	for _, tp := range t.byName {
 		refused += tp.refused()
 	}
-	if err := t.closeLogs(log); err != nil {
+	err := t.closeLogs(log)
+	t.settle(log)
+	t.byName = nil
+	if err != nil {
 		return err
 	}
 	if refused > 0 {
@@ -289,7 +181,6 @@ func (t *topics) closeLogs(log *slog.Logger) error {
 		}
 	}
 	wait.Wait()
-	t.byName = nil
 	return errors.Join(errs...)
 }
 

@@ -43,7 +43,7 @@ type State string
 const (
 	StateOK      State = "ok"      // it is served as it is
 	StateRebuild State = "rebuild" // its indexes are written again
-	StateTorn    State = "torn"    // a torn tail, which was never acknowledged as durable, is cut
+	StateTorn    State = "torn"    // its end, which was never promised to be durable, is cut
 	StateDamaged State = "damaged" // it is refused
 )
 
@@ -68,10 +68,12 @@ func Check(dir string, o Options, found OpenOptions, progress func(bytes int64))
 	if err != nil {
 		return r, fmt.Errorf("segment: listing %s: %w", dir, err)
 	}
-	bases := offsetsOf(names, logSuffix)
-	txns := newTxnScan()
-	for i, base := range bases {
-		s := checkSegment(o, dir, base, r.LogEndOffset, i == len(bases)-1, found.Clean, hasFailedSync(names), txns, progress)
+	v, txns := newSurvey(o.FS, dir, names, found), newTxnScan()
+	for i, base := range v.bases {
+		s, end, err := checkSegment(o, v, i, r.LogEndOffset, txns, progress)
+		if err != nil {
+			return r, err
+		}
 		r.checkTxnIndex(o.FS, s.File, txns.take())
 		if i == 0 {
 			r.LogStartOffset = max(r.LogStartOffset, base)
@@ -80,49 +82,70 @@ func Check(dir string, o Options, found OpenOptions, progress func(bytes int64))
 		r.LogEndOffset = max(r.LogEndOffset, s.NextOffset)
 		r.Bytes += s.Bytes
 		r.State = r.State.Worst(s.State)
+		if end {
+			r.noteDropped(v.bases[i+1:])
+			break
+		}
+	}
+	if v.missing(r.LogEndOffset) {
+		r.Problems = append(r.Problems, fmt.Sprintf("the log ends at offset %d, below its recovery point %d: records that were durable are gone",
+			r.LogEndOffset, found.RecoveryPoint))
 	}
 	r.checkOthers(o.FS, names)
 	return r, nil
 }
 
-func checkSegment(o Options, dir string, base, end int64, last, clean, fromDisk bool, txns *txnScan,
-	progress func(int64)) SegmentReport {
-	path := segmentPath(dir, base)
-	r := SegmentReport{File: path, BaseOffset: base, NextOffset: base, State: StateDamaged}
+// noteDropped names the segments that a start drops because it ends the log before them.
+func (r *Report) noteDropped(bases []int64) {
+	for _, base := range bases {
+		r.Segments = append(r.Segments, SegmentReport{File: segmentPath(r.Directory, base), BaseOffset: base, NextOffset: base,
+			Index: indexMissing.String(), Case: "behind-the-cut", State: StateTorn, Reason: "the log ends before it"})
+	}
+}
+
+// checkSegment finds the case of a segment. ends says that a start would cut it, and end the log with it.
+func checkSegment(o Options, v *survey, i int, end int64, txns *txnScan, progress func(int64)) (r SegmentReport, ends bool, err error) {
+	base := v.bases[i]
+	path := segmentPath(v.dir, base)
+	r = SegmentReport{File: path, BaseOffset: base, NextOffset: base, State: StateDamaged}
 	file, err := o.FS.Open(path, ReadOnly)
 	if err != nil {
 		r.Case, r.Reason = "unreadable", err.Error()
-		return r
+		return r, false, nil
 	}
 	defer func() { _ = file.Close() }()
 	if r.Bytes, err = file.Size(); err != nil {
 		r.Case, r.Reason = "unreadable", err.Error()
-		return r
+		return r, false, nil
 	}
-	if fromDisk {
+	if v.fromDisk {
 		file.DropCache()
 	}
 	compare := newIndexCheck(o.FS, path, r.Bytes, base, o.IndexIntervalBytes)
-	v := scanFile(progressReader{file, progress}, r.Bytes, base, func(h Batch, at int64) {
+	found := scanFile(progressReader{file, progress}, r.Bytes, base, func(h Batch, at int64) {
 		compare.batch(h, at)
 		txns.batch(file, h, at)
 	})
-	r.ValidBytes, r.NextOffset, r.Batches = v.validBytes, v.nextOffset, v.batches
-	f := finding{overlaps: base < end, last: last, clean: clean, damage: v.damage}
+	r.ValidBytes, r.NextOffset, r.Batches = found.validBytes, found.nextOffset, found.batches
+	f := v.finding(i)
+	f.overlaps = base < end
+	if err := v.conclude(&f, i, &found); err != nil {
+		return r, false, err
+	}
 	f.index, err = compare.verdict(r.Bytes == 0)
 	if f.overlaps {
-		v.reason = fmt.Errorf("it begins at offset %d, the segment before it ends at %d", base, end)
+		found.reason = fmt.Errorf("it begins at offset %d, the segment before it ends at %d", base, end)
 	}
 	r.Index = f.index.String()
 	c := decide(f)
 	r.Case, r.State = c.label, states[c.action]
-	if v.reason == nil {
-		v.reason = err
+	if found.reason == nil {
+		found.reason = err
 	}
-	if v.reason != nil && r.State != StateOK {
-		r.Reason = v.reason.Error()
+	if found.reason != nil && r.State != StateOK {
+		r.Reason = found.reason.Error()
 	}
-	return r
+	return r, c.action == cut, nil
 }
 
 // indexCheck compares index files with the batches that a scan meets.

@@ -17,13 +17,16 @@ const (
 	CleanMarkFile = ".kafka_cleanshutdown"
 	// LogStartFile holds the start offsets that [Log.DeleteRecords] moved. It is Apache Kafka's.
 	LogStartFile = "log-start-offset-checkpoint"
+	// RecoveryPointFile holds the offsets below which logs are durable ([Log.DurableOffset]). It is Apache Kafka's.
+	RecoveryPointFile = "recovery-point-offset-checkpoint"
 )
 
 // TakeCleanMark says whether the data directory was stopped cleanly, and removes the mark: from here on a crash is one.
 // It must be called before any log is opened, and no log may be opened if it fails.
 func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 	path := filepath.Join(dataDir, CleanMarkFile)
-	if _, err := readFile(fsys, path); errors.Is(err, fs.ErrNotExist) {
+	_, unreadable := readFile(fsys, path)
+	if errors.Is(unreadable, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err := fsys.RemoveAll(path); err != nil {
@@ -32,7 +35,7 @@ func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 	if err := fsys.SyncDir(dataDir); err != nil {
 		return false, fmt.Errorf("segment: removing the mark of a clean stop: %w", err)
 	}
-	return true, nil
+	return unreadable == nil, nil
 }
 
 // HasCleanMark says whether the data directory was stopped cleanly, and leaves the mark where it is.

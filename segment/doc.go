@@ -10,10 +10,11 @@
 //	  leader-epoch-checkpoint          under which epoch which offsets were written
 //	  partition.metadata               the topic's id
 //	  fsync-failed                     only after a sync that failed, until the next start; not Kafka's, which ignores it
+//	  acks-after-fsync                 acknowledgements wait for syncs: see Recovery; not Kafka's either
 //
-// All but the last is what Apache Kafka writes, byte for byte, so that a directory can go from one to the other after a
-// clean stop. A data directory holds the partitions' directories and .kafka_cleanshutdown, log-start-offset-checkpoint
-// and .lock, which are Kafka's too.
+// All but the last two is what Apache Kafka writes, byte for byte, so that a directory can go from one to the other after a
+// clean stop. A data directory holds the partitions' directories and .kafka_cleanshutdown, log-start-offset-checkpoint,
+// recovery-point-offset-checkpoint and .lock, which are Kafka's too.
 //
 // A batch (record batch v2, Kafka 0.11 and later; all numbers big-endian):
 //
@@ -79,14 +80,33 @@
 // # Recovery
 //
 // Opening scans what is there and returns a verdict first; acting on it is a step of its own. Which finding leads to
-// which action is the table recoveryCases, whose labels are in the log lines. A torn tail of the last segment, the mark
-// of a process or machine that stopped in the middle of a write, is cut off. Damage with valid batches behind it is
-// never cut, nor a tail that is torn after a clean stop: the log is refused with the file, the position and the remedy,
-// and the file is not touched. [Check] reads everything and changes nothing; [Repair] does what it is told, and copies
-// what it cuts.
+// which action is the table recoveryCases, whose labels are in the log lines. [Check] gives the same verdicts, reads
+// everything and changes nothing; [Repair] does what it is told, and copies what it cuts.
+//
+// After a crash nothing vouches for the tail of a log: the last segment, and those before it that were closed but not
+// finished. Pages reach the disk in any order, so a loss of power leaves torn ends, holes of zeros with valid batches
+// behind them, and segments that end before the next one begins. What was never promised to be durable is cut there,
+// with what lies behind it. Two things say what was promised:
+//
+//   - The recovery point ([OpenOptions].RecoveryPoint): below it everything was synced. It may lag.
+//   - The mark acks-after-fsync: the log acknowledged only what was synced, so any batch may have been a promise.
+//
+// Damage with valid batches behind it is refused below the recovery point, with the mark, in a closed segment, and
+// after a clean stop: the file, the position and the remedy are told, and nothing is touched. A torn end has nothing
+// behind it that a refusal could save: it is cut whatever was promised, but after a clean stop.
+//
+// A record's value may hold whole batches. Within the extent of a damaged batch they are not taken for batches of the
+// log: see tornBatch.
 //
 // The base offset and the leader epoch of a batch are covered by no CRC. A wrong offset is found by the batches around
 // it; that of the very last batch only if it is too low.
+//
+// # Leader epochs
+//
+// A start that cut something, or could not know that it did not, gives what is appended from then on a new epoch. Else
+// offsets would name other records than before, and a consumer that has read further than the log now goes would skip
+// the new ones without a sign of it. With the epoch it asks where the one that it knows has ended ([Log.EpochEnd]).
+// An epoch without a record has no line in leader-epoch-checkpoint: idle restarts make it no longer.
 //
 // # Producers
 //

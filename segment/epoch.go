@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,17 +34,18 @@ func (l *Log) LeaderEpoch() int32 {
 }
 
 // EpochEnd is the largest epoch not above the one given and the offset behind its last record, as OffsetForLeaderEpoch
-// answers (KIP-320); -1 and -1 if nothing was written under such an epoch.
+// answers (KIP-320). An epoch below the first that is known ended where that began, at the latest; of one above the
+// log's own nothing is known: -1 and -1.
 func (l *Log) EpochEnd(epoch int32) (found int32, endOffset int64) {
-	found, endOffset = -1, -1
-	for i, e := range l.epochs {
+	if epoch < 0 || epoch > l.LeaderEpoch() {
+		return -1, -1
+	}
+	found, endOffset = epoch, l.LogEndOffset()
+	for _, e := range l.epochs {
 		if e.epoch > epoch {
-			break
+			return found, e.offset
 		}
-		found, endOffset = e.epoch, l.LogEndOffset()
-		if i+1 < len(l.epochs) {
-			endOffset = l.epochs[i+1].offset
-		}
+		found = e.epoch
 	}
 	return found, endOffset
 }
@@ -50,8 +53,9 @@ func (l *Log) EpochEnd(epoch int32) (found int32, endOffset int64) {
 // TopicID is the id in partition.metadata, zero if there is none.
 func (l *Log) TopicID() [16]byte { return l.topicID }
 
-// openEpochs reads leader-epoch-checkpoint and brings it up to what will be appended.
-func (l *Log) openEpochs() error {
+// openEpochs reads leader-epoch-checkpoint and brings it up to what will be appended. Where records may have been lost
+// that somebody has read, what is appended in their place gets a new epoch: by that, readers find out.
+func (l *Log) openEpochs(mayHaveLost bool) error {
 	fsys, path := l.options.FS, filepath.Join(l.dir, epochFile)
 	text, err := readFile(fsys, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -59,23 +63,76 @@ func (l *Log) openEpochs() error {
 	}
 	if err == nil && len(text) > 0 {
 		if l.epochs, err = parseEpochs(text); err != nil {
-			return fmt.Errorf("segment: %s: %w: remove it, the epochs begin anew then", path, err)
+			return &DamagedError{Case: "epochs-unreadable", File: path, Reason: err,
+				Remedy: "remove that file, the epochs begin above that of the last batch then"}
 		}
 	}
+	epoch, err := l.nextEpoch(mayHaveLost)
+	if err != nil {
+		return err
+	}
+	end := l.LogEndOffset()
 	known := len(l.epochs)
-	for n := known; n > 0 && l.epochs[n-1].offset > l.LogEndOffset(); n-- {
+	for n := known; n > 0 && l.epochs[n-1].offset > end; n-- {
 		l.epochs = l.epochs[:n-1] // what was written under it was cut
 	}
-	if n := len(l.epochs); n == 0 || l.epochs[n-1].epoch < l.options.LeaderEpoch {
-		l.epochs = append(l.epochs, epochStart{l.options.LeaderEpoch, l.LogEndOffset()})
-	} else if n == known {
+	n := len(l.epochs)
+	if n > 0 && l.epochs[n-1].epoch >= epoch && n == known {
 		return nil
+	}
+	if n > 0 && l.epochs[n-1].offset == end {
+		l.epochs = l.epochs[:n-1] // no record is left of it, so it needs no line
+	}
+	l.epochs = append(l.epochs, epochStart{epoch, end})
+	for len(l.epochs) > 1 && l.epochs[1].offset <= l.LogStartOffset() {
+		l.epochs = l.epochs[1:] // all of its records were deleted
 	}
 	if err := putFile(fsys, path, formatEpochs(l.epochs)); err != nil {
 		return fmt.Errorf("segment: writing %s: %w", path, err)
 	}
 	l.dirUnsynced = true
 	return nil
+}
+
+// nextEpoch is the epoch for what will be appended: above all that were ever used if records may have been lost.
+func (l *Log) nextEpoch(mayHaveLost bool) (int32, error) {
+	used := int32(-1)
+	if n := len(l.epochs); n > 0 {
+		used = l.epochs[n-1].epoch
+		mayHaveLost = mayHaveLost || l.epochs[n-1].offset > l.LogEndOffset()
+	} else {
+		// Without the file, or of a log that is new.
+		last, err := l.lastBatch()
+		if err != nil {
+			return 0, err
+		}
+		used = last
+		mayHaveLost = mayHaveLost && used >= 0
+	}
+	if mayHaveLost && used < math.MaxInt32 {
+		used++
+	}
+	return max(used, l.options.LeaderEpoch), nil
+}
+
+// lastBatch is the epoch in the last batch of the log, or -1 if there is none.
+func (l *Log) lastBatch() (epoch int32, err error) {
+	epoch = -1
+	for _, s := range slices.Backward(l.segments) {
+		if s.size == 0 {
+			continue
+		}
+		at := s.index.find(uint32(s.next-1-s.base), s.size, &l.scratch).from
+		err = walkFile(s.file, s.size, s.base, at, func(h Batch, _ int64) bool {
+			epoch = h.LeaderEpoch
+			return true
+		})
+		if err != nil {
+			err = fmt.Errorf("segment: reading the last epoch of %s: %w", s.path, err)
+		}
+		return max(epoch, -1), err
+	}
+	return epoch, nil
 }
 
 // parseEpochs reads a version, the number of lines that follow, and lines of epoch and start offset.
@@ -119,7 +176,7 @@ func (l *Log) openMetadata() error {
 	switch {
 	case err == nil:
 		if l.topicID, err = parseMetadata(text); err != nil {
-			return fmt.Errorf("segment: %s: %w: remove it, the topic gets another id then", path, err)
+			return &DamagedError{Case: "metadata-unreadable", File: path, Reason: err, Remedy: "remove that file, the topic gets another id then"}
 		}
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):

@@ -263,7 +263,7 @@ func (m *faultModel) open(t *testing.T, fs *simFS, what string, found OpenOption
 	if !errors.As(err, &damage) {
 		t.Fatalf("%s: open: %v", what, err)
 	}
-	if damage.Case != "interior-damage" && damage.Case != "torn-closed-segment" {
+	if damage.Case != "acknowledged-behind-damage" {
 		t.Errorf("%s: %v", what, damage)
 	}
 	done, err := Repair(recoverDir, faultOptions(fs), OpenOptions{}, Repairs{CutAtDamage: true}, nil)

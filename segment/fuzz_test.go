@@ -68,7 +68,7 @@ func FuzzScan(f *testing.F) {
 		fs := newSimFS(newRand(t, 1))
 		fs.dirs[recoverDir] = true
 		fs.names[segmentPath(recoverDir, 0)] = &simInode{data: bytes.Clone(raw)}
-		l, err := Open(recoverDir, Options{FS: fs}, OpenOptions{})
+		l, err := Open(recoverDir, Options{FS: fs}, OpenOptions{RecoveryPoint: AllDurable})
 		if (err == nil) != (v.damage == intact || v.damage == tornTail) {
 			t.Fatalf("%+v, open says %v", v, err)
 		}

@@ -19,8 +19,8 @@ type Log struct {
 	// synced.
 	highWatermark, durable int64
 	poisoned               error
-	marked                 bool // poisoned, and failedSyncFile is there or on its way
-	fromDisk               bool // the log before this one was poisoned: see failedSyncFile
+	marked                 bool  // poisoned, and failedSyncFile is there or on its way
+	checkpointed           int64 // the recovery point on the disk is at least this
 	producers              producers
 	lastRead               lastRead
 	scratch                scratch

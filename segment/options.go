@@ -90,6 +90,7 @@ func (l *Log) Configure(o Options) {
 	case relaxed:
 		// What was written counts at once under the policy from here on, unless its sync failed or may still fail.
 		l.awaitsSync = l.planned || l.poisoned != nil
+		l.relax()
 		l.showWritten()
 	}
 }
@@ -101,4 +102,7 @@ type OpenOptions struct {
 	Clean bool
 	// LogStartOffset is what log-start-offset-checkpoint says, 0 if nothing: see [ReadCheckpoint].
 	LogStartOffset int64
+	// RecoveryPoint is an offset below which everything was durable, as recovery-point-offset-checkpoint says; 0 if the
+	// log is known to be younger than the file, [AllDurable] if nothing is known.
+	RecoveryPoint int64
 }

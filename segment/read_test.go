@@ -123,7 +123,7 @@ func TestReadAcrossOffsetsThatWereCompactedAway(t *testing.T) {
 	put(0, testBatch{base: 2, timestamp: 10}, testBatch{base: 7, records: 2, timestamp: 20})
 	put(20, testBatch{base: 25, timestamp: 30})
 	put(40)
-	l := openLog(t, "/data/t-0", Options{FS: fs}, OpenOptions{})
+	l := openLog(t, "/data/t-0", Options{FS: fs}, OpenOptions{RecoveryPoint: AllDurable})
 	for offset, want := range map[int64]int64{0: 2, 2: 2, 3: 7, 8: 7, 9: 25, 20: 25, 25: 25} {
 		r, err := l.Read(offset, 1)
 		if err != nil || r.Len == 0 {

@@ -13,28 +13,31 @@ import (
 func Open(dir string, options Options, found OpenOptions) (*Log, error) {
 	l := &Log{dir: dir, options: options.withDefaults(), logStart: found.LogStartOffset, worker: new(worker)}
 	l.producers = newProducers(l.options.MaxProducers)
-	if err := l.open(found.Clean); err != nil {
+	if err := l.open(found); err != nil {
 		l.release()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *Log) open(clean bool) error {
+func (l *Log) open(found OpenOptions) error {
 	names, err := l.openDir()
 	if err != nil {
 		return err
 	}
-	l.fromDisk = hasFailedSync(names)
-	bases := offsetsOf(names, logSuffix)
+	v := newSurvey(l.options.FS, l.dir, names, found)
 	scanned := int64(-1) // the base of the first segment that was scanned
-	for i, base := range bases {
-		wasScanned, err := l.load(base, i == len(bases)-1, clean)
+	shorter := false     // something was cut
+	for i, base := range v.bases {
+		did, err := l.load(v, i)
 		if err != nil {
 			return err
 		}
-		if wasScanned && scanned < 0 {
+		if did.scanned && scanned < 0 {
 			scanned = base
+		}
+		if shorter = did.cut; shorter {
+			break
 		}
 	}
 	if err := l.openActive(); err != nil {
@@ -47,15 +50,19 @@ func (l *Log) open(clean bool) error {
 	if scanned < 0 {
 		scanned = l.active().base
 	}
+	shorter = l.noteMissing(v) || shorter
 	for _, step := range []func() error{
 		func() error { return l.openProducers(offsetsOf(names, snapshotSuffix), scanned) },
-		l.openTransactions, l.openEpochs, l.openMetadata,
+		l.openTransactions,
+		func() error { return l.openEpochs(!found.Clean || shorter) },
+		l.openMetadata,
+		func() error { return l.openSyncedAcks(v.synced) },
 	} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	if l.fromDisk {
+	if v.fromDisk {
 		if err := l.forgetFailedSync(); err != nil {
 			return err
 		}
@@ -66,6 +73,17 @@ func (l *Log) open(clean bool) error {
 		return l.syncDir()
 	}
 	return nil
+}
+
+// noteMissing says that the log ends below what was durable, and tells.
+func (l *Log) noteMissing(v *survey) bool {
+	if !v.missing(l.LogEndOffset()) {
+		return false
+	}
+	l.options.Logger.Error("records that were durable are gone: the log ends below its recovery point", "directory", l.dir,
+		"end_offset", l.LogEndOffset(), "recovery_point", v.found.RecoveryPoint,
+		"remedy", "look for errors of the disk; if a copy of the directory has more, stop the server and put it in place")
+	return true
 }
 
 // openDir lists the directory, after removing what was left half done.
@@ -104,74 +122,71 @@ func offsetsOf(names []string, suffix string) []int64 {
 	return offsets
 }
 
-// load finds out what there is of a segment, decides by the table, and acts.
-func (l *Log) load(base int64, last, clean bool) (scanned bool, err error) {
-	s, v, c, err := l.examine(base, last, clean)
+// loaded says what load did.
+type loaded struct{ scanned, cut bool }
+
+// load finds out what there is of a segment, decides by the table, and acts. After a cut the log ends with that segment.
+func (l *Log) load(v *survey, i int) (did loaded, err error) {
+	s, f, found, err := l.examine(v, i)
 	if err != nil {
-		return false, err
+		return did, err
 	}
-	scanned = v.damage != notScanned
-	if scanned {
-		l.options.Logger.Info("a segment was scanned", "case", c.label, "file", s.path, "bytes", v.validBytes, "batches", v.batches)
+	c := decide(f)
+	did = loaded{scanned: f.damage != notScanned, cut: c.action == cut}
+	if did.scanned {
+		l.options.Logger.Info("a segment was scanned", "case", c.label, "file", s.path, "bytes", found.validBytes, "batches", found.batches)
 	}
 	switch c.action {
 	case refuse:
-		return scanned, &DamagedError{Case: c.label, File: s.path, Position: v.validBytes, Reason: v.reason}
+		return did, &DamagedError{Case: c.label, File: s.path, Position: found.validBytes, Offset: found.nextOffset, Reason: found.reason}
 	case cut:
-		if err := l.cutTail(s, v); err != nil {
-			return scanned, err
-		}
+		return did, l.cutAt(v, i, s, found, c)
 	}
-	if !scanned {
-		return false, nil
-	}
-	if last {
-		return scanned, nil
+	if !did.scanned || f.place == last {
+		return did, nil
 	}
 	s.index.seal()
 	r := l.finishJob(s).run()
 	if err := errors.Join(r.syncErr, r.err); err != nil {
-		return scanned, fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.path, err)
+		return did, fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.path, err)
 	}
 	l.finish(s, r)
-	return scanned, nil
+	return did, nil
 }
 
-// examine opens a segment and finds its case. It changes nothing on the disk.
-func (l *Log) examine(base int64, last, clean bool) (*Segment, verdict, *recoveryCase, error) {
+// examine opens a segment and finds out all that its case depends on. It changes nothing on the disk.
+func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
+	base := v.bases[i]
 	path := segmentPath(l.dir, base)
+	f, found := v.finding(i), verdict{nextOffset: base}
 	file, err := l.options.FS.Open(path, ReadWrite)
 	if err != nil {
-		return nil, verdict{}, nil, fmt.Errorf("segment: opening: %w", err)
+		return nil, f, found, fmt.Errorf("segment: opening: %w", err)
 	}
 	s := l.newSegment(file, base)
 	l.segments = append(l.segments, s)
 	size, err := file.Size()
 	if err != nil {
-		return s, verdict{}, nil, fmt.Errorf("segment: %s: %w", path, err)
+		return s, f, found, fmt.Errorf("segment: %s: %w", path, err)
 	}
-	f := finding{last: last, clean: clean, index: indexMissing}
-	v := verdict{nextOffset: base}
 	if n := len(l.segments); n > 1 && l.segments[n-2].next > base {
 		f.overlaps = true
-		v.reason = fmt.Errorf("it begins at offset %d, the segment before it ends at %d", base, l.segments[n-2].next)
-		return s, v, decide(f), nil
+		found.reason = fmt.Errorf("it begins at offset %d, the segment before it ends at %d", base, l.segments[n-2].next)
+		return s, f, found, nil
 	}
-	if !last || clean {
-		if f.index, err = s.inspect(size, last); err != nil {
+	if f.place == closed || f.clean {
+		if f.index, err = s.inspect(size, f.place == last); err != nil {
 			l.options.Logger.Warn("an index is of no use and will be rebuilt", "index", f.index.String(), "file", path, "reason", err)
 		}
 	}
-	c := decide(f)
-	if c.action == scan {
-		if err := s.settle(l.fromDisk); err != nil {
-			return s, v, c, err
-		}
-		v = s.scan(size)
-		f.damage = v.damage
-		c = decide(f)
+	if decide(f).action != scan {
+		return s, f, found, nil
 	}
-	return s, v, c, nil
+	if err := s.settle(v.fromDisk); err != nil {
+		return s, f, found, err
+	}
+	found = s.scan(size)
+	return s, f, found, v.conclude(&f, i, &found)
 }
 
 // settle sees to it that what is read from here on is what is on the disk, for readers will see it: the process may have
@@ -196,19 +211,33 @@ func (s *Segment) scan(size int64) verdict {
 	return v
 }
 
-func (l *Log) cutTail(s *Segment, v verdict) error {
+// cutAt ends the log in a segment before its damage. The segments behind it go first, the last one before the others:
+// what a crash leaves then is a log with the same damage.
+func (l *Log) cutAt(v *survey, i int, s *Segment, found verdict, c *recoveryCase) error {
+	dropped := v.bases[i+1:]
+	for _, base := range slices.Backward(dropped) {
+		if err := removeSegment(l.options.FS, segmentPath(l.dir, base)); err != nil {
+			return fmt.Errorf("segment: dropping what lies behind the damage of %s: %w", s.path, err)
+		}
+	}
+	if len(dropped) > 0 {
+		if err := l.syncDir(); err != nil {
+			return err
+		}
+	}
 	size, err := s.file.Size()
 	if err == nil {
-		err = s.file.Truncate(v.validBytes)
+		err = s.file.Truncate(found.validBytes)
 	}
 	if err == nil {
 		err = s.file.Sync()
 	}
 	if err != nil {
-		return fmt.Errorf("segment: cutting the torn tail of %s: %w", s.path, err)
+		return fmt.Errorf("segment: cutting %s at %d: %w", s.path, found.validBytes, err)
 	}
-	l.options.Logger.Warn("a torn tail was cut", "case", "torn-tail", "file", s.path, "position", v.validBytes,
-		"bytes_cut", size-v.validBytes, "next_offset", v.nextOffset, "reason", v.reason)
+	l.options.Logger.Warn("the end of a log was cut that was not whole after a crash", "case", c.label, "file", s.path,
+		"position", found.validBytes, "next_offset", found.nextOffset, "bytes_cut", size-found.validBytes, "segments_dropped", len(dropped),
+		"recovery_point", v.found.RecoveryPoint, "reason", found.reason, "remedy", "with --fsync=always nothing acknowledged is lost by a crash")
 	return nil
 }
 
@@ -247,7 +276,11 @@ type DamagedError struct {
 	File string
 	// Position is where the first byte is that is not part of a valid batch.
 	Position int64
-	Reason   error
+	// Offset is the offset that is due there.
+	Offset int64
+	Reason error
+	// Remedy is what to do; empty for what a damaged segment asks for.
+	Remedy string
 }
 
 func damaged(file string, position int64, reason error) error {
@@ -256,8 +289,12 @@ func damaged(file string, position int64, reason error) error {
 
 // Error names the file, the position and the remedy.
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("segment: %s is damaged at %d (%s): %v; nothing was changed: restore the file from a copy, or look at it "+
-		"with oneplusn check and give up what is behind the damage with oneplusn repair --cut-at-damage", e.File, e.Position, e.Case, e.Reason)
+	remedy := "restore the file from a copy, or look at it with oneplusn check and give up what is behind the damage with " +
+		"oneplusn repair --cut-at-damage"
+	if e.Remedy != "" {
+		remedy = e.Remedy
+	}
+	return fmt.Sprintf("segment: %s is damaged at %d (%s): %v; nothing was changed: %s", e.File, e.Position, e.Case, e.Reason, remedy)
 }
 
 // Unwrap is the reason.

@@ -9,31 +9,42 @@ import (
 	"testing"
 )
 
-func TestExactlyOneRecoveryCaseHoldsForEveryFinding(t *testing.T) {
-	used := map[string]bool{}
-	for _, overlaps := range []bool{false, true} {
-		for _, last := range []bool{false, true} {
-			for _, clean := range []bool{false, true} {
-				for index := indexSane; index <= indexWrong; index++ {
-					for d := notScanned; d < damages; d++ {
-						f := finding{overlaps, last, clean, index, d}
-						var labels []string
-						for i := range recoveryCases {
-							if recoveryCases[i].holds(f) {
-								labels = append(labels, recoveryCases[i].label)
+// eachFinding calls f with every finding there can be.
+func eachFinding(f func(finding)) {
+	bools := []bool{false, true}
+	for _, overlaps := range bools {
+		for p := closed; p < places; p++ {
+			for _, clean := range bools {
+				for _, durable := range bools {
+					for _, synced := range bools {
+						for index := indexSane; index <= indexWrong; index++ {
+							for d := notScanned; d < damages; d++ {
+								f(finding{overlaps, p, clean, durable, synced, index, d})
 							}
 						}
-						if len(labels) != 1 {
-							t.Errorf("%+v: the cases %q hold", f, labels)
-							continue
-						}
-						used[labels[0]] = true
-						checkAction(t, f, decide(f))
 					}
 				}
 			}
 		}
 	}
+}
+
+func TestExactlyOneRecoveryCaseHoldsForEveryFinding(t *testing.T) {
+	used := map[string]bool{}
+	eachFinding(func(f finding) {
+		var labels []string
+		for i := range recoveryCases {
+			if recoveryCases[i].holds(f) {
+				labels = append(labels, recoveryCases[i].label)
+			}
+		}
+		if len(labels) != 1 {
+			t.Errorf("%+v: the cases %q hold", f, labels)
+			return
+		}
+		used[labels[0]] = true
+		checkAction(t, f, decide(f))
+	})
 	for _, c := range recoveryCases {
 		if !used[c.label] {
 			t.Errorf("no finding has the case %s", c.label)
@@ -45,11 +56,15 @@ func TestExactlyOneRecoveryCaseHoldsForEveryFinding(t *testing.T) {
 func checkAction(t *testing.T, f finding, c *recoveryCase) {
 	t.Helper()
 	switch {
-	case c.action == cut && (f.damage != tornTail || !f.last || f.clean):
+	case c.action == cut && (f.place == closed || f.clean):
 		t.Errorf("%s cuts for %+v", c.label, f)
+	case c.action == cut && f.damage != tornTail && (f.damage != interior || f.durable || f.synced):
+		t.Errorf("%s cuts what may have been promised: %+v", c.label, f)
+	case c.action == refuse && f.damage == interior && f.place != closed && !f.clean && !f.durable && !f.synced && !f.overlaps:
+		t.Errorf("%s refuses what was never promised: %+v", c.label, f)
 	case c.action == serve && f.damage != intact && f.damage != notScanned:
 		t.Errorf("%s serves damage %+v", c.label, f)
-	case c.action == serve && f.damage == notScanned && f.last && !f.clean:
+	case c.action == serve && f.damage == notScanned && (f.place == last && !f.clean || f.place == unfinished):
 		t.Errorf("%s trusts a segment that a crash may have torn: %+v", c.label, f)
 	case c.action == scan && f.damage != notScanned:
 		t.Errorf("%s scans twice: %+v", c.label, f)
@@ -148,7 +163,7 @@ func TestEverySingleBitFlipIsFoundOrHarmless(t *testing.T) {
 		flipped := bytes.Clone(whole)
 		flipped[i/8] ^= 1 << (i % 8)
 		after.names[path].data = bytes.Clone(flipped)
-		l, err := Open(recoverDir, Options{FS: after}, OpenOptions{})
+		l, err := Open(recoverDir, Options{FS: after}, OpenOptions{RecoveryPoint: AllDurable})
 		batch, field, start := locate(all, i/8)
 		lastBatch := batch == len(all)-1
 		var damage *DamagedError
@@ -166,7 +181,7 @@ func TestEverySingleBitFlipIsFoundOrHarmless(t *testing.T) {
 				t.Errorf("bit %d, in the last batch: %d batches", i, len(got))
 			}
 		case errors.As(err, &damage):
-			if damage.Case != "interior-damage" || field >= 8 && damage.Position != int64(start) {
+			if damage.Case != "durable-damage" || field >= 8 && damage.Position != int64(start) {
 				t.Errorf("bit %d at byte %d: %v", i, i/8, err)
 			}
 			if !bytes.Equal(after.names[path].data, flipped) {

@@ -40,15 +40,15 @@ func Repair(dir string, o Options, found OpenOptions, what Repairs, progress fun
 	r := repairer{options: o, dir: dir, txns: newTxnScan()}
 	for i, s := range report.Segments {
 		last := i == len(report.Segments)-1
-		torn := s.Case == "torn-tail" || s.Case == "torn-after-clean-stop"
+		torn := isTorn(s.Case)
 		switch {
 		case s.Case == "unreadable":
 			err = fmt.Errorf("segment: %s cannot be read: %s: copy what can be read to another disk first", s.File, s.Reason)
 		case what.CutTail && last && torn:
 			err = r.cut(s)
-		case what.CutAtDamage && (s.State == StateDamaged || torn):
+		case what.CutAtDamage && (s.State == StateDamaged || s.State == StateTorn):
 			return r.done, errors.Join(r.cutFrom(report.Segments[i:]), r.sync())
-		case what.RebuildIndexes && s.ValidBytes == s.Bytes && s.Case != "overlap":
+		case what.RebuildIndexes && (s.State == StateOK || s.State == StateRebuild):
 			err = r.rebuild(s)
 		}
 		if err != nil {
@@ -83,8 +83,11 @@ func (r *repairer) cutFrom(segments []SegmentReport) error {
 			return err
 		}
 	}
-	if segments[0].Case == "overlap" || segments[0].ValidBytes == segments[0].Bytes {
+	switch {
+	case segments[0].Case == "overlap":
 		return r.takeOut(segments[0].File)
+	case segments[0].ValidBytes == segments[0].Bytes: // whole, but it ends before the next one began
+		return r.removeIndexes(segments[0].File)
 	}
 	return r.cut(segments[0])
 }
@@ -164,6 +167,9 @@ func (r *repairer) rebuild(s SegmentReport) error {
 		return fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.File, err)
 	}
 	defer func() { _ = file.Close() }()
+	if err := file.Sync(); err != nil { // an index vouches for its data
+		return fmt.Errorf("segment: syncing %s: %w", s.File, err)
+	}
 	x := newIndex(r.options.IndexIntervalBytes)
 	err = walkFile(file, s.Bytes, s.BaseOffset, 0, func(h Batch, at int64) bool {
 		x.add(uint32(h.BaseOffset-s.BaseOffset), uint32(h.LastOffset()-s.BaseOffset), at, h.MaxTimestamp)

@@ -47,6 +47,9 @@ func (l *Log) SyncPlan() (plan *SyncPlan, ok bool) {
 	if p.finishing != nil {
 		p.SyncDir = l.syncFinishing(p.finishing.file, l.dirUnsynced)
 	}
+	if l.lacksMark() {
+		p.SyncDir = l.syncMark(p.SyncDir)
+	}
 	l.dirUnsynced = false
 	l.planned = true
 	return p, true
@@ -102,6 +105,16 @@ func (l *Log) covered(s *Segment, size int64) {
 	s.synced = max(s.synced, size)
 	if l.options.ManualCommit {
 		s.visible = max(s.visible, s.synced)
+	}
+}
+
+// noteDurable moves the durable offset over the segments that are durable as a whole.
+func (l *Log) noteDurable() {
+	for _, s := range l.segments {
+		if s.synced < s.size {
+			return
+		}
+		l.durable = max(l.durable, s.next)
 	}
 }
 

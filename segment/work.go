@@ -15,6 +15,7 @@ type worker struct {
 	// gone says that the log is closed or deleted: nothing is to be written any more. A deleted log's directory may
 	// already be that of another.
 	gone atomic.Bool
+	acks syncedAcks
 	// syncErr is why a sync of a closed segment failed. Under mu.
 	syncErr error
 }
@@ -58,6 +59,9 @@ func (l *Log) Work() (work func() (done func())) {
 		if !s.finished() && !l.awaitsPlan(s) {
 			return l.finishWork(s)
 		}
+	}
+	if l.wantsMarkGone() {
+		return l.unmarkWork()
 	}
 	return nil
 }
@@ -200,6 +204,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 		s.snapshot = nil
 		s.index.toFile(r.index, r.summary, len(s.index.entries))
 		l.lastRead = lastRead{}
+		l.noteDurable()
 	}
 }
 
@@ -245,5 +250,6 @@ func (l *Log) finishAll() error {
 		l.finish(s, r)
 		errs = append(errs, r.syncErr, r.err)
 	}
+	l.noteDurable()
 	return errors.Join(errs...)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"oneplusn/cmd/internal/load"
+	"oneplusn/fanout"
 	"oneplusn/segment"
 )
 
@@ -22,7 +23,7 @@ States, and what a start of the server would do:
 
    ok        serve it as it is
    rebuild   write its indexes again
-   torn      cut the torn tail that a crash left; nothing acknowledged as durable is in it
+   torn      cut the torn or holed end that a crash left; nothing acknowledged as durable is in it
    damaged   refuse it, or show aborted records if only a .txnindex is wrong: see the reason below the
              table, and oneplusn repair --help
 
@@ -52,6 +53,7 @@ type dataDir struct {
 	path       string
 	clean      bool
 	starts     map[string]int64
+	points     fanout.RecoveryPoints
 	partitions []string
 }
 
@@ -80,12 +82,15 @@ func openDataDir(path string, wanted []string) (dataDir, error) {
 	if d.clean, err = segment.HasCleanMark(segment.OS, path); err != nil {
 		return d, err
 	}
-	d.starts, err = segment.ReadCheckpoint(segment.OS, filepath.Join(path, segment.LogStartFile))
+	if d.starts, err = segment.ReadCheckpoint(segment.OS, filepath.Join(path, segment.LogStartFile)); err != nil {
+		return d, err
+	}
+	d.points, err = fanout.ReadRecoveryPoints(path)
 	return d, err
 }
 
 func (d dataDir) found(partition string) segment.OpenOptions {
-	return segment.OpenOptions{Clean: d.clean, LogStartOffset: d.starts[partition]}
+	return segment.OpenOptions{Clean: d.clean, LogStartOffset: d.starts[partition], RecoveryPoint: d.points.Of(partition)}
 }
 
 // readProgress says how much was read, on standard error.
