@@ -46,6 +46,7 @@ func (c Config) coordinator() group.Config {
 		MaxMetadataBytes:      maxOffsetMetadataBytes,
 		MemoryBytes:           c.GroupMemoryBytes,
 		MaxRecordBytes:        maxMembershipBytes,
+		MaxReplyBytes:         c.ResponseMemoryBytes / 4,
 		NewMemberID:           newMemberID,
 	}
 }

@@ -10,11 +10,18 @@ import (
 // Kafka up to version 5 of the request.
 func (c *Coordinator) DescribeGroups(from Client, req *kmsg.DescribeGroupsRequest) {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+	size := c.newReplySize()
+	resp.Groups = make([]kmsg.DescribeGroupsResponseGroup, 0, len(req.Groups))
 	for _, id := range req.Groups {
 		r := kmsg.NewDescribeGroupsResponseGroup()
 		r.Group, r.State = id, "Dead"
 		r.Members = []kmsg.DescribeGroupsResponseGroupMember{}
-		if g := c.groups.get(id); g != nil {
+		switch g := c.groups.get(id); {
+		case g == nil:
+		case !size.add(g.described()):
+			c.counts.Refused++
+			r.ErrorCode = wire.CodePolicyViolation
+		default:
 			g.describe(&r)
 		}
 		resp.Groups = append(resp.Groups, r)

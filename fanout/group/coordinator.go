@@ -28,6 +28,8 @@ type Config struct {
 	MemoryBytes int64
 	// MaxRecordBytes bounds the record of one group's membership, so that the log can take it; 0 for no bound.
 	MaxRecordBytes int64
+	// MaxReplyBytes bounds a reply that can be larger than its request; 0 for no bound.
+	MaxReplyBytes int64
 	// NewMemberID makes a member id that was never made before.
 	NewMemberID func(clientID string) string
 	// PartitionExists says whether offsets of a partition may be committed. Nil allows all.

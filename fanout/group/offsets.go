@@ -1,6 +1,8 @@
 package group
 
 import (
+	"cmp"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
@@ -200,9 +202,9 @@ func (o *committed) setExpiry(millis int64) {
 func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	resp.ErrorCode = checkGroupID(req.Group, true)
-	g := c.groups.get(req.Group)
+	g, size := c.groups.get(req.Group), c.newReplySize()
 	if req.Topics == nil && req.Version >= 2 {
-		resp.Topics = allOffsets(g)
+		resp.Topics = allOffsets(g, &size)
 		c.reply(from.Ticket, resp)
 		return
 	}
@@ -215,8 +217,8 @@ func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
 			if g != nil {
 				o = g.offset(place{topic.Topic, partition})
 			}
-			r := fetchedOffset(partition, o)
-			r.ErrorCode = resp.ErrorCode
+			r := size.fetchedOffset(partition, o)
+			r.ErrorCode = cmp.Or(r.ErrorCode, resp.ErrorCode)
 			topic.Partitions = append(topic.Partitions, r)
 		}
 		resp.Topics = append(resp.Topics, topic)
@@ -224,17 +226,8 @@ func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
 	c.reply(from.Ticket, resp)
 }
 
-func fetchedOffset(partition int32, o *committed) kmsg.OffsetFetchResponseTopicPartition {
-	r := kmsg.NewOffsetFetchResponseTopicPartition()
-	r.Partition, r.Offset, r.LeaderEpoch, r.Metadata = partition, -1, -1, kmsg.StringPtr("")
-	if o != nil {
-		r.Offset, r.LeaderEpoch, r.Metadata = o.offset, o.leaderEpoch, kmsg.StringPtr(o.metadata)
-	}
-	return r
-}
-
 // allOffsets lists everything that a group has committed, by topic.
-func allOffsets(g *group) []kmsg.OffsetFetchResponseTopic {
+func allOffsets(g *group, size *replySize) []kmsg.OffsetFetchResponseTopic {
 	topics := []kmsg.OffsetFetchResponseTopic{}
 	if g == nil {
 		return topics
@@ -253,7 +246,7 @@ func allOffsets(g *group) []kmsg.OffsetFetchResponseTopic {
 			topic.Topic = at.topic
 			topics = append(topics, topic)
 		}
-		topics[i].Partitions = append(topics[i].Partitions, fetchedOffset(at.partition, o))
+		topics[i].Partitions = append(topics[i].Partitions, size.fetchedOffset(at.partition, o))
 	}
 	return topics
 }

@@ -1,0 +1,46 @@
+package group
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+// replySize bounds a reply that can be many times as large as its request, because one thing may be named often in it.
+// What does not fit is answered with an error.
+type replySize struct{ bytes, limit int64 }
+
+func (c *Coordinator) newReplySize() replySize { return replySize{limit: c.config.MaxReplyBytes} }
+
+// add says whether there is room for some more bytes.
+func (s *replySize) add(bytes int) bool {
+	if s.limit > 0 && s.bytes+int64(bytes) > s.limit {
+		return false
+	}
+	s.bytes += int64(bytes)
+	return true
+}
+
+// noMetadata is the text of an offset that has none: one for all, since a request may name a hundred thousand.
+var noMetadata = kmsg.StringPtr("")
+
+// fetchedOffset is the answer for a partition, o is nil if nothing was committed.
+func (s *replySize) fetchedOffset(partition int32, o *committed) kmsg.OffsetFetchResponseTopicPartition {
+	const fixed = 4 + 8 + 4 + 2 + 2 // partition, offset, epoch, the text's length, error
+	r := kmsg.OffsetFetchResponseTopicPartition{Partition: partition, Offset: -1, LeaderEpoch: -1, Metadata: noMetadata}
+	switch {
+	case o == nil:
+		s.add(fixed)
+	case !s.add(fixed + len(o.metadata)):
+		r.ErrorCode = wire.CodePolicyViolation
+	default:
+		r.Offset, r.LeaderEpoch = o.offset, o.leaderEpoch
+		if o.metadata != "" {
+			r.Metadata = kmsg.StringPtr(o.metadata)
+		}
+	}
+	return r
+}
+
+// described is how much a group takes in DescribeGroups, at most.
+func (g *group) described() int { return int(g.record) + 64*g.list.n + len(g.id) }
