@@ -77,6 +77,7 @@ type Coordinator struct {
 	queue   queue
 	budget  budget
 	counts  Counts
+	work    int // see maxAdvance
 }
 
 // Counts describe a coordinator.
@@ -111,9 +112,14 @@ func (c *Coordinator) Counts() Counts {
 // Next is the time at which [Coordinator.Advance] has something to do. ok is false if there is no such time.
 func (c *Coordinator) Next() (at time.Duration, ok bool) { return c.timers.next() }
 
-// Advance does what is due: members that were silent are removed, rebalances end, offsets expire.
+// maxAdvance is how much is done in one [Coordinator.Advance]: so many alarms, members of a generation that begins, or
+// offsets that are looked at. A hundred thousand groups may be due at the same time.
+const maxAdvance = 2000
+
+// Advance does what is due: members that were silent are removed, rebalances end, offsets expire. What is too much for
+// once stays due: see [Coordinator.Next].
 func (c *Coordinator) Advance(now Instant) {
-	for {
+	for c.work = 0; c.work < maxAdvance; c.work++ {
 		at, ok := c.timers.next()
 		if !ok || at > now.Monotonic {
 			return

@@ -50,6 +50,7 @@ func (e expiry) fire(c *Coordinator, now Instant) {
 		return
 	}
 	for range scanAtOnce {
+		c.work++
 		o := s.next
 		if o == nil || g.explicit == 0 && o.commitMillis > now.UnixMillis-c.config.OffsetsRetention.Milliseconds() {
 			c.endScan(g)

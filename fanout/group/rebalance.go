@@ -50,6 +50,7 @@ func (p phaseEnd) fire(c *Coordinator, now Instant) {
 // their session is over.
 func (c *Coordinator) endRebalance(now Instant, g *group) {
 	g.gathering.active = false
+	c.work += g.list.n
 	for m := range g.list.all() {
 		if !m.join.waits && !m.static() {
 			c.removeMember(g, m)

@@ -31,7 +31,7 @@ func TestSimulatedGroupNeverSharesAPartitionAndSettles(t *testing.T) {
 		}
 	}
 	for _, what := range []string{"join", "leave", "kill", "restart as the same instance", "lost answer", "crash", "pause",
-		"refused commit", "rebalance"} {
+		"refused commit", "rebalance", "closed connection", "deleted topic", "deleted group"} {
 		if seen[what] < 10 {
 			t.Errorf("there was too little of %q: %v", what, seen)
 		}
@@ -64,7 +64,11 @@ type simMember struct {
 
 func newSimulation(t *testing.T, seed uint64, seen map[string]int) *simulation {
 	s := &simulation{
-		lab:     newLab(t, func(c *Config) { c.InitialRebalanceDelay = 50 * time.Millisecond; c.MaxMembers = 10 * simMembers }),
+		lab: newLab(t, func(c *Config) {
+			c.InitialRebalanceDelay = 50 * time.Millisecond
+			c.MaxMembers = 10 * simMembers
+			c.MemoryBytes = 16 << 20
+		}),
 		random:  rand.New(rand.NewPCG(seed, 1)),
 		waiting: make(map[uint64]*simMember),
 		asked:   make(map[uint64]time.Duration),
@@ -94,6 +98,7 @@ func (s *simulation) run() {
 	for range simChanges {
 		s.until(s.now.Monotonic + s.upTo(time.Second))
 		s.change()
+		s.offsets()
 	}
 	// The churn is over. A member that died in the last moment has its session, the others then a rebalance, in which
 	// they hear of it by their heartbeat; a paused one wakes after two sessions, and joins again.
@@ -101,6 +106,27 @@ func (s *simulation) run() {
 	s.calm = true
 	s.until(s.now.Monotonic + simSession + restartGrace + 3*simRebalance + 2*simHeartbeat + 2*simSession)
 	s.checkWhole()
+	if len(s.asked) != 0 {
+		s.t.Fatalf("%d requests were never answered", len(s.asked))
+	}
+}
+
+// offsets commits, and deletes what was committed, besides what the members do.
+func (s *simulation) offsets() {
+	topic, other := fmt.Sprintf("t%d", s.random.IntN(3)), fmt.Sprintf("g%d", s.random.IntN(3))
+	switch s.random.IntN(8) {
+	case 0:
+		s.seen["deleted topic"]++
+		s.c.TopicDeleted(s.now, topic)
+	case 1:
+		s.seen["deleted group"]++
+		req := kmsg.NewPtrDeleteGroupsRequest()
+		req.Version, req.Groups = 1, []string{other}
+		s.ask(req)
+	default:
+		s.commitMany(other, topic, 1+s.random.IntN(20))
+	}
+	s.deliver()
 }
 
 // until plays all that is due up to a time, in the order of time.
@@ -148,6 +174,10 @@ func (s *simulation) change() {
 		s.seen["kill"]++
 		m.gone = true
 		delete(s.waiting, m.ticket)
+		if s.random.IntN(2) == 0 {
+			s.seen["closed connection"]++
+			s.c.Disconnected(s.now, m.ticket)
+		}
 		if m.instance != "" && s.random.IntN(2) == 0 {
 			s.seen["restart as the same instance"]++
 			s.members = append(s.members, &simMember{instance: m.instance, next: s.now.Monotonic + s.upTo(3*time.Second)})
@@ -164,6 +194,7 @@ func (s *simulation) change() {
 				m.next = s.now.Monotonic + s.upTo(500*time.Millisecond)
 			}
 		}
+		clear(s.asked)
 		s.restart()
 	}
 	s.deliver()
