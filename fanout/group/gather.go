@@ -3,57 +3,52 @@ package group
 import "time"
 
 // gathering is the wait for more members before a group's first generation (KIP-134): consumers that start together
-// meet in one generation, where each would otherwise make all others rebalance again.
+// meet in one generation, where each would otherwise make all others rebalance again. It lasts for a delay after the last
+// that has come; in Apache Kafka until such a delay has gone by from its beginning to its end, which is up to twice as long.
 //
 // Most groups have one member, which should not wait for others that never come: it waits only for LoneMemberDelay, and
-// if nobody else has asked to join by then it goes on alone. The price is that one more rebalance when the second comes
+// if nobody else has asked to join by then it goes on alone. The price is one more rebalance when the second comes
 // later; that one lasts until the delay from the group's beginning is over, so that the rest of them meet in it.
 type gathering struct {
 	active bool
-	alone  bool          // nobody has come yet but the first member
-	grew   bool          // somebody has come since the wait began, or was prolonged
 	until  time.Duration // when it ends at the latest
-	// young is when the wait would have ended if the first member had not gone on alone; 0 if it did not.
+	// young is when the wait of a member that is alone would have ended without LoneMemberDelay; 0 if it is not alone.
 	young time.Duration
+	grew  bool // somebody has come since the last rebalance began
 }
 
 // gather says how long a rebalance that begins waits for members, those that it has and others.
 func (c *Coordinator) gather(now Instant, g *group, fromEmpty bool) (until time.Duration) {
-	w, all := &g.gathering, now.Monotonic+g.rebalanceTimeout()
+	w, delay := &g.gathering, c.config.InitialRebalanceDelay
 	late := w.grew && now.Monotonic < w.young
-	if w.active = c.config.InitialRebalanceDelay > 0 && (fromEmpty || late); !w.active {
-		return all
+	until, w.until = w.young, now.Monotonic+g.rebalanceTimeout()
+	w.active, w.grew, w.young = delay > 0 && (fromEmpty || late), false, 0
+	switch {
+	case !w.active:
+		return w.until
+	case late:
+	case g.pending.len() > 0:
+		until = now.Monotonic + delay
+	default:
+		w.young = now.Monotonic + delay
+		until = min(w.young, now.Monotonic+c.config.LoneMemberDelay)
 	}
-	until = w.young
-	if w.until, w.grew, w.young = all, false, 0; late {
-		return min(all, until)
-	}
-	until = now.Monotonic + c.config.InitialRebalanceDelay
-	if w.alone = g.pending.len() == 0; w.alone {
-		w.young, until = until, min(until, now.Monotonic+c.config.LoneMemberDelay)
-	}
-	return min(all, until)
+	return min(until, w.until)
 }
 
-// gatherMore says until when a rebalance lasts whose wait is over: for one more delay if somebody has come meanwhile, else
-// until those have joined that it knows of.
-func (c *Coordinator) gatherMore(now Instant, g *group) (until time.Duration) {
+// arrived notes that a client wants to be a member.
+func (c *Coordinator) arrived(now Instant, g *group) {
 	w := &g.gathering
-	if w.active = w.grew; w.active {
-		w.grew = false
-		return min(w.until, now.Monotonic+c.config.InitialRebalanceDelay)
-	}
-	return w.until
-}
-
-// arrived notes that a client wants to be a member. The first one is not alone any more, and waits the whole delay from
-// its beginning.
-func (c *Coordinator) arrived(g *group) {
-	w := &g.gathering
-	w.grew = true
-	if w.active && w.alone {
-		w.alone = false
-		c.timers.start(&g.phase, min(w.until, w.young))
+	if w.grew = true; w.active {
 		w.young = 0
+		c.timers.start(&g.phase, min(w.until, now.Monotonic+c.config.InitialRebalanceDelay))
 	}
+}
+
+// gathered ends the wait for others. The rebalance goes on until those have joined that it knows of: members of the last
+// generation hear of it by their next heartbeat, which may take longer.
+func (c *Coordinator) gathered(now Instant, g *group) {
+	g.gathering.active = false
+	c.timers.start(&g.phase, g.gathering.until)
+	c.rebalanceStep(now, g)
 }

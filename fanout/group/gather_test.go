@@ -84,6 +84,19 @@ func TestTwoThatJoinAtOnceAreBothInTheFirstGeneration(t *testing.T) {
 	}
 }
 
+// The wait is counted from the last that has come.
+func TestGroupGathersForTheDelayAfterTheLastThatCame(t *testing.T) {
+	l := gatheringLab(t)
+	a, b := l.person("g"), l.person("g")
+	first := a.enter()
+	l.pass(loneDelay / 2)
+	second := b.enter()
+	l.pass(fullDelay - time.Millisecond)
+	l.waits(first)
+	l.pass(time.Millisecond)
+	a.joined2(b, first, second)
+}
+
 // Those that are in the group already hear of the others by their next heartbeat, which may take longer than the delay.
 func TestFirstMemberIsNotLeftBehindByThoseThatComeLate(t *testing.T) {
 	l := gatheringLab(t)

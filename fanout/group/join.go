@@ -104,7 +104,7 @@ func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.Join
 	if code != 0 {
 		return code
 	}
-	c.arrived(g)
+	c.arrived(now, g)
 	c.replyJoin(from.Ticket, req.Version, wire.CodeMemberIDRequired, id)
 	return 0
 }
@@ -121,7 +121,7 @@ func (c *Coordinator) addMember(now Instant, g *group, id string, instance *stri
 		return code
 	}
 	g.add(m)
-	c.arrived(g)
+	c.arrived(now, g)
 	c.waitForJoin(g, m, from.Ticket, req.Version)
 	m.aliveUntil = now.Monotonic + newMemberTimeout
 	c.timers.start(&m.session, m.aliveUntil)

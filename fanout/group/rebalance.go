@@ -36,8 +36,7 @@ func (p phaseEnd) fire(c *Coordinator, now Instant) {
 	switch g := p.group; g.state {
 	case Preparing:
 		if g.gathering.active && now.Monotonic < g.gathering.until {
-			c.timers.start(&g.phase, c.gatherMore(now, g))
-			c.rebalanceStep(now, g)
+			c.gathered(now, g)
 			return
 		}
 		c.endRebalance(now, g)
