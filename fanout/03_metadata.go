@@ -2,9 +2,7 @@ package fanout
 
 import (
 	"fmt"
-	"maps"
 	"net"
-	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -23,16 +21,20 @@ import (
 //
 // Versions: 0 to 8.
 func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
-	names := b.metadataNames(req)
+	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
+		b.sendAllTopics(c)
+		return
+	}
+	names := metadataNames(req)
 	missing := b.missingTopics(req, names)
 	if len(missing) == 0 {
-		b.reply(c, b.metadata(c, req, names))
+		b.sendTopics(c, names)
 		return
 	}
 	slot, generation := c.slot, c.generation
 	b.makeLogs(missing, func(map[string]error) {
 		if c := b.again(slot, generation); c != nil {
-			b.reply(c, b.metadata(c, req, names))
+			b.sendTopics(c, names)
 		}
 	})
 }
@@ -54,11 +56,8 @@ func (b *Broker) missingTopics(req *kmsg.MetadataRequest, names []string) (missi
 	return missing
 }
 
-// metadataNames are the topics that the client asked for, in its order, or all in alphabetical order.
-func (b *Broker) metadataNames(req *kmsg.MetadataRequest) []string {
-	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
-		return slices.Sorted(maps.Keys(b.topics.byName))
-	}
+// metadataNames are the topics that the client asked for, in its order.
+func metadataNames(req *kmsg.MetadataRequest) []string {
 	names := make([]string, 0, len(req.Topics))
 	for i := range req.Topics {
 		if t := req.Topics[i].Topic; t != nil {
@@ -68,50 +67,52 @@ func (b *Broker) metadataNames(req *kmsg.MetadataRequest) []string {
 	return names
 }
 
-func (b *Broker) metadata(c *conn, req *kmsg.MetadataRequest, names []string) kmsg.Response {
-	resp := req.ResponseKind().(*kmsg.MetadataResponse)
-	resp.ClusterID = kmsg.StringPtr(b.topics.meta.clusterID)
-	resp.ControllerID = b.topics.meta.nodeID
-	self := kmsg.NewMetadataResponseBroker()
-	self.NodeID = b.topics.meta.nodeID
-	self.Host, self.Port = b.advertised(c)
-	resp.Brokers = append(resp.Brokers, self)
+// sendTopics answers with the topics of those names.
+func (b *Broker) sendTopics(c *conn, names []string) {
+	version := c.header.Version
+	out := wire.AppendMetadataHead(b.scratch[:0], version, c.header.CorrelationID, b.node(c))
+	out = wire.AppendMetadataTopics(out, len(names))
 	for _, name := range names {
-		resp.Topics = append(resp.Topics, b.topicMetadata(name))
+		out = b.appendTopic(out, version, name)
 	}
-	return resp
+	out = wire.AppendMetadataEnd(out, version)
+	if err := wire.PatchFrameSize(out, int64(len(out))); err != nil {
+		b.closeConn(c, closedByProtocol, err)
+		return
+	}
+	b.respond(c, out)
 }
 
-func (b *Broker) topicMetadata(name string) kmsg.MetadataResponseTopic {
-	t := kmsg.NewMetadataResponseTopic()
-	t.Topic = kmsg.StringPtr(name)
+// appendTopic appends what is to be said of a topic of that name.
+func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
 	tp := b.topics.byName[name]
+	code, partitions, internal := int16(0), []*partition(nil), false
 	switch {
+	case tp != nil:
+		partitions, internal = tp.partitions, tp.internal
 	case wire.TopicNameError([]byte(name)) != nil:
-		t.ErrorCode = wire.CodeInvalidTopic
-		return t
-	case tp == nil && b.topics.making[name]:
-		t.ErrorCode = wire.CodeLeaderNotAvailable // the client asks again shortly
-		return t
-	case tp == nil:
-		t.ErrorCode = wire.CodeUnknownTopicOrPartition
-		return t
+		code = wire.CodeInvalidTopic
+	case b.topics.making[name]:
+		code = wire.CodeLeaderNotAvailable // the client asks again shortly
+	default:
+		code = wire.CodeUnknownTopicOrPartition
 	}
-	t.IsInternal = tp.internal
-	node := []int32{b.topics.meta.nodeID}
-	for _, p := range tp.partitions {
-		r := kmsg.NewMetadataResponseTopicPartition()
-		r.Partition, r.Leader = p.index, b.topics.meta.nodeID
-		r.Replicas, r.ISR, r.OfflineReplicas = node, node, []int32{}
-		if p.refused != nil {
-			// The leader stays, so that clients ask and are told what is the matter.
-			r.OfflineReplicas = node
-		} else {
-			r.LeaderEpoch = p.log.LeaderEpoch()
+	dst = wire.AppendMetadataTopic(dst, version, code, name, internal, len(partitions))
+	for _, p := range partitions {
+		// The leader of a refused partition stays, so that clients ask and are told what is the matter.
+		epoch := int32(-1)
+		if p.refused == nil {
+			epoch = p.log.LeaderEpoch()
 		}
-		t.Partitions = append(t.Partitions, r)
+		dst = wire.AppendMetadataPartition(dst, version, p.index, b.topics.meta.nodeID, epoch, p.refused != nil)
 	}
-	return t
+	return wire.AppendMetadataTopicEnd(dst, version)
+}
+
+// node is this broker, as the client of c is to know it.
+func (b *Broker) node(c *conn) wire.MetadataNode {
+	host, port := b.advertised(c)
+	return wire.MetadataNode{ID: b.topics.meta.nodeID, Host: host, Port: port, ClusterID: b.topics.meta.clusterID}
 }
 
 // advertised is the address that the client of c is to connect to.

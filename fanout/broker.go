@@ -45,6 +45,7 @@ type Broker struct {
 	topics      topics
 	frames      requestMemory
 	blocks      responseMemory
+	metadata    sharedMetadata
 	waiting     deadlines
 	grown       []*partition // partitions whose high watermark moved in this turn
 	evaluated   int          // partitions of fetches, in this turn
@@ -188,6 +189,7 @@ func (b *Broker) tearDown() error {
 	if err := b.engine.Close(); err != nil {
 		return err
 	}
+	b.metadata.drop(&b.blocks)
 	b.blocks.dropFree()
 	return b.conns.arena.Close()
 }

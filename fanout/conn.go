@@ -61,6 +61,8 @@ type conn struct {
 	flow  transfer.Flow
 	slab  []byte // header bytes of responses, outside the Go heap
 	block *block // in place of the slab, for a larger response
+	// shared is a part of the response that others may be being sent as well.
+	shared *block
 
 	// The request under way. Its frame lies in the input until the response has been sent.
 	header     wire.Header
@@ -255,6 +257,10 @@ func (b *Broker) giveBlock(c *conn) {
 	if c.block != nil {
 		b.blocks.release(c.block)
 		c.block = nil
+	}
+	if c.shared != nil {
+		b.blocks.release(c.shared)
+		c.shared = nil
 	}
 }
 

@@ -138,6 +138,7 @@ func (b *Broker) sweep() {
 			}
 		}
 	}
+	b.metadata.drop(&b.blocks)
 	if b.acceptPaused {
 		b.armAccept()
 	}

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -90,4 +91,37 @@ func TestClientsLookForCoordinatorsOfGroupsAndLearnThatThereAreNoTransactions(t 
 			}
 		}
 	}
+}
+
+// However many clients ask for all topics, they are sent from the same memory, and each gets what there is when it asks.
+func TestClientsThatAskForAllTopicsShareOneAnswer(t *testing.T) {
+	s := start(t, func(c *Config) { c.ResponseMemoryBytes, c.SendBufferBytes = 1<<20, 16<<10 })
+	admin := s.dial()
+	for i := range 8 {
+		admin.create(fmt.Sprint("feed-", i), 250) // 2,000 partitions, 84 KB
+	}
+	req := kmsg.NewPtrMetadataRequest()
+	req.Version, req.Topics = 8, nil
+	var clients []*client
+	for range 40 {
+		c := s.dialSlow()
+		c.send(req)
+		clients = append(clients, c)
+	}
+	st := s.await("all to be asked", func(st Stats) bool { return st.Requests["Metadata"] == 40 })
+	if st.ResponseMemory > 256<<10 {
+		t.Errorf("%d bytes of response memory for one answer", st.ResponseMemory)
+	}
+	admin.create("more", 1)
+	for i, c := range clients {
+		if n := len(c.receive(req, c.next).(*kmsg.MetadataResponse).Topics); n != 8 {
+			t.Errorf("client %d: %d topics, want 8", i, n)
+		}
+	}
+	for _, c := range append(clients, admin) {
+		if n := len(c.ask(req).(*kmsg.MetadataResponse).Topics); n != 9 {
+			t.Errorf("%d topics, want 9", n)
+		}
+	}
+	s.await("the memory to come back", func(st Stats) bool { return st.ResponseMemory == 0 })
 }

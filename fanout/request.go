@@ -108,17 +108,22 @@ func (b *Broker) place(c *conn, header []byte) (mem []byte, ok bool) {
 	mem = c.headerMemory()
 	if len(header) > len(mem) {
 		blk, err := b.blocks.take(c, len(header))
-		if err == errNoResponseMemory {
-			b.awaitResponse(c, len(header))
-			return nil, false
-		}
 		if err != nil {
-			b.closeConn(c, closedByMemory, err)
+			b.refuseBlock(c, len(header), err)
 			return nil, false
 		}
 		c.block, mem = blk, blk.bytes
 	}
 	return mem[:copy(mem, header)], true
+}
+
+// refuseBlock lets the connection wait for response memory, or closes it if there will never be enough.
+func (b *Broker) refuseBlock(c *conn, n int, err error) {
+	if errors.Is(err, errNoResponseMemory) {
+		b.awaitResponse(c, n)
+		return
+	}
+	b.closeConn(c, closedByMemory, err)
 }
 
 // FlowDone implements [transfer.Owner]: the response has been handed to the socket.

@@ -71,7 +71,7 @@ func (b *Broker) relieve() {
 	}
 	for m := &b.blocks; m.queue.first != nil; {
 		c := m.queue.first.conn
-		if !m.fits(c.needsResponse) {
+		if !m.fits(c.needsResponse) && !b.metadata.drop(m) {
 			return
 		}
 		m.turn = c
@@ -169,7 +169,7 @@ func (b *Broker) frameOverdue(c *conn) error {
 
 // stallTimeout is how long the peer may take nothing of its response.
 func (b *Broker) stallTimeout(c *conn) time.Duration {
-	if b.blocks.queue.n > 0 && c.block != nil {
+	if b.blocks.queue.n > 0 && (c.block != nil || c.shared != nil) {
 		return min(b.config.StallTimeout, b.config.FrameTimeout)
 	}
 	return b.config.StallTimeout
