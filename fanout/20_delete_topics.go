@@ -57,12 +57,12 @@ func (b *Broker) deletePartitions(tp *topic) {
 	for _, p := range slices.Backward(tp.partitions) {
 		b.markGrown(p) // whoever waits finds the topic gone
 		b.refuseAcks(p, wire.CodeUnknownTopicOrPartition, "the topic was deleted")
-		remove, err := p.log.Delete()
-		if err != nil {
+		gone := p.log.Delete()
+		if err := gone.MoveAside(); err != nil {
 			b.log.Error("a partition's files could not be removed", "topic", tp.name, "partition", p.index, "error", err)
 			continue
 		}
-		removals = append(removals, remove)
+		removals = append(removals, gone.Remove)
 	}
 	b.background(func() func() {
 		var errs []error

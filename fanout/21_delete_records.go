@@ -86,6 +86,9 @@ func (b *Broker) startsWritten(resp *kmsg.DeleteRecordsResponse, moved []*partit
 	}
 	var removals []func() error
 	for _, p := range moved {
+		if !b.topics.serves(p) {
+			continue // deleted meanwhile
+		}
 		if remove := b.expireOne(p, b.wallMillis()); remove != nil {
 			removals = append(removals, remove)
 		}

@@ -197,6 +197,10 @@ func (b *Broker) synced(slot uint32, err error) {
 	*job = syncJob{generation: (job.generation + 1) & ring.MaxGeneration}
 	b.syncs.free = append(b.syncs.free, slot)
 	p.syncing = false
+	if !b.topics.serves(p) {
+		p.log.Synced(plan) // it was deleted meanwhile: nothing has become durable, and nothing has failed
+		return
+	}
 	if failed != nil {
 		b.syncFailed(p, plan, failed)
 		return

@@ -101,6 +101,13 @@ func (t *topics) find(name []byte, index int32) *partition {
 	return nil
 }
 
+// serves says that a partition is still the one of its name, and has a log. Whatever comes back to the loop later (work in
+// the background, a write of a file) asks before it touches the partition: it may have been deleted meanwhile.
+func (t *topics) serves(p *partition) bool {
+	tp := t.byName[p.topic.name]
+	return tp == p.topic && int(p.index) < len(tp.partitions) && tp.partitions[p.index] == p && p.refused == nil
+}
+
 // missing is the error for a partition that find does not find.
 func (t *topics) missing(name []byte, index int32) int16 {
 	tp := t.byName[string(name)]

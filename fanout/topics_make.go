@@ -55,9 +55,10 @@ func removeTopic(tp *topic) error {
 	var errs []error
 	// The last one first: what a crash leaves then is a topic with fewer partitions, not one with a gap.
 	for _, p := range slices.Backward(tp.partitions) {
-		remove, err := p.log.Delete()
+		gone := p.log.Delete()
+		err := gone.MoveAside()
 		if err == nil {
-			err = remove()
+			err = gone.Remove()
 		}
 		errs = append(errs, err)
 	}

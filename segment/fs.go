@@ -66,7 +66,7 @@ func (osFS) Open(path string, access Access) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f, int(f.Fd())}, nil
+	return &osFile{f, int(f.Fd())}, nil
 }
 
 func (osFS) List(dir string) ([]string, error) {
@@ -101,7 +101,7 @@ func (osFS) IsNamed(f File, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	open, err := f.(osFile).Stat()
+	open, err := f.(*osFile).Stat()
 	return err == nil && os.SameFile(named, open), err
 }
 
@@ -110,10 +110,16 @@ type osFile struct {
 	fd int
 }
 
-func (f osFile) Fd() int { return f.fd }
+func (f *osFile) Fd() int { return f.fd }
+
+// Close lets go of the number too: whoever used it later would use another file.
+func (f *osFile) Close() error {
+	f.fd = -1
+	return f.File.Close()
+}
 
 // WriteAt is pwritev(2). A short write goes on behind what was written, to learn of the error.
-func (f osFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
+func (f *osFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
 	for wrote, skip := 0, 0; ; {
 		for len(pieces) > 0 && skip >= len(pieces[0]) {
 			skip -= len(pieces[0])
@@ -154,9 +160,9 @@ func pwritev(fd int, pieces [][]byte, skip int, offset int64) (int, error) {
 }
 
 // DropCache is posix_fadvise(2). It is advice: whether it was taken is not told.
-func (f osFile) DropCache() { _ = unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) }
+func (f *osFile) DropCache() { _ = unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) }
 
-func (f osFile) Size() (int64, error) {
+func (f *osFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err

@@ -3,12 +3,11 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sort"
-	"strings"
 )
 
-// Log is the log of one partition. It belongs to one thread.
+// Log is the log of one partition. It belongs to one thread. After [Log.Close] or [Log.Delete] each of its methods does
+// nothing, or says [ErrClosed]: what was handed out may come back at any time.
 type Log struct {
 	dir      string
 	options  Options
@@ -40,6 +39,7 @@ type Log struct {
 	aborted                []txnEntry
 	unstable               unstable
 	closed                 bool
+	deleted                *Deleted
 }
 
 func (l *Log) active() *Segment { return l.segments[len(l.segments)-1] }
@@ -71,9 +71,11 @@ func (l *Log) position(offset int64) int {
 // ErrClosed says that a log was closed or deleted.
 var ErrClosed = errors.New("segment: the log is closed")
 
+func (l *Log) closedError() error { return fmt.Errorf("%w: %s", ErrClosed, l.dir) }
+
 // Close writes what a clean stop leaves behind and lets go of the files. Ranges under way keep theirs. It may block, and
-// waits for work and for a write that are under way. Without an error everything is durable, and the directory may be opened again as
-// clean.
+// waits for work and for a write that are under way. Without an error everything is durable, and the directory may be
+// opened again as clean.
 func (l *Log) Close() error {
 	if l.closed {
 		return nil
@@ -115,46 +117,4 @@ func (l *Log) release() {
 	for _, s := range l.segments {
 		s.Release()
 	}
-}
-
-// deletedSuffix marks the directory of a partition whose topic was deleted, as Kafka does.
-const deletedSuffix = "-delete"
-
-// Delete ends the log and takes its directory out of the way, by one rename. remove removes the files; it may block and
-// be called from any goroutine. Ranges under way can still be sent.
-func (l *Log) Delete() (remove func() error, err error) {
-	aside := asideName(l.dir)
-	if err := l.options.FS.Rename(l.dir, aside); err != nil {
-		return nil, fmt.Errorf("segment: deleting %s: %w", l.dir, err)
-	}
-	fs, w := l.options.FS, l.worker
-	w.gone.Store(true)
-	if !l.closed {
-		l.release()
-	}
-	return func() error {
-		w.stop() // work that is under way may still write
-		defer w.mu.Unlock()
-		if err := fs.RemoveAll(aside); err != nil {
-			return fmt.Errorf("segment: removing %s: %w", aside, err)
-		}
-		return nil
-	}, nil
-}
-
-// maxNameBytes is the longest name of a file (NAME_MAX).
-const maxNameBytes = 255
-
-// asideName is a new name for a directory that is to be removed. Like Apache Kafka's it is cut to what a file system
-// takes: the longest topic names leave no room for the rest.
-func asideName(dir string) string {
-	parent, name := filepath.Split(dir)
-	rest := "." + randomHex() + deletedSuffix
-	return filepath.Join(parent, name[:min(len(name), maxNameBytes-len(rest))]+rest)
-}
-
-// IsDeleted says that a directory is what [Log.Delete] left when its remove was not called or did not finish.
-func IsDeleted(dir string) bool {
-	name := filepath.Base(dir)
-	return len(name) > len(deletedSuffix) && strings.HasSuffix(name, deletedSuffix)
 }

@@ -80,6 +80,9 @@ func or[T comparable](value, byDefault T) T {
 // Configure changes the options of an open log. SegmentBytes and IndexIntervalBytes count from the next segment on, the
 // others from the next call on. FS, Logger, LeaderEpoch and TopicID stay what they were.
 func (l *Log) Configure(o Options) {
+	if l.closed {
+		return
+	}
 	o = o.withDefaults()
 	o.FS, o.Logger, o.LeaderEpoch, o.TopicID = l.options.FS, l.options.Logger, l.options.LeaderEpoch, l.options.TopicID
 	relaxed := l.options.ManualCommit && !o.ManualCommit

@@ -55,6 +55,9 @@ func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 
 // segmentOf is the segment that has the batch to be read at an offset, or that will have it.
 func (l *Log) segmentOf(offset int64) (*Segment, error) {
+	if l.closed {
+		return nil, l.closedError()
+	}
 	if offset < l.LogStartOffset() || offset > l.highWatermark {
 		return nil, fmt.Errorf("%w: %d, the log has %d to %d", ErrOffsetOutOfRange, offset, l.LogStartOffset(), l.highWatermark)
 	}
@@ -79,6 +82,9 @@ func (l *Log) Behind(r Range) (bytes int64, ended bool) {
 // those at the offset from or above. It is empty if there is none. [Range.Narrow] makes it smaller; which record it is has
 // to be read from the batches. Where none of these is it after all, the search goes on behind the range's segment.
 func (l *Log) AtTime(timestampMillis, from int64) Range {
+	if l.closed {
+		return Range{}
+	}
 	from = max(from, l.LogStartOffset())
 	for _, s := range l.segments[l.position(from):] {
 		if s.visible == 0 || s.index.maxTimestamp < timestampMillis || s.next <= from {

@@ -10,7 +10,7 @@ import (
 //
 // tmpfs, ramfs and overlayfs do not know the flag. There [residentBytes] is asked first, and the read that follows finds
 // the pages where they were, unless they were evicted in between.
-func (f osFile) ReadResident(b []byte, offset int64) int {
+func (f *osFile) ReadResident(b []byte, offset int64) int {
 	if len(b) == 0 {
 		return 0
 	}

@@ -11,6 +11,9 @@ import (
 // called, which may block and belongs off the loop; it is nil if there are none. A range under way keeps its file open. An
 // active segment that is not to be kept is ended by [Log.Work] first, and goes with the next Expire.
 func (l *Log) Expire(nowMillis int64) (remove func() error) {
+	if l.closed {
+		return nil
+	}
 	l.workFailed = false
 	l.producers.expire(nowMillis - l.options.ProducerExpiry.Milliseconds())
 	excess := int64(-1)
@@ -59,7 +62,7 @@ func (l *Log) expires(s *Segment, excess, nowMillis int64) bool {
 
 // removal lets go of segments and returns what removes their files.
 func (l *Log) removal(gone []*Segment) func() error {
-	fsys, paths := l.options.FS, make([]string, 0, len(gone))
+	fsys, w, paths := l.options.FS, l.worker, make([]string, 0, len(gone))
 	for _, s := range gone {
 		paths = append(paths, s.path)
 		s.Release()
@@ -67,7 +70,7 @@ func (l *Log) removal(gone []*Segment) func() error {
 	return func() error {
 		var errs []error
 		for _, path := range paths {
-			if err := removeSegment(fsys, path); err != nil {
+			if err := w.named(func() error { return removeSegment(fsys, path) }); err != nil {
 				errs = append(errs, fmt.Errorf("segment: removing %s: %w", path, err))
 			}
 		}
@@ -96,6 +99,9 @@ const removedSuffix = ".deleted"
 // DeleteRecords moves the log's start up to offset, at most to the high watermark: otherwise [ErrOffsetOutOfRange]. The
 // files go with the next [Log.Expire]. To survive a restart the start has to be written down by [WriteCheckpoint].
 func (l *Log) DeleteRecords(offset int64) error {
+	if l.closed {
+		return l.closedError()
+	}
 	if offset < 0 || offset > l.highWatermark {
 		return fmt.Errorf("%w: records can be deleted up to %d, the high watermark; %d was asked for", ErrOffsetOutOfRange, l.highWatermark, offset)
 	}

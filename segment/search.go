@@ -280,6 +280,9 @@ func (l *Log) ReadBlocking(offset, maxBytes int64) (Range, error) {
 // Before is the part of a range before its first batch of a codec, and no more than some hundred batches; found says that
 // such a batch is what follows. What can't be told without a disk is [ErrCold], unless a lookup, which may be nil, has it.
 func (l *Log) Before(codec int16, r Range, k *Lookup) (before Range, found bool, err error) {
+	if l.closed {
+		return Range{}, false, l.closedError()
+	}
 	if codec := uint(codec); r.Segment.codecs&(1<<codec|unknownCodecs) == 0 {
 		return r, false, nil
 	}

@@ -42,7 +42,7 @@ func (l *Log) SyncPlan() (plan *SyncPlan, ok bool) {
 		}
 	}
 	if l.dirUnsynced {
-		p.SyncDir = l.syncDir
+		p.SyncDir = l.syncNamed
 	}
 	if p.finishing != nil {
 		p.SyncDir = l.syncFinishing(p.finishing.file, l.dirUnsynced)
@@ -61,12 +61,18 @@ func (l *Log) syncFinishing(file File, dir bool) func() error {
 	return func() error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if w.gone.Load() {
+			return nil
+		}
 		if err := w.sync(file); err != nil || !dir {
 			return err
 		}
-		return l.syncDir()
+		return l.syncNamed()
 	}
 }
+
+// syncNamed is syncDir for a plan: of a log that was deleted meanwhile there is nothing to sync.
+func (l *Log) syncNamed() error { return l.worker.named(l.syncDir) }
 
 // syncDir touches nothing that the log's thread changes.
 func (l *Log) syncDir() error {
@@ -79,6 +85,10 @@ func (l *Log) syncDir() error {
 // Synced says that all of the plan was done. The durable offset moves, and with it the high watermark if
 // [Options.ManualCommit] is set.
 func (l *Log) Synced(p *SyncPlan) {
+	if l.closed {
+		l.endPlan(p)
+		return
+	}
 	if l.poisoned != nil { // by the sync of another file, meanwhile: what is below the high watermark is all that is safe
 		l.endPlan(p)
 		return
@@ -148,7 +158,9 @@ func (l *Log) SyncFailed(p *SyncPlan, err error) {
 	if err == nil {
 		err = errors.New("no reason was given")
 	}
-	l.poison(err)
+	if !l.closed {
+		l.poison(err)
+	}
 	l.endPlan(p)
 }
 

@@ -16,16 +16,31 @@ type worker struct {
 	// already be that of another.
 	gone atomic.Bool
 	acks syncedAcks
+	// naming is held for reading by what uses the directory by name beside other work: see named.
+	naming sync.RWMutex
 	// syncErr is why a sync of a closed segment failed. Under mu.
 	syncErr error
 }
 
-// stop waits for what is under way, and lets nothing begin any more. mu is held after it.
+// stop waits for what is under way, and lets nothing begin any more. mu is held after it. It may be called again.
 func (w *worker) stop() {
 	w.gone.Store(true)
 	w.mu.Lock()
-	w.writing.Lock()
-	w.writing.Unlock() //nolint:staticcheck // whoever takes it from here on finds gone
+	for _, lock := range []sync.Locker{&w.writing, &w.naming} {
+		lock.Lock()
+		lock.Unlock() //nolint:staticcheck // whoever takes it from here on finds gone
+	}
+}
+
+// named runs f, which uses the log's directory by name, and may do so beside other work. Of a log that is gone it does
+// nothing: the name may be another's.
+func (w *worker) named(f func() error) error {
+	w.naming.RLock()
+	defer w.naming.RUnlock()
+	if w.gone.Load() {
+		return nil
+	}
+	return f()
 }
 
 // sync syncs a closed segment. The kernel tells an error to one sync of a descriptor only, so it is kept for whoever asks

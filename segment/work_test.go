@@ -122,42 +122,9 @@ func TestDeletedLogLetsGoOfTheFileOfItsNextSegment(t *testing.T) {
 	l := openLog(t, filepath.Join(t.TempDir(), "t-0"), Options{SegmentBytes: 1000}, OpenOptions{})
 	prepareNext(t, l)
 	prepared := l.prepared
-	remove, err := l.Delete()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remove(); err != nil {
-		t.Error(err)
-	}
+	l.Delete()
 	if _, err := prepared.Size(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the file is still open: %v", err)
-	}
-}
-
-func TestDeletedLogWritesNothingIntoTheDirectoryOfItsSuccessor(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "t-0")
-	o := Options{SegmentBytes: 500}
-	l := openLog(t, dir, o, OpenOptions{})
-	for len(l.segments) < 2 {
-		mustAppend(t, l, testBatch{value: 100})
-	}
-	work := l.Work()
-	remove, err := l.Delete()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fresh := openLog(t, dir, o, OpenOptions{})
-	mustAppend(t, fresh, testBatch{})
-	work()()
-	if err := remove(); err != nil {
-		t.Fatal(err)
-	}
-	names, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(names) != 2 {
-		t.Errorf("the directory has %v, %v", names, err)
-	}
-	if !IsDeleted("t-0.1234-delete") || IsDeleted("t-0") || IsDeleted("-delete") {
-		t.Error("the names of deleted directories are not told apart")
 	}
 }
 

@@ -60,7 +60,7 @@ func (l *Log) BeginWrite() (*Write, error) {
 	w := &l.writing
 	switch {
 	case l.closed:
-		return nil, fmt.Errorf("%w: %s", ErrClosed, l.dir)
+		return nil, l.closedError()
 	case l.poisoned != nil:
 		return nil, l.poisoned
 	case w.inFlight:
@@ -266,7 +266,7 @@ func (l *Log) dropWrite(w *Write) error {
 			_ = f.Close()
 		}
 	}
-	return fmt.Errorf("%w: %s", ErrClosed, l.dir)
+	return l.closedError()
 }
 
 // takeOver makes the segment that a write began the active one.

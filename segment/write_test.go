@@ -162,8 +162,8 @@ func TestDeletedLogsWriteLeavesNothingBehind(t *testing.T) {
 				w.Run()
 			}
 			file := w.target.file
-			remove, err := l.Delete()
-			if err != nil {
+			gone := l.Delete()
+			if err := gone.MoveAside(); err != nil {
 				t.Fatal(err)
 			}
 			fresh := openLog(t, dir, o, OpenOptions{})
@@ -187,7 +187,7 @@ func TestDeletedLogsWriteLeavesNothingBehind(t *testing.T) {
 			if _, err := l.BeginWrite(); !errors.Is(err, ErrClosed) {
 				t.Errorf("another write: %v", err)
 			}
-			if err := remove(); err != nil {
+			if err := gone.Remove(); err != nil {
 				t.Error(err)
 			}
 			if names, err := filepath.Glob(filepath.Join(dir, "*.log*")); err != nil || len(names) != 1 {

@@ -1,0 +1,235 @@
+package segment
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// callsOnClosed are calls of every method of a log. None may do anything on one that was closed or deleted; those that
+// can say so do. A method that is not here fails the test below.
+var callsOnClosed = map[string]func(l *Log) error{
+	"LogStartOffset":   func(l *Log) error { l.LogStartOffset(); return nil },
+	"LogEndOffset":     func(l *Log) error { l.LogEndOffset(); return nil },
+	"HighWatermark":    func(l *Log) error { l.HighWatermark(); return nil },
+	"LastStableOffset": func(l *Log) error { l.LastStableOffset(); return nil },
+	"DurableOffset":    func(l *Log) error { l.DurableOffset(); return nil },
+	"SizeBytes":        func(l *Log) error { l.SizeBytes(); return nil },
+	"LeaderEpoch":      func(l *Log) error { l.LeaderEpoch(); return nil },
+	"TopicID":          func(l *Log) error { l.TopicID(); return nil },
+	"Poisoned":         func(l *Log) error { return l.Poisoned() },
+	"EpochEnd":         func(l *Log) error { l.EpochEnd(0); return nil },
+	"Stable":           func(l *Log) error { l.Stable(Range{}); return nil },
+	"Aborted":          func(l *Log) error { l.Aborted(nil, 0, 10); return nil },
+	"Check":            func(l *Log) error { _, err := l.Check(testBatch{value: 10}.encode()); return err },
+	"Append":           func(l *Log) error { _, err := l.Append(testBatch{value: 10}.encode(), 1); return refused(err) },
+	"BeginWrite":       func(l *Log) error { _, err := l.BeginWrite(); return refused(err) },
+	"Read":             func(l *Log) error { _, err := l.Read(0, 100); return refused(err) },
+	"DeleteRecords":    func(l *Log) error { return refused(l.DeleteRecords(1)) },
+	"AtTime":           func(l *Log) error { return none(l.AtTime(0, 0).Segment != nil) },
+	"ReadBlocking":     func(l *Log) error { _, err := l.ReadBlocking(0, 100); return refused(err) },
+	"Looked":           func(l *Log) error { _, err := l.Looked(&Lookup{}, 0, 100); return refused(err) },
+	"Before":           func(l *Log) error { _, _, err := l.Before(1, Range{Segment: l.active()}, nil); return refused(err) },
+	"Behind":           func(l *Log) error { l.Behind(Range{Segment: l.active()}); return nil },
+	"Expire":           func(l *Log) error { return none(l.Expire(1<<50) != nil) },
+	"Work":             func(l *Log) error { return none(l.Work() != nil) },
+	"SyncPlan":         func(l *Log) error { _, ok := l.SyncPlan(); return none(ok) },
+	"Configure":        func(l *Log) error { l.Configure(Options{RetentionBytes: 1}); return nil },
+	"Close":            func(l *Log) error { return l.Close() },
+	"Delete":           func(l *Log) error { l.Delete(); return nil },
+	// Those that take back what was handed out before: see the test.
+	"Synced": nil, "SyncFailed": nil, "EndWrite": nil,
+	// A read said before that the answer is cold, which it never says of a closed log.
+	"Lookup": nil,
+}
+
+func refused(err error) error {
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return errors.Join(errors.New("it does not say that the log is closed"), err)
+}
+
+func none(something bool) error {
+	if something {
+		return errors.New("it hands something out")
+	}
+	return nil
+}
+
+// filesBelow is every file below a directory.
+func filesBelow(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		found[path] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// Whatever comes back to a log that was closed or deleted meanwhile, in whatever order, does nothing to it, to its files,
+// or to those of the next log of its name; and no descriptor is left.
+func TestClosedLogDoesNothingWhateverIsCalled(t *testing.T) {
+	methods := reflect.TypeFor[*Log]()
+	for i := range methods.NumMethod() {
+		if _, ok := callsOnClosed[methods.Method(i).Name]; !ok {
+			t.Errorf("Log.%s is not in callsOnClosed: say what it does on a closed log", methods.Method(i).Name)
+		}
+	}
+	for _, deleted := range []bool{true, false} {
+		for _, end := range []string{"Synced", "SyncFailed"} {
+			before := openDescriptors(t)
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "t-0")
+			o := Options{SegmentBytes: 500, ManualCommit: true, RetentionBytes: 600}
+			l := openLog(t, dir, o, OpenOptions{})
+			for len(l.segments) < 4 {
+				mustAppend(t, l, testBatch{value: 100, producer: 5, sequence: int32(l.LogEndOffset())})
+			}
+			l.Configure(Options{SegmentBytes: 500, RetentionBytes: 600})
+			work, remove := l.Work(), l.Expire(1<<50)
+			l.Configure(o)
+			mustAppend(t, l, testBatch{value: 100, producer: 5, sequence: int32(l.LogEndOffset())})
+			plan, planned := l.SyncPlan()
+			w := mustBegin(t, l)
+			if _, err := offer(t, w, testBatch{value: 450}); err != nil || !w.begins {
+				t.Fatalf("the write: %+v, %v", w, err)
+			}
+			if work == nil || !planned || plan.SyncDir == nil {
+				t.Fatalf("nothing is under way: work %v, plan %v", work != nil, planned)
+			}
+			if deleted {
+				if err := l.Delete().MoveAside(); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				w.Run()
+				mustClose(t, l)
+			}
+			next := openLog(t, dir, Options{}, OpenOptions{Clean: true})
+			mustAppend(t, next, testBatch{value: 10})
+			files := filesBelow(t, parent)
+
+			if err := doSync(plan); deleted && err != nil {
+				t.Errorf("the rest of the sync: %v", err)
+			}
+			w.Run()
+			done := work()
+			if remove != nil {
+				if err := remove(); err != nil {
+					t.Errorf("the removal of expired segments: %v", err)
+				}
+			}
+			if done != nil {
+				done()
+			}
+			if end == "Synced" {
+				l.Synced(plan)
+			} else {
+				l.SyncFailed(plan, errors.New("no such file"))
+			}
+			if deleted { // Close ends a write that is under way itself
+				if err := refused(l.EndWrite(w)); err != nil {
+					t.Errorf("the end of the write: %v", err)
+				}
+			}
+			offsets := [...]int64{l.LogStartOffset(), l.LogEndOffset(), l.HighWatermark(), l.SizeBytes()}
+			for range 2 {
+				for _, name := range slices.Sorted(maps.Keys(callsOnClosed)) {
+					if call := callsOnClosed[name]; call != nil {
+						if err := call(l); err != nil {
+							t.Errorf("%s: %v", name, err)
+						}
+					}
+				}
+			}
+			if now := [...]int64{l.LogStartOffset(), l.LogEndOffset(), l.HighWatermark(), l.SizeBytes()}; now != offsets {
+				t.Errorf("start, end, high watermark and size went from %v to %v", offsets, now)
+			}
+			if now := filesBelow(t, parent); !maps.Equal(now, files) {
+				t.Errorf("the files were %v and are %v", slices.Sorted(maps.Keys(files)), slices.Sorted(maps.Keys(now)))
+			}
+			mustClose(t, next)
+			if n := openDescriptors(t); n != before {
+				t.Errorf("deleted %v: %d descriptors were open and %d are", deleted, before, n)
+			}
+		}
+	}
+}
+
+// The directory of a deleted log is moved when nobody uses it by name any more, and not before.
+func TestDeletedLogsDirectoryIsMovedAfterItsWork(t *testing.T) {
+	parent := t.TempDir()
+	l := openLog(t, filepath.Join(parent, "t-0"), Options{SegmentBytes: 500, RetentionBytes: 1}, OpenOptions{})
+	l.worker.naming.RLock()
+	gone := l.Delete()
+	moved := make(chan error, 1)
+	go func() { moved <- gone.MoveAside() }()
+	for range 100 {
+		select {
+		case err := <-moved:
+			t.Fatalf("it was moved under the hands of somebody, %v", err)
+		default:
+			if _, err := os.Stat(l.dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.worker.naming.RUnlock()
+	if err := <-moved; err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.MoveAside(); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+	if err := gone.Remove(); err != nil {
+		t.Error(err)
+	}
+	if names, err := os.ReadDir(parent); err != nil || len(names) != 0 {
+		t.Errorf("%v are left, %v", names, err)
+	}
+}
+
+// Only what a deletion renamed is removed at a start: the names of anything else may end in whatever they like.
+func TestOnlyTheNamesThatDeletionsMakeAreThoseOfDeletedDirectories(t *testing.T) {
+	const hex = "0123456789abcdef0123456789abcdef"
+	long := make([]byte, 249)
+	for i := range long {
+		long[i] = 'x'
+	}
+	for _, name := range []string{"t-0." + hex + "-delete", "a.b-c-12." + hex + "-delete", filepath.Base(asideName("/d/t-0")),
+		filepath.Base(asideName("/d/" + string(long) + "-0"))} {
+		if !IsDeleted(name) || len(name) > 255 {
+			t.Errorf("%s is not known", name)
+		}
+	}
+	for _, name := range []string{"t-0", "do-not-delete", "-delete", "t-0.1234-delete", "t-0." + hex + "-deleted", "t." + hex + "-delete",
+		"t-x." + hex + "-delete", "t-0." + hex[1:] + "G-delete", "t-0." + hex[1:] + "A-delete", "-0." + hex + "-delete",
+		"t-0." + hex + "0-delete", "t-0" + hex + "-delete", hex + "-delete", "." + hex + "-delete"} {
+		if IsDeleted(name) {
+			t.Errorf("%s would be removed", name)
+		}
+	}
+}
