@@ -85,11 +85,7 @@ func (l *Log) syncDir() error {
 // Synced says that all of the plan was done. The durable offset moves, and with it the high watermark if
 // [Options.ManualCommit] is set.
 func (l *Log) Synced(p *SyncPlan) {
-	if l.closed {
-		l.endPlan(p)
-		return
-	}
-	if l.poisoned != nil { // by the sync of another file, meanwhile: what is below the high watermark is all that is safe
+	if l.closed || l.poisoned != nil { // by the sync of another file, meanwhile: what is below the high watermark is all that is safe
 		l.endPlan(p)
 		return
 	}
