@@ -90,92 +90,115 @@ func openDescriptors(t *testing.T) int {
 	return len(list)
 }
 
-// Whatever comes back to a log that was closed or deleted meanwhile, in whatever order, does nothing to it, to its files,
-// or to those of the next log of its name; and no descriptor is left.
-func TestClosedLogDoesNothingWhateverIsCalled(t *testing.T) {
+func TestEveryMethodOfALogIsAskedWhatItDoesWhenClosed(t *testing.T) {
 	methods := reflect.TypeFor[*Log]()
 	for i := range methods.NumMethod() {
 		if _, ok := callsOnClosed[methods.Method(i).Name]; !ok {
 			t.Errorf("Log.%s is not in callsOnClosed: say what it does on a closed log", methods.Method(i).Name)
 		}
 	}
-	for _, deleted := range []bool{true, false} {
-		for _, end := range []string{"Synced", "SyncFailed"} {
-			before := openDescriptors(t)
-			parent := t.TempDir()
-			dir := filepath.Join(parent, "t-0")
-			o := Options{SegmentBytes: 500, ManualCommit: true, RetentionBytes: 600}
-			l := openLog(t, dir, o, OpenOptions{})
-			for len(l.segments) < 4 {
-				mustAppend(t, l, testBatch{value: 100, producer: 5, sequence: int32(l.LogEndOffset())})
-			}
-			l.Configure(Options{SegmentBytes: 500, RetentionBytes: 600})
-			work, remove := l.Work(), l.Expire(1<<50)
-			l.Configure(o)
-			mustAppend(t, l, testBatch{value: 100, producer: 5, sequence: int32(l.LogEndOffset())})
-			plan, planned := l.SyncPlan()
-			w := mustBegin(t, l)
-			if _, err := offer(t, w, testBatch{value: 450}); err != nil || !w.begins {
-				t.Fatalf("the write: %+v, %v", w, err)
-			}
-			if work == nil || !planned || plan.SyncDir == nil {
-				t.Fatalf("nothing is under way: work %v, plan %v", work != nil, planned)
-			}
-			if deleted {
-				if err := l.Delete().MoveAside(); err != nil {
-					t.Fatal(err)
-				}
-			} else {
-				w.Run()
-				mustClose(t, l)
-			}
-			next := openLog(t, dir, Options{}, OpenOptions{Clean: true})
-			mustAppend(t, next, testBatch{value: 10})
-			files := filesBelow(t, parent)
+}
 
-			if err := doSync(plan); deleted && err != nil {
-				t.Errorf("the rest of the sync: %v", err)
+// underWay is all that a log can have handed out.
+type underWay struct {
+	work   func() func()
+	remove func() error
+	plan   *SyncPlan
+	write  *Write
+}
+
+// logWithAllUnderWay is a log with many segments, of which everything that there is has been handed out.
+func logWithAllUnderWay(t *testing.T, dir string) (*Log, underWay) {
+	t.Helper()
+	manual := Options{SegmentBytes: 500, ManualCommit: true, RetentionBytes: 600}
+	l := openLog(t, dir, manual, OpenOptions{})
+	next := func() testBatch { return testBatch{value: 100, producer: 5, sequence: int32(l.LogEndOffset())} }
+	for len(l.segments) < 4 {
+		mustAppend(t, l, next())
+	}
+	l.Configure(Options{SegmentBytes: 500, RetentionBytes: 600}) // all can be read, so some of it expires
+	u := underWay{work: l.Work(), remove: l.Expire(1 << 50)}
+	l.Configure(manual)
+	mustAppend(t, l, next())
+	var planned bool
+	u.plan, planned = l.SyncPlan()
+	u.write = mustBegin(t, l)
+	if _, err := offer(t, u.write, testBatch{value: 450}); err != nil || !u.write.begins {
+		t.Fatalf("the write: %+v, %v", u.write, err)
+	}
+	if u.work == nil || !planned || u.plan.SyncDir == nil {
+		t.Fatalf("nothing is under way: work %v, plan %v", u.work != nil, planned)
+	}
+	return l, u
+}
+
+// comeBack lets all of it end after the log did. Close ends a write itself.
+func (u underWay) comeBack(t *testing.T, l *Log, deleted, syncFails bool) {
+	t.Helper()
+	if err := doSync(u.plan); deleted && err != nil {
+		t.Errorf("the rest of the sync: %v", err)
+	}
+	u.write.Run()
+	done := u.work()
+	if u.remove != nil {
+		if err := u.remove(); err != nil {
+			t.Errorf("the removal of expired segments: %v", err)
+		}
+	}
+	done()
+	if syncFails {
+		l.SyncFailed(u.plan, errors.New("no such file"))
+	} else {
+		l.Synced(u.plan)
+	}
+	if deleted {
+		if err := refused(l.EndWrite(u.write)); err != nil {
+			t.Errorf("the end of the write: %v", err)
+		}
+	}
+}
+
+// Whatever comes back to a log that was closed or deleted meanwhile, in whatever order, does nothing to it, to its files,
+// or to those of the next log of its name; and no descriptor is left.
+func TestClosedLogDoesNothingWhateverIsCalled(t *testing.T) {
+	for i := range 4 {
+		deleted, syncFails := i&1 > 0, i&2 > 0
+		before := openDescriptors(t)
+		parent := t.TempDir()
+		dir := filepath.Join(parent, "t-0")
+		l, u := logWithAllUnderWay(t, dir)
+		if deleted {
+			if err := l.Delete().MoveAside(); err != nil {
+				t.Fatal(err)
 			}
-			w.Run()
-			done := work()
-			if remove != nil {
-				if err := remove(); err != nil {
-					t.Errorf("the removal of expired segments: %v", err)
-				}
-			}
-			if done != nil {
-				done()
-			}
-			if end == "Synced" {
-				l.Synced(plan)
-			} else {
-				l.SyncFailed(plan, errors.New("no such file"))
-			}
-			if deleted { // Close ends a write that is under way itself
-				if err := refused(l.EndWrite(w)); err != nil {
-					t.Errorf("the end of the write: %v", err)
-				}
-			}
-			offsets := [...]int64{l.LogStartOffset(), l.LogEndOffset(), l.HighWatermark(), l.SizeBytes()}
+		} else {
+			u.write.Run()
+			mustClose(t, l)
+		}
+		next := openLog(t, dir, Options{}, OpenOptions{Clean: true})
+		mustAppend(t, next, testBatch{value: 10})
+		files := filesBelow(t, parent)
+
+		u.comeBack(t, l, deleted, syncFails)
+		offsets := [...]int64{l.LogStartOffset(), l.LogEndOffset(), l.HighWatermark(), l.SizeBytes()}
+		for _, name := range slices.Sorted(maps.Keys(callsOnClosed)) {
 			for range 2 {
-				for _, name := range slices.Sorted(maps.Keys(callsOnClosed)) {
-					if call := callsOnClosed[name]; call != nil {
-						if err := call(l); err != nil {
-							t.Errorf("%s: %v", name, err)
-						}
+				if call := callsOnClosed[name]; call != nil {
+					if err := call(l); err != nil {
+						t.Errorf("%s: %v", name, err)
 					}
 				}
 			}
-			if now := [...]int64{l.LogStartOffset(), l.LogEndOffset(), l.HighWatermark(), l.SizeBytes()}; now != offsets {
-				t.Errorf("start, end, high watermark and size went from %v to %v", offsets, now)
-			}
-			if now := filesBelow(t, parent); !maps.Equal(now, files) {
-				t.Errorf("the files were %v and are %v", slices.Sorted(maps.Keys(files)), slices.Sorted(maps.Keys(now)))
-			}
-			mustClose(t, next)
-			if n := openDescriptors(t); n != before {
-				t.Errorf("deleted %v: %d descriptors were open and %d are", deleted, before, n)
-			}
+		}
+		if now := [...]int64{l.LogStartOffset(), l.LogEndOffset(), l.HighWatermark(), l.SizeBytes()}; now != offsets {
+			t.Errorf("start, end, high watermark and size went from %v to %v", offsets, now)
+		}
+		if now := filesBelow(t, parent); !maps.Equal(now, files) {
+			t.Errorf("the files were %v and are %v", slices.Sorted(maps.Keys(files)), slices.Sorted(maps.Keys(now)))
+		}
+		mustClose(t, next)
+		if n := openDescriptors(t); n != before {
+			t.Errorf("deleted %v: %d descriptors were open and %d are", deleted, before, n)
 		}
 	}
 }
