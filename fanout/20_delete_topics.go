@@ -13,7 +13,8 @@ import (
 // handleDeleteTopics deletes topics.
 //
 // Behaviour:
-//   - From the answer on the topic is unknown. Fetches that wait for it are told so.
+//   - From the answer on the topic is unknown, and so are the offsets that groups have committed for it, restarts
+//     included: the answer waits until they are written off. Fetches that wait for the topic are told so.
 //   - Responses under way are finished: their segments stay until the last byte has been sent.
 //
 // Versions: 0 to 3.

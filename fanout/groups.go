@@ -159,6 +159,19 @@ func (b *Broker) turnGroups() {
 	b.rewriteOffsets()
 }
 
+// replyForgotten answers a request when the offsets that it had forgotten are written off, so that none of them comes back
+// with a restart.
+func (b *Broker) replyForgotten(c *conn, response kmsg.Response) {
+	if b.groups.coordinator == nil {
+		b.reply(c, response)
+		return
+	}
+	b.groups.coordinator.ReplyForgotten(ticketOf(c), response)
+}
+
+// settled says that the coordinator has nothing left to be written.
+func (g *groups) settled() bool { return g.coordinator == nil || g.coordinator.Settled() }
+
 // leaveGroups tells the coordinator that a connection is closed.
 func (b *Broker) leaveGroups(c *conn) {
 	if b.groups.coordinator != nil {

@@ -361,6 +361,60 @@ func TestTopicThatIsDeletedTakesItsOffsetsAlong(t *testing.T) {
 	}
 }
 
+// A topic with many committed offsets is deleted in small steps. Once that is answered, no start finds one of them again,
+// however the server ends.
+func TestOffsetsOfADeletedTopicDoNotComeBackWithARestart(t *testing.T) {
+	const partitions, groups = 20, 150
+	dir := t.TempDir()
+	s := start(t, func(c *Config) { c.DataDir = dir })
+	c := s.dial()
+	c.create("feed", partitions)
+	for i := range groups {
+		if code := commitCode(c.ask(commitRequest(fmt.Sprintf("g%d", i), "feed", partitions, 7, ""))); code != 0 {
+			t.Fatalf("error %d", code)
+		}
+	}
+	c.remove("feed")
+	if n := s.stats().Groups.Offsets; n != 0 {
+		t.Errorf("after the answer %d offsets are left", n)
+	}
+	if !eventually(func() bool { left, _ := filepath.Glob(filepath.Join(dir, "*-delete")); return len(left) == 0 }) {
+		t.Fatal("the topic's files are not removed")
+	}
+	crashed := crashCopy(t, dir)
+	c.close()
+	s.stop()
+	for _, dir := range []string{dir, crashed} {
+		s := start(t, func(c *Config) { c.DataDir = dir })
+		if n := s.stats().Groups.Offsets; n != 0 {
+			t.Errorf("after a restart there are %d offsets", n)
+		}
+		s.stop()
+	}
+}
+
+// Whoever deletes a topic and is gone before the answer: a clean stop writes off what is left.
+func TestStopWaitsForOffsetsThatAreBeingForgotten(t *testing.T) {
+	const partitions, groups = 20, 150
+	dir := t.TempDir()
+	s := start(t, func(c *Config) { c.DataDir = dir })
+	c := s.dial()
+	c.create("feed", partitions)
+	for i := range groups {
+		c.ask(commitRequest(fmt.Sprintf("g%d", i), "feed", partitions, 7, ""))
+	}
+	s.broker.Do(func() {
+		s.broker.groups.coordinator.TopicDeleted(s.broker.instant(), "feed")
+		s.broker.beginStop()
+	})
+	c.close()
+	s.stop()
+	s = start(t, func(c *Config) { c.DataDir = dir })
+	if n := s.stats().Groups.Offsets; n != 0 {
+		t.Errorf("after the restart there are %d offsets", n)
+	}
+}
+
 func TestMemberIsKnownByItsClientIDAndAddress(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()

@@ -184,5 +184,5 @@ func (b *Broker) stopped() bool {
 	if !b.stopping || b.conns.open > 0 || b.acceptArmed || b.jobs > 0 || b.kernel.InFlight() > 0 {
 		return false
 	}
-	return true
+	return b.groups.settled() || b.now >= b.stopBy
 }

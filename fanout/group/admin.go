@@ -79,5 +79,5 @@ func (c *Coordinator) DeleteGroups(now Instant, from Client, req *kmsg.DeleteGro
 		}
 		resp.Groups = append(resp.Groups, r)
 	}
-	c.replyForgotten(from.Ticket, resp)
+	c.ReplyForgotten(from.Ticket, resp)
 }

@@ -56,12 +56,15 @@ func (c *Coordinator) replyDurable(ticket uint64, response kmsg.Response) {
 	q.waiting = append(q.waiting, Reply{Ticket: ticket, Response: response, Durable: true, first: q.first, last: q.queued})
 }
 
-// replyForgotten is replyDurable for a request that had offsets forgotten, of which some may still be.
-func (c *Coordinator) replyForgotten(ticket uint64, response kmsg.Response) {
+// ReplyForgotten has a response sent when all is written off that was to be forgotten up to now.
+func (c *Coordinator) ReplyForgotten(ticket uint64, response kmsg.Response) {
 	q := &c.queue
 	q.burying = append(q.burying,
 		Reply{Ticket: ticket, Response: response, Durable: true, first: q.first, buried: c.graves.buried})
 }
+
+// Settled says that there is nothing to take, and no offset left that is being forgotten.
+func (c *Coordinator) Settled() bool { return len(c.graves.lists) == 0 && !c.HasOutput() }
 
 // HasOutput says that there is something to take.
 func (c *Coordinator) HasOutput() bool {
