@@ -21,8 +21,8 @@ type produceResult struct {
 //
 // Behaviour:
 //   - Each partition is on its own: one that fails does not stop the others.
-//   - The batches are checked (magic 2, length, CRC32C, record count), given offsets, and written as they came;
-//     compressed ones pass through untouched.
+//   - Each partition has one batch, which is checked down to the last record ([segment.Checker]), given offsets, and
+//     written as it came, compressed or not; only a latest timestamp that is wrong in its header is corrected.
 //   - acks=1 and acks=all promise the same, for there is one replica: what --fsync or the topic's flush.messages makes
 //     of an acknowledgement. Where that is an fsync, the answer waits for it, at least for timeout_ms.
 //   - With acks=0 there is no response at all, not even for an error.
@@ -38,7 +38,7 @@ func (b *Broker) handleProduce(c *conn) error {
 	}
 	c.produced = c.produced[:0]
 	for i := range req.Partitions {
-		c.produced = append(c.produced, b.produceOne(req, &req.Partitions[i]))
+		c.produced = append(c.produced, b.produceOne(c.header.Version, req, &req.Partitions[i]))
 	}
 	if req.Acks == 0 {
 		b.respondNothing(c)
@@ -61,6 +61,9 @@ func (b *Broker) answerProduce(c *conn) {
 	b.respond(c, wire.AppendProduceResponse(b.scratch[:0], c.header.Version, c.header.CorrelationID, &c.produce, results))
 }
 
+// zstdSince is the version of Produce from which on batches may be compressed with zstd (KIP-110).
+const zstdSince = 7
+
 func failedProduce(code int16, message string) wire.ProduceResult {
 	return wire.ProduceResult{ErrorCode: code, ErrorMessage: message, BaseOffset: -1, LogAppendTimeMillis: -1, LogStartOffset: -1}
 }
@@ -69,7 +72,7 @@ func refusedProduce(code int16, message string) produceResult {
 	return produceResult{ProduceResult: failedProduce(code, message)}
 }
 
-func (b *Broker) produceOne(req *wire.ProduceRequest, part *wire.ProducePartition) produceResult {
+func (b *Broker) produceOne(version int16, req *wire.ProduceRequest, part *wire.ProducePartition) produceResult {
 	if req.Acks < -1 || req.Acks > 1 {
 		return refusedProduce(wire.CodeInvalidRequiredAcks, "")
 	}
@@ -83,7 +86,12 @@ func (b *Broker) produceOne(req *wire.ProduceRequest, part *wire.ProducePartitio
 	if p.topic.internal {
 		return refusedProduce(wire.CodeInvalidTopic, "topic "+p.topic.name+" is the server's own")
 	}
-	appended, err := p.log.Append(part.Records, b.wallMillis())
+	now := b.wallMillis()
+	checked, err := b.checker.Check(part.Records, p.log.Rules(), version >= zstdSince, now)
+	var appended segment.Appended
+	if err == nil {
+		appended, err = p.log.AppendChecked(part.Records, checked, now)
+	}
 	if err != nil {
 		b.produceFailed(p, err)
 		return refusedProduce(produceError(err), err.Error())
@@ -125,20 +133,34 @@ func (b *Broker) logWork(p *partition) {
 	})
 }
 
+// produceErrors are the errors that a batch is refused with, and their codes. Only the first is one that clients send the
+// batch again after.
+var produceErrors = []struct {
+	err  error
+	code int16
+}{
+	{segment.ErrBatchCRC, wire.CodeCorruptMessage},
+	{segment.ErrTransactional, wire.CodeTransactionalIDAuthorizationFailed},
+	{segment.ErrBatchCount, wire.CodeInvalidRecord},
+	{segment.ErrBatchShort, wire.CodeInvalidRecord},
+	{segment.ErrBatchMagic, wire.CodeInvalidRecord},
+	{segment.ErrBatchMalformed, wire.CodeInvalidRecord},
+	{segment.ErrBatchTooLarge, wire.CodeMessageTooLarge},
+	{segment.ErrInflatedTooLarge, wire.CodeMessageTooLarge},
+	{segment.ErrBatchAboveSegment, wire.CodeRecordListTooLarge},
+	{segment.ErrInvalidTimestamp, wire.CodeInvalidTimestamp},
+	{segment.ErrCompression, wire.CodeUnsupportedCompressionType},
+	{segment.ErrOutOfOrderSequence, wire.CodeOutOfOrderSequenceNumber},
+	{segment.ErrInvalidProducerEpoch, wire.CodeInvalidProducerEpoch},
+}
+
 // produceError is the Kafka error that makes clients do the right thing: retry what may succeed, and give up on what
 // cannot.
 func produceError(err error) int16 {
-	switch {
-	case errors.Is(err, segment.ErrBatchCRC), errors.Is(err, segment.ErrBatchShort), errors.Is(err, segment.ErrBatchMalformed):
-		return wire.CodeCorruptMessage
-	case errors.Is(err, segment.ErrBatchMagic):
-		return wire.CodeInvalidRecord
-	case errors.Is(err, segment.ErrBatchTooLarge):
-		return wire.CodeMessageTooLarge
-	case errors.Is(err, segment.ErrOutOfOrderSequence):
-		return wire.CodeOutOfOrderSequenceNumber
-	case errors.Is(err, segment.ErrInvalidProducerEpoch):
-		return wire.CodeInvalidProducerEpoch
+	for _, e := range produceErrors {
+		if errors.Is(err, e.err) {
+			return e.code
+		}
 	}
 	return wire.CodeKafkaStorageError
 }

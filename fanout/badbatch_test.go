@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// badBatches are produced one at a time, and each gets the error code that makes a client do the right thing.
+// badBatches are produced one at a time, and each gets the error code of Apache Kafka 4.4.0, which was asked, or one that
+// makes a client do the right thing where Kafka's says only that it has failed.
 func badBatches() []struct {
 	name    string
 	records []byte
@@ -34,24 +36,41 @@ func badBatches() []struct {
 		{"a flipped bit in the header", changed(func(b []byte) { b[30] ^= 1 }), 2},
 		{"magic 0", changed(func(b []byte) { b[16] = 0 }), 87},
 		{"magic 1", changed(func(b []byte) { b[16] = 1 }), 87},
-		{"magic 3", sealed(func(b []byte) { b[16] = 3 }), 87},
-		{"no bytes", []byte{}, 2},
-		{"null", nil, 2},
-		{"one byte", good[:1], 2},
-		{"half a header", good[:60], 2},
-		{"header without records", good[:61], 2},
-		{"batch longer than its field", good[:len(good)-1], 2},
-		{"length of 2^31-1", changed(put32(8, 1<<31-1)), 2},
+		{"magic 3", sealed(func(b []byte) { b[16] = 3 }), 87}, // Kafka: 2, which is retried for minutes
+		{"no bytes", []byte{}, 87},
+		{"null", nil, 87},
+		{"one byte", good[:1], 87},
+		{"half a header", good[:60], 87},
+		{"header without records", good[:61], 87},
+		{"batch longer than its field", good[:len(good)-1], 87},
+		{"length of 2^31-1", changed(put32(8, 1<<31-1)), 2}, // Kafka: -1, an unknown error
 		{"negative length", changed(put32(8, -1)), 2},
 		{"length of 0", changed(put32(8, 0)), 2},
-		{"fewer records than offsets", sealed(put32(57, 2)), 2},
-		{"more records than offsets", sealed(put32(57, 4)), 2},
-		{"no records", sealed(put32(57, 0)), 2},
-		{"negative count", sealed(put32(57, -3)), 2},
-		{"negative offset delta", sealed(put32(23, -1)), 2},
-		{"2^31-1 records", sealed(func(b []byte) { put32(57, 1<<31-1)(b); put32(23, 1<<31-2)(b) }), 2},
-		{"a control batch", sealed(func(b []byte) { b[22] |= 1 << 5 }), 2},
-		{"garbage behind a batch", append(bytes.Clone(good), 1, 2, 3), 2},
+		{"fewer records than offsets", sealed(put32(57, 2)), 87},
+		{"more records than offsets", sealed(put32(57, 4)), 87},
+		{"no records", sealed(put32(57, 0)), 87},
+		{"negative count", sealed(put32(57, -3)), 87},
+		{"negative offset delta", sealed(put32(23, -1)), 87},
+		{"2^31-1 records", sealed(func(b []byte) { put32(57, 1<<31-1)(b); put32(23, 1<<31-2)(b) }), 87},
+		{"5 records of 3", sealed(func(b []byte) { put32(57, 5)(b); put32(23, 4)(b) }), 87},
+		{"2 records of 3", sealed(func(b []byte) { put32(57, 2)(b); put32(23, 1)(b) }), 87},
+		{"a control batch", sealed(func(b []byte) { b[22] |= 1 << 5 }), 87},
+		{"the time of the append", sealed(func(b []byte) { b[22] |= 1 << 3 }), 32}, // Kafka: 0 without LogAppendTime, which clears the bit
+		{"base offset 5", changed(func(b []byte) { b[7] = 5 }), 87},
+		{"a producer without a sequence", sequenced(bytes.Clone(good), 5, 0, -1), 87},
+		{"two batches", append(bytes.Clone(good), good...), 87},
+		{"garbage behind a batch", append(bytes.Clone(good), 1, 2, 3), 87}, // Kafka: 0, and cuts it
+		{"garbage under gzip", sealed(func(b []byte) { b[22] = 1 }), 87},   // Kafka: -1, like those that follow
+		{"garbage under Snappy", sealed(func(b []byte) { b[22] = 2 }), 87},
+		{"garbage under LZ4", sealed(func(b []byte) { b[22] = 3 }), 87},
+		{"garbage under zstd", sealed(func(b []byte) { b[22] = 4 }), 87},
+		{"codec 5", sealed(func(b []byte) { b[22] = 5 }), 76},
+		{"codec 7", sealed(func(b []byte) { b[22] = 7 }), 76},
+		{"a record that is too long", sealed(func(b []byte) { b[62] = 0x7f }), 87},
+		{"bytes behind the records", seal(append(bytes.Clone(good), 1, 2)), 87},
+		{"an hour and a minute from now", makeBatch(1, 1, 10, time.Now().UnixMilli()+61*60_000), 32},
+		{"microseconds", makeBatch(1, 1, 10, time.Now().UnixMicro()), 32},
+		{"the least timestamp", makeBatch(1, 1, 10, -1<<63), 32},
 		{"above max.message.bytes", makeBatch(2, 1, 11<<10, 0), 10},
 	}
 }

@@ -65,6 +65,7 @@ type Broker struct {
 	aborted           []segment.AbortedTransaction
 	skipped           []wire.AbortedTransaction
 	counters          counters
+	checker           segment.Checker
 	closeLog          logLimit
 	limitLog          logLimit
 	storageLog        logLimit

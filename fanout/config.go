@@ -38,8 +38,10 @@ type Config struct {
 	RetentionAge   time.Duration
 	// RetentionCheck is how often retention is looked at.
 	RetentionCheck time.Duration
-	// MaxMessageBytes is the largest record batch accepted.
-	MaxMessageBytes int
+	// MaxMessageBytes is the largest record batch accepted, and MaxInflatedBytes what the records of a compressed one may
+	// inflate to.
+	MaxMessageBytes  int
+	MaxInflatedBytes int64
 
 	// Ring sizes the ring and its receive buffers.
 	Ring ring.Config
@@ -117,6 +119,7 @@ func DefaultConfig() Config {
 		RetentionAge:     7 * 24 * time.Hour,
 		RetentionCheck:   time.Minute,
 		MaxMessageBytes:  1<<20 + 12, // Apache Kafka's default: 1 MiB of records and the log's overhead
+		MaxInflatedBytes: 128 << 20,  // a tenth of a second of one processor
 		Ring: ring.Config{
 			Entries:         1024,
 			RecvBuffers:     2048,
@@ -194,6 +197,7 @@ func (c Config) bounds() []bound {
 		duration("retention-age", c.RetentionAge, -1<<62, 1<<63-1),
 		duration("retention-check", c.RetentionCheck, 10*time.Millisecond, 24*time.Hour),
 		size("max-message-bytes", int64(c.MaxMessageBytes), 1<<10, 1<<30),
+		size("max-inflated-bytes", c.MaxInflatedBytes, 1<<10, 1<<40),
 		size("max-request-bytes", int64(c.MaxRequestBytes), 1<<12, maxInt31),
 		size("request-memory", c.RequestMemoryBytes, 1<<12, 1<<40),
 		size("response-memory", c.ResponseMemoryBytes, 1<<20, 1<<40),

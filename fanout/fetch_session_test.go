@@ -237,9 +237,8 @@ func checkZstd(t *testing.T, dir string) {
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}
 	c.publish(log, makeBatch(1, 1, 100, 0))
-	zstd := makeBatch(2, 1, 100, 0)
-	binary.BigEndian.PutUint16(zstd[21:], codecZstd)
-	c.publish(log, seal(zstd))
+	zstd := compressed(makeBatch(2, 1, 100, 0), codecZstd, 1, 100)
+	c.publish(log, zstd)
 	for _, row := range []struct {
 		version int16
 		offset  int64

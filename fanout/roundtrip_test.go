@@ -280,30 +280,6 @@ func TestEveryProduceVersionIsAnsweredInItsOwnForm(t *testing.T) {
 	}
 }
 
-// Several batches in one request get offsets one after the other, or none at all.
-func TestBatchesOfOneRequestAreAppendedTogetherOrNotAtAll(t *testing.T) {
-	s := start(t, nil)
-	c := s.dial()
-	c.create("feed", 1)
-	log := &shadow{topic: "feed"}
-	three := [][]byte{makeBatch(1, 2, 10, 0), makeBatch(2, 5, 10, 0), makeBatch(3, 1, 10, 0)}
-	r := c.produce("feed", 0, bytes.Join(three, nil))
-	if r.ErrorCode != 0 || r.BaseOffset != 0 {
-		t.Fatalf("three batches: %+v", r)
-	}
-	for _, b := range three {
-		log.add(b, log.end)
-	}
-	broken := bytes.Clone(three[1])
-	broken[70] ^= 1
-	if r := c.produce("feed", 0, bytes.Join([][]byte{three[0], broken, three[2]}, nil)); r.ErrorCode != 2 {
-		t.Errorf("a broken batch between good ones: error %d, want 2", r.ErrorCode)
-	}
-	if err := c.readAll(11, []*shadow{log}); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestListOffsetsFindsStartEndAndTimes(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()

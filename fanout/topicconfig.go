@@ -60,6 +60,14 @@ var settings = []setting{
 		doc: "The largest record batch accepted.",
 		get: func(c *topicConfig) string { return decimal(int64(c.options.MaxBatchBytes)) },
 		put: func(c *topicConfig, _ string, n int64) { c.options.MaxBatchBytes = int(n) }},
+	{name: "message.timestamp.after.max.ms", brokerName: "log.message.timestamp.after.max.ms", kind: kmsg.ConfigTypeLong,
+		min: 0, max: unlimited, doc: "How far in the future a record's time may be, in milliseconds. It does not count with LogAppendTime.",
+		get: func(c *topicConfig) string { return decimal(max(c.options.TimestampAfterMaxMillis, 0)) },
+		put: func(c *topicConfig, _ string, n int64) { c.options.TimestampAfterMaxMillis = orNegative(n) }},
+	{name: "message.timestamp.before.max.ms", brokerName: "log.message.timestamp.before.max.ms", kind: kmsg.ConfigTypeLong,
+		min: 0, max: unlimited, doc: "How far in the past a record's time may be, in milliseconds. It does not count with LogAppendTime.",
+		get: func(c *topicConfig) string { return decimal(max(c.options.TimestampBeforeMaxMillis, 0)) },
+		put: func(c *topicConfig, _ string, n int64) { c.options.TimestampBeforeMaxMillis = orNegative(n) }},
 	{name: "message.timestamp.type", brokerName: "log.message.timestamp.type", kind: kmsg.ConfigTypeString,
 		choices: []string{"CreateTime", "LogAppendTime"},
 		doc:     "Whether records keep their producer's time or get that of their append.",
@@ -106,6 +114,14 @@ func millis(n int64) time.Duration { return time.Duration(min(n, maxMillis)) * t
 func notZero(n int64) int64 {
 	if n == 0 {
 		return 1
+	}
+	return n
+}
+
+// orNegative is how [segment.Options] write a limit of 0.
+func orNegative(n int64) int64 {
+	if n == 0 {
+		return -1
 	}
 	return n
 }
@@ -198,6 +214,10 @@ func brokerTopicConfig(config Config) *topicConfig {
 			LeaderEpoch:    leaderEpoch,
 			FS:             config.fs,
 			Logger:         config.Logger,
+
+			MaxInflatedBytes:         config.MaxInflatedBytes,
+			TimestampBeforeMaxMillis: math.MaxInt64,
+			TimestampAfterMaxMillis:  time.Hour.Milliseconds(), // Apache Kafka's since 4.0
 		},
 		flush: config.Fsync.flushPolicy(),
 	}

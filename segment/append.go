@@ -18,22 +18,27 @@ type Appended struct {
 	Duplicate bool
 }
 
-// Append checks one or more batches that a producer sent, assigns their offsets in place, and writes them with one
-// write, all on the caller's thread: it may block, so it is for tools and tests, and a server begins a [Write]. If
-// anything is wrong with one of them, none is appended. If the write fails or is short, the log is as it was: the next
-// append goes to the same place.
+// Append checks one or more batches, as [Log.Check] does, assigns their offsets in place, and writes them with one write,
+// all on the caller's thread: it may block, so it is for tools and tests, and a server begins a [Write]. If anything is
+// wrong with one of them, none is appended. If the write fails or is short, the log is as it was: the next append goes to
+// the same place.
 //
 // The errors are those of a batch and those of [Log.BeginWrite], [Write.Add] and [Log.EndWrite].
 func (l *Log) Append(batches []byte, nowMillis int64) (Appended, error) {
+	in, err := l.Check(batches)
+	if err != nil {
+		return Appended{}, err
+	}
+	return l.AppendChecked(batches, in, nowMillis)
+}
+
+// AppendChecked is [Log.Append] of what was checked already.
+func (l *Log) AppendChecked(batches []byte, in Checked, nowMillis int64) (Appended, error) {
 	w, err := l.BeginWrite()
 	if err != nil {
 		return Appended{}, err
 	}
-	var a Appended
-	in, err := l.Check(batches)
-	if err == nil {
-		a, err = w.Add(batches, in, nowMillis)
-	}
+	a, err := w.Add(batches, in, nowMillis)
 	if err == nil && !w.Empty() {
 		w.Run()
 	}
@@ -53,15 +58,20 @@ func (l *Log) appendTime(millis int64) int64 {
 	return noTimestamp
 }
 
-// Checked is what [Log.Check] found in the batches of an append.
+// Checked is what was found in batches that may be appended: in a producer's by a [Checker], in the server's own by
+// [Log.Check]. There is no other way to make one, so that nothing else of a client reaches a log.
 type Checked struct {
 	offsets      int64 // how many they take
 	records      int
 	maxTimestamp int64
 	producer     sequence // id -1 if no idempotent producer sent them
+	produced     Batch    // the header of a producer's one batch; zero of the server's own
 }
 
-// Check looks at every batch and changes nothing. The errors are those of a batch.
+func (in *Checked) isProduced() bool { return in.produced.Magic != 0 }
+
+// Check looks at batches that the server made itself, and changes nothing: it is what recovery demands, and no more. The
+// errors are those of a batch.
 func (l *Log) Check(batches []byte) (Checked, error) {
 	in := Checked{maxTimestamp: noTimestamp, producer: sequence{id: -1}}
 	if len(batches) == 0 {
@@ -70,7 +80,7 @@ func (l *Log) Check(batches []byte) (Checked, error) {
 	for at := 0; at < len(batches); {
 		h, err := CheckBatch(batches[at:])
 		if err == nil {
-			err = h.checkProduced(l.options.MaxBatchBytes)
+			err = h.checkOwn(l.options.MaxBatchBytes)
 		}
 		if err == nil && h.ProducerID >= 0 && h.Size() != len(batches) {
 			err = fmt.Errorf("%w: an idempotent producer sends one batch at a time", ErrBatchMalformed)
@@ -89,8 +99,22 @@ func (l *Log) Check(batches []byte) (Checked, error) {
 	return in, nil
 }
 
+// checkOwn refuses batches of the server itself that are not as it makes them.
+func (b Batch) checkOwn(maxBytes int) error {
+	switch {
+	case b.Size() > maxBytes:
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrBatchTooLarge, b.Size(), maxBytes)
+	case b.RecordCount != b.LastOffsetDelta+1:
+		return fmt.Errorf("%w: %d records in %d offsets", ErrBatchMalformed, b.RecordCount, int64(b.LastOffsetDelta)+1)
+	}
+	return nil
+}
+
 // assign writes into the batches what the log decides.
-func (l *Log) assign(batches []byte, base, nowMillis int64) {
+func (l *Log) assign(batches []byte, in *Checked, base, nowMillis int64) {
+	if in.isProduced() && !l.options.AppendTime && in.produced.MaxTimestamp != in.maxTimestamp {
+		setMaxTimestamp(batches, in.maxTimestamp)
+	}
 	for at := 0; at < len(batches); {
 		h, _ := ParseBatch(batches[at:])
 		assign(batches[at:], base, l.LeaderEpoch())

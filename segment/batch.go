@@ -128,31 +128,6 @@ func (b Batch) checkCounts() error {
 	return nil
 }
 
-// checkProduced refuses what only a broken or hostile producer sends, though a log may contain it.
-func (b Batch) checkProduced(maxBytes int) error {
-	switch {
-	case b.Size() > maxBytes:
-		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrBatchTooLarge, b.Size(), maxBytes)
-	case b.RecordCount != b.LastOffsetDelta+1:
-		return fmt.Errorf("%w: %d records in %d offsets", ErrBatchMalformed, b.RecordCount, int64(b.LastOffsetDelta)+1)
-	case b.Attributes&codecBits == 0 && int64(b.RecordCount)*minRecordBytes > int64(b.Size()-BatchHeaderSize):
-		return fmt.Errorf("%w: %d records in %d bytes", ErrBatchMalformed, b.RecordCount, b.Size()-BatchHeaderSize)
-	case b.Attributes&controlBit != 0:
-		return fmt.Errorf("%w: producers do not write control batches", ErrBatchMalformed)
-	case b.Attributes&transactionalBit != 0:
-		return fmt.Errorf("%w: there are no transactions here", ErrBatchMalformed)
-	case b.Attributes&appendTimeBit != 0:
-		return fmt.Errorf("%w: the time of the append is not the producer's to set", ErrBatchMalformed)
-	case b.ProducerID >= 0 && (b.ProducerEpoch < 0 || b.BaseSequence < 0):
-		return fmt.Errorf("%w: producer %d sent epoch %d and sequence number %d", ErrBatchMalformed, b.ProducerID, b.ProducerEpoch, b.BaseSequence)
-	}
-	return nil
-}
-
-// minRecordBytes is the least that a record takes: length, attributes, two deltas, the lengths of key and value, and
-// the number of headers, a byte each.
-const minRecordBytes = 7
-
 // Bits of the attributes.
 const (
 	// codecBits are 0 for records that are not compressed.
@@ -169,6 +144,12 @@ const (
 func assign(batch []byte, baseOffset int64, leaderEpoch int32) {
 	binary.BigEndian.PutUint64(batch, uint64(baseOffset))
 	binary.BigEndian.PutUint32(batch[epochAt:], uint32(leaderEpoch))
+}
+
+// setMaxTimestamp corrects the latest timestamp of a whole batch, and the CRC with it.
+func setMaxTimestamp(batch []byte, millis int64) {
+	binary.BigEndian.PutUint64(batch[maxTimestampAt:], uint64(millis))
+	binary.BigEndian.PutUint32(batch[crcAt:], crc32.Checksum(batch[crcFrom:], castagnoli))
 }
 
 // setAppendTime gives all records of a whole batch the time of the append, and the batch the CRC that goes with it.

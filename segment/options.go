@@ -33,6 +33,12 @@ type Options struct {
 	IndexIntervalBytes int64
 	// MaxBatchBytes is the largest batch that Append takes (max.message.bytes). Default 1 MiB and 12 bytes.
 	MaxBatchBytes int
+	// MaxInflatedBytes is what the records of one compressed batch may inflate to. Default 128 MiB.
+	MaxInflatedBytes int64
+	// TimestampBeforeMaxMillis and TimestampAfterMaxMillis are how far a record's time may be from the time of its append,
+	// in milliseconds (message.timestamp.before.max.ms and .after.max.ms); negative is not at all. They do not count with
+	// AppendTime. Default without limit, and one hour.
+	TimestampBeforeMaxMillis, TimestampAfterMaxMillis int64
 	// MaxProducers bounds the idempotent producers that a log remembers; beyond it the one that was silent for longest
 	// is forgotten. Default 10,000.
 	MaxProducers int
@@ -57,6 +63,9 @@ func (o Options) withDefaults() Options {
 	o.RetentionAge = or(o.RetentionAge, 7*day)
 	o.IndexIntervalBytes = or(o.IndexIntervalBytes, 4096)
 	o.MaxBatchBytes = or(o.MaxBatchBytes, 1<<20+batchOverhead)
+	o.MaxInflatedBytes = or(o.MaxInflatedBytes, 128<<20)
+	o.TimestampBeforeMaxMillis = or(o.TimestampBeforeMaxMillis, math.MaxInt64)
+	o.TimestampAfterMaxMillis = or(o.TimestampAfterMaxMillis, time.Hour.Milliseconds())
 	o.MaxProducers = or(o.MaxProducers, 10_000)
 	o.ProducerExpiry = or(o.ProducerExpiry, day)
 	if o.FS == nil {

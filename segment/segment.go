@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"math"
 
 	"golang.org/x/sys/unix"
 )
@@ -95,6 +96,9 @@ func (s *Segment) Map() ([]byte, error) {
 
 // note takes a batch into account that was written at s.size.
 func (s *Segment) note(h Batch) {
+	if base, last := h.BaseOffset-s.base, h.LastOffset()-s.base; base < 0 || last > math.MaxInt32 {
+		panic(fmt.Sprintf("segment: offsets %d to %d in a segment that begins at %d: an index has 31 bits", h.BaseOffset, h.LastOffset(), s.base))
+	}
 	if s.size == 0 {
 		s.firstTimestamp = h.MaxTimestamp
 	}

@@ -77,11 +77,12 @@ func (l *Log) BeginWrite() (*Write, error) {
 // Empty says that there is nothing to run.
 func (w *Write) Empty() bool { return len(w.pieces) == 0 && !w.begins }
 
-// Add takes what a producer sent, which must have passed [Log.Check], into the write, and assigns its offsets in place.
+// Add takes batches that were checked into the write, and assigns their offsets in place.
 // Of a duplicate and of what is refused nothing is taken. [ErrNextWrite] asks to offer it again to the next write, and
 // all that came after it.
 //
-// The other errors are [ErrOutOfOrderSequence] and [ErrInvalidProducerEpoch].
+// The other errors are [ErrOutOfOrderSequence], [ErrInvalidProducerEpoch], and of a producer's batch [ErrBatchAboveSegment];
+// the server's own may be larger than a segment, and get one for themselves.
 func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, error) {
 	l := w.log
 	if len(w.pieces) > 0 && (len(w.pieces) == maxWritePieces || w.bytes+int64(len(batches)) > maxWriteBytes || w.has(in.producer)) {
@@ -96,6 +97,12 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 			return Appended{}, err
 		}
 	}
+	if n := int64(len(batches)); in.isProduced() && n > l.options.SegmentBytes {
+		return Appended{}, fmt.Errorf("%w: it has %d bytes, segments have %d (segment.bytes)", ErrBatchAboveSegment, n, l.options.SegmentBytes)
+	}
+	if in.isProduced() && int64(len(batches)) != int64(in.produced.Size()) {
+		panic(fmt.Sprintf("segment: %d bytes are to be appended, %d were checked", len(batches), in.produced.Size()))
+	}
 	if l.options.AppendTime {
 		in.maxTimestamp = nowMillis
 	}
@@ -107,7 +114,7 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 		}
 		w.beginSegment(nowMillis)
 	}
-	l.assign(batches, base, nowMillis)
+	l.assign(batches, &in, base, nowMillis)
 	w.take(batches, in, last, nowMillis)
 	return Appended{BaseOffset: base, LastOffset: last, LogStartOffset: l.LogStartOffset(),
 		AppendTimeMillis: l.appendTime(nowMillis), Bytes: len(batches), Records: in.records}, nil

@@ -48,6 +48,7 @@ func topicFlags(d *fanout.Config) []cli.Flag {
 		durationFlag("retention-age", d.RetentionAge, "`DURATION` after its latest record at which a segment is deleted; 0 for no limit (topics: retention.ms)"),
 		durationFlag("retention-check", d.RetentionCheck, "`DURATION` between two looks at what retention no longer keeps"),
 		serveSize("max-message-bytes", "`SIZE` of the largest record batch accepted", int64(d.MaxMessageBytes), kib, gib),
+		serveSize("max-inflated-bytes", "`SIZE` that the records of one compressed batch may inflate to; larger ones are refused", d.MaxInflatedBytes, kib, tib),
 	}
 }
 

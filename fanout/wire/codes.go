@@ -13,6 +13,7 @@ const (
 	CodeCoordinatorLoadInProgress          int16 = 14 // retried
 	CodeCoordinatorNotAvailable            int16 = 15 // retried
 	CodeInvalidTopic                       int16 = 17
+	CodeRecordListTooLarge                 int16 = 18
 	CodeInvalidRequiredAcks                int16 = 21
 	CodeIllegalGeneration                  int16 = 22
 	CodeInconsistentGroupProtocol          int16 = 23
@@ -20,6 +21,7 @@ const (
 	CodeUnknownMemberID                    int16 = 25
 	CodeInvalidSessionTimeout              int16 = 26
 	CodeRebalanceInProgress                int16 = 27
+	CodeInvalidTimestamp                   int16 = 32
 	CodeUnsupportedVersion                 int16 = 35
 	CodeTopicAlreadyExists                 int16 = 36
 	CodeInvalidPartitions                  int16 = 37

@@ -1,0 +1,311 @@
+package records
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// Record is one record of a batch.
+type Record struct {
+	OffsetDelta    int32
+	TimestampDelta int64
+	// Key and Value are nil for null, and are set only by a Reader with Contents. They are valid until the next record.
+	Key, Value []byte
+}
+
+const (
+	// MinBytes is the least that a record takes: its length, attributes, two deltas, the lengths of key and value, and the
+	// number of its headers, a byte each. So a count of records is bounded by the bytes that are there.
+	MinBytes = 7
+	// windowBytes is how much of the inflated bytes is held at a time.
+	windowBytes = 32 << 10
+	// mostVarint is the longest varint: 64 bits in groups of seven.
+	mostVarint, mostVarint32 = 10, 5
+)
+
+// Reader reads the records of one batch after another. The zero value is ready for Reset.
+type Reader struct {
+	// Contents makes Next return keys and values. It costs a copy of them if the records are compressed.
+	Contents bool
+	// Large allows zstd windows of up to 128 MiB, which its levels 20 to 22 ask for; without it they are up to 8 MiB.
+	Large bool
+
+	codec  Codec
+	source inflater // nil if the records are not compressed, or after their end
+	buf    []byte   // the payload, or the window
+	at     int
+	end    int
+	window []byte
+	// inflated counts the bytes that came out of source, limit is the most that may.
+	inflated, limit int64
+	ended           bool
+	records         int
+	left            int // bytes of the record that have not been read
+	contents        []byte
+	err             error
+}
+
+// Reset begins with the records of another batch; payload is all that follows the batch's header. maxInflatedBytes
+// bounds what compressed records inflate to. payload is kept until Close or the next Reset.
+func (r *Reader) Reset(codec Codec, payload []byte, maxInflatedBytes int64) error {
+	r.Close()
+	r.codec, r.limit = codec, maxInflatedBytes
+	r.at, r.end, r.inflated, r.records, r.ended, r.err = 0, 0, 0, 0, false, nil
+	if codec == None {
+		r.buf, r.end, r.ended = payload, len(payload), true
+		return nil
+	}
+	if r.window == nil {
+		r.window = make([]byte, windowBytes)
+	}
+	r.buf = r.window
+	r.source, r.err = open(codec, payload, maxInflatedBytes, r.Large)
+	return r.err
+}
+
+// Close gives the codec's memory back to the pool. The Reader can be used again.
+func (r *Reader) Close() {
+	if r.source != nil {
+		r.source.release()
+	}
+	r.source, r.buf = nil, nil
+	r.at, r.end, r.ended = 0, 0, true
+}
+
+// Inflated is how many bytes have been read: of compressed records, after inflating.
+func (r *Reader) Inflated() int64 {
+	if r.codec == None {
+		return int64(r.at)
+	}
+	return r.inflated
+}
+
+// Next reads one record. It is false at the end of the records, and with an error, which is one of the package's.
+func (r *Reader) Next(rec *Record) (bool, error) {
+	if r.err != nil || !r.need(1) {
+		return false, r.err
+	}
+	if !r.record(rec) {
+		if r.err == nil {
+			r.err = fmt.Errorf("%w: record %d ends before it should", ErrInvalid, r.records)
+		}
+		return false, r.err
+	}
+	r.records++
+	return true, nil
+}
+
+func (r *Reader) record(rec *Record) bool {
+	r.left = math.MaxInt
+	size, ok := r.varint(mostVarint32)
+	if !ok {
+		return false
+	}
+	if size < MinBytes-1 || r.ended && size > int64(r.end-r.at) {
+		return r.fail("it says that it has %d bytes, %d are left", size, r.end-r.at)
+	}
+	r.left = int(size)
+	if !r.skip(1) { // attributes, of which none is used
+		return false
+	}
+	if rec.TimestampDelta, ok = r.varint(mostVarint); !ok {
+		return false
+	}
+	offset, ok := r.varint(mostVarint32)
+	if !ok {
+		return false
+	}
+	rec.OffsetDelta = int32(offset)
+	if !r.keyAndValue(rec) || !r.headers() {
+		return false
+	}
+	if r.left != 0 {
+		return r.fail("%d bytes are left over in it", r.left)
+	}
+	return true
+}
+
+func (r *Reader) keyAndValue(rec *Record) bool {
+	r.contents = r.contents[:0]
+	key, ok := r.length("key", -1)
+	if !ok || !r.content(key, &rec.Key) {
+		return false
+	}
+	value, ok := r.length("value", -1)
+	if !ok || !r.content(value, &rec.Value) {
+		return false
+	}
+	if r.source != nil && r.Contents && key > 0 {
+		rec.Key = r.contents[:key:key] // the value may have moved it
+	}
+	return true
+}
+
+func (r *Reader) headers() bool {
+	n, ok := r.varint(mostVarint32)
+	if !ok {
+		return false
+	}
+	if n < 0 || n > int64(r.left/2) {
+		return r.fail("it says that it has %d headers in %d bytes", n, r.left)
+	}
+	for range n {
+		key, ok := r.length("header's key", 0)
+		if !ok || !r.skip(key) {
+			return false
+		}
+		value, ok := r.length("header's value", -1)
+		if !ok || !r.skip(value) {
+			return false
+		}
+	}
+	return true
+}
+
+// length reads the length of a field within the record.
+func (r *Reader) length(what string, least int64) (int, bool) {
+	n, ok := r.varint(mostVarint32)
+	if !ok {
+		return 0, false
+	}
+	if n < least || n > int64(r.left) {
+		return 0, r.fail("its %s says that it has %d bytes, %d are left", what, n, r.left)
+	}
+	return int(n), true
+}
+
+// content reads or skips a field of n bytes, -1 for null.
+func (r *Reader) content(n int, field *[]byte) bool {
+	*field = nil
+	switch {
+	case !r.Contents:
+		return r.skip(n)
+	case n < 0:
+		return true
+	case r.source == nil:
+		*field = r.buf[r.at : r.at+n : r.at+n]
+		return r.skip(n)
+	}
+	start := len(r.contents)
+	for n > 0 {
+		if !r.need(1) {
+			return false
+		}
+		piece := min(n, r.end-r.at)
+		r.contents = append(r.contents, r.buf[r.at:r.at+piece]...)
+		n -= piece
+		if !r.skip(piece) {
+			return false
+		}
+	}
+	*field = r.contents[start:len(r.contents):len(r.contents)]
+	return true
+}
+
+// varint reads a zigzag number of at most so many bytes.
+func (r *Reader) varint(most int) (int64, bool) {
+	if r.end-r.at < mostVarint && !r.ended {
+		r.need(mostVarint) // or as many as there are
+	}
+	if r.at < r.end && r.left > 0 && r.buf[r.at] < 0x80 {
+		u := int64(r.buf[r.at])
+		r.at++
+		r.left--
+		return u>>1 ^ -(u & 1), true
+	}
+	v, n := binary.Varint(r.buf[r.at:min(r.end, r.at+most)])
+	switch {
+	case n == 0 && r.end-r.at < most && r.left >= r.end-r.at:
+		return 0, false // the bytes end
+	case n <= 0 || most == mostVarint32 && (v < math.MinInt32 || v > math.MaxInt32):
+		return 0, r.fail("a number in it has more than %d bytes or bits that do not count", most)
+	case n > r.left:
+		return 0, r.fail("a number in it goes beyond its end")
+	}
+	r.at += n
+	r.left -= n
+	return v, true
+}
+
+// skip reads n bytes of the record and looks at none.
+func (r *Reader) skip(n int) bool {
+	if n <= 0 {
+		return true
+	}
+	if n > r.left {
+		return r.fail("a field of %d bytes goes beyond its end", n)
+	}
+	r.left -= n
+	for n > r.end-r.at {
+		n -= r.end - r.at
+		r.at = r.end
+		if !r.fill() {
+			return false
+		}
+	}
+	r.at += n
+	return true
+}
+
+// need has n bytes in the window, if so many come. n is small against the window.
+func (r *Reader) need(n int) bool {
+	for r.end-r.at < n {
+		if !r.fill() {
+			return false
+		}
+	}
+	return true
+}
+
+// fill reads more into the window. It is false at the end, and with an error.
+func (r *Reader) fill() bool {
+	if r.ended {
+		return false
+	}
+	r.end = copy(r.buf, r.buf[r.at:r.end])
+	r.at = 0
+	for range maxEmptyReads {
+		n, err := r.source.Read(r.buf[r.end:])
+		r.end += n
+		if r.inflated += int64(n); r.inflated > r.limit {
+			return r.endWith(fmt.Errorf("%w: the limit is %d bytes", ErrTooLarge, r.limit))
+		}
+		switch {
+		case err == io.EOF:
+			r.ended = true
+			return n > 0
+		case err != nil:
+			return r.endWith(inflateError(r.codec, err))
+		case n > 0:
+			return true
+		}
+	}
+	return r.endWith(inflateError(r.codec, io.ErrNoProgress))
+}
+
+// maxEmptyReads is how often a codec may have nothing to give.
+const maxEmptyReads = 100
+
+func (r *Reader) endWith(err error) bool {
+	r.ended, r.err = true, err
+	return false
+}
+
+func (r *Reader) fail(format string, args ...any) bool {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: record %d: %s", ErrInvalid, r.records, fmt.Sprintf(format, args...))
+	}
+	return false
+}
+
+func inflateError(codec Codec, err error) error {
+	for _, known := range []error{ErrInvalid, ErrTooLarge, ErrWindow, ErrCodec} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: the bytes are not %s: %v", ErrInvalid, codec, err)
+}

@@ -1,0 +1,167 @@
+package records
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/s2"
+)
+
+// xerialMagic begins what snappy-java writes: this, two version numbers of four bytes, and then blocks with their size in
+// front. Other clients send one block without any of it.
+var xerialMagic = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
+
+const (
+	xerialHeader = 16
+	// keptBlock is the largest block whose memory is kept: snappy-java's are half as large by default.
+	keptBlock = 64 << 10
+)
+
+// snappyReader inflates blocks one by one.
+type snappyReader struct {
+	rest   []byte // blocks that have not been inflated
+	framed bool
+	limit  int64
+	memory []byte
+	block  []byte // what is left of the block that was inflated last
+}
+
+var snappies sync.Pool
+
+func openSnappy(payload []byte, limit int64) (inflater, error) {
+	s, _ := snappies.Get().(*snappyReader)
+	if s == nil {
+		s = new(snappyReader)
+	}
+	s.rest, s.limit, s.block = payload, limit, nil
+	if s.framed = bytes.HasPrefix(payload, xerialMagic); s.framed {
+		if len(payload) < xerialHeader {
+			s.release()
+			return nil, fmt.Errorf("%w: the Snappy header has %d of %d bytes", ErrInvalid, len(payload), xerialHeader)
+		}
+		s.rest = payload[xerialHeader:]
+	}
+	return s, nil
+}
+
+func (s *snappyReader) release() {
+	memory := s.memory
+	if cap(memory) > keptBlock {
+		memory = nil
+	}
+	*s = snappyReader{memory: memory}
+	snappies.Put(s)
+}
+
+// Read implements [io.Reader].
+func (s *snappyReader) Read(b []byte) (int, error) {
+	for len(s.block) == 0 {
+		if len(s.rest) == 0 {
+			return 0, io.EOF
+		}
+		if err := s.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, s.block)
+	s.block = s.block[n:]
+	return n, nil
+}
+
+// next inflates the next block.
+func (s *snappyReader) next() error {
+	block := s.rest
+	s.rest = nil
+	if s.framed {
+		if len(block) < 4 {
+			return fmt.Errorf("%w: %d bytes are left behind the last Snappy block", ErrInvalid, len(block))
+		}
+		size := binary.BigEndian.Uint32(block)
+		if block = block[4:]; int64(size) > int64(len(block)) {
+			return fmt.Errorf("%w: a Snappy block says that it has %d bytes, %d are left", ErrInvalid, size, len(block))
+		}
+		s.rest, block = block[size:], block[:size]
+	}
+	size, err := snappySize(block)
+	if err != nil {
+		return err
+	}
+	if size > s.limit {
+		return fmt.Errorf("%w: a Snappy block of %d bytes, the limit is %d", ErrTooLarge, size, s.limit)
+	}
+	if int64(cap(s.memory)) < size {
+		s.memory = make([]byte, size)
+	}
+	s.block, err = s2.Decode(s.memory[:size], block)
+	return err
+}
+
+// The kinds of elements of a Snappy block, in the low two bits of their first byte.
+const (
+	snappyLiteral = iota
+	snappyCopy1   // the number says how many bytes the offset has, but for the last
+	snappyCopy2
+	snappyCopy4
+)
+
+// snappySize walks over the elements of a Snappy block and is the size that they inflate to. It refuses what the format
+// of 2011 does not have, as the decoder does not: S2 gives a meaning to an offset of 0.
+func snappySize(block []byte) (int64, error) {
+	said, n := binary.Uvarint(block)
+	if n <= 0 || n > mostVarint32 || said > 1<<32-1 {
+		return 0, fmt.Errorf("%w: a Snappy block does not say how large it is", ErrInvalid)
+	}
+	size := int64(0)
+	for at := n; at < len(block); {
+		length, offset, used := snappyElement(block[at:])
+		if used == 0 || offset > size || offset == 0 && block[at]&3 != snappyLiteral {
+			return 0, fmt.Errorf("%w: byte %d of a Snappy block", ErrInvalid, at)
+		}
+		at += used
+		size += length
+	}
+	if size != int64(said) {
+		return 0, fmt.Errorf("%w: a Snappy block says that it inflates to %d bytes, and it is %d", ErrInvalid, said, size)
+	}
+	return size, nil
+}
+
+// snappyElement is how many bytes an element stands for, how far behind they are copied from, and how many bytes it takes;
+// 0 if it is cut short.
+func snappyElement(b []byte) (length, offset int64, used int) {
+	tag := b[0]
+	var number [4]byte
+	switch tag & 3 {
+	case snappyLiteral:
+		length, used = int64(tag>>2)+1, 1
+		if tag>>2 >= 60 {
+			extra := int(tag>>2) - 59
+			if len(b) < 1+extra {
+				return 0, 0, 0
+			}
+			copy(number[:], b[1:1+extra])
+			length, used = int64(binary.LittleEndian.Uint32(number[:]))+1, 1+extra
+		}
+		if length > int64(len(b)-used) {
+			return 0, 0, 0
+		}
+		return length, 0, used + int(length)
+	case snappyCopy1:
+		if len(b) < 2 {
+			return 0, 0, 0
+		}
+		return int64(tag>>2&7) + 4, int64(tag>>5)<<8 | int64(b[1]), 2
+	case snappyCopy2:
+		used = 3
+	case snappyCopy4:
+		used = 5
+	}
+	if len(b) < used {
+		return 0, 0, 0
+	}
+	copy(number[:], b[1:used])
+	return int64(tag>>2) + 1, int64(binary.LittleEndian.Uint32(number[:])), used
+}
