@@ -16,6 +16,7 @@ const (
 //
 // Behaviour:
 //   - The topic that keeps the groups' offsets is made first, if there is none yet.
+//   - For a group whose partition of that topic is damaged there is no coordinator until it is mended.
 //   - A transaction's coordinator is refused with an error that clients explain: there are no transactions.
 //
 // Versions: 0 asks for a group's; 1 and 2 for a group's or a transaction's, and have an error message. Version 0 must
@@ -31,10 +32,14 @@ func (b *Broker) handleFindCoordinator(c *conn, req *kmsg.FindCoordinatorRequest
 			if c == nil {
 				return
 			}
-			if failed != nil {
+			switch {
+			case failed != nil:
 				resp.ErrorCode = wire.CodeCoordinatorNotAvailable
 				resp.ErrorMessage = kmsg.StringPtr("committed offsets can't be kept: " + failed.Error())
-			} else {
+			case b.groups.coordinator.Refused(req.CoordinatorKey):
+				resp.ErrorCode = wire.CodeCoordinatorNotAvailable
+				resp.ErrorMessage = kmsg.StringPtr("what the group has committed can't be read: see the server's log")
+			default:
 				b.coordinatorOf(c, resp)
 			}
 			b.reply(c, resp)

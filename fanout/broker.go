@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -115,10 +114,7 @@ func Open(config Config) (*Broker, error) {
 		return nil, err
 	}
 	b.settleColdCache()
-	if err := b.restoreGroups(); err != nil {
-		_ = unix.Close(b.listenFD)
-		return nil, errors.Join(err, b.topics.closeLogs(b.log))
-	}
+	b.restoreGroups()
 	b.topics.settle(b.log)
 	return b, nil
 }

@@ -53,6 +53,9 @@ func (b *Broker) answerGroup(r *group.Reply) {
 func (b *Broker) keepRecords(records []group.Record) (pending *pendingReplies, kept bool) {
 	pending, kept = new(pendingReplies), true
 	for i, p := range b.groups.topic.partitions {
+		if p.refused != nil {
+			continue // it has no groups, so none of the records is its own
+		}
 		if !b.keepIn(int32(i), records) {
 			kept = false
 		}

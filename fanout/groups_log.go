@@ -1,15 +1,9 @@
 package fanout
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"oneplusn/fanout/group"
-	"oneplusn/segment"
 )
 
 // The offsets topic is kept small by writing what still counts again at the end of its log, and dropping the log's
@@ -66,6 +60,8 @@ func (b *Broker) rewriteOffsets() {
 	for i := range g.rewrites {
 		w, p := &g.rewrites[i], g.topic.partitions[i]
 		switch {
+		case p.refused != nil:
+			w.next = noTime
 		case !w.active && p.log.SizeBytes() > max(rewriteFromBytes, rewriteFactor*w.keptSize):
 			*w = rewrite{active: true, before: p.log.LogEndOffset(), end: -1, lost: w.lost}
 		case !w.active && (!w.lost || p.log.Poisoned() != nil):
@@ -121,58 +117,4 @@ func (b *Broker) dropRewritten(w *rewrite, p *partition) {
 		b.removeFiles([]func() error{remove})
 	}
 	*w = rewrite{keptSize: w.written, lost: w.lost}
-}
-
-// restoreGroups reads the offsets topic, if there is one. It blocks.
-func (b *Broker) restoreGroups() error {
-	tp := b.topics.byName[offsetsTopic]
-	if tp == nil {
-		return nil
-	}
-	b.useTopic(tp)
-	records := 0
-	for _, p := range tp.partitions {
-		err := readLog(p.log, func(offset int64, r *kmsg.Record) error {
-			records++
-			return b.groups.coordinator.Restore(group.Instant{UnixMillis: b.wallMillis()}, p.index, offset, r.Key, r.Value)
-		})
-		if err != nil {
-			return fmt.Errorf("fanout: reading committed offsets from %s: %w: restore the directory from a copy, or move it away to begin without them",
-				p.directory(), err)
-		}
-	}
-	counts := b.groups.coordinator.Counts()
-	b.log.Info("committed offsets are read", "groups", counts.Groups, "offsets", counts.Offsets, "members", counts.Members, "records", records)
-	return nil
-}
-
-// readLog calls f with every record of a log. It blocks.
-func readLog(l *segment.Log, f func(offset int64, r *kmsg.Record) error) error {
-	for next := l.LogStartOffset(); next < l.HighWatermark(); {
-		rng, err := l.ReadBlocking(next, 1<<20)
-		if err != nil {
-			return err
-		}
-		if rng.Len == 0 {
-			return nil // the offsets up to the high watermark were compacted away
-		}
-		raw := make([]byte, rng.Len)
-		if err := fdReader(rng.Segment.Fd()).read(raw, rng.Pos); err != nil {
-			return err
-		}
-		for len(raw) > 0 {
-			h, err := segment.CheckBatch(raw)
-			if err != nil {
-				return fmt.Errorf("after offset %d: %w", next, err)
-			}
-			if h.LastOffset() >= next && h.Attributes&controlBit == 0 {
-				if err := eachRecord(raw[:h.Size()], h, f); err != nil {
-					return err
-				}
-			}
-			next = max(next, h.NextOffset())
-			raw = raw[h.Size():]
-		}
-	}
-	return nil
 }

@@ -118,3 +118,14 @@ func (l *Log) release() {
 		s.Release()
 	}
 }
+
+// Abandon lets go of the files of a log that turned out to be damaged, and writes nothing. The directory must not be marked
+// as cleanly stopped.
+func (l *Log) Abandon() {
+	l.worker.mu.Lock()
+	defer l.worker.mu.Unlock()
+	l.worker.gone.Store(true)
+	if !l.closed {
+		l.release()
+	}
+}

@@ -39,6 +39,9 @@ const unknownCodecs uint = 1 << 31
 // Fd is the file's descriptor. It is valid while the segment is held.
 func (s *Segment) Fd() int { return s.file.Fd() }
 
+// Path is the file's name.
+func (s *Segment) Path() string { return s.path }
+
 // BaseOffset is the offset of the segment's first record.
 func (s *Segment) BaseOffset() int64 { return s.base }
 

@@ -18,6 +18,7 @@ func (c *Coordinator) DescribeGroups(from Client, req *kmsg.DescribeGroupsReques
 		r.Members = []kmsg.DescribeGroupsResponseGroupMember{}
 		switch g := c.groups.get(id); {
 		case g == nil:
+			r.ErrorCode = c.refusal(id)
 		case !size.add(g.described()):
 			c.counts.Refused++
 			r.ErrorCode = wire.CodePolicyViolation
@@ -67,9 +68,10 @@ func (c *Coordinator) DeleteGroups(now Instant, from Client, req *kmsg.DeleteGro
 	for _, id := range req.Groups {
 		r := kmsg.NewDeleteGroupsResponseGroup()
 		r.Group = id
+		code := c.checkGroup(id, true)
 		switch g := c.groups.get(id); {
-		case checkGroupID(id, true) != 0:
-			r.ErrorCode = wire.CodeInvalidGroupID
+		case code != 0:
+			r.ErrorCode = code
 		case g == nil:
 			r.ErrorCode = wire.CodeGroupIDNotFound
 		case g.state != Empty:

@@ -71,13 +71,15 @@ type Coordinator struct {
 	present table[uint64, *presence]
 	timers  timers
 	trails  []trail
-	topics  table[string, *topicOffsets]
-	graves  graves
-	scan    scan
-	queue   queue
-	budget  budget
-	counts  Counts
-	work    int // see maxAdvance
+	// refusedTrails counts those that are refused.
+	refusedTrails int
+	topics        table[string, *topicOffsets]
+	graves        graves
+	scan          scan
+	queue         queue
+	budget        budget
+	counts        Counts
+	work          int // see maxAdvance
 }
 
 // Counts describe a coordinator.
@@ -160,6 +162,9 @@ func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
 		return nil, wire.CodePolicyViolation
 	}
 	g.trail = c.trailOf(id)
+	if g.trail.refused {
+		panic("group: a group of a refused partition is made: " + id)
+	}
 	c.groups.put(id, g)
 	return g, 0
 }

@@ -47,9 +47,10 @@ func (c *Coordinator) JoinGroup(now Instant, from Client, req *kmsg.JoinGroupReq
 // checkJoin is what can be wrong with a request whatever the group.
 func (c *Coordinator) checkJoin(req *kmsg.JoinGroupRequest) int16 {
 	session := millis(req.SessionTimeoutMillis)
+	code := c.checkGroup(req.Group, false)
 	switch {
-	case checkGroupID(req.Group, false) != 0:
-		return wire.CodeInvalidGroupID
+	case code != 0:
+		return code
 	case session < c.config.MinSessionTimeout || session > c.config.MaxSessionTimeout:
 		return wire.CodeInvalidSessionTimeout
 	case req.ProtocolType == "" || len(req.Protocols) == 0 || len(req.Protocols) > maxProtocols:

@@ -63,6 +63,7 @@ func (n *node) linked() bool { return n.trail != nil }
 type trail struct {
 	partition   int32
 	first, last *node
+	refused     bool // see RefusePartition
 }
 
 func (t *trail) pushLast(n *node) {
@@ -133,6 +134,9 @@ func (c *Coordinator) Rewrite(partition int32, before int64, limit int) (done bo
 	}
 	return t.first == nil || t.first.offset >= before
 }
+
+// PartitionOf is the partition of the log that a group's records go to.
+func (c *Coordinator) PartitionOf(id string) int32 { return c.trailOf(id).partition }
 
 // trailOf is where a group's records go. The choice is Apache Kafka's (Utils.abs of Java's String.hashCode), so that a
 // directory of its can be taken over.

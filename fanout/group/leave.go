@@ -13,7 +13,7 @@ const leaveManyFrom = 3
 // removes static members by their instance id.
 func (c *Coordinator) LeaveGroup(now Instant, from Client, req *kmsg.LeaveGroupRequest) {
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
-	if resp.ErrorCode = checkGroupID(req.Group, false); resp.ErrorCode != 0 {
+	if resp.ErrorCode = c.checkGroup(req.Group, false); resp.ErrorCode != 0 {
 		c.reply(from.Ticket, resp)
 		return
 	}

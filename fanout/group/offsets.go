@@ -57,7 +57,7 @@ func (c *Coordinator) OffsetCommit(now Instant, from Client, req *kmsg.OffsetCom
 
 // commitsTo is the group that a request may commit to, or the error for all its partitions.
 func (c *Coordinator) commitsTo(now Instant, req *kmsg.OffsetCommitRequest) (*group, int16) {
-	if code := checkGroupID(req.Group, true); code != 0 {
+	if code := c.checkGroup(req.Group, true); code != 0 {
 		return nil, code
 	}
 	g := c.groups.get(req.Group)
@@ -201,7 +201,7 @@ func (o *committed) setExpiry(millis int64) {
 // error: a consumer then begins where its configuration says.
 func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
-	resp.ErrorCode = checkGroupID(req.Group, true)
+	resp.ErrorCode = c.checkGroup(req.Group, true)
 	g, size := c.groups.get(req.Group), c.newReplySize()
 	if req.Topics == nil && req.Version >= 2 {
 		resp.Topics = allOffsets(g, &size)
@@ -254,10 +254,10 @@ func allOffsets(g *group, size *replySize) []kmsg.OffsetFetchResponseTopic {
 // OffsetDelete forgets offsets of topics that the group does not read at the time (KIP-496).
 func (c *Coordinator) OffsetDelete(now Instant, from Client, req *kmsg.OffsetDeleteRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
-	g := c.groups.get(req.Group)
+	g, code := c.groups.get(req.Group), c.checkGroup(req.Group, true)
 	switch {
-	case checkGroupID(req.Group, true) != 0:
-		resp.ErrorCode = wire.CodeInvalidGroupID
+	case code != 0:
+		resp.ErrorCode = code
 	case g == nil:
 		resp.ErrorCode = wire.CodeGroupIDNotFound
 	case g.state != Empty && g.protocolType != consumerProtocol:

@@ -121,7 +121,7 @@ func (c *Coordinator) Heartbeat(now Instant, from Client, req *kmsg.HeartbeatReq
 
 // member is the one that a request of a generation speaks of, or the error that makes its client join again.
 func (c *Coordinator) member(groupID, memberID string, instance *string, generation int32) (*group, *member, int16) {
-	if code := checkGroupID(groupID, false); code != 0 {
+	if code := c.checkGroup(groupID, false); code != 0 {
 		return nil, nil, code
 	}
 	g := c.groups.get(groupID)

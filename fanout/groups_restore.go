@@ -1,0 +1,104 @@
+package fanout
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/group"
+	"oneplusn/segment"
+)
+
+// restoreGroups reads the offsets topic, if there is one. It blocks.
+//
+// A partition of it that is damaged does not stop the start, and its groups do not begin without their offsets, which
+// were acknowledged: they have no coordinator until it is mended. A record that cannot be understood is left out.
+func (b *Broker) restoreGroups() {
+	tp := b.topics.byName[offsetsTopic]
+	if tp == nil {
+		return
+	}
+	// What was read of a partition before its damage was met is forgotten by beginning again without it.
+	for !b.restoreFrom(tp) {
+	}
+	counts := b.groups.coordinator.Counts()
+	b.log.Info("committed offsets are read", "groups", counts.Groups, "offsets", counts.Offsets, "members", counts.Members,
+		"partitions_refused", tp.refused())
+}
+
+// restoreFrom reads the partitions that are not refused. It is false if another one has to be.
+func (b *Broker) restoreFrom(tp *topic) bool {
+	b.useTopic(tp)
+	for _, p := range tp.partitions {
+		if p.refused == nil {
+			if err := b.restorePartition(p); err != nil {
+				p.refused = fmt.Errorf("fanout: reading committed offsets from %s: %w", p.directory(), err)
+				p.log.Abandon()
+				return false
+			}
+			continue
+		}
+		b.groups.coordinator.RefusePartition(p.index)
+		b.log.Error("the groups of a partition have no coordinator: what they have committed cannot be read", "topic", tp.name,
+			"partition", p.index, "error", p.refused,
+			"remedy", "stop the server and restore the directory from a copy, or mend it as the error says, or move it away to begin without them")
+	}
+	return true
+}
+
+func (b *Broker) restorePartition(p *partition) error {
+	records, unknown := 0, 0
+	var first error
+	leaveOut := func(err error) {
+		if unknown++; first == nil {
+			first = err
+		}
+	}
+	err := readLog(p.log, func(offset int64, r *kmsg.Record) {
+		records++
+		if err := b.groups.coordinator.Restore(group.Instant{UnixMillis: b.wallMillis()}, p.index, offset, r.Key, r.Value); err != nil {
+			leaveOut(err)
+		}
+	}, leaveOut)
+	if err == nil && unknown > 0 {
+		b.log.Warn("records of the offsets topic are left out: they cannot be understood", "partition", p.index, "records", records,
+			"left_out", unknown, "first_error", first)
+	}
+	return err
+}
+
+// readLog calls f with every record of a log, and leftOut for a batch whose records cannot be read, though its bytes are
+// what was written. It blocks.
+func readLog(l *segment.Log, f func(offset int64, r *kmsg.Record), leftOut func(error)) error {
+	for next := l.LogStartOffset(); next < l.HighWatermark(); {
+		rng, err := l.ReadBlocking(next, 1<<20)
+		if err != nil {
+			return err
+		}
+		if rng.Len == 0 {
+			return nil // the offsets up to the high watermark were compacted away
+		}
+		raw := make([]byte, rng.Len)
+		if err := fdReader(rng.Segment.Fd()).read(raw, rng.Pos); err != nil {
+			return err
+		}
+		for at := rng.Pos; len(raw) > 0; {
+			h, err := segment.CheckBatch(raw)
+			if err != nil {
+				return &segment.DamagedError{Case: "damaged-closed-segment", File: rng.Segment.Path(), Position: at, Offset: next, Reason: err}
+			}
+			if h.LastOffset() >= next && h.Attributes&controlBit == 0 {
+				err := eachRecord(raw[:h.Size()], h, func(offset int64, r *kmsg.Record) error {
+					f(offset, r)
+					return nil
+				})
+				if err != nil {
+					leftOut(err)
+				}
+			}
+			next = max(next, h.NextOffset())
+			raw, at = raw[h.Size():], at+int64(h.Size())
+		}
+	}
+	return nil
+}
