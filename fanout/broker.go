@@ -45,6 +45,7 @@ type Broker struct {
 	frames      requestMemory
 	blocks      responseMemory
 	metadata    sharedMetadata
+	turns       turnTimes
 	waiting     deadlines
 	grown       []*partition // partitions whose high watermark moved in this turn
 	evaluated   int          // partitions of fetches, in this turn
@@ -162,6 +163,7 @@ func (b *Broker) run() error {
 func (b *Broker) prepare(k ring.Kernel) error {
 	var err error
 	b.kernel, b.wake = k, k.Wake
+	b.turns.kernel, b.turns.limit = k, b.config.SlowTurnLog
 	b.syncs.next = noTime
 	if b.groups.coordinator != nil {
 		b.groups.coordinator.Restored(group.Instant{Monotonic: k.Now(), UnixMillis: b.wallMillis()})

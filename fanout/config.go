@@ -73,6 +73,9 @@ type Config struct {
 	// DrainTimeout is how long [Broker.Stop] waits for what is in flight.
 	DrainTimeout time.Duration
 
+	// SlowTurnLog is from when on a turn of the loop is logged, because everybody waits meanwhile; 0 for never.
+	SlowTurnLog time.Duration
+
 	// GroupMinSessionTimeout and GroupMaxSessionTimeout bound how long a member of a group may ask to be silent.
 	GroupMinSessionTimeout, GroupMaxSessionTimeout time.Duration
 	// GroupInitialRebalanceDelay is how long an empty group waits for more members after each that joins. One that stays
@@ -144,6 +147,7 @@ func DefaultConfig() Config {
 		IdleTimeout:            10 * time.Minute,
 		StallTimeout:           5 * time.Minute,
 		DrainTimeout:           10 * time.Second,
+		SlowTurnLog:            50 * time.Millisecond,
 
 		GroupMinSessionTimeout:     6 * time.Second, // Apache Kafka's
 		GroupMaxSessionTimeout:     30 * time.Minute,
@@ -210,6 +214,7 @@ func (c Config) bounds() []bound {
 		duration("frame-timeout", c.FrameTimeout, time.Second, 1000*time.Hour),
 		duration("idle-timeout", c.IdleTimeout, time.Second, 1000*time.Hour),
 		duration("stall-timeout", c.StallTimeout, time.Second, 1000*time.Hour),
+		duration("slow-turn-log", c.SlowTurnLog, 0, time.Hour),
 		duration("drain-timeout", c.DrainTimeout, 0, 1000*time.Hour),
 		duration("group-min-session-timeout", c.GroupMinSessionTimeout, time.Millisecond, 24*time.Hour),
 		duration("group-max-session-timeout", c.GroupMaxSessionTimeout, time.Millisecond, 24*time.Hour),

@@ -33,19 +33,35 @@ func (b *Broker) loop() error {
 			return err
 		}
 		b.now, b.evaluated = b.kernel.Now(), 0
-		for i := range completions {
-			b.dispatch(completions[i])
-		}
-		b.inbox.run()
-		b.turnGroups()
-		b.beginSyncs()
-		b.wakeGrown()
-		b.expire()
-		b.relieve()
-		b.engine.Turn(b.now)
-		b.counters.turns++
+		b.turn(completions)
 	}
 	return nil
+}
+
+// turn does all that there is to do before the next wait.
+func (b *Broker) turn(completions []ring.Completion) {
+	t := &b.turns
+	t.begin(b.now)
+	for i := range completions {
+		b.dispatch(completions[i])
+	}
+	t.stepped("completions")
+	b.inbox.run()
+	t.stepped("background jobs that ended")
+	b.turnGroups()
+	t.stepped("consumer groups")
+	b.beginSyncs()
+	t.stepped("begin syncs")
+	b.wakeGrown()
+	t.stepped("wake fetches")
+	b.expire()
+	t.stepped("expire and sweep")
+	b.relieve()
+	t.stepped("relieve memory")
+	b.engine.Turn(b.now)
+	t.stepped("transfers")
+	b.counters.turns++
+	t.end(b.log)
 }
 
 // dispatch hands one completion to its owner.

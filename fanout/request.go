@@ -22,7 +22,9 @@ func (b *Broker) request(c *conn, frame []byte) {
 		b.counters.request(c.header.Key)
 	}
 	c.needsRequest = 0
+	slow, began := slowRequestOf(c, len(frame)), b.kernel.Now()
 	b.answer(c)
+	b.turns.requested(&slow, began)
 }
 
 // answer answers the request under way, or begins to.

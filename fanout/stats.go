@@ -132,6 +132,7 @@ type Stats struct {
 	SyncErrors        uint64             `json:"sync_errors"`
 	StaleCompletions  uint64             `json:"stale_completions"`
 	Turns             uint64             `json:"turns"`
+	TurnTimes         TurnStats          `json:"turn_times"`
 	Groups            GroupStats         `json:"groups"`
 	RequestMemory     int64              `json:"request_memory_bytes"`
 	ResponseMemory    int64              `json:"response_memory_bytes"`
@@ -197,6 +198,7 @@ func (b *Broker) snapshot() Stats {
 		SyncErrors:       b.counters.syncErrors,
 		StaleCompletions: b.counters.stale,
 		Turns:            b.counters.turns,
+		TurnTimes:        b.turns.stats(),
 		RequestMemory:    b.frames.total.Used(),
 		ResponseMemory:   b.blocks.budget.Used(),
 	}

@@ -86,6 +86,7 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	config.RequestMemoryBytes, config.ResponseMemoryBytes = sizeOf(c, "request-memory"), sizeOf(c, "response-memory")
 	config.FetchSessionPartitions = c.Int("fetch-session-partitions")
 	config.SendBufferBytes = int(sizeOf(c, "send-buffer"))
+	config.SlowTurnLog = c.Duration("slow-turn-log")
 	config.FrameTimeout = c.Duration("frame-timeout")
 	config.IdleTimeout, config.StallTimeout = c.Duration("idle-timeout"), c.Duration("stall-timeout")
 	config.DrainTimeout = c.Duration("drain-timeout")

@@ -81,6 +81,7 @@ func connectionFlags(d *fanout.Config) []cli.Flag {
 		durationFlag("frame-timeout", d.FrameTimeout, "`DURATION` after which a client that has begun a request and sends no more of it is closed; less while others wait for --request-memory"),
 		durationFlag("idle-timeout", d.IdleTimeout, "`DURATION` after which a connection without requests is closed"),
 		durationFlag("stall-timeout", d.StallTimeout, "`DURATION` after which a subscriber that takes no byte of its response is closed"),
+		durationFlag("slow-turn-log", d.SlowTurnLog, "`DURATION` of a turn of the loop, in which one client keeps all others waiting, from which on it is logged; 0 for never"),
 		durationFlag("drain-timeout", d.DrainTimeout, "`DURATION` that a stop waits for responses under way"),
 	}
 }

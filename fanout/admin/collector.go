@@ -12,6 +12,7 @@ import (
 type collector struct {
 	source Source
 	up     *prometheus.Desc
+	turns  *prometheus.Desc
 	single []single
 	maps   []labelled
 }
@@ -36,7 +37,8 @@ const (
 )
 
 func newCollector(source Source) *collector {
-	c := &collector{source: source, up: desc("up", "1 if the loop answered this scrape.")}
+	c := &collector{source: source, up: desc("up", "1 if the loop answered this scrape."),
+		turns: desc("loop_turn_seconds", "How long turns of the loop take: nobody else is served meanwhile.")}
 	one := func(name, help string, kind prometheus.ValueType, value func(*fanout.Stats) float64) {
 		c.single = append(c.single, single{desc(name, help), kind, value})
 	}
@@ -166,9 +168,24 @@ func floats(counts map[string]uint64) map[string]float64 {
 	return out
 }
 
+// turnHistogram is the histogram of turns, with the counts below each bound that Prometheus wants.
+func turnHistogram(d *prometheus.Desc, t *fanout.TurnStats) prometheus.Metric {
+	below, buckets := uint64(0), make(map[float64]uint64, len(t.Bounds))
+	for i, bound := range t.Bounds {
+		below += t.Counts[i]
+		buckets[bound] = below
+	}
+	all := below
+	if len(t.Counts) > len(t.Bounds) {
+		all += t.Counts[len(t.Bounds)]
+	}
+	return prometheus.MustNewConstHistogram(d, all, t.Seconds, buckets)
+}
+
 // Describe implements [prometheus.Collector].
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.up
+	out <- c.turns
 	for i := range c.single {
 		out <- c.single[i].desc
 	}
@@ -188,6 +205,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	stats.ReadProcess()
 	out <- prometheus.MustNewConstMetric(c.up, gauge, 1)
+	out <- turnHistogram(c.turns, &stats.TurnTimes)
 	for _, m := range c.single {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats))
 	}
