@@ -66,6 +66,7 @@ type Broker struct {
 	skipped           []wire.AbortedTransaction
 	counters          counters
 	checker           segment.Checker
+	inflating         boundedJobs
 	closeLog          logLimit
 	limitLog          logLimit
 	storageLog        logLimit

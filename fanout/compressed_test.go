@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment"
 )
 
 // zeroRecords are records with values of zeros.
@@ -93,6 +97,70 @@ func TestBatchThatInflatesToTooMuchIsRefused(t *testing.T) {
 		}
 		if r := c.produce("feed", 0, compressed(makeBatch(1, 1, 1, 1000), codec, 2, 2<<20-20)); r.ErrorCode != 0 {
 			t.Errorf("codec %d, just within the limit: error %d", codec, r.ErrorCode)
+		}
+	}
+}
+
+// oldLog makes the log of a topic with batches that no producer could write today.
+func oldLog(t *testing.T, dir, topic string, batches ...[]byte) {
+	t.Helper()
+	l, err := segment.Open(filepath.Join(dir, topic+"-0"), segment.Options{MaxBatchBytes: 1 << 24}, segment.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range batches {
+		if _, err := l.Append(b, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *client) offsetAt(topic string, timestamp int64) kmsg.ListOffsetsResponseTopicPartition {
+	c.t.Helper()
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.Version, req.ReplicaID = 1, -1
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Timestamp = timestamp
+	req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: topic, Partitions: []kmsg.ListOffsetsRequestTopicPartition{p}}}
+	return c.ask(req).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+}
+
+// A log may hold a batch that inflates to any size: a look-up by time takes a window of it.
+func TestLookUpByTimeInflatesIntoAWindow(t *testing.T) {
+	const inflated, allowed = 64 << 20, 16 << 20
+	for _, codec := range []byte{1, 3, codecZstd} {
+		dir := t.TempDir()
+		oldLog(t, dir, "feed", compressed(makeBatch(1, 1, 1, 1000), codec, 2, inflated/2))
+		s := start(t, func(c *Config) { c.DataDir = dir })
+		c := s.dial()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := c.offsetAt("feed", 1001)
+		runtime.ReadMemStats(&after)
+		if r.ErrorCode != 0 || r.Offset != 1 || r.Timestamp != 1001 {
+			t.Errorf("codec %d: error %d, offset %d at %d", codec, r.ErrorCode, r.Offset, r.Timestamp)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > allowed {
+			t.Errorf("codec %d: %d bytes were allocated for a batch that inflates to %d", codec, n, inflated)
+		}
+	}
+}
+
+// A batch that cannot be read is found by its header's time, and hides nothing behind it.
+func TestPoisonInALogHidesNoLaterRecordFromTimeLookUps(t *testing.T) {
+	garbage := makeBatch(1, 3, 50, 1000)
+	garbage[22] = codecZstd
+	tooLarge := compressed(makeBatch(1, 1, 1, 2000), codecZstd, 1, 2<<20)
+	dir := t.TempDir()
+	oldLog(t, dir, "feed", seal(garbage), tooLarge, makeBatch(2, 2, 10, 3000))
+	s := start(t, func(c *Config) { c.DataDir, c.MaxInflatedBytes = dir, 1<<20 })
+	c := s.dial()
+	for at, want := range map[int64]int64{500: 0, 1002: 0, 1003: 3, 2000: 3, 2001: 4, 3001: 5, 3002: -1} {
+		if r := c.offsetAt("feed", at); r.ErrorCode != 0 || r.Offset != want {
+			t.Errorf("at %d: error %d, offset %d, want %d", at, r.ErrorCode, r.Offset, want)
 		}
 	}
 }

@@ -1,12 +1,12 @@
 package fanout
 
 import (
+	"bytes"
 	"fmt"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/group"
 	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // restoreGroups reads the offsets topic, if there is one. It blocks.
@@ -47,29 +47,30 @@ func (b *Broker) restoreFrom(tp *topic) bool {
 }
 
 func (b *Broker) restorePartition(p *partition) error {
-	records, unknown := 0, 0
+	read, unknown := 0, 0
 	var first error
 	leaveOut := func(err error) {
 		if unknown++; first == nil {
 			first = err
 		}
 	}
-	err := readLog(p.log, func(offset int64, r *kmsg.Record) {
-		records++
+	err := readLog(p.log, b.config.MaxInflatedBytes, func(offset int64, r *records.Record) {
+		read++
 		if err := b.groups.coordinator.Restore(group.Instant{UnixMillis: b.wallMillis()}, p.index, offset, r.Key, r.Value); err != nil {
 			leaveOut(err)
 		}
 	}, leaveOut)
 	if err == nil && unknown > 0 {
-		b.log.Warn("records of the offsets topic are left out: they cannot be understood", "partition", p.index, "records", records,
+		b.log.Warn("records of the offsets topic are left out: they cannot be understood", "partition", p.index, "records", read,
 			"left_out", unknown, "first_error", first)
 	}
 	return err
 }
 
-// readLog calls f with every record of a log, and leftOut for a batch whose records cannot be read, though its bytes are
+// readLog calls f with every record of a log, which f may keep, and leftOut for a batch whose records cannot be read, though its bytes are
 // what was written. It blocks.
-func readLog(l *segment.Log, f func(offset int64, r *kmsg.Record), leftOut func(error)) error {
+func readLog(l *segment.Log, maxInflated int64, f func(offset int64, r *records.Record), leftOut func(error)) error {
+	reader := &records.Reader{Contents: true}
 	for next := l.LogStartOffset(); next < l.HighWatermark(); {
 		rng, err := l.ReadBlocking(next, 1<<20)
 		if err != nil {
@@ -88,7 +89,8 @@ func readLog(l *segment.Log, f func(offset int64, r *kmsg.Record), leftOut func(
 				return &segment.DamagedError{Case: "damaged-closed-segment", File: rng.Segment.Path(), Position: at, Offset: next, Reason: err}
 			}
 			if h.LastOffset() >= next && h.Attributes&controlBit == 0 {
-				err := eachRecord(raw[:h.Size()], h, func(offset int64, r *kmsg.Record) error {
+				err := eachRecord(raw[:h.Size()], h, reader, maxInflated, func(offset, _ int64, r *records.Record) error {
+					r.Key, r.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
 					f(offset, r)
 					return nil
 				})

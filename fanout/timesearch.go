@@ -13,6 +13,7 @@ type timeSearches struct {
 	slot, generation uint32 // of the connection
 	version          int16
 	isolation        int8
+	maxInflated      int64 // of one batch, in bytes
 	resp             *kmsg.ListOffsetsResponse
 	list             []timeSearch
 }
@@ -46,10 +47,10 @@ func (b *Broker) searchTimes(s *timeSearches) {
 		}
 		return
 	}
-	b.background(func() func() {
+	b.inflating.run(b, func() func() {
 		for i := range s.list {
 			t := &s.list[i]
-			t.offset, t.at, t.err = firstAtTime(t.rng, t.timestamp, t.from)
+			t.offset, t.at, t.err = firstAtTime(t.rng, t.timestamp, t.from, s.maxInflated)
 		}
 		return func() {
 			done := s.list

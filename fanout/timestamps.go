@@ -5,24 +5,22 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
 	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 const (
-	codecBits        = 0x07
-	appendTimeBit    = 0x08
-	controlBit       = 0x20
-	maxInflatedBytes = 256 << 20
+	codecBits     = 0x07
+	appendTimeBit = 0x08
+	controlBit    = 0x20
 )
 
 // firstAtTime finds the first record of a range, among those at the offset from or above, whose timestamp is at least the
 // one given: -1 and -1 if there is none. It reads the file, so it blocks and runs off the loop; the range's segment is held
 // by the caller.
-func firstAtTime(rng segment.Range, timestampMillis, from int64) (offset, timestamp int64, err error) {
+func firstAtTime(rng segment.Range, timestampMillis, from, maxInflated int64) (offset, timestamp int64, err error) {
 	rng = rng.Narrow(timestampMillis)
 	file := fdReader(rng.Segment.Fd())
 	var header [segment.BatchHeaderSize]byte
@@ -31,11 +29,14 @@ func firstAtTime(rng segment.Range, timestampMillis, from int64) (offset, timest
 			return -1, -1, err
 		}
 		h, err := segment.ParseBatch(header[:])
+		if err == nil && int64(h.Size()) > end-at {
+			err = fmt.Errorf("%w: it has %d bytes, %d are left", segment.ErrBatchShort, h.Size(), end-at)
+		}
 		if err != nil {
 			return -1, -1, fmt.Errorf("at %d: %w", at, err)
 		}
 		if h.MaxTimestamp >= timestampMillis && h.LastOffset() >= from {
-			offset, timestamp, err = firstInBatch(file, at, h, timestampMillis, from)
+			offset, timestamp, err = firstInBatch(file, at, h, timestampMillis, from, maxInflated)
 			if err != nil || offset >= 0 {
 				return offset, timestamp, err
 			}
@@ -45,25 +46,29 @@ func firstAtTime(rng segment.Range, timestampMillis, from int64) (offset, timest
 	return -1, -1, nil
 }
 
-// firstInBatch looks into a batch whose header promises such a record. Like Apache Kafka it does not believe it.
-func firstInBatch(file fdReader, at int64, h segment.Batch, timestampMillis, from int64) (offset, timestamp int64, err error) {
+// firstInBatch looks into a batch whose header promises such a record. Like Apache Kafka it does not believe it. Of a batch
+// that cannot be read, or inflates to more than allowed, the start is the closest that is safe.
+func firstInBatch(
+	file fdReader, at int64, h segment.Batch, timestampMillis, from, maxInflated int64,
+) (offset, timestamp int64, err error) {
+	start := max(h.BaseOffset, from)
 	if h.Attributes&appendTimeBit != 0 {
-		return max(h.BaseOffset, from), h.MaxTimestamp, nil // all records have the time of the append
+		return start, h.MaxTimestamp, nil // all records have the time of the append
 	}
 	raw := make([]byte, h.Size())
 	if err := file.read(raw, at); err != nil {
 		return -1, -1, err
 	}
 	offset, timestamp = -1, -1
-	err = eachRecord(raw, h, func(o int64, r *kmsg.Record) error {
-		if ts := h.BaseTimestamp + r.TimestampDelta64; ts >= timestampMillis && o >= from {
+	err = eachRecord(raw, h, new(records.Reader), maxInflated, func(o, ts int64, _ *records.Record) error {
+		if ts >= timestampMillis && o >= from {
 			offset, timestamp = o, ts
 			return errEnough
 		}
 		return nil
 	})
 	if err != nil && err != errEnough {
-		return -1, -1, fmt.Errorf("the batch at %d: %w", at, err)
+		return start, h.MaxTimestamp, nil
 	}
 	return offset, timestamp, nil
 }
@@ -71,42 +76,30 @@ func firstInBatch(file fdReader, at int64, h segment.Batch, timestampMillis, fro
 // errEnough ends eachRecord early.
 var errEnough = errors.New("enough")
 
-// eachRecord calls f with the records of a whole batch, inflated if they are compressed, until f returns an error.
-func eachRecord(raw []byte, h segment.Batch, f func(offset int64, r *kmsg.Record) error) error {
-	records := raw[segment.BatchHeaderSize:]
-	if codec := kgo.CompressionCodecType(h.Attributes & codecBits); codec != kgo.CodecNone {
-		var err error
-		if records, err = kgo.DefaultDecompressor().Decompress(records, codec); err != nil {
-			return fmt.Errorf("decompressing the records from offset %d on: %w", h.BaseOffset, err)
-		}
-	}
-	if len(records) > maxInflatedBytes {
-		return fmt.Errorf("the records from offset %d on inflate to %d bytes, the limit is %d", h.BaseOffset, len(records), maxInflatedBytes)
+// eachRecord calls f with the records of a whole batch until f returns an error. Compressed ones are inflated as they are
+// looked at, to at most so many bytes.
+func eachRecord(
+	raw []byte, h segment.Batch, r *records.Reader, maxInflated int64, f func(offset, timestamp int64, rec *records.Record) error,
+) error {
+	defer r.Close()
+	r.Large = true
+	if err := r.Reset(records.Codec(h.Attributes&codecBits), raw[segment.BatchHeaderSize:], maxInflated); err != nil {
+		return fmt.Errorf("the records from offset %d on: %w", h.BaseOffset, err)
 	}
 	for range h.RecordCount {
-		var r kmsg.Record
-		if err := r.ReadFrom(records); err != nil {
-			return fmt.Errorf("a record from offset %d on: %w", h.BaseOffset, err)
+		var rec records.Record
+		more, err := r.Next(&rec)
+		if err != nil {
+			return fmt.Errorf("the records from offset %d on: %w", h.BaseOffset, err)
 		}
-		if err := f(h.BaseOffset+int64(r.OffsetDelta), &r); err != nil {
-			return err
-		}
-		size := recordSize(records, r)
-		if size <= 0 || size > len(records) {
+		if !more {
 			return nil
 		}
-		records = records[size:]
+		if err := f(h.BaseOffset+int64(rec.OffsetDelta), h.BaseTimestamp+rec.TimestampDelta, &rec); err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-// recordSize is the size of the record at the start of b: its length and the varint in front that says so.
-func recordSize(b []byte, r kmsg.Record) int {
-	prefix := 1
-	for prefix < len(b) && b[prefix-1]&0x80 != 0 {
-		prefix++
-	}
-	return prefix + int(r.Length)
 }
 
 // fdReader reads a file by its descriptor.

@@ -102,6 +102,7 @@ var calls = []struct {
 }{
 	{"fmt", "Print*", library, "return it, or log it through the slog.Logger of the configuration"},
 	{"time", "Sleep", library, "the loop never blocks: set a deadline and let the next Wait end there"},
+	{"kgo", "DefaultDecompressor", library, "it inflates a batch whole, whatever its size: use segment/records, which has a limit and a window"},
 	{"os", "Exit", notACommand, "return an error: only main ends the process"},
 }
 

@@ -52,6 +52,7 @@ var examples = []example{
 	{"banned calls", "fanout/x.go", `func f() { fmt.Println() }`, `func f(fmt printer) { fmt.Println() }`, "log it"},
 	{"banned calls", "segment/x.go", `func f() { fmt.Printf("") }`, `func f() { _ = fmt.Sprintf("") }`, "log it"},
 	{"banned calls", "ring/x.go", `func f() { time.Sleep(1) }`, `func f() { time.Now() }`, "deadline"},
+	{"banned calls", "fanout/x.go", `func f() { kgo.DefaultDecompressor() }`, `func f() { kgo.NewClient() }`, "inflates"},
 	{"banned calls", "cmd/internal/load/x.go", `func f() { os.Exit(1) }`, `func f() { os.Getpid() }`, "only main"},
 	{"banned imports", "cmd/oneplusn/x.go", `import "log"`, `import "log/slog"`, "log/slog"},
 	{"banned imports", "fanout/x.go", `import "math/rand"`, `import "math/rand/v2"`, "math/rand/v2"},
