@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/budget"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
@@ -38,48 +39,47 @@ type Broker struct {
 	address  string // where clients connect to, as bound
 
 	// Everything below belongs to the loop's thread.
-	kernel      ring.Kernel
-	engine      *transfer.Engine
-	conns       *connTable
-	topics      topics
-	frames      requestMemory
-	blocks      responseMemory
-	metadata    sharedMetadata
-	turns       turnTimes
-	waiting     deadlines
-	grown       []*partition // partitions whose high watermark moved in this turn
-	evaluated   int          // partitions of fetches, in this turn
-	lookups     coldLookups
-	syncs       syncs
-	checkpoints checkpoints
-	groups      groups
-	filing      []func() (work func() (finish func())) // see fileWork
-	results     []fetchResult
-	firstServed *partition // the first of results with records
-	lastSession int32      // the id given to a fetch session last
-	// sessionPartitions are in the fetch sessions of all connections.
-	sessionPartitions int
-	produced          []wire.ProduceResult
-	scratch           []byte
-	cuts              []int
-	aborted           []segment.AbortedTransaction
-	skipped           []wire.AbortedTransaction
-	counters          counters
-	checker           segment.Checker
-	inflating         boundedJobs
-	closeLog          logLimit
-	limitLog          logLimit
-	storageLog        logLimit
-	now               time.Duration
-	nextSweep         time.Duration
-	nextExpiry        time.Duration // when retention is looked at next
-	nextReclaim       time.Duration // when memory may be taken back next: see reclaim
-	acceptArmed       bool
-	acceptPaused      bool
-	stopping          bool
-	stopBy            time.Duration
-	jobs              int
-	working           sync.WaitGroup // the goroutines of jobs
+	kernel       ring.Kernel
+	engine       *transfer.Engine
+	conns        *connTable
+	topics       topics
+	frames       requestMemory
+	blocks       responseMemory
+	metadata     sharedMetadata
+	turns        turnTimes
+	waiting      deadlines
+	grown        []*partition // partitions whose high watermark moved in this turn
+	evaluated    int          // partitions of fetches, in this turn
+	lookups      coldLookups
+	syncs        syncs
+	checkpoints  checkpoints
+	groups       groups
+	filing       []func() (work func() (finish func())) // see fileWork
+	results      []fetchResult
+	firstServed  *partition     // the first of results with records
+	lastSession  int32          // the id given to a fetch session last
+	sessions     *budget.Budget // of the fetch sessions of all connections
+	produced     []wire.ProduceResult
+	scratch      []byte
+	cuts         []int
+	aborted      []segment.AbortedTransaction
+	skipped      []wire.AbortedTransaction
+	counters     counters
+	checker      segment.Checker
+	inflating    boundedJobs
+	closeLog     logLimit
+	limitLog     logLimit
+	storageLog   logLimit
+	now          time.Duration
+	nextSweep    time.Duration
+	nextExpiry   time.Duration // when retention is looked at next
+	nextReclaim  time.Duration // when memory may be taken back next: see reclaim
+	acceptArmed  bool
+	acceptPaused bool
+	stopping     bool
+	stopBy       time.Duration
+	jobs         int
+	working      sync.WaitGroup // the goroutines of jobs
 
 	inbox inbox
 	wake  func() // set once the ring exists; guarded by ready
@@ -103,6 +103,7 @@ func Open(config Config) (*Broker, error) {
 		ctx:       context.Background(),
 		frames:    newRequestMemory(&config),
 		blocks:    newResponseMemory(config.ResponseMemoryBytes),
+		sessions:  budget.New("fetch session", "fetch-session-memory", config.FetchSessionMemoryBytes),
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),

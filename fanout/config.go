@@ -58,9 +58,8 @@ type Config struct {
 	ResponseMemoryBytes int64
 	// FetchMaxBytes caps what a client may ask for in one fetch.
 	FetchMaxBytes int32
-	// FetchSessionPartitions bounds the partitions in the fetch sessions of all connections; beyond it clients fetch
-	// without.
-	FetchSessionPartitions int
+	// FetchSessionMemoryBytes bounds the fetch sessions of all connections; beyond it clients fetch without.
+	FetchSessionMemoryBytes int64
 	// SendBufferBytes fixes the socket send buffer (SO_SNDBUF); 0 leaves it to the kernel.
 	SendBufferBytes int
 
@@ -137,17 +136,17 @@ func DefaultConfig() Config {
 			SpliceFromBytes: 32 << 10,
 			ColdCacheBytes:  defaultColdCacheBytes(),
 		},
-		MaxConnections:         16384,
-		MaxRequestBytes:        100 << 20, // Apache Kafka's socket.request.max.bytes
-		RequestMemoryBytes:     512 << 20,
-		ResponseMemoryBytes:    64 << 20,
-		FetchMaxBytes:          55 << 20,  // Apache Kafka's fetch.max.bytes of the broker
-		FetchSessionPartitions: 256 << 10, // about 40 MB
-		FrameTimeout:           30 * time.Second,
-		IdleTimeout:            10 * time.Minute,
-		StallTimeout:           5 * time.Minute,
-		DrainTimeout:           10 * time.Second,
-		SlowTurnLog:            50 * time.Millisecond,
+		MaxConnections:          16384,
+		MaxRequestBytes:         100 << 20, // Apache Kafka's socket.request.max.bytes
+		RequestMemoryBytes:      512 << 20,
+		ResponseMemoryBytes:     64 << 20,
+		FetchMaxBytes:           55 << 20, // Apache Kafka's fetch.max.bytes of the broker
+		FetchSessionMemoryBytes: 64 << 20, // a quarter of a million partitions
+		FrameTimeout:            30 * time.Second,
+		IdleTimeout:             10 * time.Minute,
+		StallTimeout:            5 * time.Minute,
+		DrainTimeout:            10 * time.Second,
+		SlowTurnLog:             50 * time.Millisecond,
 
 		GroupMinSessionTimeout:     6 * time.Second, // Apache Kafka's
 		GroupMaxSessionTimeout:     30 * time.Minute,
@@ -206,7 +205,7 @@ func (c Config) bounds() []bound {
 		size("request-memory", c.RequestMemoryBytes, 1<<12, 1<<40),
 		size("response-memory", c.ResponseMemoryBytes, 1<<20, 1<<40),
 		size("fetch-max-bytes", int64(c.FetchMaxBytes), 1<<10, maxInt31),
-		count("fetch-session-partitions", c.FetchSessionPartitions, 0, 1<<30),
+		size("fetch-session-memory", c.FetchSessionMemoryBytes, 0, 1<<40),
 		size("pipe-size", int64(c.Transfer.PipeBytes), 4<<10, 1<<30),
 		count("pipes", c.Transfer.MaxPipes, 1, 1<<20),
 		size("chunk-size", int64(c.Transfer.ChunkBytes), 1, 1<<30),

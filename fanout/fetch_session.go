@@ -18,7 +18,18 @@ type fetchSession struct {
 	// told is what the client knows of each.
 	told   []toldPartition
 	topics map[string]*sessionTopic
+	// charged is the memory that the session was charged: for the names that it has, and for the most partitions and topics
+	// that it had at once, for lists and maps do not shrink.
+	charged                    int64
+	paidPartitions, paidTopics int
 }
+
+// What a session's partition and topic take at most, beside the topic's name, which is there twice: entries of lists that may
+// have twice the room, and of maps.
+const (
+	sessionPartitionBytes = 256
+	sessionTopicBytes     = 512
+)
 
 // toldPartition is what a client was last told of a partition. It is told again of those for which that has changed.
 type toldPartition struct {
@@ -87,7 +98,7 @@ func (b *Broker) newSession(c *conn) {
 	s.id = b.lastSession
 }
 
-// updateSession takes the changes of a request, and moves the epoch on. It reports false if there is no room for more
+// updateSession takes the changes of a request, and moves the epoch on. It reports false if there is no memory for more
 // partitions.
 func (b *Broker) updateSession(s *fetchSession, req *wire.FetchRequest) bool {
 	for i := range req.Forgotten {
@@ -95,14 +106,18 @@ func (b *Broker) updateSession(s *fetchSession, req *wire.FetchRequest) bool {
 	}
 	for i := range req.Partitions {
 		want := &req.Partitions[i]
-		t := s.topic(want.Topic)
+		t := b.sessionTopic(s, want.Topic)
+		if t == nil {
+			return false
+		}
 		at, known := t.at[want.Partition]
 		if !known {
-			if b.sessionPartitions >= b.config.FetchSessionPartitions {
-				return false
+			if at = len(s.partitions); at == s.paidPartitions {
+				if !b.chargeSession(s, sessionPartitionBytes) {
+					return false
+				}
+				s.paidPartitions++
 			}
-			b.sessionPartitions++
-			at = len(s.partitions)
 			t.at[want.Partition] = at
 			s.partitions, s.told = append(s.partitions, *want), append(s.told, untold)
 		}
@@ -115,10 +130,29 @@ func (b *Broker) updateSession(s *fetchSession, req *wire.FetchRequest) bool {
 	return true
 }
 
-func (s *fetchSession) topic(name []byte) *sessionTopic {
+// chargeSession takes memory before the session does.
+func (b *Broker) chargeSession(s *fetchSession, bytes int64) bool {
+	if !b.sessions.Take(bytes) {
+		b.limitLog.warn(b.log, b.now, "clients fetch without a session", "reason", b.sessions.Refusal("a fetch session", bytes))
+		return false
+	}
+	s.charged += bytes
+	return true
+}
+
+// sessionTopic is the session's topic of that name, which is added if it is not there. It is nil if there is no memory for it.
+func (b *Broker) sessionTopic(s *fetchSession, name []byte) *sessionTopic {
 	if t := s.topics[string(name)]; t != nil {
 		return t
 	}
+	bytesWanted := 2 * int64(len(name))
+	if len(s.topics) == s.paidTopics {
+		bytesWanted += sessionTopicBytes
+	}
+	if !b.chargeSession(s, bytesWanted) {
+		return nil
+	}
+	s.paidTopics = max(s.paidTopics, len(s.topics)+1)
 	if s.topics == nil {
 		s.topics = make(map[string]*sessionTopic)
 	}
@@ -137,9 +171,10 @@ func (b *Broker) forget(s *fetchSession, topic []byte, partition int32) {
 	if !known {
 		return
 	}
-	b.sessionPartitions--
 	delete(t.at, partition)
 	if len(t.at) == 0 {
+		b.sessions.Give(2 * int64(len(topic)))
+		s.charged -= 2 * int64(len(topic))
 		delete(s.topics, string(topic))
 	}
 	last := len(s.partitions) - 1
@@ -154,7 +189,7 @@ func (b *Broker) forget(s *fetchSession, topic []byte, partition int32) {
 
 // endSession gives the session's memory back.
 func (b *Broker) endSession(c *conn) {
-	b.sessionPartitions -= len(c.session.partitions)
+	b.sessions.Give(c.session.charged)
 	c.session = fetchSession{}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,7 +148,9 @@ func TestFetchSessionIsOnlyForItsConnectionAndEpoch(t *testing.T) {
 }
 
 func TestFetchSessionsHaveALimitAndGiveItBack(t *testing.T) {
-	s := start(t, func(c *Config) { c.FetchSessionPartitions = 3 })
+	s := start(t, func(c *Config) {
+		c.FetchSessionMemoryBytes = sessionTopicBytes + 2*int64(len("feed")) + 3*sessionPartitionBytes
+	})
 	s.dial().create("feed", 3)
 	first, second := &session{client: s.dial()}, &session{client: s.dial()}
 	both := []wanted{{topic: "feed"}, {topic: "feed", partition: 1}}
@@ -297,5 +300,40 @@ func TestFetchesAllocateNothing(t *testing.T) {
 	})
 	if perFetch > 0 {
 		t.Errorf("%v allocations for a fetch, want none", perFetch)
+	}
+}
+
+// Names count, however long they are, and come back.
+func TestFetchSessionsAreBoundedByTheirBytes(t *testing.T) {
+	const limit = 1 << 20
+	s := start(t, func(c *Config) { c.FetchSessionMemoryBytes = limit })
+	used := func() int64 { return s.stats().Budgets["fetch session"].Used }
+	var wants []wanted
+	for i := range 14 {
+		wants = append(wants, wanted{topic: fmt.Sprint(strings.Repeat("n", 32_000), i)})
+	}
+	first, second := &session{client: s.dial()}, &session{client: s.dial()}
+	first.fetch(nil, wants...)
+	if n := used(); first.id == 0 || n < 14*2*32_000 || n > limit {
+		t.Fatalf("session %d of %d bytes, want one of twice its names", first.id, n)
+	}
+	if got := second.fetch(nil, wants...); second.id != 0 || len(got) != 14 {
+		t.Fatalf("beyond the limit: session %d with %d partitions, want none with 14", second.id, len(got))
+	}
+	before := used()
+	forget := first.request(nil)
+	for _, w := range wants[1:] {
+		f := kmsg.NewFetchRequestForgottenTopic()
+		f.Topic, f.Partitions = w.topic, []int32{w.partition}
+		forget.ForgottenTopics = append(forget.ForgottenTopics, f)
+	}
+	first.ask(forget)
+	if n := used(); before-n < 13*2*32_000 {
+		t.Errorf("%d of %d bytes came back with 13 of 14 names", before-n, before)
+	}
+	first.client.close()
+	s.await("the memory to come back", func(st Stats) bool { return st.Budgets["fetch session"].Used == 0 })
+	if !strings.Contains(s.log.String(), "raise --fetch-session-memory") {
+		t.Errorf("the log does not name the remedy:\n%s", s.log)
 	}
 }

@@ -149,7 +149,7 @@ type BudgetStats struct {
 // budgets are all that the broker has.
 func (b *Broker) budgets() []*budget.Budget {
 	f := &b.frames
-	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget}
+	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget, b.sessions}
 }
 
 // Stats is a snapshot taken on the loop's thread, between two turns. What the operating system knows about the process

@@ -76,7 +76,7 @@ func connectionFlags(d *fanout.Config) []cli.Flag {
 		serveSize("request-memory", "`SIZE` of all requests in memory together", d.RequestMemoryBytes, mib, 1024*gib),
 		serveSize("response-memory", "`SIZE` of all large response headers in memory together", d.ResponseMemoryBytes, mib, 1024*gib),
 		serveSize("fetch-max-bytes", "`SIZE` that one fetch is answered with at most", int64(d.FetchMaxBytes), kib, 2*gib-1),
-		intFlag("fetch-session-partitions", d.FetchSessionPartitions, "`N` partitions in the fetch sessions of all connections together (KIP-227); beyond it clients fetch without; about 160 bytes each"),
+		serveSize("fetch-session-memory", "`SIZE` of the fetch sessions of all connections together (KIP-227): some 256 bytes for each partition, and the topics' names; beyond it clients fetch without", d.FetchSessionMemoryBytes, 0, 1024*gib),
 		serveSize("send-buffer", "`SIZE` of each socket's send buffer; 0 leaves it to the kernel", int64(d.SendBufferBytes), 0, gib),
 		durationFlag("frame-timeout", d.FrameTimeout, "`DURATION` after which a client that has begun a request and sends no more of it is closed; less while others wait for --request-memory"),
 		durationFlag("idle-timeout", d.IdleTimeout, "`DURATION` after which a connection without requests is closed"),
