@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/transfer"
@@ -35,51 +33,49 @@ type Broker struct {
 
 	newKernel func(ring.Config) (ring.Kernel, error)
 
-	listenFD int
-	address  string // where clients connect to, as bound
+	address string // where clients connect to, as bound
 
 	// Everything below belongs to the loop's thread.
-	kernel       ring.Kernel
-	engine       *transfer.Engine
-	conns        *connTable
-	topics       topics
-	frames       requestMemory
-	blocks       responseMemory
-	metadata     sharedMetadata
-	turns        turnTimes
-	waiting      deadlines
-	grown        []*partition // partitions whose high watermark moved in this turn
-	evaluated    int          // partitions of fetches, in this turn
-	lookups      coldLookups
-	syncs        syncs
-	checkpoints  checkpoints
-	groups       groups
-	filing       []func() (work func() (finish func())) // see fileWork
-	results      []fetchResult
-	firstServed  *partition     // the first of results with records
-	lastSession  int32          // the id given to a fetch session last
-	sessions     *budget.Budget // of the fetch sessions of all connections
-	produced     []wire.ProduceResult
-	scratch      []byte
-	cuts         []int
-	aborted      []segment.AbortedTransaction
-	skipped      []wire.AbortedTransaction
-	counters     counters
-	checker      segment.Checker
-	inflating    boundedJobs
-	closeLog     logLimit
-	limitLog     logLimit
-	storageLog   logLimit
-	now          time.Duration
-	nextSweep    time.Duration
-	nextExpiry   time.Duration // when retention is looked at next
-	nextReclaim  time.Duration // when memory may be taken back next: see reclaim
-	acceptArmed  bool
-	acceptPaused bool
-	stopping     bool
-	stopBy       time.Duration
-	jobs         int
-	working      sync.WaitGroup // the goroutines of jobs
+	acceptor    acceptor
+	kernel      ring.Kernel
+	engine      *transfer.Engine
+	conns       *connTable
+	topics      topics
+	frames      requestMemory
+	blocks      responseMemory
+	metadata    sharedMetadata
+	turns       turnTimes
+	waiting     deadlines
+	grown       []*partition // partitions whose high watermark moved in this turn
+	evaluated   int          // partitions of fetches, in this turn
+	lookups     coldLookups
+	syncs       syncs
+	checkpoints checkpoints
+	groups      groups
+	filing      []func() (work func() (finish func())) // see fileWork
+	results     []fetchResult
+	firstServed *partition     // the first of results with records
+	lastSession int32          // the id given to a fetch session last
+	sessions    *budget.Budget // of the fetch sessions of all connections
+	produced    []wire.ProduceResult
+	scratch     []byte
+	cuts        []int
+	aborted     []segment.AbortedTransaction
+	skipped     []wire.AbortedTransaction
+	counters    counters
+	checker     segment.Checker
+	inflating   boundedJobs
+	closeLog    logLimit
+	limitLog    logLimit
+	storageLog  logLimit
+	now         time.Duration
+	nextSweep   time.Duration
+	nextExpiry  time.Duration // when retention is looked at next
+	nextReclaim time.Duration // when memory may be taken back next: see reclaim
+	stopping    bool
+	stopBy      time.Duration
+	jobs        int
+	working     sync.WaitGroup // the goroutines of jobs
 
 	inbox inbox
 	wake  func() // set once the ring exists; guarded by ready
@@ -105,15 +101,16 @@ func Open(config Config) (*Broker, error) {
 		blocks:    newResponseMemory(config.ResponseMemoryBytes),
 		sessions:  budget.New("fetch session", "fetch-session-memory", config.FetchSessionMemoryBytes),
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
+		acceptor:  acceptor{epollFD: -1},
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),
 	}
 	var err error
-	if b.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
+	if b.acceptor.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err
 	}
 	if err := b.topics.open(config, b.log); err != nil {
-		_ = unix.Close(b.listenFD)
+		b.acceptor.close()
 		return nil, err
 	}
 	b.settleColdCache()
@@ -145,17 +142,17 @@ func (b *Broker) Run() error {
 func (b *Broker) run() error {
 	k, err := b.newKernel(b.config.Ring)
 	if err != nil {
-		_ = unix.Close(b.listenFD)
+		b.acceptor.close()
 		return err
 	}
 	defer func() { _ = k.Close() }()
 	if err := b.prepare(k); err != nil {
-		_ = unix.Close(b.listenFD)
+		b.acceptor.close()
 		return err
 	}
-	b.armAccept()
 	close(b.ready)
 	if err := b.loop(); err != nil {
+		b.acceptor.close()
 		return err
 	}
 	return b.tearDown()
@@ -176,8 +173,8 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	if b.conns, err = newConnTable(b.config.MaxConnections); err != nil {
 		return err
 	}
-	if err := unix.Listen(b.listenFD, listenBacklog); err != nil {
-		return fmt.Errorf("fanout: cannot listen on %s: %w", b.address, err)
+	if err := b.acceptor.listen(k); err != nil {
+		return fmt.Errorf("%w (on %s)", err, b.address)
 	}
 	return nil
 }

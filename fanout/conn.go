@@ -248,8 +248,8 @@ func (b *Broker) freeIfIdle(c *conn) {
 	c.generation = (c.generation + 1) & ring.MaxGeneration
 	b.conns.free = append(b.conns.free, c.slot)
 	b.conns.open--
-	if b.acceptPaused {
-		b.armAccept()
+	if !b.stopping {
+		b.acceptor.retry()
 	}
 }
 

@@ -172,7 +172,7 @@ func TestPortInUseIsNamedWithTheRemedy(t *testing.T) {
 	for _, listen := range []string{"", "nonsense", "127.0.0.1", "127.0.0.1:655360", "127.0.0.1:http:"} {
 		config.Listen = listen
 		if b, err := Open(config); err == nil {
-			_ = unix.Close(b.listenFD)
+			b.acceptor.close()
 			_ = b.topics.close(b.log)
 			t.Errorf("--listen %q was accepted", listen)
 		}

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"oneplusn/ring"
 )
 
 // listenBacklog is how many connections may wait to be accepted; the kernel caps it at net.core.somaxconn.
@@ -19,8 +17,7 @@ const listenBacklog = 4096
 // noSlot is the slot of tokens that belong to no connection.
 const noSlot = 1<<32 - 1
 
-// A process that was killed is gone before its port is free: the kernel takes a ring's operations down in the
-// background (io_ring_exit_work), and until then an accept under way holds the listening socket.
+// A server that stops has its port until its last file is closed, and one that is started in its place waits for it.
 const (
 	busyPortWait = 3 * time.Second
 	busyPortPoll = 20 * time.Millisecond
@@ -95,41 +92,6 @@ func sockaddrString(sa unix.Sockaddr, err error) string {
 		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)).String()
 	}
 	return "?"
-}
-
-func (b *Broker) armAccept() {
-	b.acceptPaused = false
-	if b.stopping || b.acceptArmed {
-		return
-	}
-	b.acceptArmed = true
-	b.kernel.Queue(ring.Accept(ring.NewToken(kindAccept, 0, 0), b.listenFD))
-}
-
-// onAccept takes a completion of the multishot accept.
-func (b *Broker) onAccept(completion ring.Completion) {
-	if !completion.More() {
-		b.acceptArmed = false
-	}
-	switch errno := completion.Err(); {
-	case completion.Result >= 0 && b.stopping:
-		b.kernel.CloseFD(int(completion.Result))
-	case completion.Result >= 0:
-		b.openConn(int(completion.Result))
-	case errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.ENOMEM:
-		// Accepting again at once would fail again at once. A connection that closes, or the next sweep, goes on.
-		b.acceptPaused = true
-		b.limitLog.warn(b.log, b.now, "cannot accept connections", "error", errno,
-			"connections", b.conns.open, "remedy", "raise the limit on open files (ulimit -n)")
-		return
-	}
-	switch {
-	case b.acceptArmed:
-	case b.stopping:
-		b.kernel.CloseFD(b.listenFD)
-	default:
-		b.armAccept()
-	}
 }
 
 // logLimit lets a few log lines a second through, so that a flood of one event neither hides others nor costs much.

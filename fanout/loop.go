@@ -68,7 +68,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 func (b *Broker) dispatch(completion ring.Completion) {
 	kind := completion.Token.Kind()
 	if kind == kindAccept {
-		b.onAccept(completion)
+		b.onAccept()
 		return
 	}
 	if kind == kindSync {
@@ -155,9 +155,7 @@ func (b *Broker) sweep() {
 		}
 	}
 	b.metadata.drop(&b.blocks)
-	if b.acceptPaused {
-		b.armAccept()
-	}
+	b.acceptor.retry()
 	if b.stopping && b.now >= b.stopBy {
 		b.closeAll()
 	}
@@ -171,11 +169,7 @@ func (b *Broker) beginStop() {
 	b.stopping = true
 	b.stopBy = b.now + b.config.DrainTimeout
 	b.nextSweep = min(b.nextSweep, b.stopBy)
-	if b.acceptArmed {
-		b.kernel.Queue(ring.CancelToken(ring.NewToken(kindCancel, noSlot, 0), ring.NewToken(kindAccept, 0, 0)))
-	} else {
-		b.kernel.CloseFD(b.listenFD)
-	}
+	b.acceptor.stop()
 	b.stopGroups()
 	for c := range b.conns.all() {
 		switch {
@@ -197,7 +191,7 @@ func (b *Broker) closeAll() {
 
 // stopped says that nothing is left to wait for.
 func (b *Broker) stopped() bool {
-	if !b.stopping || b.conns.open > 0 || b.acceptArmed || b.jobs > 0 || b.kernel.InFlight() > 0 {
+	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.jobs > 0 || b.kernel.InFlight() > 0 {
 		return false
 	}
 	return b.groups.settled() || b.now >= b.stopBy

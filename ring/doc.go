@@ -33,5 +33,5 @@
 //     complete while they are submitted cannot overflow it. What the submission queue has no room for waits in the
 //     backlog, in order, and is counted. Bursts of the kernel's own (workers, multishot) may overflow: the kernel keeps
 //     them (IORING_FEAT_NODROP), the next Wait collects them, and that is counted too.
-//   - Multishot operations (accept, recv) end whenever a completion lacks [Completion.More]; the caller re-arms.
+//   - Multishot operations (recv) end whenever a completion lacks [Completion.More]; the caller re-arms.
 package ring

@@ -9,7 +9,6 @@ type Opcode uint8
 // The operations. The numbers are ours, not io_uring's.
 const (
 	OpNop         Opcode = iota
-	OpAccept             // multishot accept on a listening socket; Result is the new descriptor
 	OpRecv               // multishot recv into provided buffers; see [Kernel.Buffer]
 	OpSend               // send of one buffer
 	OpSendmsg            // sendmsg of a [Message]
@@ -24,7 +23,7 @@ const (
 )
 
 var opcodeNames = [opcodes]string{
-	"nop", "accept", "recv", "send", "sendmsg", "read", "splice", "poll", "fsync", "fadvise", "cancel", "cancel-token",
+	"nop", "recv", "send", "sendmsg", "read", "splice", "poll", "fsync", "fadvise", "cancel", "cancel-token",
 }
 
 // String is the lower-case name used in logs and metrics.
@@ -54,10 +53,6 @@ type Op struct {
 	Flags uint32
 	Token Token
 }
-
-// Accept arms a multishot accept. Accepted sockets are non-blocking and close-on-exec: splice honours only the
-// descriptor's O_NONBLOCK, and a blocking socket would hold a kernel worker for as long as its peer pleases.
-func Accept(t Token, fd int) Op { return Op{Code: OpAccept, Token: t, FD: int32(fd)} }
 
 // Recv arms a multishot recv that takes its buffers from the ring's provided buffers.
 func Recv(t Token, fd int) Op { return Op{Code: OpRecv, Token: t, FD: int32(fd)} }

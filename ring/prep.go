@@ -24,10 +24,6 @@ func prepare(sqe *giouring.SubmissionQueueEntry, op *Op) {
 	case OpNop:
 		sqe.OpCode = giouring.OpNop
 		sqe.Fd = -1
-	case OpAccept:
-		sqe.OpCode = giouring.OpAccept
-		sqe.IoPrio = giouring.AcceptMultishot
-		sqe.OpcodeFlags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
 	case OpRecv:
 		sqe.OpCode = giouring.OpRecv
 		sqe.IoPrio = giouring.RecvMultishot

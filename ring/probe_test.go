@@ -94,7 +94,7 @@ func TestMissingOpcodesAreNamed(t *testing.T) {
 	rows := []judged{
 		{"all", classifyOpcodes(all, 0), true, true, ""},
 		{"no probe", classifyOpcodes(nil, unix.EPERM), false, true, "io_uring_register"},
-		{"none", classifyOpcodes(map[uint8]bool{}, 0), false, true, "missing NOP ACCEPT"},
+		{"none", classifyOpcodes(map[uint8]bool{}, 0), false, true, "missing NOP RECV"},
 	}
 	for _, op := range neededOpcodes {
 		but := make(map[uint8]bool)

@@ -18,7 +18,6 @@ var neededOpcodes = []struct {
 	name   string
 }{
 	{giouring.OpNop, "NOP"},
-	{giouring.OpAccept, "ACCEPT"},
 	{giouring.OpRecv, "RECV"},
 	{giouring.OpSend, "SEND"},
 	{giouring.OpSendmsg, "SENDMSG"},

@@ -1,0 +1,154 @@
+package fanout
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
+)
+
+// acceptor takes new connections from the listening socket.
+//
+// The ring polls an epoll that watches the socket, and not the socket itself: what the ring holds of a process that was killed
+// lives on until the kernel has taken its operations down, and the socket would go on taking connections for nobody. An
+// epoll holds nothing of what it watches, so the socket is closed with its process.
+type acceptor struct {
+	kernel   ring.Kernel
+	listenFD int
+	epollFD  int // -1 while there is none
+	polling  bool
+	// paused: taking connections failed in a way that would show at once again. The next sweep tries again, and so does a
+	// connection that is closed.
+	paused bool
+	inARow int // failures since a connection was taken last
+	log    logLimit
+	// accept is accept4(2), for a test to put something in its place. Accepted sockets are non-blocking: splice honours the
+	// descriptor's O_NONBLOCK only, and a blocking socket would hold a worker of the kernel for as long as its peer pleases.
+	accept func(fd int) (int, error)
+}
+
+const (
+	// acceptsPerTurn bounds the connections that are taken at once: others are served between.
+	acceptsPerTurn = 64
+	// acceptFailures is how many failures in a row are each taken for the failure of one connection.
+	acceptFailures = 16
+)
+
+// listen begins to listen.
+func (a *acceptor) listen(k ring.Kernel) error {
+	a.kernel = k
+	if a.accept == nil {
+		a.accept = func(fd int) (int, error) {
+			connection, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			return connection, err
+		}
+	}
+	if err := unix.Listen(a.listenFD, listenBacklog); err != nil {
+		return fmt.Errorf("fanout: cannot listen: %w", err)
+	}
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("fanout: epoll_create1: %w", err)
+	}
+	a.epollFD = fd
+	err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, a.listenFD, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(a.listenFD)})
+	if err != nil {
+		return fmt.Errorf("fanout: epoll_ctl: %w", err)
+	}
+	a.arm()
+	return nil
+}
+
+var acceptToken = ring.NewToken(kindAccept, 0, 0)
+
+// arm waits for the next connection.
+func (a *acceptor) arm() {
+	a.paused = false
+	if !a.polling {
+		a.polling = true
+		a.kernel.Queue(ring.Poll(acceptToken, a.epollFD, unix.POLLIN))
+	}
+}
+
+// take takes the connections that wait, and passes them to open. It waits for more unless it has to pause.
+func (a *acceptor) take(log *slog.Logger, now time.Duration, open func(fd int)) {
+	for range acceptsPerTurn {
+		fd, err := a.accept(a.listenFD)
+		if err == nil {
+			a.inARow = 0
+			open(fd)
+			continue
+		}
+		if err == unix.EAGAIN {
+			break
+		}
+		if a.failed(err, log, now) {
+			return
+		}
+	}
+	a.arm()
+}
+
+// failed classifies a failure, and says whether to pause.
+func (a *acceptor) failed(err error, log *slog.Logger, now time.Duration) bool {
+	a.inARow++
+	remedy := ""
+	switch err {
+	case unix.EINTR, unix.ECONNABORTED: // the client has gone
+	case unix.EMFILE, unix.ENFILE:
+		remedy = "raise the limit on open files (ulimit -n)"
+	case unix.ENOBUFS, unix.ENOMEM:
+		remedy = "the kernel is short of memory for sockets (net.ipv4.tcp_mem, or the cgroup's limit)"
+	case unix.EPERM:
+		remedy = "a firewall or security module forbids the connection"
+	default:
+		remedy = "an error of the network, or of the listening socket: restart the server if it stays"
+	}
+	short := err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
+	a.paused = short || a.inARow >= acceptFailures
+	if remedy != "" {
+		a.log.warn(log, now, "cannot accept connections", "error", err, "pause", a.paused, "remedy", remedy)
+	}
+	return a.paused
+}
+
+// retry goes on after a pause.
+func (a *acceptor) retry() {
+	if a.paused {
+		a.inARow = 0
+		a.arm()
+	}
+}
+
+// stop ends listening: at once, or when the poll has been cancelled.
+func (a *acceptor) stop() {
+	a.paused = false
+	if a.polling {
+		a.kernel.Queue(ring.CancelToken(ring.NewToken(kindCancel, noSlot, 0), acceptToken))
+		return
+	}
+	a.close()
+}
+
+// close closes the socket and refuses those who wait to be accepted.
+func (a *acceptor) close() {
+	for _, fd := range []*int{&a.listenFD, &a.epollFD} {
+		if *fd >= 0 {
+			_ = unix.Close(*fd)
+		}
+		*fd = -1
+	}
+}
+
+// onAccept takes a completion of the poll.
+func (b *Broker) onAccept() {
+	b.acceptor.polling = false
+	if b.stopping {
+		b.acceptor.close()
+		return
+	}
+	b.acceptor.take(b.log, b.now, b.openConn)
+}
