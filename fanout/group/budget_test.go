@@ -50,6 +50,11 @@ func (c *Coordinator) check(t *testing.T) {
 	if len(c.graves.lists) == 0 && byTopics != offsets {
 		t.Fatalf("%d offsets are found by topic, %d by group", byTopics, offsets)
 	}
+	for i, timer := range c.timers {
+		if parent := c.timers[max(i-1, 0)/2]; timer.index != i+1 || parent.at > timer.at {
+			t.Fatalf("timer %d is at %v with index %d", i, timer.at, timer.index)
+		}
+	}
 	for _, at := range c.present.all {
 		ids -= at.ids
 	}

@@ -79,7 +79,8 @@ type Coordinator struct {
 	queue         queue
 	budget        budget
 	counts        Counts
-	work          int // see maxAdvance
+	steps         steps
+	work          int // of steps.advance
 }
 
 // Counts describe a coordinator.
@@ -96,7 +97,7 @@ type Counts struct {
 
 // New makes a coordinator without groups, whose records go to the given number of partitions (at least 1).
 func New(config Config, partitions int) *Coordinator {
-	c := &Coordinator{config: config, budget: budget{limit: config.MemoryBytes}, trails: make([]trail, partitions)}
+	c := &Coordinator{config: config, budget: budget{limit: config.MemoryBytes}, steps: defaultSteps, trails: make([]trail, partitions)}
 	for i := range c.trails {
 		c.trails[i].partition = int32(i)
 	}
@@ -114,14 +115,10 @@ func (c *Coordinator) Counts() Counts {
 // Next is the time at which [Coordinator.Advance] has something to do. ok is false if there is no such time.
 func (c *Coordinator) Next() (at time.Duration, ok bool) { return c.timers.next() }
 
-// maxAdvance is how much is done in one [Coordinator.Advance]: so many alarms, members of a generation that begins, or
-// offsets that are looked at. A hundred thousand groups may be due at the same time.
-const maxAdvance = 2000
-
 // Advance does what is due: members that were silent are removed, rebalances end, offsets expire. What is too much for
 // once stays due: see [Coordinator.Next].
 func (c *Coordinator) Advance(now Instant) {
-	for c.work = 0; c.work < maxAdvance; c.work++ {
+	for c.work = 0; c.work < c.steps.advance; c.work++ {
 		at, ok := c.timers.next()
 		if !ok || at > now.Monotonic {
 			return

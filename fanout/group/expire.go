@@ -8,8 +8,6 @@ const (
 	// maxExpiryCheck is Apache Kafka's offsets.retention.check.interval.ms: a group that has old offsets of topics that
 	// it reads is looked at that often.
 	maxExpiryCheck = 10 * time.Minute
-	// scanAtOnce is how many offsets are looked at in one go: about 0.1 ms of work, or 0.3 if all are forgotten.
-	scanAtOnce = 1000
 	// scanPause lets turns of the loop go by between two of them.
 	scanPause = time.Millisecond
 	// maxWaitMillis keeps the sum of a time and a wait within 64 bits.
@@ -49,7 +47,7 @@ func (e expiry) fire(c *Coordinator, now Instant) {
 		c.scheduleExpiry(g, now)
 		return
 	}
-	for range scanAtOnce {
+	for range c.steps.scan {
 		c.work++
 		o := s.next
 		if o == nil || g.explicit == 0 && o.commitMillis > now.UnixMillis-c.config.OffsetsRetention.Milliseconds() {
@@ -134,11 +132,11 @@ func (c *Coordinator) scheduleExpiry(g *group, now Instant) {
 	// The oldest commit is the first to expire, unless a client said when. Not at once if it is overdue: a stable group
 	// may be reading on from it.
 	first := c.expiresMillis(g.commits.first)
-	for o, n := g.commits.first, 0; g.explicit > 0 && o != nil && n < scanAtOnce; o, n = o.links[byGroup].next, n+1 {
+	for o, n := g.commits.first, 0; g.explicit > 0 && o != nil && n < c.steps.scan; o, n = o.links[byGroup].next, n+1 {
 		first = min(first, c.expiresMillis(o))
 	}
 	wait := time.Duration(min(first-now.UnixMillis, maxWaitMillis)) * time.Millisecond
-	if g.explicit > 0 && g.commits.n > scanAtOnce {
+	if g.explicit > 0 && g.commits.n > c.steps.scan {
 		wait = min(wait, maxExpiryCheck)
 	}
 	if g.state == Stable {

@@ -2,9 +2,6 @@ package group
 
 import "time"
 
-// reapAtOnce is how many offsets are forgotten in one go when their topic or group is: about 0.3 ms of work.
-const reapAtOnce = 1000
-
 // topicOffsets are what all groups have committed for one topic.
 type topicOffsets struct {
 	name string
@@ -37,7 +34,7 @@ func (c *Coordinator) bury(now Instant, l *offsetList) {
 func (c *Coordinator) reap(now Instant) {
 	x := &c.graves
 	if x.left == 0 || x.at != now.Monotonic {
-		x.at, x.left = now.Monotonic, reapAtOnce
+		x.at, x.left = now.Monotonic, c.steps.reap+1
 	}
 	for len(x.lists) > 0 {
 		o := x.lists[0].first

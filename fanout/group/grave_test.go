@@ -10,7 +10,7 @@ import (
 // Deleting topics takes as long as what was committed for them, in small steps; a topic of the same name begins without
 // offsets at once, and what is committed for it stays.
 func TestDeletingATopicTakesSmallStepsAndIsSeenAtOnce(t *testing.T) {
-	const partitions = 20 * reapAtOnce
+	const partitions = 20 * testReap
 	l := newLab(t, roomy)
 	l.unchecked = true
 	l.commitMany("g", "t", partitions)
@@ -24,7 +24,7 @@ func TestDeletingATopicTakesSmallStepsAndIsSeenAtOnce(t *testing.T) {
 	for range 10 { // in one turn of the loop
 		l.c.TopicDeleted(l.now, "t")
 	}
-	if l.collect(); len(l.kept)-written > reapAtOnce {
+	if l.collect(); len(l.kept)-written > testReap {
 		t.Errorf("%d tombstones at once", len(l.kept)-written)
 	}
 	last := int32(partitions - 1)
@@ -40,7 +40,7 @@ func TestDeletingATopicTakesSmallStepsAndIsSeenAtOnce(t *testing.T) {
 	for steps := 0; l.c.graves.timer.index != 0; steps++ {
 		before := len(l.kept)
 		l.pass(reapPause)
-		if len(l.kept)-before > reapAtOnce || steps > 100 {
+		if len(l.kept)-before > testReap || steps > 100 {
 			t.Fatalf("step %d: %d tombstones", steps, len(l.kept)-before)
 		}
 	}
@@ -55,7 +55,7 @@ func TestDeletingATopicTakesSmallStepsAndIsSeenAtOnce(t *testing.T) {
 
 // A group of many offsets is gone at once, and its request answered when nothing of it can come back.
 func TestDeletingALargeGroupTakesSmallSteps(t *testing.T) {
-	const partitions = 5 * reapAtOnce
+	const partitions = 5 * testReap
 	l := newLab(t, roomy)
 	l.commitMany("g", "t", partitions)
 	l.collect()

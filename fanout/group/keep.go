@@ -37,6 +37,8 @@ type living interface {
 	// value is not much larger than a number of bytes, if that is not 0.
 	value(maxBytes int64) []byte
 	bytes() int64
+	// successor is the node that has the key now, or nil.
+	successor(c *Coordinator) *node
 }
 
 // node is a living record's place in its trail.
@@ -207,4 +209,18 @@ func (m *member) kept() kmsg.GroupMetadataValueMember {
 		Subscription:           m.metadata(m.group.protocol),
 		Assignment:             m.assignment,
 	}
+}
+
+func (o *committed) successor(c *Coordinator) *node {
+	if g := c.groups.get(o.group.id); g != nil && g.offsets.get(o.at) != nil {
+		return &g.offsets.get(o.at).node
+	}
+	return nil
+}
+
+func (g *group) successor(c *Coordinator) *node {
+	if now := c.groups.get(g.id); now != nil && now.kept() {
+		return &now.node
+	}
+	return nil
 }

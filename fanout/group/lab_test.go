@@ -11,16 +11,27 @@ import (
 
 // lab is a coordinator with a clock that the test moves, and all that came out of it.
 type lab struct {
-	t         *testing.T
-	c         *Coordinator
-	now       Instant
-	tickets   uint64
+	t       *testing.T
+	c       *Coordinator
+	now     Instant
+	tickets uint64
+	// answered are the requests that were answered, or lost by a restart.
+	answered  uint64
 	unchecked bool   // the counts are not compared at each step, for a test of many
 	from      Client // of the requests, but for their tickets
 	out       Output
 	replies   map[uint64]kmsg.Response
 	kept      []Record // the log, if it has one partition: a record's offset is its index
 }
+
+var testSteps = steps{advance: 200, reap: testReap, scan: testScan, records: testRecords, bytes: 1 << 20}
+
+// The steps of a coordinator under test.
+const (
+	testReap    = 100
+	testScan    = 100
+	testRecords = 100
+)
 
 const startMillis = 1_700_000_000_000
 
@@ -47,12 +58,21 @@ func newLab(t *testing.T, change func(*Config)) *lab {
 	if change != nil {
 		change(&config)
 	}
-	return &lab{t: t, c: New(config, 1), now: Instant{time.Hour, startMillis},
+	c := New(config, 1)
+	c.steps = testSteps
+	return &lab{t: t, c: c, now: Instant{time.Hour, startMillis},
 		from: Client{ID: "test", Host: "/127.0.0.1"}, replies: make(map[uint64]kmsg.Response)}
 }
 
-// ask hands a request over and returns its ticket.
+// ask hands a request over, does what comes of it, and returns its ticket.
 func (l *lab) ask(req kmsg.Request) uint64 {
+	l.t.Helper()
+	l.hand(req)
+	l.collect()
+	return l.tickets
+}
+
+func (l *lab) hand(req kmsg.Request) {
 	l.t.Helper()
 	l.tickets++
 	from := l.from
@@ -81,8 +101,6 @@ func (l *lab) ask(req kmsg.Request) uint64 {
 	default:
 		l.t.Fatalf("no such request: %T", req)
 	}
-	l.collect()
-	return l.tickets
 }
 
 // collect does what the broker does with the output.
@@ -104,6 +122,7 @@ func (l *lab) take() {
 		l.kept = append(l.kept, *r)
 	}
 	for _, r := range l.out.Replies {
+		l.answered++
 		if l.replies[r.Ticket] != nil {
 			l.t.Fatalf("ticket %d is answered twice", r.Ticket)
 		}
@@ -158,8 +177,28 @@ func (l *lab) restart() {
 			l.t.Fatal(err)
 		}
 	}
+	c.steps = l.c.steps
 	c.Restored(l.now)
-	l.c = c
+	l.c, l.answered = c, l.tickets
+}
+
+// checkAnswered checks that every request was answered, or waits for one of the things that requests wait for.
+func (l *lab) checkAnswered() {
+	l.t.Helper()
+	waiting := len(l.c.queue.waiting) + len(l.c.queue.burying)
+	for _, g := range l.c.groups.all {
+		for m := range g.list.all() {
+			if m.join.waits {
+				waiting++
+			}
+			if m.sync.waits {
+				waiting++
+			}
+		}
+	}
+	if open := l.tickets - l.answered; open != uint64(waiting) {
+		l.t.Fatalf("%d requests have no answer, %d wait", open, waiting)
+	}
 }
 
 // person is a client that joins groups, as version 5 of JoinGroup unless it says otherwise.

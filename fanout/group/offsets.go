@@ -178,12 +178,6 @@ func (c *Coordinator) takeOffset(o *committed) {
 // dropOffset forgets an offset.
 func (c *Coordinator) dropOffset(o *committed) {
 	c.takeOffset(o)
-	if g := c.groups.get(o.group.id); g != nil && g.offsets.get(o.at) != nil {
-		// A group of the same name that was made since has committed there: a tombstone would be of that one.
-		o.node.unlink()
-		c.budget.give(o.bytes())
-		return
-	}
 	c.tombstone(&o.node)
 }
 

@@ -198,7 +198,7 @@ func TestOffsetsOfTopicsThatAreReadNoMoreExpireThoughTheGroupLives(t *testing.T)
 
 // What the members read is looked for in small steps; a group that changes meanwhile is looked at again.
 func TestLookingForExpiredOffsetsTakesSmallSteps(t *testing.T) {
-	const partitions = 10 * scanAtOnce
+	const partitions = 10 * testScan
 	l := newLab(t, func(c *Config) { roomy(c); c.OffsetsRetention = time.Hour })
 	l.unchecked = true
 	l.commitMany("g", "old", partitions)
@@ -209,7 +209,7 @@ func TestLookingForExpiredOffsetsTakesSmallSteps(t *testing.T) {
 		p.heartbeat()
 		if n := l.c.Counts().Offsets; n == 0 {
 			break
-		} else if n < partitions && (partitions-n)%scanAtOnce != 0 {
+		} else if n < partitions && (partitions-n)%testScan != 0 {
 			t.Fatalf("%d offsets are left", n)
 		}
 	}

@@ -9,12 +9,6 @@ type Output struct {
 	Records []Record
 }
 
-// What one [Output] has of records, at most: about a millisecond of work. One record may be larger.
-const (
-	maxOutputRecords = 1024
-	maxOutputBytes   = 1 << 20
-)
-
 // queue are the living records that have to be written, by their nodes: a record is encoded when it is taken, so what
 // waits takes no memory of its own, and what is committed twice meanwhile is written once.
 type queue struct {
@@ -100,13 +94,21 @@ func cutFirst(replies []Reply, n int) []Reply {
 
 func (c *Coordinator) takeRecords(records []Record) []Record {
 	q := &c.queue
-	for bytes := 0; q.head < len(q.nodes) && len(records) < maxOutputRecords && bytes < maxOutputBytes; q.head++ {
+	for bytes := 0; q.head < len(q.nodes) && len(records) < c.steps.records && bytes < c.steps.bytes; q.head++ {
 		n := q.nodes[q.head]
 		q.nodes[q.head] = nil
 		q.taken++
 		n.queued = false
 		if n.trail == nil {
-			continue // a later record of its key makes it needless
+			continue
+		}
+		if next := n.kept.successor(c); next != nil && next != n && next.number < n.number {
+			// What has the key now was written before this, which is being forgotten: it came late, or was lost once.
+			if n.dead {
+				n.unlink()
+				c.budget.give(n.kept.bytes())
+			}
+			continue
 		}
 		r := Record{Partition: n.trail.partition, Key: n.kept.key(), node: n, number: n.number}
 		if !n.dead {
@@ -117,7 +119,7 @@ func (c *Coordinator) takeRecords(records []Record) []Record {
 	}
 	if q.head == len(q.nodes) {
 		q.nodes, q.head = q.nodes[:0], 0
-		if cap(q.nodes) > 4*maxOutputRecords {
+		if cap(q.nodes) > 4*c.steps.records {
 			q.nodes = nil
 		}
 	}

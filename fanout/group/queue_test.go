@@ -26,7 +26,7 @@ func roomy(c *Config) { c.MemoryBytes, c.MaxGroups = 1<<30, 10_000 }
 // A large request's records come in parts, none of them larger than the limit; its reply comes with the last of them, and
 // does not hold up that of another.
 func TestLargeCommitIsWrittenInPartsAndAnsweredAfterTheLast(t *testing.T) {
-	const partitions = 3*maxOutputRecords + 7
+	const partitions = 3*testRecords + 7
 	l := newLab(t, roomy)
 	large := l.commitMany("g", "t", partitions)
 	beat := kmsg.NewPtrHeartbeatRequest()
@@ -35,7 +35,7 @@ func TestLargeCommitIsWrittenInPartsAndAnsweredAfterTheLast(t *testing.T) {
 	records, outputs := 0, 0
 	for l.c.TakeOutput(&l.out) {
 		outputs++
-		if records += len(l.out.Records); len(l.out.Records) > maxOutputRecords {
+		if records += len(l.out.Records); len(l.out.Records) > testRecords {
 			t.Errorf("%d records at once", len(l.out.Records))
 		}
 		for _, r := range l.out.Replies {
@@ -72,7 +72,7 @@ func TestOffsetThatIsCommittedTwiceInATurnIsWrittenOnce(t *testing.T) {
 
 // A reply is refused exactly if a record of its own was lost, in whichever part that was.
 func TestReplyIsRefusedIfOneOfItsRecordsWasLost(t *testing.T) {
-	const partitions = 2 * maxOutputRecords
+	const partitions = 2 * testRecords
 	for lose := range 3 {
 		l := newLab(t, roomy)
 		before := l.commitMany("before", "t", 10)

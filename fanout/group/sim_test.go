@@ -272,6 +272,7 @@ func (s *simulation) deliver() {
 		}
 		s.collect()
 	}
+	s.checkAnswered()
 }
 
 func (s *simulation) answer(m *simMember, resp kmsg.Response) {
