@@ -46,7 +46,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 10s) each
 	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
 			echo "fuzz $$target in $$(dirname "$$file") for $(FUZZTIME)"; \
-			$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")"; \
+			$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=20x "$$(dirname "$$file")"; \
 		done; \
 	done
 
@@ -54,7 +54,7 @@ sim: ## simulate the kernel under the transfers: SEED=n for one run, SEEDS=n for
 	$(GO) test -count=1 -run=Simulated -v ./fanout/transfer -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),20000)
 
 sweep: ## send every request with its fields at their extremes, alone and in all pairs (PAIRS=n for fewer, SEED=n repeats a run)
-	$(GO) test -count=1 -timeout 90m -run=AtTheExtremes -v ./fanout -args -sweep.pairs=$(or $(PAIRS),0) -sweep.seed=$(or $(SEED),0)
+	$(GO) test -count=1 -timeout 90m -run=AtTheExtremes -v ./fanout -args -sweep.turn=50ms -sweep.pairs=$(or $(PAIRS),0) -sweep.seed=$(or $(SEED),0)
 
 bench: build ## run the load generator against a server of its own (BENCHFLAGS=)
 	$(BIN) bench $(BENCHFLAGS)

@@ -19,6 +19,7 @@ import (
 
 var (
 	sweepPairs = flag.Int("sweep.pairs", 2000, "how many pairs of changed fields the sweep sends to each server; 0 for all")
+	sweepTurn  = flag.Duration("sweep.turn", 250*time.Millisecond, "the longest turn of the loop that is allowed; 50ms on a machine that does nothing else")
 	sweepSeed  = flag.Uint64("sweep.seed", 0, "which pairs; 0 draws a seed")
 )
 
@@ -71,6 +72,7 @@ func TestNoRequestAtTheExtremesOfItsFieldsDisturbsTheServer(t *testing.T) {
 			w.singles()
 			w.pairs()
 			w.checkMemory(before)
+			w.checkTurns()
 		})
 	}
 }
@@ -220,5 +222,20 @@ func (w *sweeper) checkMemory(before uint64) {
 	w.s.await("the swept connections to end", func(st Stats) bool { return st.Connections == 1 })
 	if after := heapBytes(); after > before+sweptHeapBytes {
 		w.t.Errorf("the heap grew from %d to %d bytes", before, after)
+	}
+}
+
+// checkTurns fails if the loop served nobody for too long.
+func (w *sweeper) checkTurns() {
+	w.t.Helper()
+	times := w.s.stats().TurnTimes
+	slow := uint64(0)
+	for i, n := range times.Counts {
+		if i == len(times.Bounds) || times.Bounds[i] > sweepTurn.Seconds() {
+			slow += n
+		}
+	}
+	if slow > 0 {
+		w.t.Errorf("%d turns took longer than %v\nlog:\n%s", slow, *sweepTurn, w.s.log)
 	}
 }
