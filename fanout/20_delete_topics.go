@@ -18,7 +18,17 @@ import (
 //   - Responses under way are finished: their segments stay until the last byte has been sent.
 //
 // Versions: 0 to 3.
-func (b *Broker) handleDeleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
+func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
+	slot, generation := c.slot, c.generation
+	b.endLives(req.TopicNames, func(failed error) {
+		resp := b.deleteTopics(req, failed)
+		if c := b.again(slot, generation); c != nil {
+			b.replyForgotten(c, resp)
+		}
+	})
+}
+
+func (b *Broker) deleteTopics(req *kmsg.DeleteTopicsRequest, failed error) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 	for _, name := range req.TopicNames {
 		r := kmsg.NewDeleteTopicsResponseTopic()
@@ -26,8 +36,8 @@ func (b *Broker) handleDeleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response
 		switch tp := b.topics.byName[name]; {
 		case tp != nil && tp.internal:
 			r.ErrorCode = wire.CodeInvalidTopic
-		case tp != nil && tp.refused() > 0:
-			r.ErrorCode = wire.CodeKafkaStorageError // the files may be all that is left of the records
+		case tp != nil && (tp.refused() > 0 || failed != nil):
+			r.ErrorCode = wire.CodeKafkaStorageError // of refused ones the files may be all that is left of the records
 		case tp != nil:
 			b.deleteTopic(tp)
 		case wire.TopicNameError([]byte(name)) != nil:

@@ -5,11 +5,12 @@ import (
 )
 
 // handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers find out that a log was cut
-// (KIP-320). A log that was made here has one epoch, which has not ended; one that was taken over has those of its past.
+// (KIP-320). A log gets a new epoch at a start that may have lost records, and a topic that is made again one above those
+// of the life before: see lives.
 //
 // Behaviour:
 //   - The answer is the largest epoch that is not above the one asked for, and the offset behind its last record, at most
-//     the high watermark. An epoch above the log's own, or below its first, has neither: -1 and -1.
+//     the high watermark. One below the log's first has ended where that begins; one above its own has neither: -1 and -1.
 //
 // Versions: 3. Java's consumer does not use a lower one.
 func (b *Broker) handleOffsetForLeaderEpoch(req *kmsg.OffsetForLeaderEpochRequest) kmsg.Response {

@@ -245,7 +245,7 @@ func TestDeletedTopicIsNotHeldByTheColdCache(t *testing.T) {
 	}
 	// Others come, and what is left of the deleted topic makes room.
 	c.create("other", 1)
-	other := &coldLog{shadow: &shadow{topic: "other"}, s: l.s}
+	other := &coldLog{shadow: &shadow{topic: "other", epoch: 1}, s: l.s}
 	for i := range 64 {
 		c.publish(other.shadow, makeBatch(uint64(i), 1, coldSegmentBytes/8-200, 0))
 	}

@@ -29,7 +29,7 @@ func (b *Broker) handleOther(c *conn) error {
 	case *kmsg.CreateTopicsRequest:
 		b.handleCreateTopics(c, req)
 	case *kmsg.DeleteTopicsRequest:
-		b.replyForgotten(c, b.handleDeleteTopics(req))
+		b.handleDeleteTopics(c, req)
 	case *kmsg.InitProducerIDRequest:
 		b.handleInitProducerID(c, req)
 	case *kmsg.DeleteRecordsRequest:

@@ -53,13 +53,14 @@ type shadow struct {
 	batches   [][]byte
 	bases     []int64
 	end       int64
+	epoch     int32 // above the log's first if a topic was deleted before: see lives
 }
 
 // add notes a batch that was acknowledged at base.
 func (s *shadow) add(batch []byte, base int64) {
 	stored := bytes.Clone(batch)
 	binary.BigEndian.PutUint64(stored, uint64(base))
-	binary.BigEndian.PutUint32(stored[12:], leaderEpoch)
+	binary.BigEndian.PutUint32(stored[12:], uint32(leaderEpoch+s.epoch))
 	s.batches, s.bases = append(s.batches, stored), append(s.bases, base)
 	s.end = base + int64(binary.BigEndian.Uint32(stored[23:])) + 1
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,4 +151,20 @@ func (b *Broker) checkpoint() {
 			}
 		}
 	})
+}
+
+// forgetRecoveryPoints takes topics out of the file that are about to be deleted, or a start could take a log of the same
+// name for damaged: it would hold less than was durable. It is nil if there is nothing to take out. What it returns
+// blocks.
+func (t *topics) forgetRecoveryPoints(gone map[*topic]bool) (write func() error) {
+	written := false
+	for tp := range gone {
+		written = written || slices.ContainsFunc(tp.partitions, func(p *partition) bool { return p.recoveryPoint > 0 })
+	}
+	if !written {
+		return nil
+	}
+	points := slices.DeleteFunc(t.recoveryPoints(), func(r recoveryPoint) bool { return gone[r.partition.topic] })
+	dir := t.dir
+	return func() error { return writeRecoveryPoints(dir, points) }
 }

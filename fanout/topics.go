@@ -52,6 +52,7 @@ type topics struct {
 	starts map[string]int64
 	// points are the recovery points that the start found.
 	points RecoveryPoints
+	lives  lives
 	// making holds names that a goroutine is making the directories of.
 	making map[string]bool
 }

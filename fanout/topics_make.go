@@ -18,6 +18,7 @@ type newTopic struct {
 	config     *topicConfig
 	first      int
 	id         [16]byte // zero for one that is to be drawn
+	epoch      int32    // the first leader epoch: see lives
 }
 
 // make makes a topic's directories and logs, and writes its configuration down. It runs off the loop and touches
@@ -29,7 +30,7 @@ func (n newTopic) make(dir string) (*topic, error) {
 		_, _ = rand.Read(id[:])
 	}
 	options := *n.config
-	options.options.TopicID = id
+	options.options.TopicID, options.options.LeaderEpoch = id, n.epoch
 	tp.config = &options
 	for i := n.first; i < n.partitions; i++ {
 		path := filepath.Join(dir, fmt.Sprintf("%s-%d", n.name, i))
@@ -68,8 +69,9 @@ func removeTopic(tp *topic) error {
 // makeLogs makes topics, or more partitions of topics, in the background, and calls done on the loop with the names that
 // failed. None of the names may be in the making, and those of whole topics must be valid and not exist.
 func (b *Broker) makeLogs(wanted []newTopic, done func(failed map[string]error)) {
-	for _, w := range wanted {
-		b.topics.making[w.name] = true
+	for i := range wanted {
+		b.topics.making[wanted[i].name] = true
+		wanted[i].epoch = b.topics.lives.next
 	}
 	dir := b.topics.dir
 	b.background(func() func() {

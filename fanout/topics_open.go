@@ -37,7 +37,18 @@ func (t *topics) openLocked(config Config, log *slog.Logger) error {
 		t.byName = nil
 		return err
 	}
+	t.lives.open(t.dir, t.highestEpoch(), log)
 	return nil
+}
+
+// highestEpoch is the largest leader epoch of the logs that are served.
+func (t *topics) highestEpoch() (epoch int32) {
+	for _, tp := range t.byName {
+		for p := range tp.served() {
+			epoch = max(epoch, p.log.LeaderEpoch())
+		}
+	}
+	return epoch
 }
 
 // readLogStarts are the starts that DeleteRecords moved. Without them logs begin where their first segments do, as in

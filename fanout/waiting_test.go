@@ -156,7 +156,7 @@ func TestDeletingATopicAnswersWhoWaitsForIt(t *testing.T) {
 		}
 	}
 	admin.create("feed", 1)
-	log := &shadow{topic: "feed"}
+	log := &shadow{topic: "feed", epoch: 1}
 	admin.publish(log, makeBatch(1, 1, 10, 0))
 	if err := admin.readAll(11, []*shadow{log}); err != nil {
 		t.Errorf("the topic made again: %v", err)

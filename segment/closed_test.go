@@ -40,6 +40,7 @@ var callsOnClosed = map[string]func(l *Log) error{
 	"Work":             func(l *Log) error { return none(l.Work() != nil) },
 	"SyncPlan":         func(l *Log) error { _, ok := l.SyncPlan(); return none(ok) },
 	"Configure":        func(l *Log) error { l.Configure(Options{RetentionBytes: 1}); return nil },
+	"Abandon":          func(l *Log) error { l.Abandon(); return nil },
 	"Checkpointed":     func(l *Log) error { l.Checkpointed(1 << 40); return nil },
 	"Close":            func(l *Log) error { return l.Close() },
 	"Delete":           func(l *Log) error { l.Delete(); return nil },
