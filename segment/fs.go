@@ -22,6 +22,8 @@ type File interface {
 	// all of them only with an error.
 	WriteAt(pieces [][]byte, offset int64) (int, error)
 	Size() (int64, error)
+	// Modified is when the file was written to last, in milliseconds since 1970.
+	Modified() (int64, error)
 	Truncate(size int64) error
 	Sync() error
 	// DropCache lets go of the pages that are on the disk, or that the kernel takes for written, as far as nobody uses
@@ -161,6 +163,14 @@ func pwritev(fd int, pieces [][]byte, skip int, offset int64) (int, error) {
 
 // DropCache is posix_fadvise(2). It is advice: whether it was taken is not told.
 func (f *osFile) DropCache() { _ = unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) }
+
+func (f *osFile) Modified() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.ModTime().UnixMilli(), nil
+}
 
 func (f *osFile) Size() (int64, error) {
 	info, err := f.Stat()

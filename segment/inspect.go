@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
+	"time"
 )
 
 // inspect reads the index files of a segment and finds out by them, and by the batches behind their last entry, where
@@ -23,7 +25,7 @@ func (s *Segment) inspect(size int64, last bool) (indexState, error) {
 	if err := s.inspectTail(&x, size); err != nil {
 		return indexWrong, err
 	}
-	if err := s.readFirst(size); err != nil {
+	if _, err := s.firstTimestamp(size); err != nil {
 		return indexWrong, err
 	}
 	s.size = size
@@ -95,19 +97,10 @@ func (s *Segment) inspectTail(x *index, size int64) error {
 	return err
 }
 
-// readFirst reads the timestamp of the first batch, by which the segment's age counts.
-func (s *Segment) readFirst(size int64) error {
-	s.firstTimestamp = noTimestamp
-	return walkFile(s.file, size, s.base, 0, func(h Batch, _ int64) bool {
-		s.firstTimestamp = h.MaxTimestamp
-		return false
-	})
-}
-
 // openProducers takes the latest snapshot that is not behind the log's end, and replays what was written since. Without
 // one it begins with the segments that were scanned: a producer that has written nothing there counts as unknown.
 func (l *Log) openProducers(snapshots []int64, scanned int64) error {
-	from := scanned
+	from, snapshot := scanned, false
 	for i := len(snapshots) - 1; i >= 0; i-- {
 		path := filePath(l.dir, snapshots[i], snapshotSuffix)
 		if snapshots[i] > l.LogEndOffset() {
@@ -127,12 +120,15 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 			l.options.Logger.Warn("a producer snapshot is of no use, an older one will do", "file", path, "error", err)
 			continue
 		}
-		l.producers.load(list)
+		l.producers.load(list, l.seenMillis)
 		if err := l.replayTail(snapshots[i]); err != nil {
 			return err
 		}
-		from = snapshots[i]
+		from, snapshot = snapshots[i], true
 		break
+	}
+	if l.producers.forgot = from > 0; snapshot {
+		l.producers.forgot = !l.knewEverybody()
 	}
 	for _, s := range l.segments {
 		if s.next <= from || s.size == 0 {
@@ -141,7 +137,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 		at := s.index.find(uint32(max(from-s.base, 0)), s.size, &l.scratch).from
 		err := walkFile(s.file, s.size, s.base, at, func(h Batch, pos int64) bool {
 			if h.BaseOffset >= from {
-				l.producers.replay(h)
+				l.producers.replay(h, s.appendedMillis)
 			}
 			at = pos + int64(h.Size())
 			return true
@@ -154,6 +150,31 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 		}
 	}
 	return nil
+}
+
+// knewEverybody says that a snapshot lacks nobody who ever wrote to the log: nobody was pushed out of it, and the log is
+// too young for anybody to have been silent for too long. The partition's own file is written once, when it is made.
+func (l *Log) knewEverybody() bool {
+	if len(l.producers.byID) >= l.producers.limit {
+		return false
+	}
+	f, err := l.options.FS.Open(filepath.Join(l.dir, partitionFile), ReadOnly)
+	if err != nil {
+		return false
+	}
+	made, err := f.Modified()
+	_ = f.Close()
+	return err == nil && time.Now().UnixMilli()-made < l.options.ProducerExpiry.Milliseconds()
+}
+
+// seenMillis is when the batch at an offset was appended at the latest; said is what a snapshot says of it, which counts
+// where the batch is gone.
+func (l *Log) seenMillis(offset, said int64) int64 {
+	s := l.segments[l.position(offset)]
+	if s.size == 0 || offset < s.base {
+		return min(said, time.Now().UnixMilli())
+	}
+	return s.appendedMillis
 }
 
 // historyBytes is how far behind a snapshot the batches are looked for that it does not have: those that producers had

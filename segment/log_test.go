@@ -148,6 +148,71 @@ func TestRetentionTakesWholeSegmentsTheOldestFirst(t *testing.T) {
 	}
 }
 
+// What is deleted is at least as old as it says, and at least as long in the log, wherever the timestamps are wrong: too
+// early in a header of an older server, missing, or in microseconds.
+func TestRetentionIsNotFooledByTimestamps(t *testing.T) {
+	now := time.Now().UnixMilli()
+	const age = 60_000
+	for name, c := range map[string]struct {
+		timestamp int64
+		restart   bool
+		modified  int64 // when the file was changed last, before now
+		kept      int64 // for how long after now the segment is kept
+	}{
+		"as it should be":               {timestamp: now, kept: age},
+		"a replay":                      {timestamp: now - 10*age, kept: -1},
+		"none":                          {timestamp: -1, kept: age},
+		"microseconds":                  {timestamp: now * 1000, kept: age},
+		"a bit ahead":                   {timestamp: now + age, kept: age},
+		"restart":                       {timestamp: now, restart: true, kept: age},
+		"restart, early header":         {timestamp: 1000, restart: true, kept: age},
+		"restart, none":                 {timestamp: -1, restart: true, kept: age},
+		"restart, microseconds":         {timestamp: now * 1000, restart: true, kept: age},
+		"restart, copied with time 0":   {timestamp: now, restart: true, modified: now, kept: age},
+		"restart, both are an hour old": {timestamp: now - 60*age, restart: true, modified: 60 * age, kept: -1},
+	} {
+		fs := newSimFS(newRand(t, 46))
+		fs.nowMillis = now - c.modified
+		o := Options{FS: fs, RetentionAge: age * time.Millisecond, SegmentBytes: 1000}
+		l := openLog(t, recoverDir, o, OpenOptions{})
+		for range 15 {
+			if _, err := l.Append(testBatch{timestamp: c.timestamp, value: 100}.encode(), now); err != nil {
+				t.Fatal(err)
+			}
+			runWork(l)
+		}
+		if c.restart {
+			mustClose(t, l)
+			l = openLog(t, recoverDir, o, OpenOptions{Clean: true})
+		}
+		expires := func(at int64) bool { return l.Expire(at) != nil }
+		switch {
+		case c.kept >= 0 && expires(now+c.kept):
+			t.Errorf("%s: it is deleted within %d ms", name, c.kept)
+		case !expires(now + c.kept + 1):
+			t.Errorf("%s: it is not deleted after %d ms", name, c.kept+1)
+		}
+	}
+}
+
+// Old and new timestamps in turn, or one of the future, neither end a segment early nor keep it from ending.
+func TestSegmentsEndByTheServersClock(t *testing.T) {
+	now := time.Now().UnixMilli()
+	l := openLog(t, recoverDir, Options{FS: newSimFS(newRand(t, 47)), SegmentAge: time.Hour}, OpenOptions{})
+	for i := range 20 {
+		timestamp := []int64{1000, now, -1, now * 1000}[i%4]
+		if _, err := l.Append(testBatch{timestamp: timestamp}.encode(), now+int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(l.segments); n != 1 {
+		t.Errorf("%d segments within a second", n)
+	}
+	if _, err := l.Append(testBatch{timestamp: now}.encode(), now+time.Hour.Milliseconds()+1); err != nil || len(l.segments) != 2 {
+		t.Errorf("%d segments after an hour, %v", len(l.segments), err)
+	}
+}
+
 func TestRetentionEndsTheActiveSegmentFirst(t *testing.T) {
 	fs := newSimFS(newRand(t, 45))
 	l := openLog(t, recoverDir, Options{FS: fs, RetentionAge: time.Second}, OpenOptions{})

@@ -54,7 +54,9 @@ func (p *producer) lastSequence() int32 { return p.batches[p.n-1].last }
 
 // producers are all of a log, by id and in the order in which they were last seen.
 type producers struct {
-	limit          int
+	limit int
+	// forgot says that somebody who wrote to the log may be unknown: by age, by number, or since before the start.
+	forgot         bool
 	byID           map[int64]*producer
 	newest, oldest *producer
 }
@@ -77,14 +79,15 @@ func (ps *producers) duplicate(q sequence) (sequence, bool) {
 	return sequence{}, false
 }
 
-// check refuses what Kafka refuses. A producer of which nothing is known may begin with any number: what it wrote
-// before may have been removed by retention.
-func (ps *producers) check(q sequence) error {
+// check refuses what is not the next batch of its producer. One that is unknown has written nothing yet, and begins with 0,
+// unless somebody was forgotten or, whole says not, the log's head is gone: then what it wrote before may have been there.
+func (ps *producers) check(q sequence, whole bool) error {
 	p := ps.byID[q.id]
-	if p == nil {
-		return nil
-	}
 	switch {
+	case p == nil && whole && !ps.forgot && q.first != 0:
+		return fmt.Errorf("%w: producer %d has written nothing here, the batch begins at %d", ErrOutOfOrderSequence, q.id, q.first)
+	case p == nil:
+		return nil
 	case q.epoch < p.epoch:
 		return fmt.Errorf("%w: producer %d has epoch %d, the batch has %d", ErrInvalidProducerEpoch, q.id, p.epoch, q.epoch)
 	case q.epoch > p.epoch && q.first != 0:
@@ -150,6 +153,7 @@ func (ps *producers) forgetOldest() *producer {
 }
 
 func (ps *producers) forget(p *producer) {
+	ps.forgot = true
 	ps.unlink(p)
 	delete(ps.byID, p.id)
 }

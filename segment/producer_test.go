@@ -3,7 +3,9 @@ package segment
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
@@ -30,7 +32,10 @@ func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
 			{b(0, 4, 1), nil, -1}, {b(0, 5, 1), nil, -1}, {b(0, 0, 1), ErrOutOfOrderSequence, -1},
 		},
 		"a part of one again": {{b(0, 0, 3), nil, -1}, {b(0, 0, 2), ErrOutOfOrderSequence, -1}},
-		"unknown may begin anywhere": {
+		"unknown begins at 0": {
+			{b(0, 500, 1), ErrOutOfOrderSequence, -1}, {b(3, 1, 1), ErrOutOfOrderSequence, -1}, {b(3, 0, 1), nil, -1},
+		},
+		"unknown may begin anywhere where somebody was forgotten": {
 			{b(0, 500, 1), nil, -1}, {b(0, 501, 1), nil, -1}, {b(0, 503, 1), ErrOutOfOrderSequence, -1},
 		},
 		"a later epoch begins at 0": {
@@ -40,11 +45,11 @@ func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
 			{b(3, 0, 1), nil, -1}, {b(2, 1, 1), ErrInvalidProducerEpoch, -1},
 			{b(2, 0, 1), ErrInvalidProducerEpoch, -1},
 		},
-		"numbers wrap around": {
+		"numbers wrap around, somebody was forgotten": {
 			{b(0, math.MaxInt32-1, 1), nil, -1}, {b(0, math.MaxInt32, 1), nil, -1}, {b(0, 0, 1), nil, -1},
 			{b(0, math.MaxInt32, 1), nil, 1},
 		},
-		"a batch across the wraparound": {
+		"a batch across the wraparound, somebody was forgotten": {
 			{b(0, math.MaxInt32, 3), nil, -1}, {b(0, 2, 1), nil, -1}, {b(0, math.MaxInt32, 3), nil, 0},
 		},
 	} {
@@ -52,6 +57,7 @@ func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
 			for _, reopen := range []bool{false, true} {
 				fs := newSimFS(newRand(t, 31))
 				l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
+				l.producers.forgot = strings.Contains(name, "somebody was forgotten")
 				for i, s := range steps {
 					if reopen && i == len(steps)-1 {
 						mustClose(t, l)
@@ -193,6 +199,111 @@ func TestSnapshotsAreReadBackAndDamageIsSeen(t *testing.T) {
 	for n := range raw {
 		if _, err := parseSnapshot(raw[:n]); err == nil {
 			t.Errorf("cut at %d, and there is no error", n)
+		}
+	}
+}
+
+// A first batch that is not the first is a sign of one that was lost, unless the producer may have been forgotten.
+func TestUnknownProducerBeginsAnywhereOnlyWhereItMayHaveBeenForgotten(t *testing.T) {
+	now := time.Now().UnixMilli()
+	for name, c := range map[string]struct {
+		happens func(l *Log) *Log
+		want    error
+	}{
+		"nothing": {func(l *Log) *Log { return l }, ErrOutOfOrderSequence},
+		"a restart": {func(l *Log) *Log {
+			mustClose(t, l)
+			return openLog(t, recoverDir, l.options, OpenOptions{Clean: true})
+		}, ErrOutOfOrderSequence},
+		"a crash": {func(l *Log) *Log {
+			return openLog(t, recoverDir, l.options, OpenOptions{})
+		}, ErrOutOfOrderSequence},
+		"a restart long after it was made": {func(l *Log) *Log {
+			mustClose(t, l)
+			l.options.FS.(*simFS).names[recoverDir+"/"+partitionFile].modified = now - 2*day.Milliseconds()
+			return openLog(t, recoverDir, l.options, OpenOptions{Clean: true})
+		}, nil},
+		"a restart without its snapshot and head": {func(l *Log) *Log {
+			for range 50 {
+				mustAppend(t, l, testBatch{value: 100, timestamp: now})
+				runWork(l)
+			}
+			mustClose(t, l)
+			fs := l.options.FS.(*simFS)
+			for name := range fs.names {
+				if strings.HasSuffix(name, snapshotSuffix) {
+					delete(fs.names, name)
+				}
+			}
+			return openLog(t, recoverDir, l.options, OpenOptions{Clean: true})
+		}, nil},
+		"too many others": {func(l *Log) *Log {
+			for id := range 5 {
+				mustAppend(t, l, testBatch{producer: int64(100 + id), timestamp: now})
+			}
+			return l
+		}, nil},
+		"a silence": {func(l *Log) *Log {
+			l.Expire(now + 2*day.Milliseconds())
+			return l
+		}, nil},
+		"records were deleted": {func(l *Log) *Log {
+			if err := l.DeleteRecords(1); err != nil {
+				t.Fatal(err)
+			}
+			return l
+		}, nil},
+	} {
+		fs := newSimFS(newRand(t, 35))
+		fs.nowMillis = now
+		l := openLog(t, recoverDir, Options{FS: fs, MaxProducers: 4, SegmentBytes: 1000, RetentionAge: -1, TopicID: [16]byte{1}}, OpenOptions{})
+		mustAppend(t, l, testBatch{producer: 5, timestamp: now})
+		mustAppend(t, l, testBatch{producer: 6, timestamp: now})
+		l = c.happens(l)
+		if _, err := l.Append(testBatch{producer: 9, sequence: 17}.encode(), now); !errors.Is(err, c.want) {
+			t.Errorf("after %s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// What is remembered of a producer expires by when it was seen, and not by what its records say of their time: else the
+// retry of an acknowledged batch is stored twice after a restart.
+func TestRetryIsKnownAfterARestartWhateverItsTimestamp(t *testing.T) {
+	now := time.Now().UnixMilli()
+	for name, timestamp := range map[string]int64{
+		"a week ago": now - 7*day.Milliseconds(), "none": -1, "1970": 0, "now": now, "microseconds": now * 1000,
+	} {
+		for _, crash := range []bool{false, true} {
+			fs := newSimFS(newRand(t, 36))
+			fs.nowMillis = now
+			l := openLog(t, recoverDir, Options{FS: fs, RetentionAge: -1, SegmentBytes: 1000}, OpenOptions{})
+			batches := []testBatch{{producer: 5, records: 3, timestamp: timestamp}, {producer: 6, timestamp: timestamp},
+				{producer: 5, sequence: 3, timestamp: timestamp}}
+			for _, b := range batches {
+				if _, err := l.Append(b.encode(), now); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 20 { // the segment ends
+				mustAppend(t, l, testBatch{value: 100, timestamp: now})
+				runWork(l)
+			}
+			if crash {
+				l = openLog(t, recoverDir, Options{FS: fs.revive(), RetentionAge: -1, SegmentBytes: 1000}, OpenOptions{})
+			} else {
+				mustClose(t, l)
+				l = openLog(t, recoverDir, Options{FS: fs, RetentionAge: -1, SegmentBytes: 1000}, OpenOptions{Clean: true})
+			}
+			l.Expire(now + time.Hour.Milliseconds())
+			for i, b := range batches {
+				if a, err := l.Append(b.encode(), now); err != nil || !a.Duplicate {
+					t.Errorf("%s, crash %v: batch %d again: %+v, %v", name, crash, i, a, err)
+				}
+			}
+			l.Expire(now + 25*time.Hour.Milliseconds())
+			if n := len(l.producers.byID); n != 0 {
+				t.Errorf("%s, crash %v: %d producers are remembered a day later", name, crash, n)
+			}
 		}
 	}
 }

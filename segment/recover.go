@@ -45,6 +45,11 @@ func (l *Log) open(found OpenOptions) error {
 	}
 	for _, s := range l.segments {
 		s.visible, s.synced = s.size, s.size
+		if s.size > 0 {
+			if err := s.openTimes(); err != nil {
+				return err
+			}
+		}
 	}
 	l.highWatermark, l.durable = l.LogEndOffset(), l.LogEndOffset()
 	if scanned < 0 {

@@ -50,13 +50,8 @@ func (l *Log) expires(s *Segment, excess, nowMillis int64) bool {
 	if s.size == 0 {
 		return len(l.segments) > 1
 	}
-	latest := s.index.maxTimestamp
-	if latest < 0 {
-		s.createdMillis = or(s.createdMillis, nowMillis) // the time of the segment's making did not survive a restart
-		latest = s.createdMillis
-	}
 	return excess >= s.size ||
-		l.options.RetentionAge >= 0 && nowMillis-latest > l.options.RetentionAge.Milliseconds() ||
+		l.options.RetentionAge >= 0 && nowMillis-s.latest(s.index.maxTimestamp) > l.options.RetentionAge.Milliseconds() ||
 		s.next <= l.logStart
 }
 

@@ -4,15 +4,15 @@ import "path/filepath"
 
 func (l *Log) newSegment(file File, base int64) *Segment {
 	return &Segment{
-		fs:             l.options.FS,
-		file:           file,
-		path:           segmentPath(l.dir, base),
-		base:           base,
-		next:           base,
-		capacity:       l.options.SegmentBytes,
-		firstTimestamp: noTimestamp,
-		index:          newIndex(l.options.IndexIntervalBytes),
-		holds:          1,
+		fs:           l.options.FS,
+		file:         file,
+		path:         segmentPath(l.dir, base),
+		base:         base,
+		next:         base,
+		capacity:     l.options.SegmentBytes,
+		segmentTimes: segmentTimes{checked: true},
+		index:        newIndex(l.options.IndexIntervalBytes),
+		holds:        1,
 	}
 }
 

@@ -19,11 +19,10 @@ type Segment struct {
 	synced   int64 // up to here it is durable
 	capacity int64 // a batch that would end behind it goes to the next segment, unless it is the first
 	index    index
-	// firstTimestamp is that of the first batch, or -1. createdMillis counts where there is none.
-	firstTimestamp, createdMillis int64
-	codecs                        uint // the codecs of its batches, a bit each, or unknownCodecs
-	mapped                        []byte
-	outgrown                      [][]byte // mappings that the segment grew beyond: sends under way may read them
+	segmentTimes
+	codecs   uint // the codecs of its batches, a bit each, or unknownCodecs
+	mapped   []byte
+	outgrown [][]byte // mappings that the segment grew beyond: sends under way may read them
 	// leftovers says that a failed write left bytes behind size. They were never handed out, and are cut before the
 	// next write: a shorter batch in their place would leave their end behind it, and recovery would take that for
 	// data behind damage.
@@ -101,9 +100,6 @@ func (s *Segment) Map() ([]byte, error) {
 func (s *Segment) note(h Batch) {
 	if base, last := h.BaseOffset-s.base, h.LastOffset()-s.base; base < 0 || last > math.MaxInt32 {
 		panic(fmt.Sprintf("segment: offsets %d to %d in a segment that begins at %d: an index has 31 bits", h.BaseOffset, h.LastOffset(), s.base))
-	}
-	if s.size == 0 {
-		s.firstTimestamp = h.MaxTimestamp
 	}
 	s.codecs |= 1 << (h.Attributes & codecBits)
 	s.index.add(uint32(h.BaseOffset-s.base), uint32(h.LastOffset()-s.base), s.size, h.MaxTimestamp)

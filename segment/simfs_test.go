@@ -44,6 +44,8 @@ type simFS struct {
 	lostPages      int                                        // how many there ever were
 	// open counts descriptors.
 	open int
+	// nowMillis is the time that files are changed at.
+	nowMillis int64
 }
 
 func newSimFS(rng *rand.Rand) *simFS {
@@ -159,11 +161,12 @@ func (s *simFS) IsNamed(f File, path string) (bool, error) {
 // fails any more.
 func (s *simFS) restart() *simFS {
 	after := newSimFS(s.rng)
-	after.dirs = s.dirs
+	after.dirs, after.nowMillis = s.dirs, s.nowMillis
 	copies := make(map[*simInode]*simInode)
 	for _, names := range []map[string]*simInode{s.names, s.durable} {
 		for _, inode := range names {
-			copies[inode] = &simInode{data: bytes.Clone(inode.data), synced: bytes.Clone(inode.synced), lost: maps.Clone(inode.lost)}
+			copies[inode] = &simInode{data: bytes.Clone(inode.data), synced: bytes.Clone(inode.synced), lost: maps.Clone(inode.lost),
+				modified: inode.modified}
 		}
 	}
 	for path, inode := range s.names {
@@ -198,7 +201,7 @@ func (s *simFS) marked(path string) bool {
 // powerLoss is what the disk holds after the power was lost.
 func (s *simFS) powerLoss() *simFS {
 	after := newSimFS(s.rng)
-	after.dirs = s.dirs
+	after.dirs, after.nowMillis = s.dirs, s.nowMillis
 	survived := make(map[string]*simInode)
 	for path, inode := range s.durable {
 		survived[path] = inode
@@ -208,7 +211,7 @@ func (s *simFS) powerLoss() *simFS {
 	}
 	for path, inode := range survived {
 		data := inode.lose(s.rng)
-		after.names[path] = &simInode{data: data, synced: append([]byte(nil), data...)}
+		after.names[path] = &simInode{data: data, synced: append([]byte(nil), data...), modified: inode.modified}
 		after.durable[path] = after.names[path]
 	}
 	return after
@@ -269,6 +272,7 @@ func (f *simFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
 		f.inode.data = append(f.inode.data, make([]byte, need-len(f.inode.data))...)
 	}
 	f.inode.touch(int(offset), int(offset)+len(b))
+	f.inode.modified = f.fs.nowMillis
 	return copy(f.inode.data[offset:], b), err
 }
 
@@ -277,6 +281,13 @@ func (f *simFile) Size() (int64, error) {
 		return 0, err
 	}
 	return int64(len(f.inode.data)), nil
+}
+
+func (f *simFile) Modified() (int64, error) {
+	if err := f.fs.step("modified " + f.path); err != nil {
+		return 0, err
+	}
+	return f.inode.modified, nil
 }
 
 func (f *simFile) Truncate(size int64) error {

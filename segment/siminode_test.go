@@ -12,6 +12,7 @@ const simPage = 64
 type simInode struct {
 	data, synced []byte
 	lost         map[int]bool
+	modified     int64 // in milliseconds
 }
 
 // lose picks for each page whether it was written, and the size.

@@ -16,7 +16,7 @@ import (
 //	10 last sequence      int32   -1 without a batch, like the three that follow
 //	14 last offset        int64
 //	22 offset delta       int32   from the first offset of the last batch to its last
-//	26 timestamp          int64
+//	26 timestamp          int64   when the producer was last seen; Kafka writes the time of its last record
 //	34 coordinator epoch  int32
 //	38 transaction start  int64   first offset of the open transaction, or -1
 //
@@ -36,7 +36,7 @@ func (ps *producers) encode() []byte {
 	binary.BigEndian.PutUint16(b, snapshotVersion)
 	binary.BigEndian.PutUint32(b[snapshotCRCFrom:], uint32(len(ps.byID)))
 	for p := ps.oldest; p != nil; p = p.newer {
-		last := sequence{last: -1, lastOffset: -1, timestamp: p.seenMillis}
+		last := sequence{last: -1, lastOffset: -1}
 		if p.n > 0 {
 			last = p.batches[p.n-1]
 		}
@@ -45,7 +45,7 @@ func (ps *producers) encode() []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(last.last))
 		b = binary.BigEndian.AppendUint64(b, uint64(last.lastOffset))
 		b = binary.BigEndian.AppendUint32(b, uint32(last.offsetDelta))
-		b = binary.BigEndian.AppendUint64(b, uint64(last.timestamp))
+		b = binary.BigEndian.AppendUint64(b, uint64(p.seenMillis))
 		b = binary.BigEndian.AppendUint32(b, uint32(p.coordinatorEpoch))
 		b = binary.BigEndian.AppendUint64(b, uint64(p.txnFirstOffset))
 	}
@@ -92,10 +92,14 @@ func parseProducer(b []byte) producer {
 	return p
 }
 
-// load takes over the producers of a snapshot, as many as the limit allows: the last ones.
-func (ps *producers) load(list []producer) {
+// load takes over the producers of a snapshot, as many as the limit allows: the last ones. seen says when a batch was
+// appended; what the snapshot says of it may be the time of a record, which may be any.
+func (ps *producers) load(list []producer, seen func(offset, saidMillis int64) int64) {
 	for i := range list {
 		p := list[i]
+		if p.n > 0 {
+			p.seenMillis = seen(p.batches[0].lastOffset, p.seenMillis)
+		}
 		if old := ps.byID[p.id]; old != nil {
 			ps.unlink(old)
 		} else if len(ps.byID) >= ps.limit {
@@ -106,21 +110,22 @@ func (ps *producers) load(list []producer) {
 	}
 }
 
-// replay takes over what a batch of the log says of its producer. Nothing is checked: it was when it was appended.
-func (ps *producers) replay(h Batch) {
+// replay takes over what a batch of the log, which was appended at a time or before, says of its producer. Nothing is
+// checked: it was when it was appended.
+func (ps *producers) replay(h Batch, seenMillis int64) {
 	if h.ProducerID < 0 {
 		return
 	}
 	if h.Attributes&controlBit != 0 {
 		if p := ps.byID[h.ProducerID]; p != nil { // its transaction ended
-			p.epoch, p.txnFirstOffset, p.seenMillis = max(p.epoch, h.ProducerEpoch), -1, h.MaxTimestamp
+			p.epoch, p.txnFirstOffset, p.seenMillis = max(p.epoch, h.ProducerEpoch), -1, seenMillis
 		}
 		return
 	}
 	if h.BaseSequence < 0 {
 		return
 	}
-	ps.add(h.sequence(), h.MaxTimestamp)
+	ps.add(h.sequence(), seenMillis)
 	if p := ps.byID[h.ProducerID]; h.Attributes&transactionalBit != 0 && p.txnFirstOffset < 0 {
 		p.txnFirstOffset = h.BaseOffset
 	}

@@ -92,7 +92,7 @@ func TestLastStableOffsetIsNotBeforeTheStartOfTheLog(t *testing.T) {
 func TestTransactionThatNoBatchExplainsIsNone(t *testing.T) {
 	fs := openTransactionAt(t, 50)
 	ps := newProducers(10)
-	ps.load([]producer{{id: 9, txnFirstOffset: 1 << 40}, {id: 10, txnFirstOffset: -7}})
+	ps.load([]producer{{id: 9, txnFirstOffset: 1 << 40}, {id: 10, txnFirstOffset: -7}}, nil)
 	fs.names[filePath(recoverDir, 120, snapshotSuffix)] = &simInode{data: ps.encode()}
 	l := openLog(t, recoverDir, stableOptions(fs), OpenOptions{Clean: true})
 	mustAppend(t, l, testBatch{})

@@ -36,8 +36,8 @@ type Write struct {
 	capacity int64
 	first    int64 // the offset of the first batch
 	next     int64 // the one behind the last
-	// firstTimestamp and createdMillis are those of the segment that is written to: see Segment.
-	firstTimestamp, createdMillis int64
+	// createdMillis is when the first batch of the segment that is written to was appended.
+	createdMillis int64
 
 	// What Run changes.
 	ran       bool
@@ -70,7 +70,7 @@ func (l *Log) BeginWrite() (*Write, error) {
 	s.Retain()
 	*w = Write{log: l, inFlight: true, target: s, size: s.size, pieces: w.pieces[:0], batches: w.batches[:0],
 		path: s.path, at: s.size, base: s.base, capacity: s.capacity, first: s.next, next: s.next,
-		firstTimestamp: s.firstTimestamp, createdMillis: s.createdMillis, leftovers: s.leftovers}
+		createdMillis: s.createdMillis, leftovers: s.leftovers}
 	return w, nil
 }
 
@@ -93,7 +93,7 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 			return Appended{BaseOffset: again.baseOffset(), LastOffset: again.lastOffset, LogStartOffset: l.LogStartOffset(),
 				AppendTimeMillis: l.appendTime(again.timestamp), Records: in.records, Duplicate: true}, nil
 		}
-		if err := l.producers.check(in.producer); err != nil {
+		if err := l.producers.check(in.producer, l.LogStartOffset() == 0); err != nil {
 			return Appended{}, err
 		}
 	}
@@ -108,7 +108,7 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 	}
 	base := w.next
 	last := base + in.offsets - 1
-	if !w.fits(int64(len(batches)), last, in.maxTimestamp, nowMillis) {
+	if !w.fits(int64(len(batches)), last, nowMillis) {
 		if len(w.pieces) > 0 {
 			return Appended{}, ErrNextWrite
 		}
@@ -136,7 +136,7 @@ func (w *Write) has(q sequence) bool {
 
 func (w *Write) take(batches []byte, in Checked, last, nowMillis int64) {
 	if w.at == 0 && w.bytes == 0 {
-		w.firstTimestamp, w.createdMillis = in.maxTimestamp, nowMillis
+		w.createdMillis = nowMillis
 	}
 	in.producer.lastOffset, in.producer.timestamp = last, in.maxTimestamp
 	w.pieces = append(w.pieces, batches)
@@ -146,18 +146,16 @@ func (w *Write) take(batches []byte, in Checked, last, nowMillis int64) {
 }
 
 // fits says that the segment which the write goes to can take n more bytes up to lastOffset, and is not old enough to
-// end. As in Kafka the age is the time from the first batch of the segment to the batch to be appended, by their own
-// timestamps; without them, by the clock. Positions and relative offsets are 32 bits in Kafka's index files.
-func (w *Write) fits(n, lastOffset, maxTimestamp, nowMillis int64) bool {
+// end. The age is the time since its first batch was appended. Apache Kafka goes by the batches' own timestamps: one of the
+// future would keep a segment from ending, and old and new ones in turn would make each batch begin one. Positions and
+// relative offsets are 32 bits in Kafka's index files.
+func (w *Write) fits(n, lastOffset, nowMillis int64) bool {
 	size := w.at + w.bytes
 	if size == 0 {
 		return true
 	}
 	w.createdMillis = or(w.createdMillis, nowMillis)
 	age := nowMillis - w.createdMillis
-	if w.firstTimestamp >= 0 {
-		age = maxTimestamp - w.firstTimestamp
-	}
 	return size+n <= w.capacity && lastOffset-w.base <= math.MaxInt32 && age <= w.log.options.SegmentAge.Milliseconds()
 }
 
@@ -166,7 +164,7 @@ func (w *Write) beginSegment(nowMillis int64) {
 	l := w.log
 	w.begins = true
 	w.at, w.base, w.capacity = 0, w.next, l.options.SegmentBytes
-	w.firstTimestamp, w.createdMillis = noTimestamp, nowMillis
+	w.createdMillis = nowMillis
 	w.path = segmentPath(l.dir, w.base)
 	w.prepared, l.prepared = l.prepared, nil
 }
@@ -251,7 +249,6 @@ func (l *Log) EndWrite(w *Write) error {
 		s.leftovers = true
 		return l.poisoned
 	}
-	s.createdMillis = w.createdMillis
 	l.commit(s, w)
 	return nil
 }
@@ -282,7 +279,6 @@ func (l *Log) takeOver(w *Write) *Segment {
 	last.index.seal()
 	last.snapshot = l.producers.encode()
 	fresh := l.newSegment(w.fresh, last.next)
-	fresh.createdMillis = w.createdMillis
 	l.segments = append(l.segments, fresh)
 	l.dirUnsynced, l.workFailed, l.rollDue = true, false, false
 	return fresh
@@ -300,6 +296,7 @@ func (l *Log) commit(s *Segment, w *Write) {
 			s.note(h)
 			at += h.Size()
 		}
+		s.appended(w.createdMillis, w.batches[i].nowMillis)
 		if b := &w.batches[i]; b.producer.id >= 0 {
 			l.producers.add(b.producer, b.nowMillis)
 		}
