@@ -28,22 +28,31 @@ var callsOnClosed = map[string]func(l *Log) error{
 	"Aborted":          func(l *Log) error { l.Aborted(nil, 0, 10); return nil },
 	"Check":            func(l *Log) error { _, err := l.Check(testBatch{value: 10}.encode()); return err },
 	"Append":           func(l *Log) error { _, err := l.Append(testBatch{value: 10}.encode(), 1); return refused(err) },
-	"BeginWrite":       func(l *Log) error { _, err := l.BeginWrite(); return refused(err) },
-	"Read":             func(l *Log) error { _, err := l.Read(0, 100); return refused(err) },
-	"DeleteRecords":    func(l *Log) error { return refused(l.DeleteRecords(1)) },
-	"AtTime":           func(l *Log) error { return none(l.AtTime(0, 0).Segment != nil) },
-	"ReadBlocking":     func(l *Log) error { _, err := l.ReadBlocking(0, 100); return refused(err) },
-	"Looked":           func(l *Log) error { _, err := l.Looked(&Lookup{}, 0, 100); return refused(err) },
-	"Before":           func(l *Log) error { _, _, err := l.Before(1, Range{Segment: l.active()}, nil); return refused(err) },
-	"Behind":           func(l *Log) error { l.Behind(Range{Segment: l.active()}); return nil },
-	"Expire":           func(l *Log) error { return none(l.Expire(1<<50) != nil) },
-	"Work":             func(l *Log) error { return none(l.Work() != nil) },
-	"SyncPlan":         func(l *Log) error { _, ok := l.SyncPlan(); return none(ok) },
-	"Configure":        func(l *Log) error { l.Configure(Options{RetentionBytes: 1}); return nil },
-	"Abandon":          func(l *Log) error { l.Abandon(); return nil },
-	"Checkpointed":     func(l *Log) error { l.Checkpointed(1 << 40); return nil },
-	"Close":            func(l *Log) error { return l.Close() },
-	"Delete":           func(l *Log) error { l.Delete(); return nil },
+	"Rules":            func(l *Log) error { l.Rules(); return nil },
+	"AppendChecked": func(l *Log) error {
+		raw := testBatch{value: 10}.encode()
+		in, err := produced(raw)
+		if err == nil {
+			_, err = l.AppendChecked(raw, in, 1)
+		}
+		return refused(err)
+	},
+	"BeginWrite":    func(l *Log) error { _, err := l.BeginWrite(); return refused(err) },
+	"Read":          func(l *Log) error { _, err := l.Read(0, 100); return refused(err) },
+	"DeleteRecords": func(l *Log) error { return refused(l.DeleteRecords(1)) },
+	"AtTime":        func(l *Log) error { return none(l.AtTime(0, 0).Segment != nil) },
+	"ReadBlocking":  func(l *Log) error { _, err := l.ReadBlocking(0, 100); return refused(err) },
+	"Looked":        func(l *Log) error { _, err := l.Looked(&Lookup{}, 0, 100); return refused(err) },
+	"Before":        func(l *Log) error { _, _, err := l.Before(1, Range{Segment: l.active()}, nil); return refused(err) },
+	"Behind":        func(l *Log) error { l.Behind(Range{Segment: l.active()}); return nil },
+	"Expire":        func(l *Log) error { return none(l.Expire(1<<50) != nil) },
+	"Work":          func(l *Log) error { return none(l.Work() != nil) },
+	"SyncPlan":      func(l *Log) error { _, ok := l.SyncPlan(); return none(ok) },
+	"Configure":     func(l *Log) error { l.Configure(Options{RetentionBytes: 1}); return nil },
+	"Abandon":       func(l *Log) error { l.Abandon(); return nil },
+	"Checkpointed":  func(l *Log) error { l.Checkpointed(1 << 40); return nil },
+	"Close":         func(l *Log) error { return l.Close() },
+	"Delete":        func(l *Log) error { l.Delete(); return nil },
 	// Those that take back what was handed out before: see the test.
 	"Synced": nil, "SyncFailed": nil, "EndWrite": nil,
 	// A read said before that the answer is cold, which it never says of a closed log.
