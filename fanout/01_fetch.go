@@ -128,7 +128,7 @@ type evaluation struct {
 // evaluate finds out what each partition of the fetch would be answered with, into b.results.
 func (b *Broker) evaluate(c *conn) (e evaluation) {
 	wants := c.fetches()
-	b.evaluated += len(wants)
+	b.evaluated.count += uint64(len(wants))
 	e.from = b.findPartitions(c, wants)
 	e.final = len(wants) == 0
 	left, first := b.maxBytes(c), true

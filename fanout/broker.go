@@ -47,7 +47,7 @@ type Broker struct {
 	turns       turnTimes
 	waiting     deadlines
 	grown       []*partition // partitions whose high watermark moved in this turn
-	evaluated   int          // partitions of fetches, in this turn
+	evaluated   evaluations
 	lookups     coldLookups
 	syncs       syncs
 	checkpoints checkpoints

@@ -1,8 +1,12 @@
 package fanout
 
 import (
+	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
 
 	"oneplusn/segment"
 )
@@ -12,6 +16,8 @@ type gateFS struct {
 	segment.FS
 	mu    sync.Mutex
 	gates []*gate
+	// cold is of how many reads of 100 on the loop not every page is in the page cache; with 100 none ever is.
+	cold atomic.Int32
 }
 
 // gate is a place where operations wait.
@@ -25,13 +31,23 @@ type gate struct {
 
 func newGateFS() *gateFS { return &gateFS{FS: segment.OS} }
 
-// hold lets every operation of a kind (open, rename, remove, syncdir, sync) on a path with that part wait.
+// hold lets every operation of a kind (open, rename, remove, syncdir, sync, read, close) on a path with that part wait.
 func (f *gateFS) hold(op, part string) *gate {
 	g := &gate{op: op, part: part, arrived: make(chan string, 1000), open: make(chan struct{}), fs: f}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gates = append(f.gates, g)
 	return g
+}
+
+// await waits until an operation has come.
+func (g *gate) await(t *testing.T) {
+	t.Helper()
+	select {
+	case <-g.arrived:
+	case <-time.After(patience):
+		t.Fatalf("nothing comes to %s %s", g.op, g.part)
+	}
 }
 
 // fail lets every such operation fail at once.
@@ -123,4 +139,28 @@ func (f *gateFile) Sync() error {
 		return err
 	}
 	return f.File.Sync()
+}
+
+func (f *gateFile) ReadAt(b []byte, offset int64) (int, error) {
+	if err := f.fs.pass("read", f.path); err != nil {
+		return 0, err
+	}
+	return f.File.ReadAt(b, offset)
+}
+
+func (f *gateFile) ReadResident(b []byte, offset int64) int {
+	switch cold := f.fs.cold.Load(); {
+	case cold == 100:
+		return 0
+	case rand.Int32N(100) < cold:
+		b = b[:rand.IntN(2)*rand.IntN(len(b)+1)]
+	}
+	return f.File.ReadResident(b, offset)
+}
+
+func (f *gateFile) Close() error {
+	if err := f.fs.pass("close", f.path); err != nil {
+		return err
+	}
+	return f.File.Close()
 }

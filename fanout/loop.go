@@ -32,7 +32,8 @@ func (b *Broker) loop() error {
 		if err != nil {
 			return err
 		}
-		b.now, b.evaluated = b.kernel.Now(), 0
+		b.now = b.kernel.Now()
+		b.evaluated.beginTurn()
 		b.turn(completions)
 	}
 	return nil
@@ -117,7 +118,7 @@ func (b *Broker) timeout() time.Duration {
 
 // expire answers fetches that have waited long enough, and sweeps once a second.
 func (b *Broker) expire() {
-	for b.evaluated < evaluatedPerTurn {
+	for !b.evaluated.enough() {
 		next, ok := b.waiting.next()
 		if !ok || next > b.now {
 			break

@@ -44,7 +44,8 @@ func (p *partition) directory() string { return fmt.Sprintf("%s-%d", p.topic.nam
 // topics is the table of topics and the directory they live in.
 type topics struct {
 	dir      string
-	unlock   func()       // gives the data directory back; nil once it has
+	unlock   func() // gives the data directory back; nil once it has
+	closer   segment.Closer
 	defaults *topicConfig // of topics for which nothing was set
 	byName   map[string]*topic
 	meta     meta
@@ -61,6 +62,7 @@ type topics struct {
 func (t *topics) open(config Config, log *slog.Logger) error {
 	t.dir = config.DataDir
 	t.defaults = brokerTopicConfig(config)
+	t.defaults.options.Closer = &t.closer
 	t.byName = make(map[string]*topic)
 	t.making = make(map[string]bool)
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
@@ -189,6 +191,7 @@ func (t *topics) closeLogs(log *slog.Logger) error {
 		}
 	}
 	wait.Wait()
+	t.closer.Wait()
 	return errors.Join(errs...)
 }
 

@@ -59,6 +59,14 @@ func (b *Broker) unpark(c *conn) {
 // publish makes ready, or the same moment ends, may be thousands of fetches of thousands of partitions.
 const evaluatedPerTurn = 20_000
 
+// evaluations counts the partitions of fetches that were evaluated.
+type evaluations struct{ count, until uint64 }
+
+func (e *evaluations) beginTurn() { e.until = e.count + evaluatedPerTurn }
+
+// enough says that the next evaluation is for the next turn.
+func (e *evaluations) enough() bool { return e.count >= e.until }
+
 // wakeGrown answers the fetches that wait for partitions that grew in this turn. Their operations are only queued
 // here; the next Wait submits them all at once.
 func (b *Broker) wakeGrown() {
@@ -81,7 +89,7 @@ func (b *Broker) wakePartition(p *partition) bool {
 	gone := b.topics.byName[p.topic.name] != p.topic
 	// Those that still have too little go back to the end of the list; n stops before they are met again.
 	for n := p.waiters.n; n > 0 && p.waiters.first != nil; n-- {
-		if b.evaluated >= evaluatedPerTurn {
+		if b.evaluated.enough() {
 			return false
 		}
 		w := p.waiters.first

@@ -284,3 +284,133 @@ func TestDisconnectedSubscribersStopWaiting(t *testing.T) {
 		t.Errorf("%d connections were closed by their peer, want 40", st.Closed["peer"])
 	}
 }
+
+// evaluated is how many partitions of fetches were evaluated.
+func (s *server) evaluated() (n uint64) {
+	s.t.Helper()
+	if err := s.broker.call(s.t.Context(), func() { n = s.broker.evaluated.count }); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// What an append costs does not grow with the partitions of the fetches that wait for it.
+func TestAppendCostsAWaitingFetchOnePartition(t *testing.T) {
+	const partitions, fetches, appends = 40, 20, 30
+	s := start(t, nil)
+	publisher := s.dial()
+	publisher.create("feed", partitions)
+	var wants []wanted
+	for i := range partitions {
+		wants = append(wants, wanted{topic: "feed", partition: int32(i)})
+	}
+	req := fetchRequest(11, wants...)
+	logs := []*shadow{{topic: "feed"}, {topic: "feed", partition: partitions - 1}}
+	batch := makeBatch(1, 1, 1000, 0)
+	req.MinBytes, req.MaxWaitMillis = int32(appends*len(batch)), longMillis
+	var clients []*client
+	for range fetches {
+		c := s.dial()
+		c.send(req)
+		clients = append(clients, c)
+	}
+	s.awaitWaiting(fetches)
+	before := s.evaluated()
+	for i := range appends - 1 {
+		publisher.publish(logs[i%2], batch)
+	}
+	s.awaitWaiting(fetches)
+	if n := s.evaluated() - before; n != 0 {
+		t.Errorf("%d partitions were evaluated for fetches that have to wait on", n)
+	}
+	publisher.publish(logs[0], batch)
+	for _, c := range clients {
+		got := c.receive(req, c.next).(*kmsg.FetchResponse).Topics[0].Partitions
+		if n := len(got[0].RecordBatches) + len(got[partitions-1].RecordBatches); n != appends*len(batch) {
+			t.Fatalf("%d bytes came, want %d", n, appends*len(batch))
+		}
+	}
+	if n := s.evaluated() - before; n != fetches*partitions {
+		t.Errorf("%d partitions were evaluated to answer %d fetches of %d", n, fetches, partitions)
+	}
+}
+
+// However many fetches end at the same moment, a turn has its bound, and all are answered.
+func TestFetchesThatEndTogetherAreAnsweredOverTurns(t *testing.T) {
+	const partitions, fetches = 1000, 2*evaluatedPerTurn/1000 + 5
+	s := start(t, nil)
+	publisher := s.dial()
+	publisher.create("feed", 10)
+	var wants []wanted
+	for i := range partitions { // some again and again: each is looked at
+		wants = append(wants, wanted{topic: "feed", partition: int32(i % 10)})
+	}
+	for _, grows := range []bool{true, false} {
+		req := fetchRequest(11, wants...)
+		req.MaxWaitMillis = longMillis
+		if !grows {
+			req.MinBytes, req.MaxWaitMillis = 1<<20, 500
+		}
+		var clients []*client
+		for range fetches {
+			c := s.dial()
+			c.send(req)
+			clients = append(clients, c)
+		}
+		s.awaitWaiting(fetches)
+		before, turns := s.evaluated(), s.stats().Turns
+		if grows {
+			publisher.publish(&shadow{topic: "feed", partition: 7}, makeBatch(1, 1, 100, 0))
+		}
+		for _, c := range clients {
+			if got := c.receive(req, c.next).(*kmsg.FetchResponse).Topics[0].Partitions; len(got[7].RecordBatches) == 0 {
+				t.Fatal("no records came")
+			}
+			c.close()
+		}
+		if n := s.evaluated() - before; n != fetches*partitions {
+			t.Errorf("%d partitions were evaluated, want %d", n, fetches*partitions)
+		}
+		if n := s.stats().Turns - turns; n < 2 {
+			t.Errorf("all was done in %d turns", n)
+		}
+	}
+}
+
+// Nobody waits for bytes that the answer may not have, nor at the end of a segment that another follows.
+func TestFetchDoesNotWaitForWhatCannotCome(t *testing.T) {
+	s := start(t, func(c *Config) { c.SegmentBytes, c.FetchMaxBytes = 1<<20, 2<<20 })
+	c := s.dial()
+	c.create("feed", 2)
+	log, other := &shadow{topic: "feed"}, &shadow{topic: "feed", partition: 1}
+	for i := range 15 {
+		c.publish(log, makeBatch(uint64(i), 1, 100_000, 0))
+		c.publish(other, makeBatch(uint64(i), 1, 100_000, 0))
+	}
+	for name, row := range map[string]struct{ minBytes, maxBytes, partition int32 }{
+		"min above max":                            {400_000, 300_000, 1 << 20},
+		"min is max, which no batches fill":        {300_000, 300_000, 1 << 20},
+		"min is the partitions' limit":             {500_000, 1 << 20, 250_000},
+		"min above --fetch-max-bytes":              {3 << 20, 50 << 20, 10 << 20},
+		"no max at all":                            {1000, 0, 1 << 20},
+		"a first batch above every limit":          {50_000, 200_000, 10},
+		"the end of a segment with more behind it": {1 << 20, 50 << 20, 10 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := s.dial()
+			req := fetchRequest(11, wanted{"feed", 0, 8, row.partition}, wanted{"feed", 1, 8, row.partition})
+			req.MinBytes, req.MaxBytes, req.MaxWaitMillis = row.minBytes, row.maxBytes, longMillis
+			got := c.ask(req).(*kmsg.FetchResponse).Topics[0].Partitions
+			if len(got[0].RecordBatches) == 0 {
+				t.Errorf("%d and %d bytes came", len(got[0].RecordBatches), len(got[1].RecordBatches))
+			}
+		})
+	}
+	// With two partitions limited below min_bytes together, Apache Kafka waits, and so do we.
+	req := fetchRequest(11, wanted{"feed", 0, 0, 200_000}, wanted{"feed", 1, 12, 200_000})
+	req.Topics[0].Partitions[0].FetchOffset = 12
+	req.MinBytes, req.MaxWaitMillis = 500_000, longMillis
+	waits := s.dial()
+	waits.send(req)
+	s.awaitWaiting(1)
+}

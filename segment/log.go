@@ -111,7 +111,7 @@ func (l *Log) Close() error {
 func (l *Log) release() {
 	l.closed = true
 	if l.prepared != nil {
-		_ = l.prepared.Close()
+		l.options.Closer.closeFile(l.prepared)
 		l.prepared = nil
 	}
 	for _, s := range l.segments {

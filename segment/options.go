@@ -50,6 +50,8 @@ type Options struct {
 	TopicID [16]byte
 	// FS is the file system. Default [OS].
 	FS FS
+	// Closer closes files and takes mappings down. Without one the log's thread does, which may wait for the disk.
+	Closer *Closer
 	// Logger is told of what recovery does. Default none.
 	Logger *slog.Logger
 }
@@ -87,13 +89,14 @@ func or[T comparable](value, byDefault T) T {
 }
 
 // Configure changes the options of an open log. SegmentBytes and IndexIntervalBytes count from the next segment on, the
-// others from the next call on. FS, Logger, LeaderEpoch and TopicID stay what they were.
+// others from the next call on. FS, Closer, Logger, LeaderEpoch and TopicID stay what they were.
 func (l *Log) Configure(o Options) {
 	if l.closed {
 		return
 	}
 	o = o.withDefaults()
-	o.FS, o.Logger, o.LeaderEpoch, o.TopicID = l.options.FS, l.options.Logger, l.options.LeaderEpoch, l.options.TopicID
+	o.FS, o.Closer, o.Logger = l.options.FS, l.options.Closer, l.options.Logger
+	o.LeaderEpoch, o.TopicID = l.options.LeaderEpoch, l.options.TopicID
 	relaxed := l.options.ManualCommit && !o.ManualCommit
 	l.options = o
 	switch {

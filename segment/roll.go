@@ -5,6 +5,7 @@ import "path/filepath"
 func (l *Log) newSegment(file File, base int64) *Segment {
 	return &Segment{
 		fs:           l.options.FS,
+		closer:       l.options.Closer,
 		file:         file,
 		path:         segmentPath(l.dir, base),
 		base:         base,

@@ -10,6 +10,7 @@ import (
 // Segment is one file of a log. Ranges of it that are being sent hold it; see [Segment.Retain].
 type Segment struct {
 	fs       FS
+	closer   *Closer
 	file     File
 	path     string
 	base     int64 // the offset in its name
@@ -50,7 +51,7 @@ func (s *Segment) NextOffset() int64 { return s.next }
 // Retain holds the segment: its file stays open, and mapped if it was, though the log may have let go of it.
 func (s *Segment) Retain() { s.holds++ }
 
-// Release gives a hold back. The last one closes the file.
+// Release gives a hold back. The last one lets the file be closed.
 func (s *Segment) Release() {
 	s.holds--
 	if s.holds < 0 {
@@ -59,15 +60,8 @@ func (s *Segment) Release() {
 	if s.holds > 0 {
 		return
 	}
-	if s.mapped != nil {
-		_ = unix.Munmap(s.mapped)
-		s.mapped = nil
-	}
-	_ = s.file.Close()
-	if s.index.file != nil {
-		_ = s.index.file.Close()
-		s.index.file = nil
-	}
+	s.closer.close(closing{[2]File{s.file, s.index.file}, s.mapped, s.outgrown})
+	s.mapped, s.outgrown, s.index.file = nil, nil, nil
 }
 
 // Held says that somebody holds the segment. If not, its file is closed.

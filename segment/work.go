@@ -104,7 +104,7 @@ func (l *Log) prepareWork() func() func() {
 			case err != nil:
 				l.failWork("preparing the next segment", err)
 			case l.closed || l.prepared != nil:
-				_ = file.Close()
+				l.options.Closer.closeFile(file)
 			default:
 				l.prepared = file
 			}
@@ -213,7 +213,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 		l.failWork("finishing a segment", r.err)
 	case r.index == nil: // the log is gone
 	case s.finished():
-		_ = r.index.Close()
+		l.options.Closer.closeFile(r.index)
 	default:
 		s.synced = max(s.synced, s.size)
 		s.snapshot = nil

@@ -267,7 +267,7 @@ func (l *Log) dropWrite(w *Write) error {
 	}
 	for _, f := range []File{w.prepared, w.fresh} {
 		if f != nil {
-			_ = f.Close()
+			l.options.Closer.closeFile(f)
 		}
 	}
 	return l.closedError()

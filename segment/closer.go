@@ -1,0 +1,88 @@
+package segment
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Closer closes the files that logs are done with, and takes their mappings down, on a goroutine of its own, one after the
+// other. Whoever closes a removed file last frees its blocks, and whoever unmaps a segment its page tables: that takes
+// longer the larger it is, and may wait for the disk. The goroutine is there only while there is something to close.
+//
+// A nil Closer closes at once.
+type Closer struct {
+	mu      sync.Mutex
+	queue   []closing
+	running bool
+	idle    sync.Cond
+}
+
+// closing is what one segment leaves.
+type closing struct {
+	files    [2]File // nil for none
+	mapped   []byte
+	outgrown [][]byte
+}
+
+func (c closing) run() {
+	if c.mapped != nil {
+		_ = unix.Munmap(c.mapped)
+	}
+	for _, m := range c.outgrown {
+		_ = unix.Munmap(m)
+	}
+	for _, f := range c.files {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// close closes some time soon. It does not block.
+func (c *Closer) close(what closing) {
+	if c == nil {
+		what.run()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, what)
+	if !c.running {
+		c.running = true
+		go c.run()
+	}
+}
+
+func (c *Closer) closeFile(f File) { c.close(closing{files: [2]File{f}}) }
+
+func (c *Closer) run() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.queue) > 0 {
+		list := c.queue
+		c.queue = nil
+		c.mu.Unlock()
+		for i := range list {
+			list[i].run()
+		}
+		c.mu.Lock()
+	}
+	c.running = false
+	if c.idle.L != nil {
+		c.idle.Broadcast()
+	}
+}
+
+// Wait waits until everything is closed. It blocks.
+func (c *Closer) Wait() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle.L = &c.mu
+	for c.running {
+		c.idle.Wait()
+	}
+}
