@@ -8,8 +8,8 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// offsetAt asks for the first offset of a time.
-func (c *client) offsetAt(topic string, partition int32, timestamp int64, isolation int8) kmsg.ListOffsetsResponseTopicPartition {
+// offsetOfTime asks for the first offset of a time.
+func (c *client) offsetOfTime(topic string, partition int32, timestamp int64, isolation int8) kmsg.ListOffsetsResponseTopicPartition {
 	c.t.Helper()
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version, req.ReplicaID, req.IsolationLevel = 5, -1, isolation
@@ -42,7 +42,7 @@ func TestOffsetOfATimeIsNotBelowTheStartOfTheLog(t *testing.T) {
 	}
 	check := func(timestamp, want int64) {
 		t.Helper()
-		if r := c.offsetAt("feed", 0, timestamp, 0); r.ErrorCode != 0 || r.Offset != want || want >= 0 && r.Timestamp < timestamp {
+		if r := c.offsetOfTime("feed", 0, timestamp, 0); r.ErrorCode != 0 || r.Offset != want || want >= 0 && r.Timestamp < timestamp {
 			t.Errorf("time %d: error %d, offset %d of time %d, want %d", timestamp, r.ErrorCode, r.Offset, r.Timestamp, want)
 		}
 	}
@@ -82,15 +82,17 @@ func TestOffsetOfATimeIsBelowTheLastStableOffsetForReadersOfCommittedData(t *tes
 	openTransactionAt(t, dir, 100)
 	s := start(t, func(c *Config) { c.DataDir, c.RetentionAge = dir, -1 })
 	c := s.dial()
-	for _, row := range []struct{ timestamp, uncommitted, committed int64 }{{50, 50, 50}, {99, 99, 99}, {100, 100, -1}, {250, 250, -1}, {300, -1, -1}} {
-		if r := c.offsetAt("feed", 0, row.timestamp, 0); r.Offset != row.uncommitted || r.ErrorCode != 0 {
+	for _, row := range []struct{ timestamp, uncommitted, committed int64 }{
+		{50, 50, 50}, {99, 99, 99}, {100, 100, -1}, {250, 250, -1}, {300, -1, -1},
+	} {
+		if r := c.offsetOfTime("feed", 0, row.timestamp, 0); r.Offset != row.uncommitted || r.ErrorCode != 0 {
 			t.Errorf("time %d: error %d, offset %d, want %d", row.timestamp, r.ErrorCode, r.Offset, row.uncommitted)
 		}
-		if r := c.offsetAt("feed", 0, row.timestamp, readCommitted); r.Offset != row.committed || r.ErrorCode != 0 {
+		if r := c.offsetOfTime("feed", 0, row.timestamp, readCommitted); r.Offset != row.committed || r.ErrorCode != 0 {
 			t.Errorf("time %d, committed: error %d, offset %d, want %d", row.timestamp, r.ErrorCode, r.Offset, row.committed)
 		}
 	}
-	if r := c.offsetAt("feed", 7, 5, 0); r.ErrorCode != wire.CodeUnknownTopicOrPartition {
+	if r := c.offsetOfTime("feed", 7, 5, 0); r.ErrorCode != wire.CodeUnknownTopicOrPartition {
 		t.Errorf("error %d", r.ErrorCode)
 	}
 }
