@@ -245,8 +245,8 @@ func checkLeaderEpoch(epoch, current int32) int16 {
 	return wire.CodeUnknownLeaderEpoch
 }
 
-// leaderEpoch is the epoch of every partition that was made here: there is one leader, and it never changes. A directory
-// that comes from elsewhere goes on with the epoch that it has.
+// leaderEpoch is the first epoch of every partition that is made here. See [segment.Log.LeaderEpoch] and lives for those
+// that follow; a directory that comes from elsewhere goes on with the one that it has.
 const leaderEpoch = 0
 
 // sendFetch encodes b.results as header bytes cut by ranges, fixes the frame's size, holds the segments, and starts
