@@ -47,15 +47,6 @@ func startColdServer(t *testing.T, partitions int32, batches int, random *rand.R
 	return s
 }
 
-// lookups are how many searches of the disk were begun.
-func (s *server) lookups() (n uint64) {
-	s.t.Helper()
-	if err := s.broker.call(s.t.Context(), func() { n = s.broker.lookups.begun }); err != nil {
-		s.t.Fatal(err)
-	}
-	return n
-}
-
 func seeded(t *testing.T, seed uint64) *rand.Rand {
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -115,7 +106,7 @@ func TestFetchBeginsWithTheBatchThatHoldsItsOffset(t *testing.T) {
 			t.Fatalf("%+v: %d bytes warm and %d cold", w, len(answers[0]), len(answers[1]))
 		}
 	}
-	if s.lookups() == 0 {
+	if s.stats().ColdLookups == 0 {
 		t.Error("nothing was looked up: the test tests nothing")
 	}
 }
@@ -213,7 +204,7 @@ func TestFetchesOfTheSameColdOffsetShareOneLookup(t *testing.T) {
 			t.Fatalf("%d bytes came, want %d", len(got), len(s.logs[0].from(20)))
 		}
 	}
-	if n := s.lookups(); n != 1 {
+	if n := s.stats().ColdLookups; n != 1 {
 		t.Errorf("%d searches of the disk were made for one offset", n)
 	}
 }
@@ -368,7 +359,7 @@ func TestFetchFromADiskIsExact(t *testing.T) {
 			t.Fatalf("%+v: error %d, %v", w, p.ErrorCode, err)
 		}
 	}
-	if l.s.lookups() == 0 {
+	if l.s.stats().ColdLookups == 0 {
 		t.Error("nothing was looked up: the test tests nothing")
 	}
 }

@@ -113,6 +113,8 @@ type Stats struct {
 	ColdCache        ColdCacheStats `json:"cold_cache"`
 	Connections      int            `json:"connections"`
 	WaitingFetches   int            `json:"waiting_fetches"`
+	// ColdLookups are the searches for where a fetch begins that had to read the disk.
+	ColdLookups uint64 `json:"cold_lookups"`
 	// WaitingForMemory are connections whose requests or responses wait for --request-memory or --response-memory.
 	WaitingForMemory int `json:"waiting_for_memory"`
 	Topics           int `json:"topics"`
@@ -183,6 +185,7 @@ func (b *Broker) snapshot() Stats {
 		ColdCache:        ColdCacheStats(b.engine.Cold()),
 		Connections:      b.conns.open,
 		WaitingFetches:   len(b.waiting),
+		ColdLookups:      b.lookups.begun,
 		WaitingForMemory: b.frames.waiting() + b.blocks.queue.n,
 		Topics:           len(b.topics.byName),
 		Accepted:         b.counters.accepted,

@@ -137,6 +137,7 @@ func TestMetricsShowTheFigureThatTheyAreNamedAfter(t *testing.T) {
 		"oneplusn_connections":                  float64(s.Connections),
 		"oneplusn_connections_accepted_total":   float64(s.Accepted),
 		"oneplusn_waiting_fetches":              float64(s.WaitingFetches),
+		"oneplusn_cold_lookups_total":           float64(s.ColdLookups),
 		"oneplusn_topics":                       float64(s.Topics),
 		"oneplusn_partitions":                   float64(s.Partitions),
 		"oneplusn_log_bytes":                    float64(s.LogBytes),

@@ -45,6 +45,8 @@ func newCollector(source Source) *collector {
 	one("connections", "Connections open.", gauge, func(s *fanout.Stats) float64 { return float64(s.Connections) })
 	one("connections_accepted_total", "Connections accepted.", counter, func(s *fanout.Stats) float64 { return float64(s.Accepted) })
 	one("waiting_fetches", "Fetches that wait for records.", gauge, func(s *fanout.Stats) float64 { return float64(s.WaitingFetches) })
+	one("cold_lookups_total", "Searches for where a fetch begins that had to read the disk.", counter,
+		func(s *fanout.Stats) float64 { return float64(s.ColdLookups) })
 	one("waiting_for_memory", "Connections held back because --request-memory or --response-memory is used up.", gauge,
 		func(s *fanout.Stats) float64 { return float64(s.WaitingForMemory) })
 	one("topics", "Topics.", gauge, func(s *fanout.Stats) float64 { return float64(s.Topics) })

@@ -93,9 +93,8 @@ func sealBatch(b []byte, records int, timestampMillis int64) {
 	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b[crcFrom:], castagnoli))
 }
 
-// checker checks a stream of batches that comes in pieces of any size, as the responses to one fetch after the other. A
-// response may begin with batches before the offset that was asked for: Kafka's protocol leaves it to consumers to skip
-// them, and a server need not wait for a disk only to find where a batch begins.
+// checker checks a stream of batches that comes in pieces of any size, as the responses to one fetch after the other. The
+// first batch of a response may begin before the offset that was asked for, which it holds.
 type checker struct {
 	next   int64 // the offset that was asked for, or has to come next
 	begins int64 // where the next batch has to begin: before next as long as batches are skipped
