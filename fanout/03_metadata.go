@@ -3,6 +3,7 @@ package fanout
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -32,11 +33,22 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 		return
 	}
 	slot, generation := c.slot, c.generation
-	b.makeLogs(missing, func(map[string]error) {
+	plan := func() []newTopic {
+		return slices.DeleteFunc(missing, func(n newTopic) bool { return b.topics.byName[n.name] != nil })
+	}
+	b.makeTopics(namesOf(missing), plan, func(map[string]error) {
 		if c := b.again(slot, generation); c != nil {
 			b.sendTopics(c, names)
 		}
 	})
+}
+
+func namesOf(list []newTopic) []string {
+	names := make([]string, 0, len(list))
+	for i := range list {
+		names = append(names, list[i].name)
+	}
+	return names
 }
 
 // missingTopics are those that the request creates.
@@ -46,7 +58,7 @@ func (b *Broker) missingTopics(req *kmsg.MetadataRequest, names []string) (missi
 	}
 	seen := make(map[string]bool)
 	for _, name := range names {
-		exists := b.topics.byName[name] != nil || b.topics.making[name] || name == offsetsTopic
+		exists := b.topics.byName[name] != nil || b.topics.changes.held(name) || name == offsetsTopic
 		if exists || seen[name] || wire.TopicNameError([]byte(name)) != nil {
 			continue
 		}
@@ -92,7 +104,7 @@ func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
 		partitions, internal = tp.partitions, tp.internal
 	case wire.TopicNameError([]byte(name)) != nil:
 		code = wire.CodeInvalidTopic
-	case b.topics.making[name]:
+	case b.topics.changes.held(name):
 		code = wire.CodeLeaderNotAvailable // the client asks again shortly
 	default:
 		code = wire.CodeUnknownTopicOrPartition

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -16,12 +17,41 @@ const maxPartitions = 10000
 // Behaviour:
 //   - The number of partitions is the request's, or --partitions for -1. The replication factor must be -1 or 1.
 //   - Settings that exist here can be given, within their limits; others are refused by name.
-//   - The answer comes when the directories exist.
+//   - The answer comes when the directories are on the disk. Until then the next start removes what there is of them.
+//   - A topic of that name that is being deleted is deleted first.
 //
 // Versions: 0 to 4; from 1 on with validate_only and error messages.
 func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
-	var wanted []newTopic
+	if req.ValidateOnly {
+		b.checkNewTopics(req, resp)
+		b.reply(c, resp)
+		return
+	}
+	names := make([]string, 0, len(req.Topics))
+	for i := range req.Topics {
+		names = append(names, req.Topics[i].Topic)
+	}
+	slot, generation := c.slot, c.generation
+	b.makeTopics(validNames(names), func() []newTopic { return b.checkNewTopics(req, resp) }, func(failed map[string]error) {
+		for i := range resp.Topics {
+			if r := &resp.Topics[i]; r.ErrorCode == 0 && failed[r.Topic] != nil {
+				r.ErrorCode, r.ErrorMessage = wire.CodeKafkaStorageError, kmsg.StringPtr(failed[r.Topic].Error())
+			}
+		}
+		if c := b.again(slot, generation); c != nil {
+			b.reply(c, resp)
+		}
+	})
+}
+
+// validNames are the names that a topic could have: nobody else can be concerned with the others.
+func validNames(names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return wire.TopicNameError([]byte(name)) != nil })
+}
+
+// checkNewTopics answers for topics that cannot be made, and says how the others are to be.
+func (b *Broker) checkNewTopics(req *kmsg.CreateTopicsRequest, resp *kmsg.CreateTopicsResponse) (wanted []newTopic) {
 	seen := make(map[string]bool)
 	for i := range req.Topics {
 		want := &req.Topics[i]
@@ -33,30 +63,11 @@ func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 		}
 		seen[want.Topic] = true
 		resp.Topics = append(resp.Topics, r)
-		if code == 0 && !req.ValidateOnly {
+		if code == 0 {
 			wanted = append(wanted, newTopic{name: want.Topic, partitions: b.partitionsFor(want), config: config})
 		}
 	}
-	if len(wanted) == 0 {
-		b.reply(c, resp)
-		return
-	}
-	slot, generation := c.slot, c.generation
-	b.makeLogs(wanted, func(failed map[string]error) {
-		markFailed(resp, failed)
-		if c := b.again(slot, generation); c != nil {
-			b.reply(c, resp)
-		}
-	})
-}
-
-func markFailed(resp *kmsg.CreateTopicsResponse, failed map[string]error) {
-	for i := range resp.Topics {
-		if err := failed[resp.Topics[i].Topic]; err != nil {
-			resp.Topics[i].ErrorCode = wire.CodeKafkaStorageError
-			resp.Topics[i].ErrorMessage = kmsg.StringPtr(err.Error())
-		}
-	}
+	return wanted
 }
 
 func (b *Broker) partitionsFor(want *kmsg.CreateTopicsRequestTopic) int {
@@ -74,7 +85,7 @@ func (b *Broker) checkNewTopic(want *kmsg.CreateTopicsRequestTopic, seen map[str
 	if code, message := b.checkNewName(want.Topic, seen); code != 0 {
 		return nil, code, message
 	}
-	if code, message := b.checkNewPartitions(want); code != 0 {
+	if code, message := b.checkPartitionsOf(want); code != 0 {
 		return nil, code, message
 	}
 	set := make(map[string]string, len(want.Configs))
@@ -98,7 +109,7 @@ func (b *Broker) checkNewName(name string, seen map[string]bool) (code int16, me
 	if name == offsetsTopic {
 		return wire.CodeInvalidTopic, fmt.Sprintf("topic %s is the server's own, and made when the first group needs it", name)
 	}
-	if b.topics.byName[name] != nil || b.topics.making[name] {
+	if b.topics.byName[name] != nil {
 		return wire.CodeTopicAlreadyExists, fmt.Sprintf("topic %s exists", name)
 	}
 	if seen[name] {
@@ -107,7 +118,7 @@ func (b *Broker) checkNewName(name string, seen map[string]bool) (code int16, me
 	return 0, ""
 }
 
-func (b *Broker) checkNewPartitions(want *kmsg.CreateTopicsRequestTopic) (code int16, message string) {
+func (b *Broker) checkPartitionsOf(want *kmsg.CreateTopicsRequestTopic) (code int16, message string) {
 	if n := b.partitionsFor(want); n < 1 || n > maxPartitions {
 		return wire.CodeInvalidPartitions, fmt.Sprintf("%d partitions were asked for, allowed are 1 to %d", n, maxPartitions)
 	}

@@ -3,6 +3,7 @@ package fanout
 import (
 	"errors"
 	"slices"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -13,101 +14,125 @@ import (
 // handleDeleteTopics deletes topics.
 //
 // Behaviour:
+//   - A topic is deleted with all of its partitions or not at all, whenever the server ends: see [removal]. If that cannot
+//     be written down the topic stays as it is.
 //   - From the answer on the topic is unknown, and so are the offsets that groups have committed for it, restarts
-//     included: the answer waits until they are written off. Fetches that wait for the topic are told so.
+//     included: the answer waits until they are written off. Fetches and produces that wait for the topic are told at once.
 //   - Responses under way are finished: their segments stay until the last byte has been sent.
+//   - A topic that is being made, or configured, is deleted after that.
 //
 // Versions: 0 to 3.
 func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
+	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 	slot, generation := c.slot, c.generation
-	b.endLives(req.TopicNames, func(failed error) {
-		resp := b.deleteTopics(req, failed)
-		if c := b.again(slot, generation); c != nil {
-			b.replyForgotten(c, resp)
-		}
+	b.topics.changes.enter(validNames(slices.Clone(req.TopicNames)), func(job *dirJob) {
+		victims := b.checkDeletions(req, resp)
+		b.deleteTopics(victims, func(err error) {
+			for i := range resp.Topics {
+				if r := &resp.Topics[i]; r.ErrorCode == 0 && err != nil {
+					r.ErrorCode = wire.CodeKafkaStorageError
+				}
+			}
+			job.release()
+			if c := b.again(slot, generation); c != nil {
+				b.replyForgotten(c, resp)
+			}
+		})
 	})
 }
 
-func (b *Broker) deleteTopics(req *kmsg.DeleteTopicsRequest, failed error) kmsg.Response {
-	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
+// checkDeletions answers for topics that cannot be deleted, and says which the others are.
+func (b *Broker) checkDeletions(req *kmsg.DeleteTopicsRequest, resp *kmsg.DeleteTopicsResponse) (victims []*topic) {
+	seen := make(map[string]bool)
 	for _, name := range req.TopicNames {
 		r := kmsg.NewDeleteTopicsResponseTopic()
 		r.Topic = kmsg.StringPtr(name)
 		switch tp := b.topics.byName[name]; {
+		case seen[name]:
+			r.ErrorCode = wire.CodeInvalidRequest // twice
 		case tp != nil && tp.internal:
 			r.ErrorCode = wire.CodeInvalidTopic
-		case tp != nil && (tp.refused() > 0 || failed != nil):
-			r.ErrorCode = wire.CodeKafkaStorageError // of refused ones the files may be all that is left of the records
+		case tp != nil && tp.refused() > 0:
+			r.ErrorCode = wire.CodeKafkaStorageError // the files may be all that is left of the records
 		case tp != nil:
-			b.deleteTopic(tp)
+			victims = append(victims, tp)
 		case wire.TopicNameError([]byte(name)) != nil:
 			r.ErrorCode = wire.CodeInvalidTopic
 		default:
 			r.ErrorCode = wire.CodeUnknownTopicOrPartition
 		}
+		seen[name] = true
 		resp.Topics = append(resp.Topics, r)
 	}
-	return resp
+	return victims
 }
 
-// deleteTopic takes the topic's directories out of the way, by a rename each, and removes the files in the background.
-func (b *Broker) deleteTopic(tp *topic) {
+// deleteTopics deletes topics whose names are held, and calls done on the loop: with an error if they are all there still.
+func (b *Broker) deleteTopics(victims []*topic, done func(error)) {
+	if len(victims) == 0 {
+		done(nil)
+		return
+	}
+	var parts []removedPartitions
+	for _, tp := range victims {
+		parts = append(parts, removedPartitions{tp.name, 0, int32(len(tp.partitions))})
+	}
+	r := newRemoval(b.topics.fs, b.topics.dir, parts)
+	b.endLives(victims, func(err error) {
+		if err != nil && !noSpace(err) {
+			b.deletionFailed(victims, err, done)
+			return
+		}
+		b.background(func() func() {
+			err := r.announce()
+			return func() {
+				if err != nil && !noSpace(err) {
+					b.deletionFailed(victims, err, done)
+					return
+				}
+				b.topics.lives.end(victims)
+				var gone []*segment.Deleted
+				for _, tp := range victims {
+					gone = append(gone, b.forgetTopic(tp)...)
+				}
+				// From here on they are deleted, and stay so: what fails is finished later. But without the mark nobody knows that.
+				marked := err == nil
+				b.finishRemoval(r, gone, func(err error) {
+					if marked {
+						err = nil
+					}
+					done(err)
+				})
+			}
+		})
+	})
+}
+
+func (b *Broker) deletionFailed(victims []*topic, err error, done func(error)) {
+	b.log.Error("topics could not be deleted, they stay", "topics", len(victims), "first", victims[0].name, "error", err,
+		"remedy", storageRemedy(err))
+	done(err)
+}
+
+// noSpace says that a full disk is in the way. It must not be in the way of a deletion, which makes room: that goes on
+// without what cannot be written down first.
+func noSpace(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// forgetTopic takes a topic that is to be deleted out of the table, tells everybody who waits for it, and ends its logs. Their
+// directories are still there.
+func (b *Broker) forgetTopic(tp *topic) []*segment.Deleted {
 	delete(b.topics.byName, tp.name)
-	b.forgetStarts(tp)
 	if b.groups.coordinator != nil {
 		b.groups.coordinator.TopicDeleted(b.instant(), tp.name)
 	}
-	b.deletePartitions(tp)
-	b.log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
-}
-
-// deletePartitions takes the directories of partitions out of the way and removes the files in the background.
-func (b *Broker) deletePartitions(tp *topic) {
-	var removals []func() error
-	// The last one first: what a crash leaves then is a topic with fewer partitions, not one with a gap.
+	gone := make([]*segment.Deleted, 0, len(tp.partitions))
+	// The last one first: should there be no mark, what a crash leaves is a topic with fewer partitions, not one with a gap.
 	for _, p := range slices.Backward(tp.partitions) {
-		b.markGrown(p) // whoever waits finds the topic gone
+		delete(b.topics.starts, p.directory()) // or one of the same name would begin there
+		b.markGrown(p)                         // whoever waits finds the topic gone
 		b.refuseAcks(p, wire.CodeUnknownTopicOrPartition, "the topic was deleted")
-		gone := p.log.Delete()
-		if err := gone.MoveAside(); err != nil {
-			b.log.Error("a partition's files could not be removed", "topic", tp.name, "partition", p.index, "error", err)
-			continue
-		}
-		removals = append(removals, gone.Remove)
+		gone = append(gone, p.log.Delete())
 	}
-	b.background(func() func() {
-		var errs []error
-		for _, remove := range removals {
-			errs = append(errs, remove())
-		}
-		err := errors.Join(errs...)
-		return func() {
-			if err != nil {
-				b.log.Error("a deleted topic's files could not be removed", "topic", tp.name, "error", err)
-			}
-		}
-	})
-}
-
-// forgetStarts drops what is written down of the logs' starts, or a topic of the same name would begin there. The name
-// is held until that is done.
-func (b *Broker) forgetStarts(tp *topic) {
-	any := false
-	for _, p := range tp.partitions {
-		if _, ok := b.topics.starts[p.directory()]; ok {
-			delete(b.topics.starts, p.directory())
-			any = true
-		}
-	}
-	if !any {
-		return
-	}
-	b.topics.making[tp.name] = true
-	b.writeLogStarts(func(err error) {
-		delete(b.topics.making, tp.name)
-		if err != nil {
-			b.log.Error("the start of a deleted topic's logs could not be forgotten", "topic", tp.name, "error", err,
-				"remedy", "remove its lines from "+segment.LogStartFile+" before the next start")
-		}
-	})
+	b.log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
+	return gone
 }

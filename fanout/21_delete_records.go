@@ -45,7 +45,7 @@ func (b *Broker) handleDeleteRecords(c *conn, req *kmsg.DeleteRecordsRequest) {
 		return
 	}
 	slot, generation := c.slot, c.generation
-	b.writeLogStarts(func(err error) {
+	b.topics.changes.write(&b.topics.startsFile, func(err error) {
 		b.startsWritten(resp, moved, err)
 		if c := b.again(slot, generation); c != nil {
 			b.reply(c, resp)

@@ -21,34 +21,33 @@ func (b *Broker) handleInitProducerID(c *conn, req *kmsg.InitProducerIDRequest) 
 		b.reply(c, resp)
 		return
 	}
-	m := &b.topics.meta
-	if m.producerNext < m.producerEnd {
-		b.giveProducerID(resp)
-		b.reply(c, resp)
-		return
-	}
-	end := m.producerEnd + producerBlock
-	file := m.producerFile
-	b.replyLater(c, func() (kmsg.Response, func()) {
-		err := writeProducerEnd(file, end)
-		return resp, func() {
-			if err != nil {
-				b.log.Error("producer ids could not be reserved", "error", err)
-				resp.ErrorCode = wire.CodeKafkaStorageError
-				return
-			}
-			m.producerEnd = max(m.producerEnd, end)
-			if m.producerNext < m.producerEnd {
-				b.giveProducerID(resp)
-				return
-			}
-			resp.ErrorCode = wire.CodeCoordinatorLoadInProgress // others took the whole block; the client asks again
+	slot, generation := c.slot, c.generation
+	b.takeProducerID(func(id int64, err error) {
+		if err != nil {
+			resp.ErrorCode = wire.CodeKafkaStorageError
+		} else {
+			resp.ProducerID, resp.ProducerEpoch = id, 0
+		}
+		if c := b.again(slot, generation); c != nil {
+			b.reply(c, resp)
 		}
 	})
 }
 
-func (b *Broker) giveProducerID(resp *kmsg.InitProducerIDResponse) {
+// takeProducerID calls done with the next id: at once, or when more are reserved on the disk. All who wait share a
+// reservation.
+func (b *Broker) takeProducerID(done func(id int64, err error)) {
 	m := &b.topics.meta
-	resp.ProducerID, resp.ProducerEpoch = m.producerNext, 0
-	m.producerNext++
+	if id, ok := m.takeID(); ok {
+		done(id, nil)
+		return
+	}
+	b.topics.changes.write(&m.idsFile, func(err error) {
+		if err != nil {
+			b.log.Error("producer ids could not be reserved", "error", err, "remedy", storageRemedy(err))
+			done(-1, err)
+			return
+		}
+		b.takeProducerID(done) // those before it may have taken the whole block
+	})
 }

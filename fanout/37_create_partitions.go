@@ -13,12 +13,36 @@ import (
 // Behaviour:
 //   - The number is the whole, not what is added; a topic never has fewer than before. Keys are placed by the number,
 //     so records of one key may be found in two partitions from then on.
-//   - The answer comes when the directories exist. Waiting consumers find out by their next metadata request.
+//   - The answer comes when the directories are on the disk. Waiting consumers find out by their next metadata request.
+//   - Changes of one topic are made one after the other.
 //
 // Versions: 0 and 1.
 func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsRequest) {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
-	var wanted []newTopic
+	if req.ValidateOnly {
+		b.checkNewPartitions(req, resp)
+		b.reply(c, resp)
+		return
+	}
+	names := make([]string, 0, len(req.Topics))
+	for i := range req.Topics {
+		names = append(names, req.Topics[i].Topic)
+	}
+	slot, generation := c.slot, c.generation
+	b.makeTopics(validNames(names), func() []newTopic { return b.checkNewPartitions(req, resp) }, func(failed map[string]error) {
+		for i := range resp.Topics {
+			if r := &resp.Topics[i]; r.ErrorCode == 0 && failed[r.Topic] != nil {
+				r.ErrorCode, r.ErrorMessage = wire.CodeKafkaStorageError, kmsg.StringPtr(failed[r.Topic].Error())
+			}
+		}
+		if c := b.again(slot, generation); c != nil {
+			b.reply(c, resp)
+		}
+	})
+}
+
+// checkNewPartitions answers for topics that cannot get partitions, and says which the others get.
+func (b *Broker) checkNewPartitions(req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse) (wanted []newTopic) {
 	seen := make(map[string]bool)
 	for i := range req.Topics {
 		want := &req.Topics[i]
@@ -30,29 +54,14 @@ func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsReque
 		}
 		seen[want.Topic] = true
 		resp.Topics = append(resp.Topics, r)
-		if code == 0 && !req.ValidateOnly {
+		if code == 0 {
 			tp := b.topics.byName[want.Topic]
 			wanted = append(wanted, newTopic{
 				name: tp.name, first: len(tp.partitions), partitions: int(want.Count), config: tp.config, id: tp.partitions[0].log.TopicID(),
 			})
 		}
 	}
-	if len(wanted) == 0 {
-		b.reply(c, resp)
-		return
-	}
-	slot, generation := c.slot, c.generation
-	b.makeLogs(wanted, func(failed map[string]error) {
-		for i := range resp.Topics {
-			if err := failed[resp.Topics[i].Topic]; err != nil {
-				resp.Topics[i].ErrorCode = wire.CodeKafkaStorageError
-				resp.Topics[i].ErrorMessage = kmsg.StringPtr(err.Error())
-			}
-		}
-		if c := b.again(slot, generation); c != nil {
-			b.reply(c, resp)
-		}
-	})
+	return wanted
 }
 
 func (b *Broker) checkMorePartitions(want *kmsg.CreatePartitionsRequestTopic, seen map[string]bool) (code int16, message string) {
@@ -66,8 +75,6 @@ func (b *Broker) checkMorePartitions(want *kmsg.CreatePartitionsRequestTopic, se
 		return wire.CodeInvalidTopic, fmt.Sprintf("topic %s is the server's own", want.Topic)
 	case tp.refused() > 0:
 		return wire.CodeKafkaStorageError, fmt.Sprintf("%d partitions of topic %s are refused: see the server's log", tp.refused(), want.Topic)
-	case b.topics.making[want.Topic]:
-		return wire.CodeReassignmentInProgress, fmt.Sprintf("topic %s is getting partitions already", want.Topic)
 	case want.Count > maxPartitions || int(want.Count) <= len(tp.partitions):
 		return wire.CodeInvalidPartitions, fmt.Sprintf("topic %s has %d partitions; allowed are more, up to %d, not %d",
 			want.Topic, len(tp.partitions), maxPartitions, want.Count)

@@ -56,28 +56,36 @@ func (b *Broker) alterOne(want *kmsg.IncrementalAlterConfigsRequestResource, val
 		done(wire.CodeInvalidRequest, fmt.Sprintf("resources of type %s have no configuration here, topics do", want.ResourceType))
 		return
 	}
-	// The change is worked out when its turn to be written has come: it starts from what the one before it left.
-	b.fileWork(func() (work func() (finish func())) {
-		tp := b.topics.byName[want.ResourceName]
-		if tp == nil {
-			done(wire.CodeUnknownTopicOrPartition, "")
-			return nil
-		}
-		if tp.internal {
-			done(wire.CodePolicyViolation, fmt.Sprintf("topic %s is the server's own, and so is its configuration", tp.name))
-			return nil
-		}
-		if tp.unusable != nil { // its file has more than is known
-			done(wire.CodeKafkaStorageError, tp.unusable.Error())
-			return nil
-		}
-		config, code, err := b.altered(tp, want.Configs)
-		if err != nil || validateOnly {
-			done(code, errorText(err))
-			return nil
-		}
-		return b.writeAltered(tp, config, done)
+	// The change is worked out when its turn has come: it starts from what the one before it left.
+	b.topics.changes.enter([]string{want.ResourceName}, func(job *dirJob) {
+		b.alterHeld(want, validateOnly, func(code int16, message string) {
+			job.release()
+			done(code, message)
+		})
 	})
+}
+
+// alterHeld changes the configuration of a topic whose name is held.
+func (b *Broker) alterHeld(want *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool, done func(code int16, message string)) {
+	tp := b.topics.byName[want.ResourceName]
+	if tp == nil {
+		done(wire.CodeUnknownTopicOrPartition, "")
+		return
+	}
+	if tp.internal {
+		done(wire.CodePolicyViolation, fmt.Sprintf("topic %s is the server's own, and so is its configuration", tp.name))
+		return
+	}
+	if tp.unusable != nil { // its file has more than is known
+		done(wire.CodeKafkaStorageError, tp.unusable.Error())
+		return
+	}
+	config, code, err := b.altered(tp, want.Configs)
+	if err != nil || validateOnly {
+		done(code, errorText(err))
+		return
+	}
+	b.writeAltered(tp, config, done)
 }
 
 // altered is the configuration that a topic has after changes, all of which must be possible.
@@ -106,28 +114,25 @@ func (b *Broker) altered(tp *topic, changes []kmsg.IncrementalAlterConfigsReques
 	return config, 0, nil
 }
 
-// writeAltered writes a changed configuration down and puts it into effect. The name is held meanwhile: were the topic
-// deleted and created again, the file of the new one would be overwritten.
-func (b *Broker) writeAltered(tp *topic, config *topicConfig, done func(code int16, message string)) func() func() {
-	b.topics.making[tp.name] = true
-	path := topicConfigPath(b.topics.dir, tp.name)
-	return func() func() {
-		err := writeTopicConfig(path, config.set)
+// writeAltered writes a changed configuration down and puts it into effect.
+func (b *Broker) writeAltered(tp *topic, config *topicConfig, done func(code int16, message string)) {
+	fs, path := b.topics.fs, topicConfigPath(b.topics.dir, tp.name)
+	b.background(func() func() {
+		err := writeTopicConfig(fs, path, config.set)
 		return func() {
-			delete(b.topics.making, tp.name)
-			switch {
-			case b.topics.byName[tp.name] != tp:
-				done(wire.CodeUnknownTopicOrPartition, "")
-			case err != nil:
-				b.log.Error("a topic's configuration could not be changed", "topic", tp.name, "error", err)
-				done(wire.CodeKafkaStorageError, err.Error())
-			default:
-				b.configure(tp, config)
-				b.log.Info("topic configured", "topic", tp.name, "set", config.set)
-				done(0, "")
+			if b.topics.byName[tp.name] != tp {
+				panic("fanout: topic " + tp.name + " changed while it was configured: its name was not held")
 			}
+			if err != nil {
+				b.log.Error("a topic's configuration could not be changed", "topic", tp.name, "error", err, "remedy", storageRemedy(err))
+				done(wire.CodeKafkaStorageError, err.Error())
+				return
+			}
+			b.configure(tp, config)
+			b.log.Info("topic configured", "topic", tp.name, "set", config.set)
+			done(0, "")
 		}
-	}
+	})
 }
 
 // configure puts a configuration into effect.

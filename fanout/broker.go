@@ -52,7 +52,6 @@ type Broker struct {
 	syncs       syncs
 	checkpoints checkpoints
 	groups      groups
-	filing      []func() (work func() (finish func())) // see fileWork
 	results     []fetchResult
 	firstServed *partition     // the first of results with records
 	lastSession int32          // the id given to a fetch session last
@@ -105,6 +104,7 @@ func Open(config Config) (*Broker, error) {
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),
 	}
+	b.topics.changes.background = b.background
 	var err error
 	if b.acceptor.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err
@@ -181,6 +181,9 @@ func (b *Broker) prepare(k ring.Kernel) error {
 
 // tearDown runs after the loop: the kernel holds nothing any more, and all that was lent must be back.
 func (b *Broker) tearDown() error {
+	if !b.topics.changes.idle() {
+		return fmt.Errorf("fanout: changes of the data directory are still under way after shutdown")
+	}
 	if n := b.kernel.InFlight(); n != 0 {
 		return fmt.Errorf("fanout: %d operations are still in flight after shutdown", n)
 	}

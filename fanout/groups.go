@@ -106,7 +106,10 @@ func (b *Broker) withCoordinator(do func(failed error)) {
 	if len(g.wanting) > 1 {
 		return
 	}
-	b.makeLogs([]newTopic{{name: offsetsTopic, partitions: 1, config: offsetsConfig(b.topics.defaults)}}, func(errs map[string]error) {
+	plan := func() []newTopic {
+		return []newTopic{{name: offsetsTopic, partitions: 1, config: offsetsConfig(b.topics.defaults)}}
+	}
+	b.makeTopics([]string{offsetsTopic}, plan, func(errs map[string]error) {
 		failed := errs[offsetsTopic]
 		if failed == nil {
 			b.useTopic(b.topics.byName[offsetsTopic])

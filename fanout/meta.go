@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"oneplusn/segment"
 )
 
 // meta is what a data directory says of itself: the cluster's and the node's identity, in the file that Apache Kafka
@@ -20,9 +22,11 @@ type meta struct {
 	clusterID string
 	nodeID    int32
 
+	fs           segment.FS
 	producerFile string
 	producerNext int64 // the next id to hand out
 	producerEnd  int64 // ids from here on are not reserved on disk yet
+	idsFile      sharedFile
 }
 
 const (
@@ -31,9 +35,12 @@ const (
 	// producerBlock ids are reserved at a time, so that the file is written rarely. After a crash the rest of a block
 	// is never used: an id must not be given out twice.
 	producerBlock = 1000
+	// maxProducerID is far from where numbers end: nobody gets there in blocks.
+	maxProducerID = 1 << 62
 )
 
-func (m *meta) open(dir string, nodeID int32) error {
+func (m *meta) open(fsys segment.FS, dir string, nodeID int32) error {
+	m.fs = fsys
 	path := filepath.Join(dir, metaFile)
 	text, err := os.ReadFile(path)
 	switch {
@@ -57,7 +64,7 @@ func (m *meta) create(path string, nodeID int32) error {
 	_, _ = rand.Read(id[:])
 	m.clusterID, m.nodeID = base64.RawURLEncoding.EncodeToString(id[:]), nodeID
 	text := fmt.Sprintf("version=1\ncluster.id=%s\nnode.id=%d\n", m.clusterID, m.nodeID)
-	if err := replaceFile(path, []byte(text)); err != nil {
+	if err := segment.ReplaceFile(m.fs, path, []byte(text)); err != nil {
 		return fmt.Errorf("fanout: cannot write to the data directory: %w: choose another with --data", err)
 	}
 	return nil
@@ -97,51 +104,35 @@ func (m *meta) openProducerIDs() error {
 		return fmt.Errorf("fanout: %w", err)
 	default:
 		n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-		if err != nil || n < 0 {
-			return fmt.Errorf("fanout: %s holds %q, it must be a number from 0 on: write one larger than every producer id in use",
-				m.producerFile, text)
+		if err != nil || n < 0 || n > maxProducerID {
+			return fmt.Errorf("fanout: %s holds %q, it must be a number from 0 to %d: write one larger than every producer id in use",
+				m.producerFile, text, int64(maxProducerID))
 		}
 		m.producerNext = n
 	}
 	m.producerEnd = m.producerNext + producerBlock
-	return writeProducerEnd(m.producerFile, m.producerEnd)
+	return writeProducerEnd(m.fs, m.producerFile, m.producerEnd)
 }
 
 // writeProducerEnd writes down that ids below end may be in use. It blocks, so after the start it runs off the loop.
-func writeProducerEnd(file string, end int64) error {
-	if err := replaceFile(file, []byte(strconv.FormatInt(end, 10)+"\n")); err != nil {
+func writeProducerEnd(fs segment.FS, file string, end int64) error {
+	if err := segment.ReplaceFile(fs, file, []byte(strconv.FormatInt(end, 10)+"\n")); err != nil {
 		return fmt.Errorf("fanout: reserving producer ids: %w", err)
 	}
 	return nil
 }
 
-// replaceFile writes a file so that a crash leaves the old content or the new, never a mixture.
-func replaceFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
+// reserve is a write of the file that reserves the next block.
+func (m *meta) reserve() (work func() error, written func()) {
+	end, fs, file := m.producerEnd+producerBlock, m.fs, m.producerFile
+	return func() error { return writeProducerEnd(fs, file, end) }, func() { m.producerEnd = end }
+}
+
+// takeID is an id that nobody has had, if one is left of those that are reserved.
+func (m *meta) takeID() (id int64, ok bool) {
+	if m.producerNext >= m.producerEnd {
+		return 0, false
 	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
+	m.producerNext++
+	return m.producerNext - 1, true
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -95,12 +94,12 @@ func (t *topics) recoveryPointsMoved() bool {
 }
 
 // writeRecoveryPoints blocks, and touches nothing that the loop changes.
-func writeRecoveryPoints(dir string, points []recoveryPoint) error {
+func writeRecoveryPoints(fs segment.FS, dir string, points []recoveryPoint) error {
 	offsets := make(map[string]int64, len(points))
 	for _, point := range points {
 		offsets[point.partition.directory()] = point.offset
 	}
-	return segment.WriteCheckpoint(segment.OS, filepath.Join(dir, segment.RecoveryPointFile), offsets)
+	return segment.WriteCheckpoint(fs, filepath.Join(dir, segment.RecoveryPointFile), offsets)
 }
 
 // recoveryPointsWritten tells the logs.
@@ -118,7 +117,7 @@ func recoveryPointsWritten(points []recoveryPoint) {
 // behind: a later start then cuts less than it could.
 func (t *topics) settle(log *slog.Logger) {
 	points := t.recoveryPoints()
-	if err := writeRecoveryPoints(t.dir, points); err != nil {
+	if err := writeRecoveryPoints(t.fs, t.dir, points); err != nil {
 		warnRecoveryPoints(log, err)
 		return
 	}
@@ -137,34 +136,16 @@ func (b *Broker) checkpoint() {
 		return
 	}
 	k.waiting = true
-	b.fileWork(func() func() func() {
-		points, dir := b.topics.recoveryPoints(), b.topics.dir
-		return func() func() {
-			err := writeRecoveryPoints(dir, points)
-			return func() {
-				k.waiting = false
-				if err != nil {
-					warnRecoveryPoints(b.log, err)
-					return
-				}
-				recoveryPointsWritten(points)
-			}
+	b.topics.changes.write(&b.topics.pointsFile, func(err error) {
+		k.waiting = false
+		if err != nil {
+			warnRecoveryPoints(b.log, err)
 		}
 	})
 }
 
-// forgetRecoveryPoints takes topics out of the file that are about to be deleted, or a start could take a log of the same
-// name for damaged: it would hold less than was durable. It is nil if there is nothing to take out. What it returns
-// blocks.
-func (t *topics) forgetRecoveryPoints(gone map[*topic]bool) (write func() error) {
-	written := false
-	for tp := range gone {
-		written = written || slices.ContainsFunc(tp.partitions, func(p *partition) bool { return p.recoveryPoint > 0 })
-	}
-	if !written {
-		return nil
-	}
-	points := slices.DeleteFunc(t.recoveryPoints(), func(r recoveryPoint) bool { return gone[r.partition.topic] })
-	dir := t.dir
-	return func() error { return writeRecoveryPoints(dir, points) }
+// writePoints says what the recovery points are by now. They are the logs' when the work is done.
+func (t *topics) writePoints() (work func() error, written func()) {
+	points, dir, fs := t.recoveryPoints(), t.dir, t.fs
+	return func() error { return writeRecoveryPoints(fs, dir, points) }, func() { recoveryPointsWritten(points) }
 }

@@ -57,43 +57,8 @@ func (b *Broker) removeFiles(removals []func() error) {
 	})
 }
 
-// fileWork runs changes of the data directory's own files one after the other, in the order of the calls: each starts
-// from what the one before it left. begin runs on the loop when the turn has come; the work that it returns, if any, in
-// the background; and what that returns on the loop. The line is as long as there are connections, each of which asks
-// for one change at a time.
-func (b *Broker) fileWork(begin func() (work func() (finish func()))) {
-	b.filing = append(b.filing, begin)
-	if len(b.filing) == 1 {
-		b.nextFileWork()
-	}
-}
-
-func (b *Broker) nextFileWork() {
-	for len(b.filing) > 0 {
-		if work := b.filing[0](); work != nil {
-			b.background(func() func() {
-				finish := work()
-				return func() {
-					finish()
-					b.filing = b.filing[1:]
-					b.nextFileWork()
-				}
-			})
-			return
-		}
-		b.filing = b.filing[1:]
-	}
-	b.filing = nil
-}
-
-// writeLogStarts writes down where logs begin whose start was moved by DeleteRecords, and calls done on the loop.
-func (b *Broker) writeLogStarts(done func(error)) {
-	b.fileWork(func() func() func() {
-		starts := maps.Clone(b.topics.starts)
-		path := filepath.Join(b.topics.dir, segment.LogStartFile)
-		return func() func() {
-			err := segment.WriteCheckpoint(segment.OS, path, starts)
-			return func() { done(err) }
-		}
-	})
+// writeStarts says what is to be written down of the logs whose start was moved by DeleteRecords.
+func (t *topics) writeStarts() (work func() error, written func()) {
+	fs, path, starts := t.fs, filepath.Join(t.dir, segment.LogStartFile), maps.Clone(t.starts)
+	return func() error { return segment.WriteCheckpoint(fs, path, starts) }, nil
 }

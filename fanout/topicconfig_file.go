@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"oneplusn/segment"
 )
 
 // topicConfigFile holds what was set for a topic. It lies in the directory of partition 0, so that it goes away with the
@@ -20,13 +22,13 @@ func topicConfigPath(dataDir, topic string) string {
 }
 
 // writeTopicConfig replaces the file of a topic. It blocks, so it runs off the loop.
-func writeTopicConfig(path string, set overrides) error {
+func writeTopicConfig(fs segment.FS, path string, set overrides) error {
 	var b bytes.Buffer
 	b.WriteString("# What was set for this topic when it was created and since. Everything else follows the server's flags.\n")
 	for name, value := range set.all() {
 		fmt.Fprintf(&b, "%s=%s\n", name, value)
 	}
-	if err := replaceFile(path, b.Bytes()); err != nil {
+	if err := segment.ReplaceFile(fs, path, b.Bytes()); err != nil {
 		return fmt.Errorf("fanout: writing a topic's configuration: %w", err)
 	}
 	return nil

@@ -54,8 +54,15 @@ type topics struct {
 	// points are the recovery points that the start found.
 	points RecoveryPoints
 	lives  lives
-	// making holds names that a goroutine is making the directories of.
-	making map[string]bool
+	// changes is the line of everything that changes the directory, and the files that all changes share.
+	changes    dirQueue
+	startsFile sharedFile
+	pointsFile sharedFile
+	fs         segment.FS
+	// unfinished are removals that could not be finished yet, by topic: nothing is made in their place before they are.
+	unfinished map[string]*removal
+	// removedAtStart are topics whose removal the start has finished.
+	removedAtStart []string
 }
 
 // open recovers every partition below the data directory.
@@ -64,7 +71,11 @@ func (t *topics) open(config Config, log *slog.Logger) error {
 	t.defaults = brokerTopicConfig(config)
 	t.defaults.options.Closer = &t.closer
 	t.byName = make(map[string]*topic)
-	t.making = make(map[string]bool)
+	t.unfinished = make(map[string]*removal)
+	if t.fs = config.fs; t.fs == nil {
+		t.fs = segment.OS
+	}
+	t.startsFile.begin, t.pointsFile.begin, t.meta.idsFile.begin = t.writeStarts, t.writePoints, t.meta.reserve
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
 		return fmt.Errorf("fanout: cannot make the data directory: %w: choose another with --data", err)
 	}

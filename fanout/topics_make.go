@@ -22,8 +22,8 @@ type newTopic struct {
 }
 
 // make makes a topic's directories and logs, and writes its configuration down. It runs off the loop and touches
-// nothing that the loop owns. On an error nothing is left behind.
-func (n newTopic) make(dir string) (*topic, error) {
+// nothing that the loop owns. After an error the logs of the topic that it returns are still open.
+func (n newTopic) make(fs segment.FS, dir string) (*topic, error) {
 	tp := &topic{name: n.name, config: n.config, internal: n.name == offsetsTopic}
 	id := n.id
 	if id == [16]byte{} {
@@ -34,96 +34,225 @@ func (n newTopic) make(dir string) (*topic, error) {
 	tp.config = &options
 	for i := n.first; i < n.partitions; i++ {
 		path := filepath.Join(dir, fmt.Sprintf("%s-%d", n.name, i))
-		// Made here, so that a partition that cannot be opened is known to be ours to remove.
+		// Made here: what is there already is somebody else's.
 		if err := os.Mkdir(path, 0o755); err != nil {
-			return nil, errors.Join(err, removeTopic(tp))
+			return tp, err
 		}
 		err := tp.open(path, int32(i), segment.OpenOptions{})
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(path))
-		} else if i == 0 {
-			err = writeTopicConfig(filepath.Join(path, topicConfigFile), n.config.set)
+		if err == nil && i == 0 {
+			err = writeTopicConfig(fs, filepath.Join(path, topicConfigFile), n.config.set)
 		}
 		if err != nil {
-			return nil, errors.Join(err, removeTopic(tp))
+			return tp, err
 		}
 	}
 	return tp, nil
 }
 
-// removeTopic removes the files of a topic that nobody has seen.
-func removeTopic(tp *topic) error {
-	var errs []error
-	// The last one first: what a crash leaves then is a topic with fewer partitions, not one with a gap.
-	for _, p := range slices.Backward(tp.partitions) {
-		gone := p.log.Delete()
-		err := gone.MoveAside()
-		if err == nil {
-			err = gone.Remove()
-		}
-		errs = append(errs, err)
+// abandon ends the logs of a topic that nobody has seen.
+func (tp *topic) abandon() {
+	for _, p := range tp.partitions {
+		p.log.Delete()
 	}
-	return errors.Join(errs...)
 }
 
-// makeLogs makes topics, or more partitions of topics, in the background, and calls done on the loop with the names that
-// failed. None of the names may be in the making, and those of whole topics must be valid and not exist.
-func (b *Broker) makeLogs(wanted []newTopic, done func(failed map[string]error)) {
-	for i := range wanted {
-		b.topics.making[wanted[i].name] = true
-		wanted[i].epoch = b.topics.lives.next
-	}
-	dir := b.topics.dir
-	b.background(func() func() {
-		made, failed := make([]*topic, 0, len(wanted)), map[string]error{}
-		for _, w := range wanted {
-			tp, err := w.make(dir)
-			if err != nil {
-				failed[w.name] = err
-				continue
-			}
-			made = append(made, tp)
+// making is what a job has made, or has tried to.
+type making struct {
+	fs      segment.FS
+	dir     string
+	made    []*topic
+	failed  map[string]error
+	removal *removal
+	// leftover says that what failed could not be removed again: the removal is to be finished before another try.
+	leftover bool
+}
+
+// makeAll makes topics one after the other. Should the server end meanwhile, the next start removes all of them: nobody
+// was told of any. It blocks.
+func makeAll(fs segment.FS, dir string, wanted []newTopic) making {
+	m := making{fs: fs, dir: dir, failed: make(map[string]error)}
+	var parts []removedPartitions
+	for _, w := range wanted {
+		if m.failed[w.name] = w.inTheWay(dir); m.failed[w.name] == nil {
+			delete(m.failed, w.name)
+			parts = append(parts, removedPartitions{w.name, int32(w.first), int32(w.partitions)})
 		}
-		return func() {
+	}
+	m.removal = newRemoval(fs, dir, parts)
+	if err := m.removal.announce(); err != nil {
+		m.failAll(parts, err)
+		return m
+	}
+	for _, w := range wanted {
+		if m.failed[w.name] == nil {
+			m.makeOne(w)
+		}
+	}
+	if err := m.settle(parts); err != nil {
+		// The mark may still be there, and the next start would remove what it names: so all of that is removed now.
+		for _, tp := range m.made {
+			tp.abandon()
+		}
+		m.made = nil
+		m.failAll(parts, err)
+		if err := m.settle(parts); err != nil {
+			m.leftover = true
+		}
+	}
+	return m
+}
+
+// inTheWay says that there is a file or a directory already with the name of a partition. It is not the server's, and stays.
+func (n newTopic) inTheWay(dir string) error {
+	for i := n.first; i < n.partitions; i++ {
+		path := filepath.Join(dir, fmt.Sprintf("%s-%d", n.name, i))
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			return errors.Join(fmt.Errorf("fanout: %s is in the way: move it out of the data directory", path), err)
+		}
+	}
+	return nil
+}
+
+func (m *making) makeOne(w newTopic) {
+	tp, err := w.make(m.fs, m.dir)
+	if err != nil {
+		m.failed[w.name] = err
+		tp.abandon()
+		return
+	}
+	m.made = append(m.made, tp)
+}
+
+func (m *making) failAll(parts []removedPartitions, err error) {
+	for _, p := range parts {
+		if m.failed[p.topic] == nil {
+			m.failed[p.topic] = err
+		}
+	}
+}
+
+// settle removes what failed, and the mark. Without an error what was made is durable, and no mark names it.
+func (m *making) settle(parts []removedPartitions) error {
+	var failed []removedPartitions
+	for _, p := range parts {
+		if m.failed[p.topic] != nil {
+			failed = append(failed, p)
+		}
+	}
+	m.removal.narrow(failed)
+	aside, err := m.removal.sweep()
+	for _, path := range aside {
+		_ = m.fs.RemoveAll(path) // or at the next start
+	}
+	if err == nil {
+		return m.removal.withdraw()
+	}
+	for _, p := range failed {
+		m.failed[p.topic] = errors.Join(m.failed[p.topic], err)
+	}
+	m.leftover = true
+	return m.removal.announce()
+}
+
+// makeTopics makes topics, or more partitions of topics, when nobody else changes topics of those names, and calls done on
+// the loop with the names that failed. plan says what is to be made: it is called on the loop when the turn has come, and
+// looks at what there is by then.
+func (b *Broker) makeTopics(names []string, plan func() []newTopic, done func(failed map[string]error)) {
+	b.topics.changes.enter(names, func(job *dirJob) {
+		b.finishLeftovers(job.names, func(stuck map[string]error) {
+			wanted := plan()
+			var free []newTopic
 			for _, w := range wanted {
-				delete(b.topics.making, w.name)
-			}
-			for _, tp := range made {
-				if err := b.adopt(tp); err != nil {
-					failed[tp.name] = err
+				if stuck[w.name] == nil {
+					free = append(free, w)
 				}
 			}
-			for name, err := range failed {
-				b.log.Error("a topic's partitions could not be made", "topic", name, "error", err)
+			b.makePlanned(free, func(failed map[string]error) {
+				for name, err := range stuck {
+					failed[name] = err
+				}
+				job.release()
+				done(failed)
+			})
+		})
+	})
+}
+
+// makePlanned makes topics whose names are held.
+func (b *Broker) makePlanned(wanted []newTopic, done func(failed map[string]error)) {
+	if len(wanted) == 0 {
+		done(make(map[string]error))
+		return
+	}
+	for i := range wanted {
+		wanted[i].epoch = b.topics.lives.next
+	}
+	fs, dir := b.topics.fs, b.topics.dir
+	b.background(func() func() {
+		m := makeAll(fs, dir, wanted)
+		return func() {
+			for _, tp := range m.made {
+				b.adopt(tp)
 			}
-			done(failed)
+			if m.leftover {
+				for name := range m.failed {
+					b.topics.unfinished[name] = m.removal
+				}
+			}
+			for name, err := range m.failed {
+				b.log.Error("a topic's partitions could not be made", "topic", name, "error", err, "remedy", storageRemedy(err))
+			}
+			done(m.failed)
 		}
 	})
 }
 
-// adopt begins to serve what was made.
-func (b *Broker) adopt(tp *topic) error {
-	if tp.partitions[0].index > 0 {
-		return b.joinPartitions(tp)
+// finishLeftovers finishes what earlier removals left of topics whose names are held.
+func (b *Broker) finishLeftovers(names []string, done func(stuck map[string]error)) {
+	var left []*removal
+	for _, name := range names {
+		if r := b.topics.unfinished[name]; r != nil && !slices.Contains(left, r) {
+			left = append(left, r)
+		}
 	}
-	b.topics.byName[tp.name] = tp
-	b.log.Info("topic created", "topic", tp.name, "partitions", len(tp.partitions))
-	return nil
+	stuck := make(map[string]error)
+	var next func()
+	next = func() {
+		if len(left) == 0 {
+			done(stuck)
+			return
+		}
+		r := left[0]
+		left = left[1:]
+		b.finishRemoval(r, nil, func(err error) {
+			for _, p := range r.parts {
+				if err != nil {
+					stuck[p.topic] = err
+				}
+			}
+			next()
+		})
+	}
+	next()
 }
 
-// joinPartitions gives the partitions of more to the topic of that name, which may have been deleted meanwhile.
-func (b *Broker) joinPartitions(more *topic) error {
-	tp := b.topics.byName[more.name]
-	if tp == nil || len(tp.partitions) != int(more.partitions[0].index) {
-		b.deletePartitions(more)
-		return fmt.Errorf("topic %s was deleted meanwhile", more.name)
+// adopt begins to serve what was made.
+func (b *Broker) adopt(made *topic) {
+	tp := b.topics.byName[made.name]
+	if made.partitions[0].index == 0 {
+		if tp != nil {
+			panic("fanout: topic " + made.name + " was made though it exists: its name was not held")
+		}
+		b.topics.byName[made.name] = made
+		b.log.Info("topic created", "topic", made.name, "partitions", len(made.partitions))
+		return
 	}
-	for _, p := range more.partitions {
+	if tp == nil || len(tp.partitions) != int(made.partitions[0].index) {
+		panic("fanout: topic " + made.name + " changed while it got partitions: its name was not held")
+	}
+	for _, p := range made.partitions {
 		p.topic = tp
-		p.log.Configure(tp.config.options)
-		p.policy = tp.config.flush
 		tp.partitions = append(tp.partitions, p)
 	}
 	b.log.Info("partitions added", "topic", tp.name, "partitions", len(tp.partitions))
-	return nil
 }

@@ -20,7 +20,7 @@ import (
 // be taken away; and a host that is out of descriptors or memory, which would refuse what is whole.
 
 func (t *topics) openLocked(config Config, log *slog.Logger) error {
-	if err := t.meta.open(t.dir, config.NodeID); err != nil {
+	if err := t.meta.open(t.fs, t.dir, config.NodeID); err != nil {
 		return err
 	}
 	t.starts = readLogStarts(t.dir, log)
@@ -32,12 +32,15 @@ func (t *topics) openLocked(config Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := t.finishRemovals(log); err != nil {
+		return err
+	}
 	if err := t.openAll(config, clean, log); err != nil {
 		_ = t.closeLogs(log)
 		t.byName = nil
 		return err
 	}
-	t.lives.open(t.dir, t.highestEpoch(), log)
+	t.lives.open(t.fs, t.dir, t.highestEpoch(), log)
 	return nil
 }
 
@@ -122,7 +125,7 @@ func (t *topics) listPartitions(log *slog.Logger) ([]partitionEntry, error) {
 			}
 			continue
 		}
-		if name, index, ok := partitionDir(e.Name()); ok && e.IsDir() {
+		if name, index, ok := partitionDir(e.Name()); ok && e.IsDir() && !t.isRemoved(name, index) {
 			found = append(found, partitionEntry{name, index, path})
 		}
 	}

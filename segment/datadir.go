@@ -74,7 +74,7 @@ func Partitions(fsys FS, dataDir string) ([]string, error) {
 func WriteCleanMark(fsys FS, dataDir string) error {
 	// Kafka reads a broker epoch from it, and -1 is none.
 	const content = `{"version":0,"brokerEpoch":-1}`
-	if err := replaceFile(fsys, filepath.Join(dataDir, CleanMarkFile), []byte(content)); err != nil {
+	if err := ReplaceFile(fsys, filepath.Join(dataDir, CleanMarkFile), []byte(content)); err != nil {
 		return fmt.Errorf("segment: marking a clean stop: %w", err)
 	}
 	return nil
@@ -136,7 +136,7 @@ func WriteCheckpoint(fsys FS, path string, offsets map[string]int64) error {
 		cut := strings.LastIndexByte(name, '-')
 		fmt.Fprintf(&b, "%s %s %d\n", name[:cut], name[cut+1:], offsets[name])
 	}
-	if err := replaceFile(fsys, path, b.Bytes()); err != nil {
+	if err := ReplaceFile(fsys, path, b.Bytes()); err != nil {
 		return fmt.Errorf("segment: writing %s: %w", path, err)
 	}
 	return nil
@@ -166,15 +166,16 @@ func readFile(fsys FS, path string) ([]byte, error) {
 	return b, nil
 }
 
-// replaceFile writes a file so that a crash leaves the old content or the new, never a mixture, and makes it durable.
-func replaceFile(fsys FS, path string, content []byte) error {
+// ReplaceFile writes a file so that a crash leaves the old content or the new, never a mixture, and makes it durable. On its
+// way it has the name path.tmp. It may block.
+func ReplaceFile(fsys FS, path string, content []byte) error {
 	if err := putFile(fsys, path, content); err != nil {
 		return err
 	}
 	return fsys.SyncDir(filepath.Dir(path))
 }
 
-// putFile is replaceFile for a caller that syncs the directory itself.
+// putFile is ReplaceFile for a caller that syncs the directory itself.
 func putFile(fsys FS, path string, content []byte) error {
 	temporary := path + temporarySuffix
 	err := writeFile(fsys, temporary, content)

@@ -43,6 +43,9 @@ func (d *Deleted) MoveAside() error {
 	return err
 }
 
+// Moved says that the directory is out of the way.
+func (d *Deleted) Moved() bool { return d.aside != "" }
+
 // Remove removes the files of a directory that was moved. It may block and be called from any goroutine.
 func (d *Deleted) Remove() error {
 	if d.aside == "" {
