@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -17,7 +18,7 @@ import (
 // Behaviour:
 //   - No list of topics means all of them; so does an empty one in version 0.
 //   - A topic that is asked for and missing is created, if the server and (from version 4 on) the client allow it. The
-//     answer waits for that.
+//     answer waits for that. Above --auto-create-limit topics, or without room for more, the error is POLICY_VIOLATION.
 //   - The address is --advertise, or else the one that this client connected to, which it can evidently reach.
 //
 // Versions: 0 to 8.
@@ -27,18 +28,25 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 		return
 	}
 	names := metadataNames(req)
-	missing := b.missingTopics(req, names)
+	missing, refused := b.missingTopics(req, names)
 	if len(missing) == 0 {
-		b.sendTopics(c, names)
+		b.sendTopics(c, names, refused)
 		return
 	}
 	slot, generation := c.slot, c.generation
 	plan := func() []newTopic {
-		return slices.DeleteFunc(missing, func(n newTopic) bool { return b.topics.byName[n.name] != nil })
+		left := b.topics.room.autoTopics - len(b.topics.byName)
+		return slices.DeleteFunc(missing, func(n newTopic) bool {
+			if b.topics.byName[n.name] != nil {
+				return true
+			}
+			left--
+			return !b.admit(&n, left, refused)
+		})
 	}
 	b.makeTopics(namesOf(missing), plan, func(map[string]error) {
 		if c := b.again(slot, generation); c != nil {
-			b.sendTopics(c, names)
+			b.sendTopics(c, names, refused)
 		}
 	})
 }
@@ -51,22 +59,50 @@ func namesOf(list []newTopic) []string {
 	return names
 }
 
-// missingTopics are those that the request creates.
-func (b *Broker) missingTopics(req *kmsg.MetadataRequest, names []string) (missing []newTopic) {
+// missingTopics are those that the request creates. refused are those that it does not, because there are too many.
+func (b *Broker) missingTopics(req *kmsg.MetadataRequest, names []string) (missing []newTopic, refused map[string]bool) {
+	refused = make(map[string]bool)
 	if !b.config.AutoCreateTopics || req.Version >= 4 && !req.AllowAutoTopicCreation {
-		return nil
+		return nil, refused
 	}
-	seen := make(map[string]bool)
+	left := b.topics.room.autoTopics - len(b.topics.byName)
 	for _, name := range names {
 		exists := b.topics.byName[name] != nil || b.topics.changes.held(name) || name == offsetsTopic
-		if exists || seen[name] || wire.TopicNameError([]byte(name)) != nil {
+		if exists || wire.TopicNameError([]byte(name)) != nil {
 			continue
 		}
-		seen[name] = true
+		if len(missing) >= left {
+			refused[name] = true
+			continue
+		}
 		missing = append(missing, newTopic{name: name, partitions: b.config.Partitions, config: b.topics.defaults})
 	}
-	return missing
+	if len(refused) > 0 {
+		b.notCreated(len(refused), errTooManyTopics)
+	}
+	return missing, refused
 }
+
+// admit takes room for a topic that a client asked for, and after which left more may be created, or notes that there is none.
+func (b *Broker) admit(n *newTopic, left int, refused map[string]bool) bool {
+	err := errTooManyTopics
+	if left >= 0 {
+		err = b.topics.room.take(n.partitions)
+	}
+	if err != nil {
+		refused[n.name] = true
+		b.notCreated(1, err)
+	}
+	return err == nil
+}
+
+func (b *Broker) notCreated(n int, why error) {
+	b.limitLog.warn(b.log, b.now, "topics that a client asked for are not created", "topics", n, "reason", why,
+		"limit", b.topics.room.autoTopics)
+}
+
+// errTooManyTopics says that asking for topics creates no more of them.
+var errTooManyTopics = errors.New("there are as many topics as asking for one may create: raise --auto-create-limit, or create topics with an admin client")
 
 // metadataNames are the topics that the client asked for, in its order.
 func metadataNames(req *kmsg.MetadataRequest) []string {
@@ -79,12 +115,17 @@ func metadataNames(req *kmsg.MetadataRequest) []string {
 	return names
 }
 
-// sendTopics answers with the topics of those names.
-func (b *Broker) sendTopics(c *conn, names []string) {
+// sendTopics answers with the topics of those names. Those that were to be created and are refused have an error.
+func (b *Broker) sendTopics(c *conn, names []string, refused map[string]bool) {
 	version := c.header.Version
 	out := wire.AppendMetadataHead(b.scratch[:0], version, c.header.CorrelationID, b.node(c))
 	out = wire.AppendMetadataTopics(out, len(names))
 	for _, name := range names {
+		if refused[name] && b.topics.byName[name] == nil {
+			out = wire.AppendMetadataTopic(out, version, wire.CodePolicyViolation, name, false, 0)
+			out = wire.AppendMetadataTopicEnd(out, version)
+			continue
+		}
 		out = b.appendTopic(out, version, name)
 	}
 	out = wire.AppendMetadataEnd(out, version)

@@ -17,6 +17,7 @@ const maxPartitions = 10000
 // Behaviour:
 //   - The number of partitions is the request's, or --partitions for -1. The replication factor must be -1 or 1.
 //   - Settings that exist here can be given, within their limits; others are refused by name.
+//   - What is above --max-partitions, or needs more open files than there may be, is refused (POLICY_VIOLATION).
 //   - The answer comes when the directories are on the disk. Until then the next start removes what there is of them.
 //   - A topic of that name that is being deleted is deleted first.
 //
@@ -58,6 +59,9 @@ func (b *Broker) checkNewTopics(req *kmsg.CreateTopicsRequest, resp *kmsg.Create
 		r := kmsg.NewCreateTopicsResponseTopic()
 		r.Topic = want.Topic
 		config, code, message := b.checkNewTopic(want, seen)
+		if code == 0 {
+			code, message = b.takeRoom(b.partitionsFor(want), req.ValidateOnly)
+		}
 		if r.ErrorCode = code; message != "" {
 			r.ErrorMessage = kmsg.StringPtr(message)
 		}
@@ -68,6 +72,17 @@ func (b *Broker) checkNewTopics(req *kmsg.CreateTopicsRequest, resp *kmsg.Create
 		}
 	}
 	return wanted
+}
+
+// takeRoom takes room for n partitions, or only looks whether there is some.
+func (b *Broker) takeRoom(n int, onlyLook bool) (code int16, message string) {
+	if err := b.topics.room.take(n); err != nil {
+		return wire.CodePolicyViolation, err.Error()
+	}
+	if onlyLook {
+		b.topics.room.give(n)
+	}
+	return 0, ""
 }
 
 func (b *Broker) partitionsFor(want *kmsg.CreateTopicsRequestTopic) int {

@@ -133,6 +133,7 @@ func (b *Broker) forgetTopic(tp *topic) []*segment.Deleted {
 		b.refuseAcks(p, wire.CodeUnknownTopicOrPartition, "the topic was deleted")
 		gone = append(gone, p.log.Delete())
 	}
+	b.topics.room.give(tp.counted())
 	b.log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
 	return gone
 }

@@ -49,6 +49,9 @@ func (b *Broker) checkNewPartitions(req *kmsg.CreatePartitionsRequest, resp *kms
 		r := kmsg.NewCreatePartitionsResponseTopic()
 		r.Topic = want.Topic
 		code, message := b.checkMorePartitions(want, seen)
+		if code == 0 {
+			code, message = b.takeRoom(int(want.Count)-len(b.topics.byName[want.Topic].partitions), req.ValidateOnly)
+		}
 		if r.ErrorCode = code; message != "" {
 			r.ErrorMessage = kmsg.StringPtr(message)
 		}

@@ -36,6 +36,7 @@ type Broker struct {
 	address string // where clients connect to, as bound
 
 	// Everything below belongs to the loop's thread.
+	descriptors descriptors
 	acceptor    acceptor
 	kernel      ring.Kernel
 	engine      *transfer.Engine
@@ -98,7 +99,7 @@ func Open(config Config) (*Broker, error) {
 		ctx:       context.Background(),
 		frames:    newRequestMemory(&config),
 		blocks:    newResponseMemory(config.ResponseMemoryBytes),
-		sessions:  budget.New("fetch session", "fetch-session-memory", config.FetchSessionMemoryBytes),
+		sessions:  budget.New("fetch session", "raise --fetch-session-memory", config.FetchSessionMemoryBytes),
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
 		acceptor:  acceptor{epollFD: -1},
 		ready:     make(chan struct{}),
@@ -113,6 +114,10 @@ func Open(config Config) (*Broker, error) {
 		b.acceptor.close()
 		return nil, err
 	}
+	there := b.topics.partitionCount()
+	b.descriptors = newDescriptors(&b.config, b.config.pace.descriptors, there, b.log)
+	b.config.Transfer.MaxPipes = b.descriptors.pipes
+	b.topics.room = newTopicRoom(&b.config, b.descriptors.files, there)
 	b.settleColdCache()
 	b.restoreGroups()
 	b.topics.settle(b.log)

@@ -26,8 +26,12 @@ type Config struct {
 
 	// Partitions is the number of partitions of topics whose creator does not say.
 	Partitions int
-	// AutoCreateTopics lets a client's metadata request create the topics that it asks for.
-	AutoCreateTopics bool
+	// AutoCreateTopics lets a client's metadata request create the topics that it asks for, as long as there are fewer than
+	// AutoCreateTopicLimit of all.
+	AutoCreateTopics     bool
+	AutoCreateTopicLimit int
+	// MaxPartitions bounds the partitions of all topics together.
+	MaxPartitions int
 	// Fsync says when records are put on disk.
 	Fsync Fsync
 	// SegmentBytes and SegmentAge are where a segment ends and the next begins.
@@ -93,35 +97,39 @@ type Config struct {
 	pace pace
 }
 
-// pace are times that nobody has to set. Zero means the default.
+// pace are times and limits that nobody has to set. Zero means the default.
 type pace struct {
 	sweep       time.Duration // see sweepEvery
 	busyPort    time.Duration // see busyPortWait
 	produceWait time.Duration // see minProduceWait
 	checkpoint  time.Duration // see checkpointEvery
+	descriptors int64         // the limit on open files; 0 is the process's
 }
 
 func (p pace) withDefaults() pace {
-	return pace{cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, busyPortWait), cmp.Or(p.produceWait, minProduceWait),
-		cmp.Or(p.checkpoint, checkpointEvery)}
+	p.sweep, p.busyPort = cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, busyPortWait)
+	p.produceWait, p.checkpoint = cmp.Or(p.produceWait, minProduceWait), cmp.Or(p.checkpoint, checkpointEvery)
+	return p
 }
 
 // DefaultConfig is the configuration of a server started without flags.
 func DefaultConfig() Config {
 	return Config{
-		Listen:           "127.0.0.1:9092",
-		DataDir:          "oneplusn-data",
-		NodeID:           1,
-		Partitions:       1,
-		AutoCreateTopics: true,
-		Fsync:            Fsync{Every: time.Second},
-		SegmentBytes:     1 << 30,
-		SegmentAge:       7 * 24 * time.Hour,
-		RetentionBytes:   -1,
-		RetentionAge:     7 * 24 * time.Hour,
-		RetentionCheck:   time.Minute,
-		MaxMessageBytes:  1<<20 + 12, // Apache Kafka's default: 1 MiB of records and the log's overhead
-		MaxInflatedBytes: 128 << 20,  // a tenth of a second of one processor
+		Listen:               "127.0.0.1:9092",
+		DataDir:              "oneplusn-data",
+		NodeID:               1,
+		Partitions:           1,
+		AutoCreateTopics:     true,
+		AutoCreateTopicLimit: 1000,
+		MaxPartitions:        20_000,
+		Fsync:                Fsync{Every: time.Second},
+		SegmentBytes:         1 << 30,
+		SegmentAge:           7 * 24 * time.Hour,
+		RetentionBytes:       -1,
+		RetentionAge:         7 * 24 * time.Hour,
+		RetentionCheck:       time.Minute,
+		MaxMessageBytes:      1<<20 + 12, // Apache Kafka's default: 1 MiB of records and the log's overhead
+		MaxInflatedBytes:     128 << 20,  // a tenth of a second of one processor
 		Ring: ring.Config{
 			Entries:         1024,
 			RecvBuffers:     2048,
@@ -193,6 +201,8 @@ func (c Config) bounds() []bound {
 	}
 	return []bound{
 		count("partitions", c.Partitions, 1, 10000),
+		count("auto-create-limit", c.AutoCreateTopicLimit, 0, 1<<30),
+		count("max-partitions", c.MaxPartitions, 1, 1<<24),
 		count("max-connections", c.MaxConnections, 1, 1<<20),
 		size("segment-bytes", c.SegmentBytes, 1<<14, maxInt31),
 		duration("segment-age", c.SegmentAge, time.Millisecond, century),

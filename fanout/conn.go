@@ -166,6 +166,13 @@ func (b *Broker) openConn(fd int) {
 		b.kernel.CloseFD(fd)
 		return
 	}
+	if !b.descriptors.connections.Take(1) {
+		b.counters.closed[closedByLimit]++
+		b.limitLog.warn(b.log, b.now, "connection refused: all descriptors for connections are taken",
+			"connections", b.conns.open, "remedy", "raise the limit on open files (ulimit -n)")
+		b.kernel.CloseFD(fd)
+		return
+	}
 	c := &b.conns.slots[b.conns.free[n-1]]
 	c.slot = b.conns.free[n-1]
 	b.conns.free = b.conns.free[:n-1]
@@ -235,6 +242,7 @@ func (b *Broker) freeIfIdle(c *conn) {
 		return
 	}
 	b.kernel.CloseFD(c.fd)
+	b.descriptors.connections.Give(1)
 	b.frames.give(c.in.takeBuffer())
 	c.in.spill.drop(&b.frames)
 	b.giveBlock(c)

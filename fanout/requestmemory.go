@@ -45,13 +45,13 @@ type line struct {
 }
 
 func newRequestMemory(c *Config) requestMemory {
-	const flag = "request-memory"
+	const remedy = "raise --request-memory"
 	limit, largest := c.RequestMemoryBytes, int64(c.MaxRequestBytes)+wire.FrameSizeBytes
 	medium := min(max(limit/256, 4*keptFrameBytes), largest)
 	m := requestMemory{
-		total: budget.New("request", flag, limit),
+		total: budget.New("request", remedy, limit),
 		// One buffer for each connection, and one more that its content is moved to.
-		connections: budget.New("connection", "max-connections", (int64(c.MaxConnections)+1)*keptFrameBytes),
+		connections: budget.New("connection", "raise --max-connections", (int64(c.MaxConnections)+1)*keptFrameBytes),
 	}
 	overflow := limit / 16 * 3
 	m.overflow = m.total.Share("request overflow", overflow)

@@ -36,7 +36,7 @@ type block struct {
 }
 
 func newResponseMemory(limit int64) responseMemory {
-	return responseMemory{budget: budget.New("response", "response-memory", limit)}
+	return responseMemory{budget: budget.New("response", "raise --response-memory", limit)}
 }
 
 func blockClass(n int) int { return max(bits.Len(uint(n-1)), minBlockClass) }

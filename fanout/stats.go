@@ -151,7 +151,8 @@ type BudgetStats struct {
 // budgets are all that the broker has.
 func (b *Broker) budgets() []*budget.Budget {
 	f := &b.frames
-	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget, b.sessions}
+	d, r := &b.descriptors, &b.topics.room
+	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget, b.sessions, r.partitions, d.all, d.files, d.connections}
 }
 
 // Stats is a snapshot taken on the loop's thread, between two turns. What the operating system knows about the process

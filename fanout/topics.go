@@ -63,6 +63,15 @@ type topics struct {
 	unfinished map[string]*removal
 	// removedAtStart are topics whose removal the start has finished.
 	removedAtStart []string
+	room           topicRoom
+}
+
+// partitionCount is the number of partitions that have taken room.
+func (t *topics) partitionCount() (n int) {
+	for _, tp := range t.byName {
+		n += tp.counted()
+	}
+	return n
 }
 
 // open recovers every partition below the data directory.
@@ -169,6 +178,9 @@ func (t *topics) close(log *slog.Logger) error {
 	}
 	err := t.closeLogs(log)
 	t.settle(log)
+	if t.room.partitions != nil {
+		t.room.give(t.partitionCount())
+	}
 	t.byName = nil
 	if err != nil {
 		return err

@@ -156,7 +156,7 @@ func (m *making) settle(parts []removedPartitions) error {
 
 // makeTopics makes topics, or more partitions of topics, when nobody else changes topics of those names, and calls done on
 // the loop with the names that failed. plan says what is to be made: it is called on the loop when the turn has come, and
-// looks at what there is by then.
+// looks at what there is by then, and takes room for it: see topicRoom.
 func (b *Broker) makeTopics(names []string, plan func() []newTopic, done func(failed map[string]error)) {
 	b.topics.changes.enter(names, func(job *dirJob) {
 		b.finishLeftovers(job.names, func(stuck map[string]error) {
@@ -165,6 +165,8 @@ func (b *Broker) makeTopics(names []string, plan func() []newTopic, done func(fa
 			for _, w := range wanted {
 				if stuck[w.name] == nil {
 					free = append(free, w)
+				} else {
+					b.topics.room.give(w.adds())
 				}
 			}
 			b.makePlanned(free, func(failed map[string]error) {
@@ -197,6 +199,11 @@ func (b *Broker) makePlanned(wanted []newTopic, done func(failed map[string]erro
 			if m.leftover {
 				for name := range m.failed {
 					b.topics.unfinished[name] = m.removal
+				}
+			}
+			for i := range wanted {
+				if m.failed[wanted[i].name] != nil {
+					b.topics.room.give(wanted[i].adds())
 				}
 			}
 			for name, err := range m.failed {

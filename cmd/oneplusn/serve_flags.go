@@ -41,6 +41,8 @@ func topicFlags(d *fanout.Config) []cli.Flag {
 	return []cli.Flag{
 		intFlag("partitions", d.Partitions, "`N` partitions for topics whose creator does not say"),
 		&cli.BoolFlag{Name: "auto-create-topics", EnvVars: envOf("auto-create-topics"), Value: d.AutoCreateTopics, Usage: "create topics that clients ask for; =false refuses them"},
+		intFlag("auto-create-limit", d.AutoCreateTopicLimit, "`N` topics from which on asking for one creates no more; an admin client can"),
+		intFlag("max-partitions", d.MaxPartitions, "`N` partitions of all topics together; each has two files open, of which there may be as many as ulimit -n allows"),
 		stringFlag("fsync", d.Fsync.String(), "`POLICY` that puts records on disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
 		serveSize("segment-bytes", "`SIZE` at which a segment ends and the next begins (topics: segment.bytes)", d.SegmentBytes, 16*kib, 2*gib-1),
 		durationFlag("segment-age", d.SegmentAge, "`DURATION` after its first record at which a segment ends (topics: segment.ms)"),

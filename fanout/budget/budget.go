@@ -8,19 +8,19 @@ import "fmt"
 
 // Budget is a limit and what is taken of it, in bytes or whatever its owner counts. The zero Budget has a limit of zero.
 type Budget struct {
-	name, flag  string
-	limit, used int64
-	within      *Budget
+	name, remedy string
+	limit, used  int64
+	within       *Budget
 }
 
-// New makes a budget. name is its name in metrics, flag the command line flag that raises its limit.
-func New(name, flag string, limit int64) *Budget {
-	return &Budget{name: name, flag: flag, limit: limit}
+// New makes a budget. name is its name in metrics, remedy what raises its limit, as in "raise --request-memory".
+func New(name, remedy string, limit int64) *Budget {
+	return &Budget{name: name, remedy: remedy, limit: limit}
 }
 
 // Share makes a budget of at most limit within b.
 func (b *Budget) Share(name string, limit int64) *Budget {
-	return &Budget{name: name, flag: b.flag, limit: limit, within: b}
+	return &Budget{name: name, remedy: b.remedy, limit: limit, within: b}
 }
 
 // Name is the name in metrics.
@@ -67,5 +67,5 @@ func (b *Budget) Give(n int64) {
 
 // Refusal is the error for what needs more than is left.
 func (b *Budget) Refusal(what string, n int64) error {
-	return fmt.Errorf("%s needs %d bytes, %d of %d bytes of %s memory are taken: raise --%s", what, n, b.used, b.limit, b.name, b.flag)
+	return fmt.Errorf("%s needs %d bytes, %d of %d bytes of %s memory are taken: %s", what, n, b.used, b.limit, b.name, b.remedy)
 }

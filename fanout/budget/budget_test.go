@@ -6,7 +6,7 @@ import (
 )
 
 func TestSharesTakeOfTheWholeAndNeverMoreThanTheirLimit(t *testing.T) {
-	whole := New("request", "request-memory", 100)
+	whole := New("request", "raise --request-memory", 100)
 	large, rest := whole.Share("large", 60), whole.Share("rest", 80)
 	for _, step := range []struct {
 		of   *Budget

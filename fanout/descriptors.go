@@ -1,0 +1,60 @@
+package fanout
+
+import (
+	"log/slog"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/fanout/budget"
+)
+
+// descriptors divide the process's open files: what one part takes is not there for another, and what must always work has
+// its own.
+//
+//	limit on open files (ulimit -n)
+//	├── spare           the ring, the admin pages, files that background work opens and closes
+//	├── pipes           of --pipes, two each; fewer where the limit is low
+//	├── finishedFiles   segments that are finished and are read: the others are closed, see segment.Files
+//	└── all
+//	    ├── files       of partitions: see descriptorsEach
+//	    └── connections of which some are kept back
+type descriptors struct {
+	all, files, connections *budget.Budget
+	finishedFiles, pipes    int
+}
+
+const (
+	spareDescriptors = 96
+	// leastDescriptors are shared out even where the limit is lower: the kernel will refuse some of them.
+	leastDescriptors = 64
+)
+
+// newDescriptors divides a limit; 0 is that of the process. The Go runtime has raised it as far as it may be.
+func newDescriptors(c *Config, limit int64, there int, log *slog.Logger) descriptors {
+	if limit == 0 {
+		var r unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err == nil {
+			limit = int64(min(r.Cur, 1<<40))
+		}
+	}
+	usable := max(limit-spareDescriptors, leastDescriptors)
+	d := descriptors{pipes: int(min(int64(c.Transfer.MaxPipes), max(usable/16, 2))), finishedFiles: int(max(usable/8, 8))}
+	left := usable - 2*int64(d.pipes) - int64(d.finishedFiles)
+	connections := min(int64(c.MaxConnections), left/3)
+	needed := int64(there) * descriptorsEach
+	files := left - connections
+	if needed > files {
+		log.Warn("the topics that are there need more open files than the limit leaves for them", "partitions", there,
+			"limit", limit, "for_topics", files, "needed", needed, "remedy", "raise the limit on open files (ulimit -n)")
+		files = needed
+		left = max(left, needed+connections)
+	}
+	const remedy = "raise the limit on open files (ulimit -n)"
+	d.all = budget.New("descriptor", remedy, left)
+	d.files = d.all.Share("descriptor of files", files)
+	d.connections = d.all.Share("descriptor of connections", int64(c.MaxConnections))
+	if d.pipes < c.Transfer.MaxPipes {
+		log.Info("fewer pipes than --pipes, because of the limit on open files", "pipes", d.pipes, "limit", limit)
+	}
+	return d
+}
