@@ -2,19 +2,31 @@ package fanout
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
 
-// produceResult is what one partition of a produce is answered with.
+// produceResult is one partition of a produce: its way to the log, and what it is answered with.
 type produceResult struct {
 	wire.ProduceResult
-	// waits says that the answer is due when the partition's high watermark has passed lastOffset.
-	waits      bool
-	partition  *partition
+	conn *conn
+	// settled says that the answer is known: the append failed, or the high watermark has passed lastOffset where that is
+	// waited for.
+	settled    bool
 	lastOffset int64
+	append     pendingAppend
+	wait       waitNode // for the high watermark
+}
+
+// producing is the state of a connection's produce as a whole. While parts of it are being written the frame is pinned,
+// and the connection is busy though its answer may have been sent.
+type producing struct {
+	unsettled int  // parts
+	writing   int  // parts that wait for their write, or for its end
+	ended     bool // the answer was sent before the last of these
 }
 
 // handleProduce appends record batches.
@@ -36,15 +48,23 @@ func (b *Broker) handleProduce(c *conn) error {
 	if err := req.Parse(c.header.Version, c.header.Body); err != nil {
 		return err
 	}
-	c.produced = c.produced[:0]
-	for i := range req.Partitions {
-		c.produced = append(c.produced, b.produceOne(c.header.Version, req, &req.Partitions[i]))
+	c.produced = slices.Grow(c.produced[:0], len(req.Partitions))[:len(req.Partitions)]
+	c.producing = producing{unsettled: len(c.produced)}
+	for i := range c.produced {
+		r := &c.produced[i]
+		*r = produceResult{conn: c, wait: waitNode{conn: c, result: i}}
+		if refused := b.produceOne(r, req, &req.Partitions[i]); refused.ErrorCode != 0 {
+			r.ProduceResult, r.settled = refused, true
+			c.producing.unsettled--
+		}
 	}
-	if req.Acks == 0 {
+	switch {
+	case c.producing.unsettled > 0 && req.Acks != 0:
+		b.awaitProduce(c)
+	case c.producing.unsettled > 0:
+	case req.Acks == 0:
 		b.respondNothing(c)
-		return nil
-	}
-	if !b.awaitCommit(c) {
+	default:
 		b.answerProduce(c)
 	}
 	return nil
@@ -55,7 +75,6 @@ func (b *Broker) answerProduce(c *conn) {
 	results := b.produced[:0]
 	for i := range c.produced {
 		results = append(results, c.produced[i].ProduceResult)
-		c.produced[i].partition = nil
 	}
 	b.produced = results
 	b.respond(c, wire.AppendProduceResponse(b.scratch[:0], c.header.Version, c.header.CorrelationID, &c.produce, results))
@@ -68,54 +87,95 @@ func failedProduce(code int16, message string) wire.ProduceResult {
 	return wire.ProduceResult{ErrorCode: code, ErrorMessage: message, BaseOffset: -1, LogAppendTimeMillis: -1, LogStartOffset: -1}
 }
 
-func refusedProduce(code int16, message string) produceResult {
-	return produceResult{ProduceResult: failedProduce(code, message)}
-}
-
-func (b *Broker) produceOne(version int16, req *wire.ProduceRequest, part *wire.ProducePartition) produceResult {
+// produceOne checks one partition's batches and queues them, or says what they are refused with.
+func (b *Broker) produceOne(r *produceResult, req *wire.ProduceRequest, part *wire.ProducePartition) wire.ProduceResult {
 	if req.Acks < -1 || req.Acks > 1 {
-		return refusedProduce(wire.CodeInvalidRequiredAcks, "")
+		return failedProduce(wire.CodeInvalidRequiredAcks, "")
 	}
 	if req.TransactionalID != nil {
-		return refusedProduce(wire.CodeTransactionalIDAuthorizationFailed, noTransactions)
+		return failedProduce(wire.CodeTransactionalIDAuthorizationFailed, noTransactions)
 	}
 	p := b.topics.find(part.Topic, part.Partition)
 	if p == nil {
-		return refusedProduce(b.topics.missing(part.Topic, part.Partition), "")
+		return failedProduce(b.topics.missing(part.Topic, part.Partition), "")
 	}
 	if p.topic.internal {
-		return refusedProduce(wire.CodeInvalidTopic, "topic "+p.topic.name+" is the server's own")
+		return failedProduce(wire.CodeInvalidTopic, "topic "+p.topic.name+" is the server's own")
 	}
-	now := b.wallMillis()
-	checked, err := b.checker.Check(part.Records, p.log.Rules(), version >= zstdSince, now)
-	var appended segment.Appended
-	if err == nil {
-		appended, err = p.log.AppendChecked(part.Records, checked, now)
-	}
+	checked, err := b.checker.Check(part.Records, p.log.Rules(), r.conn.header.Version >= zstdSince, b.wallMillis())
 	if err != nil {
 		b.produceFailed(p, err)
-		return refusedProduce(produceError(err), err.Error())
+		return failedProduce(produceError(err), err.Error())
 	}
-	if !appended.Duplicate {
+	if r.conn.producing.writing++; r.conn.producing.writing == 1 {
+		r.conn.pin()
+	}
+	r.append = pendingAppend{batches: part.Records, checked: checked, owner: r}
+	b.appends.push(p, &r.append)
+	return wire.ProduceResult{}
+}
+
+// appendEnded implements [appendOwner]: one partition of a produce was written, or not.
+func (r *produceResult) appendEnded(b *Broker, p *partition, appended segment.Appended, err error) {
+	c := r.conn
+	c.producing.writing--
+	last := c.producing.writing == 0
+	switch {
+	case err != nil:
+		b.produceFailed(p, err)
+	case appended.Duplicate:
+		b.counters.duplicates++
+	default:
 		b.counters.publishedBytes += uint64(appended.Bytes)
 		b.counters.publishedRecords += uint64(appended.Records)
-		b.wrote(p, appended.Records)
-		b.markGrown(p)
-		b.logWork(p)
-	} else {
-		b.counters.duplicates++
 	}
-	return produceResult{
-		ProduceResult: wire.ProduceResult{
-			BaseOffset:          appended.BaseOffset,
-			LogAppendTimeMillis: appended.AppendTimeMillis,
-			LogStartOffset:      appended.LogStartOffset,
-		},
-		// A duplicate too: its first copy may be on its way to the disk still.
-		waits:      p.policy.waits() && appended.LastOffset >= p.log.HighWatermark(),
-		partition:  p,
-		lastOffset: appended.LastOffset,
+	switch {
+	case c.state != connOpen: // nobody waits for it
+	case !r.settled:
+		b.answerPart(p, r, appended, err)
+	case last && c.producing.ended: // timed out, and answered so
+		b.requestEnded(c)
 	}
+	if last {
+		b.unpin(c)
+	}
+}
+
+// answerPart takes down how the append of one part ended, and settles it unless it has to wait for the disk.
+func (b *Broker) answerPart(p *partition, r *produceResult, appended segment.Appended, err error) {
+	if err != nil {
+		r.ProduceResult = failedProduce(produceError(err), err.Error())
+		b.settle(r)
+		return
+	}
+	r.ProduceResult = wire.ProduceResult{
+		BaseOffset:          appended.BaseOffset,
+		LogAppendTimeMillis: appended.AppendTimeMillis,
+		LogStartOffset:      appended.LogStartOffset,
+	}
+	r.lastOffset = appended.LastOffset
+	// A duplicate waits too: its first copy may be on its way to the disk still.
+	if r.conn.produce.Acks != 0 && p.policy.waits() && r.lastOffset >= p.log.HighWatermark() {
+		p.acks.push(&r.wait)
+		return
+	}
+	b.settle(r)
+}
+
+// settle notes that one part of a produce has its answer, and answers with the last.
+func (b *Broker) settle(r *produceResult) {
+	c := r.conn
+	r.settled = true
+	if c.producing.unsettled--; c.producing.unsettled > 0 {
+		return
+	}
+	if c.produce.Acks == 0 {
+		c.noResponse = true
+		b.requestEnded(c)
+		return
+	}
+	b.unpark(c)
+	b.answerProduce(c)
 }
 
 // logWork runs the file work that a log has put off, until there is none: the loop does none.
@@ -129,6 +189,7 @@ func (b *Broker) logWork(p *partition) {
 		return func() {
 			done()
 			b.logWork(p)
+			b.appends.look(p) // appends may have waited for it
 		}
 	})
 }

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"syscall"
 
@@ -131,6 +132,7 @@ func (b *Broker) forgetTopic(tp *topic) []*segment.Deleted {
 		delete(b.topics.starts, p.directory()) // or one of the same name would begin there
 		b.markGrown(p)                         // whoever waits finds the topic gone
 		b.refuseAcks(p, wire.CodeUnknownTopicOrPartition, "the topic was deleted")
+		b.refuseAppends(p, fmt.Errorf("%w: the topic was deleted", segment.ErrClosed))
 		gone = append(gone, p.log.Delete())
 	}
 	b.topics.room.give(tp.counted())

@@ -6,38 +6,14 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// awaitCommit parks the connection's produce until the high watermark has passed what it appended. It is false if there
-// is nothing to wait for. The results are in c.produced.
-func (b *Broker) awaitCommit(c *conn) bool {
-	n := 0
-	for i := range c.produced {
-		if c.produced[i].waits {
-			n++
-		}
-	}
-	if n == 0 {
-		return false
-	}
-	if cap(c.waits) < n {
-		c.waits = make([]waitNode, n)
-	}
-	c.waits = c.waits[:0]
-	for i := range c.produced {
-		r := &c.produced[i]
-		if !r.waits {
-			continue
-		}
-		c.waits = append(c.waits, waitNode{conn: c, result: i})
-		r.partition.acks.push(&c.waits[len(c.waits)-1])
-	}
-	c.unsynced = n
+// awaitProduce parks the connection's produce until all its parts are settled.
+func (b *Broker) awaitProduce(c *conn) {
 	c.parked = true
 	c.deadline = b.now + max(min(time.Duration(c.produce.TimeoutMillis)*time.Millisecond, maxWait), b.config.pace.produceWait)
 	b.waiting.add(c)
-	return true
 }
 
-// minProduceWait is the least that a produce waits for its sync, whatever its client says: a disk that takes a second
+// minProduceWait is the least that a produce waits for its write and its sync, whatever its client says: a disk that takes a second
 // is slow and not broken, and a retry would not make it faster.
 const minProduceWait = time.Second
 
@@ -68,22 +44,18 @@ func (b *Broker) refuseAcks(p *partition, code int16, message string) {
 
 // ackOne settles one partition of a waiting produce, and answers it with the last.
 func (b *Broker) ackOne(w *waitNode) {
-	c := w.conn
 	w.unlink()
-	c.produced[w.result].waits = false
-	if c.unsynced--; c.unsynced == 0 {
-		b.unpark(c)
-		b.answerProduce(c)
-	}
+	b.settle(&w.conn.produced[w.result])
 }
 
 // produceTimedOut answers a produce that has waited for as long as its client would.
 func (b *Broker) produceTimedOut(c *conn) {
 	for i := range c.produced {
-		if r := &c.produced[i]; r.waits {
+		if r := &c.produced[i]; !r.settled {
 			r.ProduceResult = failedProduce(wire.CodeRequestTimedOut, "the disk has not confirmed the write in time; it may still")
-			r.waits = false
+			r.settled = true
 		}
 	}
+	c.producing.unsettled = 0
 	b.answerProduce(c)
 }

@@ -51,6 +51,8 @@ type Broker struct {
 	evaluated   evaluations
 	lookups     coldLookups
 	syncs       syncs
+	appends     appends
+	inline      inlineWrites
 	checkpoints checkpoints
 	groups      groups
 	results     []fetchResult
@@ -118,6 +120,7 @@ func Open(config Config) (*Broker, error) {
 	b.descriptors = newDescriptors(&b.config, b.config.pace.descriptors, there, b.log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
 	b.topics.room = newTopicRoom(&b.config, b.descriptors.files, there)
+	b.inline.allowed = config.InlineWrites && config.fs == nil && onLocalFileSystem(config.DataDir)
 	b.settleColdCache()
 	b.restoreGroups()
 	b.topics.settle(b.log)
@@ -150,7 +153,10 @@ func (b *Broker) run() error {
 		b.acceptor.close()
 		return err
 	}
-	defer func() { _ = k.Close() }()
+	defer func() {
+		b.appends.writers.close()
+		_ = k.Close()
+	}()
 	if err := b.prepare(k); err != nil {
 		b.acceptor.close()
 		return err
@@ -168,6 +174,7 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	var err error
 	b.kernel, b.wake = k, k.Wake
 	b.turns.kernel, b.turns.limit = k, b.config.SlowTurnLog
+	b.appends.writers.open(k.Wake)
 	b.syncs.next = noTime
 	if b.groups.coordinator != nil {
 		b.groups.coordinator.Restored(group.Instant{Monotonic: k.Now(), UnixMillis: b.wallMillis()})

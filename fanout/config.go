@@ -34,6 +34,9 @@ type Config struct {
 	MaxPartitions int
 	// Fsync says when records are put on disk.
 	Fsync Fsync
+	// InlineWrites lets small writes run on the loop's thread while a local disk takes them at once. Without it every
+	// write is handed to another thread.
+	InlineWrites bool
 	// SegmentBytes and SegmentAge are where a segment ends and the next begins.
 	SegmentBytes int64
 	SegmentAge   time.Duration
@@ -123,6 +126,7 @@ func DefaultConfig() Config {
 		AutoCreateTopicLimit: 1000,
 		MaxPartitions:        20_000,
 		Fsync:                Fsync{Every: time.Second},
+		InlineWrites:         true,
 		SegmentBytes:         1 << 30,
 		SegmentAge:           7 * 24 * time.Hour,
 		RetentionBytes:       -1,

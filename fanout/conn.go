@@ -79,7 +79,8 @@ type conn struct {
 	lookups fetchLookups
 	produce wire.ProduceRequest
 
-	produced []produceResult
+	produced  []produceResult
+	producing producing
 
 	// A waiting fetch, or a produce that waits for its sync.
 	parked    bool
@@ -87,7 +88,6 @@ type conn struct {
 	heapIndex int
 	waits     []waitNode
 	readable  int64 // of a fetch: the sum over its partitions
-	unsynced  int   // partitions of a produce that are not on disk yet
 
 	charged int64 // request memory that the lists of partitions take
 	decoded int64 // request memory that the request under way and its answer take, decoded

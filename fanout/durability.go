@@ -149,6 +149,9 @@ func (b *Broker) syncFiles(slot uint32) {
 // maxSyncRetries bounds how often a sync is asked for again that did not run.
 const maxSyncRetries = 8
 
+// inFlight says that a sync of any partition is under way.
+func (s *syncs) inFlight() bool { return len(s.free) < len(s.jobs) }
+
 func (s *syncs) take() uint32 {
 	if n := len(s.free); n > 0 {
 		slot := s.free[n-1]

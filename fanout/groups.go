@@ -25,10 +25,10 @@ type groups struct {
 	coordinator *group.Coordinator // nil until there is a topic
 	topic       *topic
 	out         group.Output
-	batch       []byte
+	keeping     keeping
 	// wanting are requests that wait for the topic to be made.
 	wanting []func(failed error)
-	// held are replies that wait for an fsync, by partition of the topic and in the order of the log.
+	// held are replies whose records are written and wait for an fsync, by partition of the topic and in the order of the log.
 	held     [][]heldReplies
 	rewrites []rewrite
 	log      logLimit
@@ -138,12 +138,13 @@ func (b *Broker) nextGroupDeadline() time.Duration {
 		return noTime
 	}
 	until := noTime
-	if g.coordinator.HasOutput() {
+	busy := g.keeping.batches > 0 // the end of the write wakes the loop
+	if g.coordinator.HasReplies() || !busy && g.coordinator.HasOutput() {
 		until = b.now // of connections that were closed after the turn's output was taken
 	} else if at, ok := g.coordinator.Next(); ok {
 		until = at
 	}
-	for i := range g.rewrites {
+	for i := 0; i < len(g.rewrites) && !busy; i++ {
 		until = min(until, g.rewrites[i].next)
 	}
 	return until
@@ -158,8 +159,10 @@ func (b *Broker) turnGroups() {
 	if at, ok := g.coordinator.Next(); ok && at <= b.now {
 		g.coordinator.Advance(b.instant())
 	}
+	if g.keeping.batches == 0 {
+		b.rewriteOffsets() // its records go with those of the turn
+	}
 	b.flushGroups()
-	b.rewriteOffsets()
 }
 
 // replyForgotten answers a request when the offsets that it had forgotten are written off, so that none of them comes back

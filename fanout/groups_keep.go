@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"oneplusn/fanout/group"
+	"oneplusn/segment"
 )
 
 // heldReplies is a turn's durable replies.
@@ -17,29 +18,52 @@ type pendingReplies struct {
 	failed  bool
 }
 
-// flushGroups appends the records of a turn, and then answers its requests: those that promise something when it is
-// kept as --fsync says. It reports false if a record could not be appended.
-func (b *Broker) flushGroups() (kept bool) {
+// keeping is the coordinator's output whose records are being written. There is one at a time: what comes meanwhile
+// gathers in the coordinator, and is written together. Replies that depend on no record do not wait for it.
+type keeping struct {
+	batches int // still to be written
+	replies []group.Reply
+	spare   []*keptBatch
+}
+
+// keptBatch is a batch of records on its way to the log.
+type keptBatch struct {
+	append  pendingAppend
+	bytes   []byte
+	records []group.Record
+}
+
+// flushGroups queues the records of a turn for their logs, and answers its requests: those that promise something when
+// it is kept as --fsync says.
+func (b *Broker) flushGroups() {
 	g := &b.groups
-	if !g.coordinator.TakeOutput(&g.out) {
-		return true
-	}
-	pending, kept := b.keepRecords(g.out.Records)
-	for i := range g.out.Replies {
-		r := &g.out.Replies[i]
-		switch {
-		case !r.Durable:
-		case g.coordinator.WasLost(r):
-			r.Refuse()
-		case pending.left > 0:
-			pending.replies = append(pending.replies, *r)
-			continue
+	if g.keeping.batches > 0 {
+		if g.coordinator.TakeReplies(&g.out) {
+			b.answerFree()
 		}
-		b.answerGroup(r)
+		return
+	}
+	if !g.coordinator.TakeOutput(&g.out) {
+		return
+	}
+	b.answerFree()
+	g.keeping.batches++ // so that it does not end before all are queued
+	b.keepRecords(g.out.Records)
+	clear(g.out.Records)
+	b.keptBatch()
+}
+
+// answerFree answers the requests of an output that promise nothing, and puts the other replies by.
+func (b *Broker) answerFree() {
+	g := &b.groups
+	for i := range g.out.Replies {
+		if r := &g.out.Replies[i]; r.Durable {
+			g.keeping.replies = append(g.keeping.replies, *r)
+		} else {
+			b.answerGroup(r)
+		}
 	}
 	clear(g.out.Replies)
-	clear(g.out.Records)
-	return kept
 }
 
 func (b *Broker) answerGroup(r *group.Reply) {
@@ -48,75 +72,126 @@ func (b *Broker) answerGroup(r *group.Reply) {
 	}
 }
 
-// keepRecords appends records to the logs of their partitions. The replies that depend on them wait in pending for all
-// partitions that have something to be synced: a request's records may have come in several turns.
-func (b *Broker) keepRecords(records []group.Record) (pending *pendingReplies, kept bool) {
-	pending, kept = new(pendingReplies), true
+// keepRecords queues records for their partitions, batch by batch: each fits a segment.
+func (b *Broker) keepRecords(records []group.Record) {
+	now := b.wallMillis()
 	for i, p := range b.groups.topic.partitions {
 		if p.refused != nil {
 			continue // it has no groups, so none of the records is its own
 		}
-		if !b.keepIn(int32(i), records) {
-			kept = false
+		mine := records
+		if len(b.groups.topic.partitions) > 1 {
+			mine = nil
+			for j := range records {
+				if records[j].Partition == int32(i) {
+					mine = append(mine, records[j])
+				}
+			}
+		}
+		for len(mine) > 0 {
+			mine = mine[b.keepBatch(p, mine, now):]
+		}
+	}
+}
+
+// keepBatch queues the first of some records as a batch, and says how many they are.
+func (b *Broker) keepBatch(p *partition, records []group.Record, now int64) (n int) {
+	k := b.groups.keeping.take()
+	k.bytes, n = group.AppendBatch(k.bytes[:0], records, now)
+	k.records = append(k.records[:0], records[:n]...)
+	b.groups.keeping.batches++
+	checked, err := p.log.Check(k.bytes)
+	if err != nil {
+		k.appendEnded(b, p, segment.Appended{}, err)
+		return n
+	}
+	k.append = pendingAppend{batches: k.bytes, checked: checked, owner: k}
+	b.appends.push(p, &k.append)
+	return n
+}
+
+// appendEnded implements [appendOwner]: a batch of records was written, or not.
+func (k *keptBatch) appendEnded(b *Broker, p *partition, appended segment.Appended, err error) {
+	g := &b.groups
+	w := &g.rewrites[p.index]
+	if err != nil {
+		b.notKept(p, w, k.records, err)
+	} else {
+		for i := range k.records {
+			g.coordinator.Appended(&k.records[i], appended.BaseOffset+int64(i))
+		}
+		if w.lost {
+			w.next = b.now // the log can be written to again
+		}
+	}
+	g.keeping.give(k)
+	b.keptBatch()
+}
+
+// notKept notes that records could not be written: they will be, when the disk writes again. What waits behind them is
+// not tried, so that what is in the log is what was committed first.
+func (b *Broker) notKept(p *partition, w *rewrite, records []group.Record, err error) {
+	g := &b.groups
+	for i := range records {
+		g.coordinator.Lost(&records[i])
+	}
+	w.lost, w.next = true, b.now+rewriteRetry
+	if g.log.allow(b.now) {
+		b.log.Error("committed offsets could not be written, clients try again", "partition", p.index, "error", err,
+			"remedy", storageRemedy(err))
+	}
+	b.refuseAppends(p, err)
+}
+
+// keptBatch notes that a batch was written or not. After the last one the replies are sent, or wait for all partitions
+// that have something to be synced: a request's records may have come in several outputs.
+func (b *Broker) keptBatch() {
+	g := &b.groups
+	if g.keeping.batches--; g.keeping.batches > 0 || len(g.keeping.replies) == 0 {
+		return
+	}
+	pending := new(pendingReplies)
+	for i, p := range g.topic.partitions {
+		if p.refused != nil {
+			continue
 		}
 		if last := p.log.LogEndOffset() - 1; p.log.HighWatermark() <= last && p.log.Poisoned() == nil {
 			pending.left++
-			b.groups.held[i] = append(b.groups.held[i], heldReplies{pending, last})
+			g.held[i] = append(g.held[i], heldReplies{pending, last})
 		}
 	}
-	return pending, kept
+	for i := range g.keeping.replies {
+		r := &g.keeping.replies[i]
+		switch {
+		case g.coordinator.WasLost(r):
+			r.Refuse()
+		case pending.left > 0:
+			pending.replies = append(pending.replies, *r)
+			continue
+		}
+		b.answerGroup(r)
+	}
+	clear(g.keeping.replies)
+	g.keeping.replies = g.keeping.replies[:0]
 }
 
-// keepIn appends the records of one partition, batch by batch: each fits a segment. After one that fails the rest is not
-// tried, so that what is in the log is what was committed first.
-func (b *Broker) keepIn(partition int32, records []group.Record) bool {
-	g := &b.groups
-	mine := records
-	if len(g.topic.partitions) > 1 {
-		mine = nil
-		for i := range records {
-			if records[i].Partition == partition {
-				mine = append(mine, records[i])
-			}
-		}
+// keptBatchBytes is the largest buffer that is kept for a later batch.
+const keptBatchBytes = 64 << 10
+
+func (k *keeping) take() *keptBatch {
+	if n := len(k.spare); n > 0 {
+		batch := k.spare[n-1]
+		k.spare = k.spare[:n-1]
+		return batch
 	}
-	for len(mine) > 0 {
-		n := b.keepBatch(g.topic.partitions[partition], mine)
-		if n == 0 {
-			for i := range mine {
-				g.coordinator.Lost(&mine[i])
-			}
-			return false
-		}
-		mine = mine[n:]
-	}
-	return true
+	return new(keptBatch)
 }
 
-// keepBatch appends the first of some records as a batch. It reports how many they are, 0 if the log did not take them.
-func (b *Broker) keepBatch(p *partition, records []group.Record) (n int) {
-	g, now := &b.groups, b.wallMillis()
-	g.batch, n = group.AppendBatch(g.batch[:0], records, now)
-	appended, err := p.log.Append(g.batch, now)
-	w := &g.rewrites[p.index]
-	if err != nil {
-		w.lost, w.next = true, b.now+rewriteRetry
-		if g.log.allow(b.now) {
-			b.log.Error("committed offsets could not be written, clients try again", "partition", p.index, "error", err,
-				"remedy", storageRemedy(err))
-		}
-		return 0
+func (k *keeping) give(batch *keptBatch) {
+	clear(batch.records)
+	if cap(batch.bytes) <= keptBatchBytes && len(k.spare) == 0 {
+		k.spare = append(k.spare, batch)
 	}
-	if w.lost {
-		w.next = b.now // the log can be written to again
-	}
-	for i := range records[:n] {
-		g.coordinator.Appended(&records[i], appended.BaseOffset+int64(i))
-	}
-	b.wrote(p, appended.Records)
-	b.markGrown(p)
-	b.logWork(p)
-	return n
 }
 
 // releaseGroups answers what waited for a partition of the offsets topic, as far as its high watermark has come, or

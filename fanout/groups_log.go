@@ -36,6 +36,9 @@ type rewrite struct {
 	written  int64 // bytes that have been written again
 	keptSize int64 // what counted, the last time: not what was committed while it was written again
 	lost     bool  // a record could not be written when it came
+	// Of the step under way: its last record, and the log's size before.
+	mark uint64
+	size int64
 }
 
 // offsetsConfig is the offsets topic's configuration: nothing goes by age or size.
@@ -63,7 +66,7 @@ func (b *Broker) rewriteOffsets() {
 		case p.refused != nil:
 			w.next = noTime
 		case !w.active && p.log.SizeBytes() > max(rewriteFromBytes, rewriteFactor*w.keptSize):
-			*w = rewrite{active: true, before: p.log.LogEndOffset(), end: -1, lost: w.lost}
+			*w = rewrite{active: true, before: p.log.LogEndOffset(), end: -1, size: p.log.SizeBytes(), lost: w.lost}
 		case !w.active && (!w.lost || p.log.Poisoned() != nil):
 			w.next = noTime
 		case b.now < w.next:
@@ -79,16 +82,18 @@ func (b *Broker) rewriteOffsets() {
 
 func (b *Broker) rewriteSome(w *rewrite, p *partition) {
 	g := &b.groups
-	done, size := g.coordinator.Rewrite(p.index, w.before, rewriteRecords), p.log.SizeBytes()
 	w.next = b.now
-	if !b.flushGroups() {
-		w.next = b.now + rewriteRetry
+	if !g.coordinator.Taken(w.mark) {
 		return
 	}
-	w.written += p.log.SizeBytes() - size
-	if done && !g.coordinator.HasOutput() {
+	w.written += p.log.SizeBytes() - w.size
+	w.size = p.log.SizeBytes()
+	if g.coordinator.Rewrite(p.index, w.before, 0) {
 		w.end = p.log.LogEndOffset()
+		return
 	}
+	g.coordinator.Rewrite(p.index, w.before, rewriteRecords)
+	w.mark = g.coordinator.Mark()
 }
 
 // rewriteLost writes what could not be written when it came, so that a restart finds what groups are told until then.
@@ -96,7 +101,6 @@ func (b *Broker) rewriteLost(w *rewrite, p *partition) {
 	g := &b.groups
 	done := g.coordinator.Rewrite(p.index, 0, rewriteRecords)
 	w.lost, w.next = !done, b.now
-	b.flushGroups()
 }
 
 // dropRewritten drops the log's head, once what replaces it is as safe as it was.

@@ -302,6 +302,10 @@ func (b *Broker) dropFrame(c *conn) {
 // requestDone ends the request under way: it was answered, or needs no answer.
 func (b *Broker) requestDone(c *conn) {
 	b.dropFrame(c)
+	if c.producing.ended {
+		c.producing.ended = false
+		b.trimLists(c)
+	}
 	c.busy = false
 	b.counters.requestSeconds(c.header.Key, b.now-c.startedAt)
 }

@@ -49,8 +49,12 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("completions")
 	b.inbox.run()
 	t.stepped("background jobs that ended")
+	b.endAppends()
+	t.stepped("writes that ended")
 	b.turnGroups()
 	t.stepped("consumer groups")
+	b.beginAppends() // before the rest of the turn: the disk works meanwhile
+	t.stepped("begin writes")
 	b.beginSyncs()
 	t.stepped("begin syncs")
 	b.wakeGrown()
@@ -61,6 +65,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("relieve memory")
 	b.engine.Turn(b.now)
 	t.stepped("transfers")
+	b.beginAppends()
 	b.counters.turns++
 	t.end(b.log)
 }
@@ -192,7 +197,7 @@ func (b *Broker) closeAll() {
 
 // stopped says that nothing is left to wait for.
 func (b *Broker) stopped() bool {
-	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.jobs > 0 || b.kernel.InFlight() > 0 {
+	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.jobs > 0 || b.appends.pending > 0 || b.kernel.InFlight() > 0 {
 		return false
 	}
 	return b.groups.settled() || b.now >= b.stopBy

@@ -36,7 +36,7 @@ func (c *conn) listBytes() int64 {
 // The most that a partition of a request takes of the lists, twice: a list that grows is copied.
 const (
 	fetchListBytes   = 2 * int64(unsafe.Sizeof(wire.FetchPartition{})+unsafe.Sizeof(wire.ForgottenPartition{})+unsafe.Sizeof(waitNode{}))
-	produceListBytes = 2 * int64(unsafe.Sizeof(wire.ProducePartition{})+unsafe.Sizeof(produceResult{})+unsafe.Sizeof(waitNode{}))
+	produceListBytes = 2 * int64(unsafe.Sizeof(wire.ProducePartition{})+unsafe.Sizeof(produceResult{}))
 )
 
 // lists is the budget that the connection's lists and its decoded request are charged to.
@@ -121,6 +121,9 @@ func (b *Broker) chargeDecoded(c *conn) (ok bool, err error) {
 func (b *Broker) trimLists(c *conn) {
 	b.lists(c).Give(c.decoded)
 	c.decoded = 0
+	if c.producing.writing > 0 {
+		return // its lists are still needed: requestDone calls again
+	}
 	if c.hasTurn || c.listBytes() > keptListBytes+chargedListBytes {
 		b.dropLists(c)
 		c.hasTurn = false
@@ -129,6 +132,9 @@ func (b *Broker) trimLists(c *conn) {
 
 // dropLists lets go of lists that are larger than every connection may keep. Nothing may wait on them.
 func (b *Broker) dropLists(c *conn) {
+	if c.producing.writing > 0 {
+		return
+	}
 	if c.listBytes() > keptListBytes {
 		c.fetch, c.produce = wire.FetchRequest{}, wire.ProduceRequest{}
 		c.produced, c.waits = nil, nil

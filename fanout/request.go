@@ -133,6 +133,15 @@ func (b *Broker) FlowDone(f *transfer.Flow) {
 	c := &b.conns.slots[f.Slot]
 	c.lastActive = b.now
 	b.giveBlock(c)
+	b.requestEnded(c)
+}
+
+// requestEnded goes on with the next request, as soon as no write needs the frame of this one any more.
+func (b *Broker) requestEnded(c *conn) {
+	if c.producing.writing > 0 {
+		c.producing.ended = true // appendEnded calls again
+		return
+	}
 	b.requestDone(c)
 	if b.stopping {
 		b.closeConn(c, closedByShutdown, nil)

@@ -31,6 +31,9 @@ type partition struct {
 	log     *segment.Log
 	waiters waitList
 	grown   bool // already on Broker.grown
+	appends appendQueue
+	// nextDone links partitions whose write has run: see writers.
+	nextDone *partition
 	// refused is why there is no log: its files are damaged. The partition keeps its place, and answers with an error.
 	refused error
 	// recoveryPoint is what the file says of it.

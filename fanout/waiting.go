@@ -52,6 +52,11 @@ func (b *Broker) unpark(c *conn) {
 		c.waits[i].unlink()
 		c.waits[i].place = segment.Range{} // of a segment that may have gone
 	}
+	if c.header.Key == wire.KeyProduce {
+		for i := range c.produced {
+			c.produced[i].wait.unlink()
+		}
+	}
 	b.waiting.remove(c)
 }
 

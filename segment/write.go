@@ -77,6 +77,12 @@ func (l *Log) BeginWrite() (*Write, error) {
 // Empty says that there is nothing to run.
 func (w *Write) Empty() bool { return len(w.pieces) == 0 && !w.begins }
 
+// Plain says that the write is nothing but one write(2) to the active segment.
+func (w *Write) Plain() bool { return !w.begins && !w.leftovers }
+
+// Bytes is the size of all that was added.
+func (w *Write) Bytes() int64 { return w.bytes }
+
 // Add takes batches that were checked into the write, and assigns their offsets in place.
 // Of a duplicate and of what is refused nothing is taken. [ErrNextWrite] asks to offer it again to the next write, and
 // all that came after it.

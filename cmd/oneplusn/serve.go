@@ -64,6 +64,7 @@ func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
 	config.Listen, config.Advertise, config.DataDir = c.String("listen"), c.String("advertise"), c.String("data")
 	config.Partitions, config.AutoCreateTopics = c.Int("partitions"), c.Bool("auto-create-topics")
 	config.AutoCreateTopicLimit, config.MaxPartitions = c.Int("auto-create-limit"), c.Int("max-partitions")
+	config.InlineWrites = c.Bool("inline-writes")
 	config.SegmentBytes, config.MaxMessageBytes = sizeOf(c, "segment-bytes"), int(sizeOf(c, "max-message-bytes"))
 	config.MaxInflatedBytes = sizeOf(c, "max-inflated-bytes")
 	if config.Fsync, err = fanout.ParseFsync(c.String("fsync")); err != nil {

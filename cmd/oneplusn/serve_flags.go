@@ -44,6 +44,7 @@ func topicFlags(d *fanout.Config) []cli.Flag {
 		intFlag("auto-create-limit", d.AutoCreateTopicLimit, "`N` topics from which on asking for one creates no more; an admin client can"),
 		intFlag("max-partitions", d.MaxPartitions, "`N` partitions of all topics together; each has two files open, of which there may be as many as ulimit -n allows"),
 		stringFlag("fsync", d.Fsync.String(), "`POLICY` that puts records on disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
+		&cli.BoolFlag{Name: "inline-writes", EnvVars: envOf("inline-writes"), Value: d.InlineWrites, Usage: "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer and can never make other clients wait"},
 		serveSize("segment-bytes", "`SIZE` at which a segment ends and the next begins (topics: segment.bytes)", d.SegmentBytes, 16*kib, 2*gib-1),
 		durationFlag("segment-age", d.SegmentAge, "`DURATION` after its first record at which a segment ends (topics: segment.ms)"),
 		serveSize("retention-bytes", "`SIZE` of a partition above which its oldest segments are deleted; 0 for no limit (topics: retention.bytes)", 0, 0, 1<<62),

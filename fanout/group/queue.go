@@ -60,6 +60,24 @@ func (c *Coordinator) ReplyForgotten(ticket uint64, response kmsg.Response) {
 // Settled says that there is nothing to take, and no offset left that is being forgotten.
 func (c *Coordinator) Settled() bool { return len(c.graves.lists) == 0 && !c.HasOutput() }
 
+// TakeReplies moves into out the replies that depend on no record, and nothing else: for while the records of the last
+// output are still on their way. It reports false if there are none.
+func (c *Coordinator) TakeReplies(out *Output) bool {
+	q := &c.queue
+	out.Records = out.Records[:0]
+	out.Replies, q.replies = q.replies, out.Replies[:0]
+	return len(out.Replies) > 0
+}
+
+// HasReplies says that there is something for TakeReplies to take.
+func (c *Coordinator) HasReplies() bool { return len(c.queue.replies) > 0 }
+
+// Mark is the number of the record that was queued last.
+func (c *Coordinator) Mark() uint64 { return c.queue.queued }
+
+// Taken says whether an output has had the record of a [Coordinator.Mark] and all before it.
+func (c *Coordinator) Taken(mark uint64) bool { return c.queue.taken >= mark }
+
 // HasOutput says that there is something to take.
 func (c *Coordinator) HasOutput() bool {
 	q := &c.queue

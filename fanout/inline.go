@@ -1,0 +1,105 @@
+package fanout
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/segment"
+)
+
+// A write that goes to the page cache takes about a microsecond, and to hand it to another thread and back twenty and
+// more: an idle producer's acknowledgement would take up to twice as long. So a small write runs on the loop's thread
+// where it is as good as sure not to wait: on a local file system, to a log whose writes were fast. Should one wait all the
+// same (the kernel holds too much that was not written back, a journal is full), that is noticed, and no write of any log runs on the loop for the time of the backoff.
+const (
+	// inlineBytes is the most that is written on the loop's thread in one turn.
+	inlineBytes = 64 << 10
+	// inlineAfter is how many writes of a log must have been fast, one after the other and off the loop.
+	inlineAfter = 8
+	// fastWrite is how long a fast write takes at most.
+	fastWrite = 2 * time.Millisecond
+	// stuckWrite is how long a write off the loop takes that says that the disk is in trouble, and not this process
+	// without a processor.
+	stuckWrite = 50 * time.Millisecond
+
+	firstInlineBackoff = time.Minute
+	maxInlineBackoff   = time.Hour
+)
+
+// inlineWrites says whether a write may run on the loop's thread.
+type inlineWrites struct {
+	allowed bool
+	from    time.Duration // not before this time
+	backoff time.Duration // the last one
+	bytes   int64         // written on the loop in this turn
+}
+
+// localFileSystems are those whose writes go to the page cache of this machine and to nobody else.
+var localFileSystems = map[int64]bool{
+	unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true, unix.F2FS_SUPER_MAGIC: true,
+	unix.TMPFS_MAGIC: true, unix.OVERLAYFS_SUPER_MAGIC: true,
+}
+
+func onLocalFileSystem(dir string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil && localFileSystems[int64(st.Type)]
+}
+
+// takes says whether a write may run on the loop's thread now.
+func (w *inlineWrites) takes(p *partition, write *segment.Write, now time.Duration) bool {
+	return w.allowed && now >= w.from && w.bytes+write.Bytes() <= inlineBytes && write.Plain() && p.appends.fast >= inlineAfter
+}
+
+// stuck ends inline writes for a while. The more often it happens the longer: at most once in a backoff clients wait for a
+// disk that they do not need.
+func (w *inlineWrites) stuck(now time.Duration) {
+	if now-w.from > 2*maxInlineBackoff {
+		w.backoff = 0
+	}
+	w.backoff = min(max(2*w.backoff, firstInlineBackoff), maxInlineBackoff)
+	w.from = now + w.backoff
+}
+
+// ran notes how long a write off the loop took.
+func (q *appendQueue) ran(took time.Duration) {
+	if took > fastWrite {
+		q.fast = 0
+		return
+	}
+	q.fast = min(q.fast+1, inlineAfter)
+}
+
+// runInline runs a partition's write on the loop's thread.
+func (b *Broker) runInline(p *partition) {
+	b.inline.bytes += p.appends.write.Bytes()
+	before, began := voluntarySwitches(), b.kernel.Now()
+	p.appends.write.Run()
+	took := b.kernel.Now() - began
+	// A thread that was only without a processor has not been waiting.
+	if took > fastWrite && voluntarySwitches() != before {
+		p.appends.fast = 0
+		b.slowWrite(p, took)
+	}
+	b.endWrite(p)
+}
+
+// slowWrite notes that writes wait for the disk.
+func (b *Broker) slowWrite(p *partition, took time.Duration) {
+	if !b.inline.allowed {
+		return
+	}
+	b.inline.stuck(b.now)
+	b.log.Warn("a write waited for the disk: for a while every write is handed to another thread, and takes some microseconds more",
+		"topic", p.topic.name, "partition", p.index, "took", took, "for", b.inline.backoff,
+		"remedy", "a faster disk, or less dirty memory for the kernel (vm.dirty_background_bytes)")
+}
+
+// voluntarySwitches is how often this thread has gone to sleep by itself.
+func voluntarySwitches() int64 {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &usage); err != nil {
+		return -1
+	}
+	return usage.Nvcsw
+}
