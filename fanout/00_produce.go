@@ -213,6 +213,7 @@ var produceErrors = []struct {
 	{segment.ErrCompression, wire.CodeUnsupportedCompressionType},
 	{segment.ErrOutOfOrderSequence, wire.CodeOutOfOrderSequenceNumber},
 	{segment.ErrInvalidProducerEpoch, wire.CodeInvalidProducerEpoch},
+	{segment.ErrClosed, wire.CodeUnknownTopicOrPartition},
 }
 
 // produceError is the Kafka error that makes clients do the right thing: retry what may succeed, and give up on what

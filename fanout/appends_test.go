@@ -350,12 +350,19 @@ func TestTopicIsDeletedDuringItsWrite(t *testing.T) {
 	remove := kmsg.NewPtrDeleteTopicsRequest()
 	remove.Version, remove.TopicNames = 3, []string{"slow"}
 	admin.send(remove)
-	gate.open(nil)
-	for i, c := range clients {
-		// They may have been written before the topic was deleted.
-		if r := produced(t, c, requests[i], c.next); r.ErrorCode != wire.CodeUnknownTopicOrPartition && r.ErrorCode != 0 {
-			t.Errorf("request %d: error %d", i, r.ErrorCode)
+	gone := false
+	if !eventually(func() bool { s.onLoop(func(b *Broker) { gone = b.topics.byName["slow"] == nil }); return gone }) {
+		t.Fatal("the topic is still there")
+	}
+	for i := 1; i < 3; i++ {
+		if r := produced(t, clients[i], requests[i], clients[i].next); r.ErrorCode != wire.CodeUnknownTopicOrPartition {
+			t.Errorf("what waited: error %d", r.ErrorCode)
 		}
+	}
+	clients[1].alive()
+	gate.open(nil)
+	if r := produced(t, clients[0], requests[0], clients[0].next); r.ErrorCode != wire.CodeUnknownTopicOrPartition {
+		t.Errorf("what was being written: error %d", r.ErrorCode)
 	}
 	if code := admin.receive(remove, admin.next).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode; code != 0 {
 		t.Fatalf("deleting the topic: error %d", code)
