@@ -10,8 +10,9 @@ import (
 
 // A write that goes to the page cache takes about a microsecond, and to hand it to another thread and back twenty and
 // more: an idle producer's acknowledgement would take up to twice as long. So a small write runs on the loop's thread
-// where it is as good as sure not to wait: on a local file system, to a log whose writes were fast. Should one wait all the
-// same (the kernel holds too much that was not written back, a journal is full), that is noticed, and no write of any log runs on the loop for the time of the backoff.
+// where it is as good as sure not to wait: on a local file system, to a log whose writes were fast, while no sync is in
+// flight that may hold the journal. Should one wait all the same (the kernel holds too much that was not written back),
+// that is noticed, and no write of any log runs on the loop for the time of the backoff.
 const (
 	// inlineBytes is the most that is written on the loop's thread in one turn.
 	inlineBytes = 64 << 10
