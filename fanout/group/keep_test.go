@@ -1,9 +1,12 @@
 package group
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A restart is not a rebalance: members go on in their generation.
@@ -126,6 +129,31 @@ func TestGroupsArePlacedAsByApacheKafka(t *testing.T) {
 	} {
 		if got := c.trailOf(id).partition; got != want {
 			t.Errorf("group %q is in partition %d, want %d", id, got, want)
+		}
+	}
+}
+
+// A value that claims more than its bytes can hold is refused without a look for all of it.
+func TestValuesThatClaimMoreThanTheyHoldAreRefused(t *testing.T) {
+	offsetKey := (&committed{group: newGroup("g", Instant{}), at: place{"t", 0}}).key()
+	offset := kmsg.OffsetCommitValue{Version: 4, Offset: 7, Metadata: "note", CommitTimestamp: 1}
+	member := kmsg.GroupMetadataValueMember{MemberID: "m", Subscription: []byte("s"), Assignment: []byte("a")}
+	members := kmsg.GroupMetadataValue{Version: 4, ProtocolType: "consumer", Members: []kmsg.GroupMetadataValueMember{member, member}}
+	for name, row := range map[string]struct{ key, value []byte }{
+		"offset": {offsetKey, offset.AppendTo(nil)},
+		"group":  {newGroup("g", Instant{}).key(), members.AppendTo(nil)},
+	} {
+		l := newLab(t, nil)
+		if err := l.c.Restore(l.now, 0, 1, row.key, row.value); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		// The count of tags is the last: four thousand million.
+		many := append(bytes.Clone(row.value[:len(row.value)-1]), 0xff, 0xff, 0xff, 0xff, 0x0f)
+		later := append([]byte{0, 5}, row.value[2:]...)
+		for _, value := range [][]byte{many, later, row.value[:len(row.value)-1], {}, {0}} {
+			if l.c.Restore(l.now, 0, 1, row.key, value) == nil {
+				t.Errorf("%s: %x is taken", name, value)
+			}
 		}
 	}
 }

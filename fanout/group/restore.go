@@ -57,6 +57,10 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 		}
 		return nil
 	}
+	if !countsFit(value, (*flexible).offsetValue) {
+		return fmt.Errorf("group: the value of record %d, an offset of group %q, is of a version above %d or cut short: %d bytes",
+			offset, k.Group, maxValueVersion, len(value))
+	}
 	var v kmsg.OffsetCommitValue
 	if err := v.ReadFrom(value); err != nil {
 		return fmt.Errorf("group: the value of record %d, an offset of group %q: %w", offset, k.Group, err)
@@ -97,6 +101,10 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 			g.generation = 0
 		}
 		return nil
+	}
+	if !countsFit(value, (*flexible).groupValue) {
+		return fmt.Errorf("group: the value of record %d, the membership of group %q, is of a version above %d or cut short: %d bytes",
+			offset, id, maxValueVersion, len(value))
 	}
 	var v kmsg.GroupMetadataValue
 	if err := v.ReadFrom(value); err != nil {
