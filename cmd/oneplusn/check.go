@@ -54,6 +54,7 @@ type dataDir struct {
 	clean      bool
 	starts     map[string]int64
 	points     fanout.RecoveryPoints
+	unreadable []error // checkpoint files, which a start does without
 	partitions []string
 }
 
@@ -83,10 +84,12 @@ func openDataDir(path string, wanted []string) (dataDir, error) {
 		return d, err
 	}
 	if d.starts, err = segment.ReadCheckpoint(segment.OS, filepath.Join(path, segment.LogStartFile)); err != nil {
-		return d, err
+		d.unreadable = append(d.unreadable, err)
 	}
-	d.points, err = fanout.ReadRecoveryPoints(path)
-	return d, err
+	if d.points, err = fanout.ReadRecoveryPoints(path); err != nil {
+		d.unreadable = append(d.unreadable, err)
+	}
+	return d, nil
 }
 
 func (d dataDir) found(partition string) segment.OpenOptions {
@@ -134,6 +137,9 @@ func runCheck(c *cli.Context) error {
 		report.Partitions = append(report.Partitions, r)
 	}
 	clear()
+	for _, err := range d.unreadable {
+		fmt.Fprintf(c.App.ErrWriter, "oneplusn: warning: %v\n", err)
+	}
 	if c.Bool("json") {
 		encoder := json.NewEncoder(c.App.Writer)
 		encoder.SetIndent("", "  ")

@@ -131,3 +131,56 @@ func TestRepairLeavesARunningServerAlone(t *testing.T) {
 		t.Errorf("repair: %d, %s", code, stderr)
 	}
 }
+
+// A hole is given up where nothing was promised, and kept where the recovery point says that it was durable.
+func TestCheckSaysWhatAStartWouldDoWithAHole(t *testing.T) {
+	for name, row := range map[string]struct {
+		points string // "" for none
+		own    bool   // the topic was made here
+		state  segment.State
+		label  string
+	}{
+		"above the recovery point": {"0\n1\norders 0 1\n", true, segment.StateTorn, "unsynced-hole"},
+		"below it":                 {"0\n1\norders 0 3\n", true, segment.StateDamaged, "durable-damage"},
+		"younger than the file":    {"0\n0\n", true, segment.StateTorn, "unsynced-hole"},
+		"copied here":              {"0\n0\n", false, segment.StateDamaged, "durable-damage"},
+		"nothing is known":         {"", true, segment.StateDamaged, "durable-damage"},
+		"unreadable":               {"x", true, segment.StateDamaged, "durable-damage"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := stoppedDataDir(t)
+			log := filepath.Join(dir, "orders-0", "00000000000000000000.log")
+			content, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			clear(content[len(content)/3+20 : len(content)/3+40]) // in the second of three batches
+			files := map[string]string{log: string(content)}
+			if row.points != "" {
+				files[filepath.Join(dir, segment.RecoveryPointFile)] = row.points
+			}
+			if row.own {
+				files[filepath.Join(dir, "orders-0", "topic.properties")] = ""
+			}
+			for path, content := range files {
+				if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Remove(filepath.Join(dir, segment.CleanMarkFile)); err != nil {
+				t.Fatal(err)
+			}
+			_, stdout, stderr := command(t, "check", "--data", dir, "--json", "--partition", "orders-0")
+			var report checkReport
+			if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+				t.Fatalf("%v in %s", err, stdout)
+			}
+			if s := report.Partitions[0].Segments[0]; report.State != row.state || s.Case != row.label || s.NextOffset != 1 {
+				t.Errorf("%s: %+v", report.State, s)
+			}
+			if strings.Contains(stderr, "warning") != (row.points == "x") {
+				t.Errorf("standard error has %q", stderr)
+			}
+		})
+	}
+}
