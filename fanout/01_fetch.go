@@ -24,6 +24,8 @@ type fetchResult struct {
 	// cold says that the disk has to be asked, looked is what it has answered, or nil.
 	cold   bool
 	looked *segment.Lookup
+	// repeated says that the fetch names the partition before: here it has no records.
+	repeated bool
 	// silent says that a session's client need not be told of it.
 	silent bool
 }
@@ -35,6 +37,7 @@ type fetchResult struct {
 //     above it if that was compacted away.
 //   - It is longer than max_bytes or --fetch-max-bytes, and a partition's records longer than its max_bytes, only if the very
 //     first batch of the response is (KIP-74), so that a consumer always gets on.
+//   - Of a partition that it names more than once there are records once, so that what a request costs is bounded.
 //   - A fetch with less than min_bytes to read waits up to max_wait, unless a partition has an error to tell or goes on in
 //     another segment. Of min_bytes no more counts than the response may have.
 //   - What can't be told without the disk is looked up in the background first: see [coldLookups].
@@ -128,7 +131,7 @@ type evaluation struct {
 // evaluate finds out what each partition of the fetch would be answered with, into b.results.
 func (b *Broker) evaluate(c *conn) (e evaluation) {
 	wants := c.fetches()
-	b.evaluated.count += uint64(len(wants))
+	b.evaluated.begin(len(wants))
 	e.from = b.findPartitions(c, wants)
 	e.final = len(wants) == 0
 	left, first := b.maxBytes(c), true
@@ -186,6 +189,12 @@ func (b *Broker) evaluateOne(c *conn, r *fetchResult, want *wire.FetchPartition,
 	r.HighWatermark = p.log.HighWatermark()
 	r.LastStableOffset = p.log.LastStableOffset()
 	r.LogStartOffset = p.log.LogStartOffset()
+	if r.repeated = !b.evaluated.first(p); r.repeated {
+		if want.FetchOffset < r.LogStartOffset || want.FetchOffset > r.HighWatermark {
+			r.ErrorCode = wire.CodeOffsetOutOfRange
+		}
+		return
+	}
 	unstable := c.fetch.Isolation == readCommitted && r.LastStableOffset < r.HighWatermark
 	if left == 0 && !first || unstable && want.FetchOffset >= r.LastStableOffset && want.FetchOffset <= r.HighWatermark {
 		return

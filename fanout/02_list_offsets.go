@@ -17,7 +17,7 @@ const (
 // Behaviour:
 //   - Timestamp -1 is the high watermark, or the last stable offset for readers of committed data; -2 the start of the log.
 //   - Any other is the first offset with that timestamp or a later one, not below the start of the log, or -1 if there is
-//     none that the client may read. The batches in question are read in the background: see [timeSearches].
+//     none that the client may read. The epoch is that of the record's leader. The batches in question are read in the background: see [timeSearches].
 //
 // Versions: 0 asks for several offsets and gets a list (at most one here); 1 to 5 get offset and timestamp.
 func (b *Broker) handleListOffsets(c *conn, req *kmsg.ListOffsetsRequest) {
@@ -54,12 +54,12 @@ func (b *Broker) listOffset(
 	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {
 		return r, nil
 	}
-	r.LeaderEpoch = p.log.LeaderEpoch()
 	switch {
 	case want.Timestamp == latestTimestamp:
-		r.Offset = readableEnd(p, isolation)
+		r.Offset, r.LeaderEpoch = readableEnd(p, isolation), p.log.LeaderEpoch()
 	case want.Timestamp == earliestTimestamp:
 		r.Offset = p.log.LogStartOffset()
+		r.LeaderEpoch = p.log.EpochOf(r.Offset)
 	case want.Timestamp < 0:
 		r.ErrorCode = wire.CodeUnsupportedVersion
 	default:

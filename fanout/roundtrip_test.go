@@ -201,6 +201,9 @@ func TestFetchErrorsAreToldByPartition(t *testing.T) {
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}
 	c.publish(log, makeBatch(1, 3, 100, 0))
+	c.create("beside", 1)
+	beside := &shadow{topic: "beside"}
+	c.publish(beside, makeBatch(2, 3, 100, 0))
 	for _, row := range []struct {
 		name string
 		want wanted
@@ -219,14 +222,14 @@ func TestFetchErrorsAreToldByPartition(t *testing.T) {
 		{"empty name", wanted{topic: "", partition: 0}, 3, -1},
 	} {
 		for version := int16(4); version <= 11; version++ {
-			req := fetchRequest(version, row.want, wanted{topic: "feed", offset: 0})
+			req := fetchRequest(version, row.want, wanted{topic: "beside", offset: 0})
 			resp := c.ask(req).(*kmsg.FetchResponse)
 			first, last := resp.Topics[0].Partitions[0], resp.Topics[len(resp.Topics)-1]
 			if first.ErrorCode != row.code || first.HighWatermark != row.hw || len(first.RecordBatches) != 0 {
 				t.Errorf("%s, v%d: error %d, high watermark %d, want %d and %d", row.name, version, first.ErrorCode,
 					first.HighWatermark, row.code, row.hw)
 			}
-			if p := last.Partitions[len(last.Partitions)-1]; p.ErrorCode != 0 || !bytes.Equal(p.RecordBatches, log.from(0)) {
+			if p := last.Partitions[len(last.Partitions)-1]; p.ErrorCode != 0 || !bytes.Equal(p.RecordBatches, beside.from(0)) {
 				t.Errorf("%s, v%d: the partition beside it got error %d and %d bytes", row.name, version, p.ErrorCode, len(p.RecordBatches))
 			}
 		}

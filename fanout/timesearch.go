@@ -81,6 +81,6 @@ func (b *Broker) searchedTime(s *timeSearches, t *timeSearch) {
 	case t.offset < p.log.LogStartOffset():
 		s.add(timeSearch{topic: t.topic, partition: t.partition, of: p, timestamp: t.timestamp})
 	case t.offset < readableEnd(p, s.isolation):
-		r.Offset, r.Timestamp = t.offset, t.at
+		r.Offset, r.Timestamp, r.LeaderEpoch = t.offset, t.at, p.log.EpochOf(t.offset)
 	}
 }

@@ -30,8 +30,10 @@ type partition struct {
 	index   int32
 	log     *segment.Log
 	waiters waitList
-	grown   bool // already on Broker.grown
-	appends appendQueue
+	// evaluated is the last evaluation of a fetch that the partition came in.
+	evaluated uint64
+	grown     bool // already on Broker.grown
+	appends   appendQueue
 	// nextDone links partitions whose write has run: see writers.
 	nextDone *partition
 	// refused is why there is no log: its files are damaged. The partition keeps its place, and answers with an error.

@@ -22,6 +22,9 @@ func (b *Broker) park(c *conn) {
 		r := &b.results[i]
 		c.waits[i] = waitNode{conn: c, result: i, place: r.place, readable: r.readable}
 		c.readable += r.readable
+		if r.repeated {
+			continue
+		}
 		r.partition.waiters.push(&c.waits[i])
 	}
 	c.lookups.forget()
@@ -64,13 +67,25 @@ func (b *Broker) unpark(c *conn) {
 // publish makes ready, or the same moment ends, may be thousands of fetches of thousands of partitions.
 const evaluatedPerTurn = 20_000
 
-// evaluations counts the partitions of fetches that were evaluated.
-type evaluations struct{ count, until uint64 }
+// evaluations counts the evaluations of fetches, and the partitions of these.
+type evaluations struct{ fetches, partitions, until uint64 }
 
-func (e *evaluations) beginTurn() { e.until = e.count + evaluatedPerTurn }
+func (e *evaluations) begin(partitions int) {
+	e.fetches++
+	e.partitions += uint64(partitions)
+}
+
+// first says that a partition has not come yet in this evaluation of a fetch.
+func (e *evaluations) first(p *partition) bool {
+	before := p.evaluated
+	p.evaluated = e.fetches
+	return before != e.fetches
+}
+
+func (e *evaluations) beginTurn() { e.until = e.partitions + evaluatedPerTurn }
 
 // enough says that the next evaluation is for the next turn.
-func (e *evaluations) enough() bool { return e.count >= e.until }
+func (e *evaluations) enough() bool { return e.partitions >= e.until }
 
 // wakeGrown answers the fetches that wait for partitions that grew in this turn. Their operations are only queued
 // here; the next Wait submits them all at once.

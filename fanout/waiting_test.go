@@ -288,7 +288,7 @@ func TestDisconnectedSubscribersStopWaiting(t *testing.T) {
 // evaluated is how many partitions of fetches were evaluated.
 func (s *server) evaluated() (n uint64) {
 	s.t.Helper()
-	if err := s.broker.call(s.t.Context(), func() { n = s.broker.evaluated.count }); err != nil {
+	if err := s.broker.call(s.t.Context(), func() { n = s.broker.evaluated.partitions }); err != nil {
 		s.t.Fatal(err)
 	}
 	return n
@@ -342,7 +342,7 @@ func TestFetchesThatEndTogetherAreAnsweredOverTurns(t *testing.T) {
 	publisher := s.dial()
 	publisher.create("feed", 10)
 	var wants []wanted
-	for i := range partitions { // some again and again: each is looked at
+	for i := range partitions { // some again and again: each counts
 		wants = append(wants, wanted{topic: "feed", partition: int32(i % 10)})
 	}
 	for _, grows := range []bool{true, false} {
@@ -413,4 +413,41 @@ func TestFetchDoesNotWaitForWhatCannotCome(t *testing.T) {
 	waits := s.dial()
 	waits.send(req)
 	s.awaitWaiting(1)
+}
+
+// A partition that a fetch names again and again is read once, and waited for once.
+func TestFetchReadsAPartitionOnceHoweverOftenItIsNamed(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	c.create("feed", 2)
+	logs := []*shadow{{topic: "feed"}, {topic: "feed", partition: 1}}
+	var wants []wanted
+	for i := range 1000 {
+		wants = append(wants, wanted{topic: "feed", partition: int32(i % 2)})
+	}
+	req := fetchRequest(11, wants...)
+	req.MaxWaitMillis = longMillis
+	for _, log := range logs {
+		c.send(req)
+		s.awaitWaiting(1)
+		s.dial().publish(log, makeBatch(1, 1, 5000, 0))
+		got := c.receive(req, c.next).(*kmsg.FetchResponse).Topics[0].Partitions
+		answered := 0
+		for _, p := range got {
+			switch {
+			case p.ErrorCode != 0:
+				t.Fatalf("partition %d: error %d", p.Partition, p.ErrorCode)
+			case len(p.RecordBatches) > 0 && (p.Partition != log.partition || !bytes.Equal(p.RecordBatches, log.from(0))):
+				t.Fatalf("partition %d: %d bytes", p.Partition, len(p.RecordBatches))
+			case len(p.RecordBatches) > 0:
+				answered++
+			}
+		}
+		if answered != 1 || len(got) != len(wants) {
+			t.Errorf("%d of %d answers have records", answered, len(got))
+		}
+		for i := range req.Topics[0].Partitions {
+			req.Topics[0].Partitions[i].FetchOffset = 1 - int64(i%2)
+		}
+	}
 }

@@ -23,6 +23,7 @@ var callsOnClosed = map[string]func(l *Log) error{
 	"LeaderEpoch":      func(l *Log) error { l.LeaderEpoch(); return nil },
 	"TopicID":          func(l *Log) error { l.TopicID(); return nil },
 	"Poisoned":         func(l *Log) error { return l.Poisoned() },
+	"EpochOf":          func(l *Log) error { l.EpochOf(0); return nil },
 	"EpochEnd":         func(l *Log) error { l.EpochEnd(0); return nil },
 	"Stable":           func(l *Log) error { l.Stable(Range{}); return nil },
 	"Aborted":          func(l *Log) error { l.Aborted(nil, 0, 10); return nil },

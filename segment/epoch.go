@@ -50,6 +50,18 @@ func (l *Log) EpochEnd(epoch int32) (found int32, endOffset int64) {
 	return found, endOffset
 }
 
+// EpochOf is the epoch under which the record at an offset was written, or -1 if that is not known.
+func (l *Log) EpochOf(offset int64) int32 {
+	epoch := int32(-1)
+	for _, e := range l.epochs {
+		if e.offset > offset {
+			break
+		}
+		epoch = e.epoch
+	}
+	return epoch
+}
+
 // TopicID is the id in partition.metadata, zero if there is none.
 func (l *Log) TopicID() [16]byte { return l.topicID }
 

@@ -176,8 +176,8 @@ func (v *view) whole(at, limit int64) (int64, error) {
 	return at, nil
 }
 
-// maxCodecs is how many batches of a range are looked at in search of one of some codec.
-const maxCodecs = 256
+// maxCodecs is how many batches of a range are looked at in search of one of some codec. It is more than the loop looks at.
+const maxCodecs = 16 << 10
 
 // before is the end of the batches at the start of a range that are not of a codec. Of a range of more than maxCodecs
 // batches it is no later than the end of so many. found says that a batch of the codec is what follows.
@@ -277,7 +277,7 @@ func (l *Log) ReadBlocking(offset, maxBytes int64) (Range, error) {
 	return l.Looked(k, offset, maxBytes)
 }
 
-// Before is the part of a range before its first batch of a codec, and no more than some hundred batches; found says that
+// Before is the part of a range before its first batch of a codec, and no more than some thousand batches; found says that
 // such a batch is what follows. What can't be told without a disk is [ErrCold], unless a lookup, which may be nil, has it.
 func (l *Log) Before(codec int16, r Range, k *Lookup) (before Range, found bool, err error) {
 	if l.closed {

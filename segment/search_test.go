@@ -179,8 +179,8 @@ func TestRangeIsCutBeforeABatchOfACodec(t *testing.T) {
 	fs := newSimFS(newRand(t, 5))
 	o := Options{FS: fs, SegmentBytes: 1 << 20}
 	l := openLog(t, recoverDir, o, OpenOptions{})
-	const zstd = 4
-	for i := range 2 * maxCodecs {
+	const zstd, batches = 4, 2 * maxLooked
+	for i := range batches {
 		if i == 40 && l.segments[0].codecs&(1<<zstd) != 0 {
 			t.Fatal("a codec is noted that there is not")
 		}
@@ -211,7 +211,7 @@ func TestRangeIsCutBeforeABatchOfACodec(t *testing.T) {
 			for offset, want := range map[int64]struct {
 				batches int
 				found   bool
-			}{0: {50, true}, 49: {1, true}, 50: {0, true}, 51: {maxCodecs, false}, 2*maxCodecs - 3: {3, false}} {
+			}{0: {50, true}, 49: {1, true}, 50: {0, true}, 51: {batches - 51, false}, batches - 3: {3, false}} {
 				r, found := ask(offset)
 				if got := len(headersOf(t, bytesOf(t, r))); got != want.batches || found != want.found {
 					t.Errorf("%d%% cold, from %d: %d batches, found %v, want %+v", fs.cold, offset, got, found, want)
