@@ -17,7 +17,8 @@ const (
 // Behaviour:
 //   - Timestamp -1 is the high watermark, or the last stable offset for readers of committed data; -2 the start of the log.
 //   - Any other is the first offset with that timestamp or a later one, not below the start of the log, or -1 if there is
-//     none that the client may read. The epoch is that of the record's leader. The batches in question are read in the background: see [timeSearches].
+//     none that the client may read. The epoch is that of the record's leader. The batches in question are read in the
+//     background: see [timeSearches].
 //
 // Versions: 0 asks for several offsets and gets a list (at most one here); 1 to 5 get offset and timestamp.
 func (b *Broker) handleListOffsets(c *conn, req *kmsg.ListOffsetsRequest) {
