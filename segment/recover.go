@@ -11,7 +11,8 @@ import (
 
 // Open opens the log in a directory, which is made if it is missing, and recovers it. It may take long and block.
 func Open(dir string, options Options, found OpenOptions) (*Log, error) {
-	l := &Log{dir: dir, options: options.withDefaults(), logStart: found.LogStartOffset, worker: new(worker)}
+	l := &Log{dir: dir, options: options.withDefaults(), logStart: found.LogStartOffset}
+	l.worker = &worker{fs: l.options.FS}
 	l.producers = newProducers(l.options.MaxProducers)
 	if err := l.open(found); err != nil {
 		l.release()

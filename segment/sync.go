@@ -76,7 +76,7 @@ func (l *Log) syncNamed() error { return l.worker.named(l.syncDir) }
 
 // syncDir touches nothing that the log's thread changes.
 func (l *Log) syncDir() error {
-	if err := l.options.FS.SyncDir(l.dir); err != nil {
+	if err := l.worker.fs.SyncDir(l.dir); err != nil {
 		return fmt.Errorf("segment: syncing the directory %s: %w", l.dir, err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 // worker keeps Close and the work that was handed out from touching the same files at the same time.
 type worker struct {
+	fs FS // that of the options, which the log's thread changes as a whole
 	mu sync.Mutex
 	// writing is held by the log's write, which does not wait for other work. Who takes both takes mu first.
 	writing sync.Mutex

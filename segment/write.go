@@ -185,7 +185,7 @@ func (w *Write) Run() {
 		return
 	}
 	w.ran = true
-	w.err = w.run(l.options.FS, l.dir)
+	w.err = w.run(l.worker.fs, l.dir)
 }
 
 func (w *Write) run(fsys FS, dir string) error {

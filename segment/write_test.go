@@ -214,6 +214,36 @@ func TestWriteOfALogThatWasPoisonedMeanwhileIsRefused(t *testing.T) {
 	}
 }
 
+// What was handed out knows all that it needs: a change of the options meanwhile is for what comes after. For the race
+// detector.
+func TestConfigurationChangesWhileAWriteAndASyncRun(t *testing.T) {
+	l := openLog(t, t.TempDir(), Options{SegmentBytes: 300}, OpenOptions{})
+	for len(l.segments) < 2 {
+		mustAppend(t, l, testBatch{value: 200})
+	}
+	w := mustBegin(t, l)
+	if _, err := offer(t, w, testBatch{value: 200}); err != nil || !w.begins {
+		t.Fatalf("the write: %+v, %v", w, err)
+	}
+	p, ok := l.SyncPlan()
+	if !ok || p.SyncDir == nil {
+		t.Fatalf("the plan is %+v, %v", p, ok)
+	}
+	synced := make(chan error, 2)
+	go func() { w.Run(); synced <- nil }()
+	go func() { synced <- p.SyncDir() }()
+	l.Configure(Options{SegmentBytes: 400, AppendTime: true})
+	for range 2 {
+		if err := <-synced; err != nil {
+			t.Error(err)
+		}
+	}
+	l.Synced(p)
+	if err := l.EndWrite(w); err != nil || l.HighWatermark() != 3 {
+		t.Errorf("the high watermark is %d: %v", l.HighWatermark(), err)
+	}
+}
+
 // In steady state a write allocates nothing, however many appends share it.
 func TestWriteAllocatesNothing(t *testing.T) {
 	l := openLog(t, t.TempDir(), Options{}, OpenOptions{})
