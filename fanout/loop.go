@@ -33,6 +33,7 @@ func (b *Broker) loop() error {
 			return err
 		}
 		b.now = b.kernel.Now()
+		b.engine.BeginTurn(b.now)
 		b.evaluated.beginTurn()
 		b.turn(completions)
 	}

@@ -121,6 +121,10 @@ func (e *Engine) Start(f *Flow, parts []Part) {
 	e.pump(f)
 }
 
+// BeginTurn is called once per turn of the loop, as the first thing after it waited: what is done in the turn is done then,
+// and not when the last one ended.
+func (e *Engine) BeginTurn(now time.Duration) { e.now = now }
+
 // Turn is called once per turn of the loop, as the last thing before it waits: flows that waited for a stage get one, and sendfile
 // flows move one chunk each.
 func (e *Engine) Turn(now time.Duration) {
