@@ -88,6 +88,10 @@ func (r *Reader) Next(rec *Record) (bool, error) {
 	if r.err != nil || !r.need(1) {
 		return false, r.err
 	}
+	if !r.Contents && r.quick(rec) {
+		r.records++
+		return true, nil
+	}
 	if !r.record(rec) {
 		if r.err == nil {
 			r.err = fmt.Errorf("%w: record %d ends before it should", ErrInvalid, r.records)
@@ -188,6 +192,9 @@ func (r *Reader) content(n int, field *[]byte) bool {
 	case r.source == nil:
 		*field = r.buf[r.at : r.at+n : r.at+n]
 		return r.skip(n)
+	}
+	if r.contents == nil {
+		r.contents = []byte{} // an empty field is not null
 	}
 	start := len(r.contents)
 	for n > 0 {
