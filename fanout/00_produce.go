@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"syscall"
 
@@ -17,6 +18,7 @@ type produceResult struct {
 	// waited for.
 	settled    bool
 	lastOffset int64
+	check      batchCheck
 	append     pendingAppend
 	wait       waitNode // for the high watermark
 }
@@ -34,10 +36,12 @@ type producing struct {
 // Behaviour:
 //   - Each partition is on its own: one that fails does not stop the others.
 //   - Each partition has one batch, which is checked down to the last record ([segment.Checker]), given offsets, and
-//     written as it came, compressed or not; only a latest timestamp that is wrong in its header is corrected.
+//     written as it came, compressed or not; only a latest timestamp that is wrong in its header is corrected. Large and
+//     compressed batches are checked in the background: see [batchChecks].
 //   - acks=1 and acks=all promise the same, for there is one replica: what --fsync or the topic's flush.messages makes
 //     of an acknowledgement. Where that is an fsync, the answer waits for it, at least for timeout_ms.
-//   - With acks=0 there is no response at all, not even for an error.
+//   - With acks=0 there is no response at all. After an error the connection is closed, as by Apache Kafka: that is how
+//     the producer learns that it has to ask for metadata again.
 //   - A batch that an idempotent producer sends again is answered with the offset that it got, and not appended again.
 //
 // Versions: 3 to 8 are read; 0 to 2 are advertised only because librdkafka before 2.11.1 compresses with gzip, snappy
@@ -51,23 +55,56 @@ func (b *Broker) handleProduce(c *conn) error {
 	c.produced = slices.Grow(c.produced[:0], len(req.Partitions))[:len(req.Partitions)]
 	c.producing = producing{unsettled: len(c.produced)}
 	for i := range c.produced {
+		c.produced[i] = produceResult{conn: c, wait: waitNode{conn: c, result: i}}
+	}
+	if b.checkProduce(c) {
+		b.appendProduce(c)
+	}
+	return nil
+}
+
+// appendProduce queues the batches of a produce that were found good, and answers if there are none.
+func (b *Broker) appendProduce(c *conn) {
+	for i := range c.produced {
 		r := &c.produced[i]
-		*r = produceResult{conn: c, wait: waitNode{conn: c, result: i}}
-		if refused := b.produceOne(r, req, &req.Partitions[i]); refused.ErrorCode != 0 {
-			r.ProduceResult, r.settled = refused, true
+		p, err := r.check.partition, r.check.err
+		r.check = batchCheck{}
+		switch {
+		case p == nil: // refused already
+			r.settled = true
 			c.producing.unsettled--
+		case err != nil:
+			b.produceFailed(p, err)
+			r.ProduceResult, r.settled = failedProduce(produceError(err), err.Error()), true
+			c.producing.unsettled--
+		default:
+			if c.producing.writing++; c.producing.writing == 1 {
+				c.pin()
+			}
+			r.append.owner = r
+			b.appends.push(p, &r.append)
 		}
 	}
 	switch {
-	case c.producing.unsettled > 0 && req.Acks != 0:
+	case c.producing.unsettled > 0 && c.produce.Acks != 0:
 		b.awaitProduce(c)
 	case c.producing.unsettled > 0:
-	case req.Acks == 0:
-		b.respondNothing(c)
-	default:
+	case c.produce.Acks != 0:
 		b.answerProduce(c)
+	case !b.closeRefused(c):
+		b.respondNothing(c)
 	}
-	return nil
+}
+
+// closeRefused closes the connection of a produce with acks=0 of which something was refused.
+func (b *Broker) closeRefused(c *conn) bool {
+	for i := range c.produced {
+		if r := &c.produced[i]; r.ErrorCode != 0 {
+			b.closeConn(c, closedByRefused, fmt.Errorf("fanout: a produce with acks=0 was refused with error %d: %s", r.ErrorCode, r.ErrorMessage))
+			return true
+		}
+	}
+	return false
 }
 
 // answerProduce sends the response whose results are in c.produced.
@@ -80,39 +117,26 @@ func (b *Broker) answerProduce(c *conn) {
 	b.respond(c, wire.AppendProduceResponse(b.scratch[:0], c.header.Version, c.header.CorrelationID, &c.produce, results))
 }
 
-// zstdSince is the version of Produce from which on batches may be compressed with zstd (KIP-110).
-const zstdSince = 7
-
 func failedProduce(code int16, message string) wire.ProduceResult {
 	return wire.ProduceResult{ErrorCode: code, ErrorMessage: message, BaseOffset: -1, LogAppendTimeMillis: -1, LogStartOffset: -1}
 }
 
-// produceOne checks one partition's batches and queues them, or says what they are refused with.
-func (b *Broker) produceOne(r *produceResult, req *wire.ProduceRequest, part *wire.ProducePartition) wire.ProduceResult {
+// produceTo is the partition that a batch is for, or what it is refused with whatever it is.
+func (b *Broker) produceTo(req *wire.ProduceRequest, part *wire.ProducePartition) (*partition, wire.ProduceResult) {
 	if req.Acks < -1 || req.Acks > 1 {
-		return failedProduce(wire.CodeInvalidRequiredAcks, "")
+		return nil, failedProduce(wire.CodeInvalidRequiredAcks, "")
 	}
 	if req.TransactionalID != nil {
-		return failedProduce(wire.CodeTransactionalIDAuthorizationFailed, noTransactions)
+		return nil, failedProduce(wire.CodeTransactionalIDAuthorizationFailed, noTransactions)
 	}
 	p := b.topics.find(part.Topic, part.Partition)
 	if p == nil {
-		return failedProduce(b.topics.missing(part.Topic, part.Partition), "")
+		return nil, failedProduce(b.topics.missing(part.Topic, part.Partition), "")
 	}
 	if p.topic.internal {
-		return failedProduce(wire.CodeInvalidTopic, "topic "+p.topic.name+" is the server's own")
+		return nil, failedProduce(wire.CodeInvalidTopic, "topic "+p.topic.name+" is the server's own")
 	}
-	checked, err := b.checker.Check(part.Records, p.log.Rules(), r.conn.header.Version >= zstdSince, b.wallMillis())
-	if err != nil {
-		b.produceFailed(p, err)
-		return failedProduce(produceError(err), err.Error())
-	}
-	if r.conn.producing.writing++; r.conn.producing.writing == 1 {
-		r.conn.pin()
-	}
-	r.append = pendingAppend{batches: part.Records, checked: checked, owner: r}
-	b.appends.push(p, &r.append)
-	return wire.ProduceResult{}
+	return p, wire.ProduceResult{}
 }
 
 // appendEnded implements [appendOwner]: one partition of a produce was written, or not.
@@ -170,8 +194,10 @@ func (b *Broker) settle(r *produceResult) {
 		return
 	}
 	if c.produce.Acks == 0 {
-		c.noResponse = true
-		b.requestEnded(c)
+		if !b.closeRefused(c) {
+			c.noResponse = true
+			b.requestEnded(c)
+		}
 		return
 	}
 	b.unpark(c)

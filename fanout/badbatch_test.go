@@ -3,6 +3,7 @@ package fanout
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"testing"
 	"time"
 
@@ -134,6 +135,15 @@ func TestProduceThatAsksForWhatIsNotServedIsTold(t *testing.T) {
 	if got := code(transactional); got != 53 {
 		t.Errorf("transactional: error %d, want 53", got)
 	}
+	// A transactional batch without a transactional id: Kafka answers so for every partition of the request.
+	bit := makeBatch(1, 1, 10, 0)
+	bit[22] |= 1 << 4
+	both := produceRequest(7, -1, "feed", map[int32][]byte{0: makeBatch(1, 1, 10, 0), 1: seal(bit)})
+	for _, p := range c.ask(both).(*kmsg.ProduceResponse).Topics[0].Partitions {
+		if p.ErrorCode != 53 {
+			t.Errorf("beside a transactional batch: partition %d has error %d, want 53", p.Partition, p.ErrorCode)
+		}
+	}
 	if got := code(produceRequest(7, -1, "other", batch)); got != 3 {
 		t.Errorf("unknown topic: error %d, want 3", got)
 	}
@@ -152,25 +162,63 @@ func TestProduceThatAsksForWhatIsNotServedIsTold(t *testing.T) {
 	}
 }
 
-// With acks=0 there is no answer, whether it went well or not; the next answer belongs to the next request.
+// With acks=0 there is no answer; the next answer belongs to the next request.
 func TestProduceWithoutAcksHasNoAnswer(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}
 	for i := range 50 {
-		good, bad := makeBatch(uint64(i), 2, 100, 0), makeBatch(uint64(i), 2, 100, 0)
-		bad[80] ^= 1
+		good := makeBatch(uint64(i), 2, 100, 0)
 		c.send(produceRequest(7, 0, "feed", map[int32][]byte{0: good}))
 		log.add(good, log.end)
-		c.send(produceRequest(3, 0, "feed", map[int32][]byte{0: bad}))
-		c.send(produceRequest(7, 0, "other", map[int32][]byte{0: good}))
 		if i%10 == 0 {
 			c.alive()
 		}
 	}
 	c.alive()
 	if err := c.readAll(11, []*shadow{log}); err != nil {
+		t.Error(err)
+	}
+}
+
+// An error of a produce with acks=0 ends the connection, after what was good in the request: else its producer would send
+// to nowhere for ever, and never ask for metadata again.
+func TestProduceWithoutAcksThatIsRefusedEndsTheConnection(t *testing.T) {
+	s := start(t, nil)
+	reader := s.dial()
+	reader.create("feed", 2)
+	log := &shadow{topic: "feed"}
+	bad := makeBatch(1, 2, 100, 0)
+	bad[80] ^= 1
+	large := compressed(makeBatch(9, 1, 1, 0), 4, 1, 1<<20)
+	large[len(large)-1] ^= 1 // the checksum of what is compressed
+	for i, req := range []*kmsg.ProduceRequest{
+		produceRequest(7, 0, "other", map[int32][]byte{0: makeBatch(1, 1, 10, 0)}),
+		produceRequest(7, 0, "feed", map[int32][]byte{7: makeBatch(1, 1, 10, 0)}),
+		produceRequest(7, 0, "feed", map[int32][]byte{1: bad}),
+		produceRequest(7, 0, "feed", map[int32][]byte{1: nil}),
+		produceRequest(7, 0, "feed", map[int32][]byte{1: seal(large)}), // checked in the background
+		produceRequest(7, 0, "__consumer_offsets", map[int32][]byte{0: makeBatch(1, 1, 10, 0)}),
+	} {
+		c := s.dial()
+		if len(req.Topics[0].Partitions) == 1 && req.Topics[0].Topic == "feed" {
+			good := makeBatch(uint64(i), 1, 10, 0)
+			p := kmsg.NewProduceRequestTopicPartition()
+			p.Records = good
+			req.Topics[0].Partitions = append(req.Topics[0].Partitions, p)
+			log.add(good, log.end)
+		}
+		c.send(req)
+		_ = c.conn.SetReadDeadline(time.Now().Add(patience))
+		if n, err := c.conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("request %d: %d bytes and %v, want the end of the connection", i, n, err)
+		}
+	}
+	if n := s.stats().Closed["refused"]; n != 6 {
+		t.Errorf("%d connections were closed because a produce was refused, want 6", n)
+	}
+	if err := reader.readAll(11, []*shadow{log}); err != nil {
 		t.Error(err)
 	}
 }

@@ -7,27 +7,32 @@ import "runtime"
 // busy meanwhile, so the line is no longer than there are connections.
 type boundedJobs struct {
 	running int
-	queue   []func() (finish func())
+	queue   []func() (work func() (finish func()))
 }
 
-// run is [Broker.background], some time soon.
-func (j *boundedJobs) run(b *Broker, work func() (finish func())) {
-	j.queue = append(j.queue, work)
-	j.begin(b)
+// run calls begin on the loop when the turn has come, some time soon. What it returns runs in the background, as by
+// [Broker.background]; nil if nobody wants it any more.
+func (j *boundedJobs) run(b *Broker, begin func() (work func() (finish func()))) {
+	j.queue = append(j.queue, begin)
+	j.next(b)
 }
 
-func (j *boundedJobs) begin(b *Broker) {
+func (j *boundedJobs) next(b *Broker) {
 	for len(j.queue) > 0 && j.running < max(runtime.GOMAXPROCS(0)-1, 1) {
-		work := j.queue[0]
+		begin := j.queue[0]
 		j.queue[0] = nil
 		j.queue = j.queue[1:]
+		work := begin()
+		if work == nil {
+			continue
+		}
 		j.running++
 		b.background(func() func() {
 			finish := work()
 			return func() {
 				j.running--
 				finish()
-				j.begin(b)
+				j.next(b)
 			}
 		})
 	}

@@ -65,7 +65,7 @@ type Broker struct {
 	aborted     []segment.AbortedTransaction
 	skipped     []wire.AbortedTransaction
 	counters    counters
-	checker     segment.Checker
+	checks      batchChecks
 	inflating   boundedJobs
 	closeLog    logLimit
 	limitLog    logLimit

@@ -164,3 +164,45 @@ func TestPoisonInALogHidesNoLaterRecordFromTimeLookUps(t *testing.T) {
 		}
 	}
 }
+
+// Requests that follow one whose batch is checked in the background are answered after it, in their order, with acks and
+// without; a batch of a client that has gone is forgotten, with its memory.
+func TestBatchesCheckedInTheBackgroundKeepTheOrderOfRequests(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	c.create("feed", 1)
+	log := &shadow{topic: "feed"}
+	large := compressed(makeBatch(1, 1, 1, 1000), codecZstd, 4, 1<<20)
+	small := makeBatch(2, 3, 50, 0)
+	var requests []*kmsg.ProduceRequest
+	var ids []int32
+	for i := range 20 {
+		for j, batch := range [][]byte{large, small} {
+			req := produceRequest(7, int16(-((i + j) % 2)), "feed", map[int32][]byte{0: batch})
+			c.send(req)
+			log.add(batch, log.end)
+			if req.Acks != 0 {
+				requests, ids = append(requests, req), append(ids, c.next)
+			}
+		}
+	}
+	last := int64(-1)
+	for i, req := range requests {
+		r := c.receive(req, ids[i]).(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+		if r.ErrorCode != 0 || r.BaseOffset <= last {
+			t.Fatalf("answer %d: error %d, base offset %d after %d", i, r.ErrorCode, r.BaseOffset, last)
+		}
+		last = r.BaseOffset
+	}
+	if err := c.readAll(11, []*shadow{log}); err != nil {
+		t.Error(err)
+	}
+	for range 10 {
+		gone := s.dial()
+		gone.send(produceRequest(7, -1, "feed", map[int32][]byte{0: large}))
+		gone.close()
+	}
+	s.await("those who have gone to be forgotten", func(st Stats) bool { return st.Connections == 1 })
+	c.close()
+	s.await("the memory to be given back", func(st Stats) bool { return st.Connections == 0 && st.RequestMemory == 0 })
+}

@@ -27,11 +27,12 @@ const (
 	closedByMemory                      // a request or response is larger than the memory for them
 	closedByLimit                       // MaxConnections are served already
 	closedByShutdown                    // the server stops
+	closedByRefused                     // a produce with acks=0, which has no answer, was refused
 	closeReasons
 )
 
 var closeReasonNames = [closeReasons]string{
-	"peer", "protocol", "write", "storage", "idle", "stall", "frame", "memory", "limit", "shutdown",
+	"peer", "protocol", "write", "storage", "idle", "stall", "frame", "memory", "limit", "shutdown", "refused",
 }
 
 // String is the reason's name in logs and metrics.
@@ -214,7 +215,7 @@ func (b *Broker) closeConn(c *conn, reason closeReason, err error) {
 	c.state = connClosing
 	b.counters.closed[reason]++
 	level := slog.LevelDebug
-	if reason != closedByPeer && reason != closedByIdle && reason != closedByShutdown {
+	if reason != closedByPeer && reason != closedByIdle && reason != closedByShutdown && reason != closedByRefused {
 		level = slog.LevelWarn
 	}
 	if b.log.Enabled(b.ctx, level) && b.closeLog.allow(b.now) {

@@ -47,20 +47,31 @@ func (b *Broker) searchTimes(s *timeSearches) {
 		}
 		return
 	}
-	b.inflating.run(b, func() func() {
-		for i := range s.list {
-			t := &s.list[i]
-			t.offset, t.at, t.err = firstAtTime(t.rng, t.timestamp, t.from, s.maxInflated)
-		}
-		return func() {
-			done := s.list
-			s.list = nil
-			for i := range done {
-				b.searchedTime(s, &done[i])
+	b.inflating.run(b, func() func() func() {
+		if b.again(s.slot, s.generation) == nil {
+			for i := range s.list {
+				s.list[i].rng.Segment.Release()
 			}
-			b.searchTimes(s)
+			return nil
+		}
+		return func() func() {
+			for i := range s.list {
+				t := &s.list[i]
+				t.offset, t.at, t.err = firstAtTime(t.rng, t.timestamp, t.from, s.maxInflated)
+			}
+			return func() { b.searchedTimes(s) }
 		}
 	})
+}
+
+// searchedTimes takes the end of a round, and begins the next.
+func (b *Broker) searchedTimes(s *timeSearches) {
+	done := s.list
+	s.list = nil
+	for i := range done {
+		b.searchedTime(s, &done[i])
+	}
+	b.searchTimes(s)
 }
 
 // searchedTime takes the end of one search, and begins the next if the answer has to be elsewhere.

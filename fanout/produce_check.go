@@ -1,0 +1,142 @@
+package fanout
+
+import (
+	"errors"
+	"sync"
+
+	"oneplusn/fanout/wire"
+	"oneplusn/segment"
+)
+
+const (
+	// checkedInline is how many bytes of records the loop walks over for one batch, and checkedInTurn for all batches of a
+	// turn: with 20 ns for a record of 8 bytes, the smallest, that is 20 ms. What comes beyond that is checked in the
+	// background, and so are larger batches.
+	checkedInline = 2 << 20
+	checkedInTurn = 8 << 20
+	// inflateCost is how many times as long a byte takes that has to be inflated.
+	inflateCost = 4
+	// inflatedInline is how much the loop inflates to find out whether a batch is small, and compressedInline the size of
+	// one with which it does not even try.
+	inflatedInline   = 256 << 10
+	compressedInline = 64 << 10
+)
+
+// batchCheck is the check of one batch of a produce.
+type batchCheck struct {
+	partition *partition // nil if the batch is refused whatever it is
+	rules     segment.Rules
+	pending   bool // it has not been checked
+	err       error
+}
+
+// batchChecks checks the batches of producers: small ones on the loop, others in the background, a few at a time. A produce
+// whose batches are checked in the background keeps its connection busy and its frame pinned.
+type batchChecks struct {
+	inline segment.Checker
+	turn   uint64    // the turn that left is of
+	left   int64     // bytes of records that may still be walked over in this turn
+	spare  sync.Pool // checkers of the background
+}
+
+// budget is what a batch may take on the loop, in bytes of records. 0 sends it to the background.
+func (k *batchChecks) budget(batch []byte, turn uint64) int64 {
+	if k.turn != turn {
+		k.turn, k.left = turn, checkedInTurn
+	}
+	if !segment.IsCompressed(batch) {
+		return max(min(checkedInline, k.left), 0)
+	}
+	if len(batch) > compressedInline {
+		return 0
+	}
+	return max(min(inflatedInline, k.left/inflateCost), 0)
+}
+
+// now checks a batch on the loop. It is false if that would take too long.
+func (k *batchChecks) now(r *produceResult, zstd bool, turn uint64, nowMillis int64) bool {
+	batch := r.append.batches
+	if k.inline.Budget = k.budget(batch, turn); k.inline.Budget == 0 {
+		return false
+	}
+	r.append.checked, r.check.err = k.inline.Check(batch, r.check.rules, zstd, nowMillis)
+	cost := k.inline.Spent()
+	if segment.IsCompressed(batch) {
+		cost *= inflateCost
+	}
+	k.left -= max(cost, int64(len(batch)))
+	return !errors.Is(r.check.err, segment.ErrLaterPlease)
+}
+
+// zstdSince is the version of Produce from which on batches may be compressed with zstd (KIP-110).
+const zstdSince = 7
+
+// checkProduce checks all batches of the connection's produce. It is false if that is done in the background, which goes on
+// with appendProduce.
+func (b *Broker) checkProduce(c *conn) bool {
+	req := &c.produce
+	transactional := false
+	for i := range req.Partitions {
+		transactional = transactional || segment.IsTransactional(req.Partitions[i].Records)
+	}
+	inline, zstd, now := true, c.header.Version >= zstdSince, b.wallMillis()
+	for i := range req.Partitions {
+		r, part := &c.produced[i], &req.Partitions[i]
+		if transactional { // Kafka asks whether it may be before it looks at any partition
+			r.ProduceResult = failedProduce(wire.CodeTransactionalIDAuthorizationFailed, noTransactions)
+			continue
+		}
+		if r.check.partition, r.ProduceResult = b.produceTo(req, part); r.check.partition == nil {
+			continue
+		}
+		r.append.batches, r.check.rules = part.Records, r.check.partition.log.Rules()
+		inline = inline && b.checks.now(r, zstd, b.counters.turns, now)
+		r.check.pending = !inline
+	}
+	if !inline {
+		c.pin()
+		b.checkLater(c, zstd)
+	}
+	return inline
+}
+
+// checkLater checks in the background what has not been checked of a connection's produce, which is pinned. Until that is
+// back the loop touches no check of the produce.
+func (b *Broker) checkLater(c *conn, zstd bool) {
+	b.inflating.run(b, func() func() func() {
+		if c.state != connOpen {
+			b.unpin(c)
+			return nil
+		}
+		produced, now := c.produced, b.wallMillis()
+		return func() func() {
+			checker, _ := b.checks.spare.Get().(*segment.Checker)
+			if checker == nil {
+				checker = new(segment.Checker)
+			}
+			for i := range produced {
+				if r := &produced[i]; r.check.pending {
+					r.append.checked, r.check.err = checker.Check(r.append.batches, r.check.rules, zstd, now)
+				}
+			}
+			b.checks.spare.Put(checker)
+			return func() { b.checkedLater(c) }
+		}
+	})
+}
+
+// checkedLater goes on with a produce. Its client may have gone, and its topics may have been deleted.
+func (b *Broker) checkedLater(c *conn) {
+	if c.state == connOpen {
+		for i := range c.produced {
+			if r := &c.produced[i]; r.check.partition != nil {
+				r.check.partition, r.ProduceResult = b.produceTo(&c.produce, &c.produce.Partitions[i])
+			}
+		}
+		b.appendProduce(c)
+	}
+	b.unpin(c)
+	if c.state == connOpen && !c.busy {
+		b.serve(c) // a produce with acks=0 has no answer that would lead to the next request
+	}
+}
