@@ -121,3 +121,49 @@ func TestSteadyStateAllocatesNothingPerFetch(t *testing.T) {
 		})
 	}
 }
+
+// The loop allocates nothing per produce either, whether its write runs on the loop or off it.
+func TestSteadyStateAllocatesNothingPerProduce(t *testing.T) {
+	const rounds = 600
+	const tolerance = rounds / 3 // of the runtime's own, and of the log's index
+	for name, inline := range map[string]bool{"writes on the loop": true, "writes off it": false} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, func(c *Config) { c.InlineWrites = inline })
+			admin := s.dial()
+			admin.create("feed", 1)
+			request := admin.frame(produceRequest(7, -1, "feed", map[int32][]byte{0: makeBatch(1, 1, 900, 0)}))
+			c, err := s.rawDial(request, produceResponseBytes("feed"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			run := func(n int) {
+				for range n {
+					err := c.send()
+					if err == nil {
+						err = c.receive()
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			run(100)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			run(rounds)
+			runtime.ReadMemStats(&after)
+			if n := after.Mallocs - before.Mallocs; n > tolerance {
+				t.Errorf("%d allocations in %d produces", n, rounds)
+			}
+			if end := publisherEnd(t, admin, "feed"); end != rounds+100 {
+				t.Errorf("the log ends at %d, want %d", end, rounds+100)
+			}
+		})
+	}
+}
+
+// produceResponseBytes is the size of a response of version 7 for one partition.
+func produceResponseBytes(topic string) int {
+	const size, correlation, topics, name, partitions, partition, throttle = 4, 4, 4, 2, 4, 4 + 2 + 8 + 8 + 8, 4
+	return size + correlation + topics + name + len(topic) + partitions + partition + throttle
+}

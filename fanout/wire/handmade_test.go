@@ -104,8 +104,12 @@ func TestProduceResponseGroupsItsPartitionsByTopic(t *testing.T) {
 		}
 		var resp kmsg.ProduceResponse
 		resp.Version = version
-		if err := resp.ReadFrom(AppendProduceResponse(nil, version, 1, &parsed, results)[8:]); err != nil {
+		raw := AppendProduceResponse(nil, version, 1, &parsed, results)
+		if err := resp.ReadFrom(raw[8:]); err != nil {
 			t.Fatal(err)
+		}
+		if whole := AppendResponse(nil, 1, &resp); !bytes.Equal(raw, whole) {
+			t.Errorf("v%d: %x, want %x", version, raw, whole)
 		}
 		var got string
 		for _, topic := range resp.Topics {
