@@ -92,6 +92,7 @@ func Open(config Config) (*Broker, error) {
 		return nil, err
 	}
 	config.pace = config.pace.withDefaults()
+	config.files = segment.NewFiles(finishedFiles(&config))
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -117,7 +118,7 @@ func Open(config Config) (*Broker, error) {
 		return nil, err
 	}
 	there := b.topics.partitionCount()
-	b.descriptors = newDescriptors(&b.config, b.config.pace.descriptors, there, b.log)
+	b.descriptors = newDescriptors(&b.config, there, b.log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
 	b.topics.room = newTopicRoom(&b.config, b.descriptors.files, there)
 	b.inline.allowed = config.InlineWrites && config.fs == nil && onLocalFileSystem(config.DataDir)
@@ -185,6 +186,7 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	if b.conns, err = newConnTable(b.config.MaxConnections); err != nil {
 		return err
 	}
+	b.config.files.Started()
 	if err := b.acceptor.listen(k); err != nil {
 		return fmt.Errorf("%w (on %s)", err, b.address)
 	}

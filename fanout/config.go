@@ -95,9 +95,10 @@ type Config struct {
 
 	Logger *slog.Logger
 
-	// What only a test changes.
-	fs   segment.FS // of the logs, for a disk that fails; nil for the real one
-	pace pace
+	// What only a test changes, or [Open].
+	fs    segment.FS     // of the logs, for a disk that fails; nil for the real one
+	files *segment.Files // of finished segments
+	pace  pace
 }
 
 // pace are times and limits that nobody has to set. Zero means the default.

@@ -20,7 +20,7 @@ import (
 //	    └── connections of which some are kept back
 type descriptors struct {
 	all, files, connections *budget.Budget
-	finishedFiles, pipes    int
+	pipes                   int
 }
 
 const (
@@ -29,23 +29,37 @@ const (
 	leastDescriptors = 64
 )
 
-// newDescriptors divides a limit; 0 is that of the process. The Go runtime has raised it as far as it may be.
-func newDescriptors(c *Config, limit int64, there int, log *slog.Logger) descriptors {
-	if limit == 0 {
-		var r unix.Rlimit
-		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err == nil {
-			limit = int64(min(r.Cur, 1<<40))
-		}
+// openFilesLimit is the limit on open files, as far as it may be raised: the Go runtime has raised it.
+func openFilesLimit(c *Config) int64 {
+	if c.pace.descriptors > 0 {
+		return c.pace.descriptors
 	}
-	usable := max(limit-spareDescriptors, leastDescriptors)
-	d := descriptors{pipes: int(min(int64(c.Transfer.MaxPipes), max(usable/16, 2))), finishedFiles: int(max(usable/8, 8))}
-	left := usable - 2*int64(d.pipes) - int64(d.finishedFiles)
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 0
+	}
+	return int64(min(r.Cur, 1<<40))
+}
+
+// usableDescriptors is what there is to share out.
+func usableDescriptors(c *Config) int64 {
+	return max(openFilesLimit(c)-spareDescriptors, leastDescriptors)
+}
+
+// finishedFiles is how many files of finished segments may be open.
+func finishedFiles(c *Config) int { return int(max(usableDescriptors(c)/8, 8)) }
+
+// newDescriptors divides the limit, for a directory that has partitions already.
+func newDescriptors(c *Config, there int, log *slog.Logger) descriptors {
+	usable := usableDescriptors(c)
+	d := descriptors{pipes: int(min(int64(c.Transfer.MaxPipes), max(usable/16, 2)))}
+	left := usable - 2*int64(d.pipes) - int64(finishedFiles(c))
 	connections := min(int64(c.MaxConnections), left/3)
 	needed := int64(there) * descriptorsEach
 	files := left - connections
 	if needed > files {
 		log.Warn("the topics that are there need more open files than the limit leaves for them", "partitions", there,
-			"limit", limit, "for_topics", files, "needed", needed, "remedy", "raise the limit on open files (ulimit -n)")
+			"limit", openFilesLimit(c), "for_topics", files, "needed", needed, "remedy", "raise the limit on open files (ulimit -n)")
 		files = needed
 		left = max(left, needed+connections)
 	}
@@ -54,7 +68,7 @@ func newDescriptors(c *Config, limit int64, there int, log *slog.Logger) descrip
 	d.files = d.all.Share("descriptor of files", files)
 	d.connections = d.all.Share("descriptor of connections", int64(c.MaxConnections))
 	if d.pipes < c.Transfer.MaxPipes {
-		log.Info("fewer pipes than --pipes, because of the limit on open files", "pipes", d.pipes, "limit", limit)
+		log.Info("fewer pipes than --pipes, because of the limit on open files", "pipes", d.pipes, "limit", openFilesLimit(c))
 	}
 	return d
 }

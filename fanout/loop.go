@@ -65,6 +65,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 	b.relieve()
 	t.stepped("relieve memory")
 	b.engine.Turn(b.now)
+	b.config.files.Trim()
 	t.stepped("transfers")
 	b.beginAppends()
 	b.counters.turns++

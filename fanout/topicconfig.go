@@ -213,6 +213,7 @@ func brokerTopicConfig(config Config) *topicConfig {
 			MaxBatchBytes:  config.MaxMessageBytes,
 			LeaderEpoch:    leaderEpoch,
 			FS:             config.fs,
+			Files:          config.files,
 			Logger:         config.Logger,
 
 			MaxInflatedBytes:         config.MaxInflatedBytes,

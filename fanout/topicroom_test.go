@@ -133,3 +133,41 @@ func TestTopicsAreRefusedBeforeDescriptorsRunOut(t *testing.T) {
 	}
 	s.dial().alive() // connections have their own
 }
+
+// A log of hundreds of segments takes no more descriptors than one of few, while it is written to, read, and opened again.
+func TestLogOfManySegmentsTakesFewDescriptors(t *testing.T) {
+	const batches, limit = 150, 200
+	dir := t.TempDir()
+	log := &shadow{topic: "feed"}
+	var most int
+	for life := range 2 {
+		s := start(t, func(c *Config) { c.DataDir, c.SegmentBytes, c.pace.descriptors = dir, 1<<14, limit })
+		c := s.dial()
+		if life == 0 {
+			c.create("feed", 1)
+			for i := range batches {
+				c.publish(log, makeBatch(uint64(i+1), 1, 9000, 0))
+			}
+		}
+		for range 2 {
+			if err := c.readAll(11, []*shadow{log}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settled := eventually(func() bool { // segments are finished in the background
+			n := 0
+			for _, target := range held(t).descriptors {
+				if strings.HasPrefix(target, dir) {
+					n++
+				}
+			}
+			most = n
+			return n <= finishedFiles(&s.broker.config)+2*descriptorsEach
+		})
+		if !settled {
+			t.Errorf("life %d: %d files of %d segments are open, allowed are %d", life, most, batches, finishedFiles(&s.broker.config))
+		}
+		c.close()
+		s.stop()
+	}
+}

@@ -52,6 +52,8 @@ type Options struct {
 	FS FS
 	// Closer closes files and takes mappings down. Without one the log's thread does, which may wait for the disk.
 	Closer *Closer
+	// Files bounds the open files of finished segments, of all logs that have it. Default none: all stay open.
+	Files *Files
 	// Logger is told of what recovery does. Default none.
 	Logger *slog.Logger
 }

@@ -41,6 +41,9 @@ func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 	if offset == l.highWatermark || s.visible == 0 || offset >= s.next {
 		return Range{s, s.visible, 0}, nil
 	}
+	if s.resting() {
+		return Range{}, ErrCold
+	}
 	if l.lastRead.found.Segment != nil && l.lastRead.offset == offset && l.lastRead.maxBytes == maxBytes {
 		return l.lastRead.found, nil
 	}

@@ -37,6 +37,9 @@ func (l *Log) open(found OpenOptions) error {
 		if did.scanned && scanned < 0 {
 			scanned = base
 		}
+		if err := l.loadedSegment(); err != nil {
+			return err
+		}
 		if shorter = did.cut; shorter {
 			break
 		}
@@ -46,11 +49,6 @@ func (l *Log) open(found OpenOptions) error {
 	}
 	for _, s := range l.segments {
 		s.visible, s.synced = s.size, s.size
-		if s.size > 0 {
-			if err := s.openTimes(); err != nil {
-				return err
-			}
-		}
 	}
 	l.highWatermark, l.durable = l.LogEndOffset(), l.LogEndOffset()
 	if scanned < 0 {
@@ -77,6 +75,20 @@ func (l *Log) open(found OpenOptions) error {
 	if l.dirUnsynced {
 		l.dirUnsynced = false
 		return l.syncDir()
+	}
+	return nil
+}
+
+// loadedSegment notes the times of the segment that was loaded last, and lets the one before it rest.
+func (l *Log) loadedSegment() error {
+	n := len(l.segments)
+	if s := l.segments[n-1]; s.size > 0 {
+		if err := s.openTimes(); err != nil {
+			return err
+		}
+	}
+	if n > 1 {
+		l.rest(l.segments[n-2])
 	}
 	return nil
 }

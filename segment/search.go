@@ -236,6 +236,11 @@ func (k *Lookup) Segment() *Segment { return k.segment }
 func (k *Lookup) Run() {
 	k.view.scratch = &scratch{waits: true}
 	defer func() { k.view.scratch = nil }()
+	if r, rests := k.view.file.(*restingFile); rests {
+		if _, k.err = r.get(); k.err != nil {
+			return
+		}
+	}
 	k.start, k.end, k.err = k.view.find(k.offset, k.maxBytes)
 	if k.before = k.end; k.err == nil && k.codec != noCodec {
 		k.before, k.found, k.err = k.view.before(k.codec, k.start, k.end)

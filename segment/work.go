@@ -220,6 +220,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 		s.snapshot = nil
 		s.index.toFile(r.index, r.summary, len(s.index.entries))
 		l.lastRead = lastRead{}
+		l.rest(s)
 		l.noteDurable()
 	}
 }
@@ -235,7 +236,15 @@ func (l *Log) failWork(what string, err error) {
 // restoreFinished is restore for a segment that was closed long ago. If its indexes are gone too, the next start makes
 // them again.
 func (l *Log) restoreFinished(s *Segment) error {
-	restored, err := l.finishJob(s).restore()
+	job := l.finishJob(s)
+	if r, rests := s.file.(*restingFile); rests {
+		file := r.file.Load()
+		if file == nil {
+			return nil // nothing has it open that could be written again
+		}
+		job.file = *file
+	}
+	restored, err := job.restore()
 	if err == nil && restored {
 		l.noteRestored(s)
 		err = l.syncDir()

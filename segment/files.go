@@ -1,0 +1,229 @@
+package segment
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// Files bounds how many files of finished segments are open at once, over all logs that share it: the files of those that
+// were not read for longest are closed, and opened again when they are. A segment that somebody holds keeps its own.
+//
+// What a read needs of a closed file is cold, as if its pages were on the disk: [Log.Read] says [ErrCold], and a [Lookup] opens
+// it.
+type Files struct {
+	limit   int
+	mu      sync.Mutex
+	open    []*restingFile
+	hand    int // of the clock that goes round open
+	started bool
+}
+
+// NewFiles makes a bound; each finished segment has two files. Until [Files.Started] the logs belong to one thread, which opens
+// them, and what is beyond the limit is closed at once.
+func NewFiles(limit int) *Files { return &Files{limit: limit} }
+
+// Started says that from here on files are opened by many threads, and closed by [Files.Trim] alone.
+func (f *Files) Started() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.started = true
+}
+
+// Open is the number of files that are open.
+func (f *Files) Open() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.open)
+}
+
+// trimmedAtOnce bounds the files that one Trim looks at.
+const trimmedAtOnce = 256
+
+// Trim closes what is beyond the limit. It belongs to the thread of the logs, and to times at which nobody relies on a file of
+// a segment that is not held. It costs nothing within the limit.
+func (f *Files) Trim() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.trim(nil)
+}
+
+func (f *Files) trim(but *restingFile) {
+	for looked := 0; len(f.open) > f.limit && looked < trimmedAtOnce; looked++ {
+		if f.hand >= len(f.open) {
+			f.hand = 0
+		}
+		r := f.open[f.hand]
+		if r.used.Swap(false) || r == but || r.segment.holds > 1 {
+			f.hand++
+			continue
+		}
+		f.remove(r)
+		if file := r.file.Swap(nil); file != nil {
+			_ = (*file).Close()
+		}
+	}
+}
+
+func (f *Files) remove(r *restingFile) {
+	last := len(f.open) - 1
+	f.open[r.at] = f.open[last]
+	f.open[r.at].at = r.at
+	f.open[last] = nil
+	f.open = f.open[:last]
+}
+
+// restingFile is a file of a finished segment, which nobody writes to. It is closed while it rests.
+type restingFile struct {
+	files   *Files
+	worker  *worker // of the log, which says when path may be another's
+	fs      FS
+	path    string
+	segment *Segment
+	file    atomic.Pointer[File] // nil while it rests
+	used    atomic.Bool
+	at      int // its place in files.open; under files.mu
+	mu      sync.Mutex
+	closed  bool // for good; under mu
+}
+
+// rest lets the files of a segment rest when they are not needed, if it is finished.
+func (l *Log) rest(s *Segment) {
+	if _, rests := s.file.(*restingFile); rests || l.options.Files == nil || !s.finished() {
+		return
+	}
+	s.file = l.restingFile(s, s.path, s.file)
+	s.index.file = l.restingFile(s, beside(s.path, indexSuffix), s.index.file)
+}
+
+func (l *Log) restingFile(s *Segment, path string, file File) *restingFile {
+	r := &restingFile{files: l.options.Files, worker: l.worker, fs: l.options.FS, path: path, segment: s}
+	r.opened(file)
+	return r
+}
+
+func (r *restingFile) opened(file File) {
+	r.files.mu.Lock()
+	defer r.files.mu.Unlock()
+	r.file.Store(&file)
+	r.at = len(r.files.open)
+	r.files.open = append(r.files.open, r)
+	if !r.files.started {
+		r.files.trim(r)
+	}
+}
+
+// resting says that the segment's file has to be opened before it is read.
+func (s *Segment) resting() bool {
+	r, rests := s.file.(*restingFile)
+	return rests && r.file.Load() == nil
+}
+
+// get is the open file. It may block unless the file is open. The segment must be held, or its log's thread ask.
+func (r *restingFile) get() (File, error) {
+	if !r.used.Load() {
+		r.used.Store(true)
+	}
+	if file := r.file.Load(); file != nil {
+		return *file, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if file := r.file.Load(); file != nil {
+		return *file, nil
+	}
+	var file File
+	err := r.worker.named(func() (err error) {
+		file, err = r.fs.Open(r.path, ReadOnly)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: opening %s again: %w", ErrStorage, r.path, err)
+	case file == nil || r.closed: // the log is gone
+		if file != nil {
+			_ = file.Close()
+		}
+		return nil, fmt.Errorf("%w: %s", ErrClosed, r.path)
+	}
+	r.opened(file)
+	return file, nil
+}
+
+// Fd is the descriptor, or -1 if the file could not be opened again.
+func (r *restingFile) Fd() int {
+	file, err := r.get()
+	if err != nil {
+		return -1
+	}
+	return file.Fd()
+}
+
+func (r *restingFile) ReadResident(b []byte, offset int64) int {
+	if r.file.Load() == nil {
+		return 0
+	}
+	file, _ := r.get()
+	return file.ReadResident(b, offset)
+}
+
+func (r *restingFile) ReadAt(b []byte, offset int64) (int, error) {
+	file, err := r.get()
+	if err != nil {
+		return 0, err
+	}
+	return file.ReadAt(b, offset)
+}
+
+func (r *restingFile) Size() (int64, error) {
+	file, err := r.get()
+	if err != nil {
+		return 0, err
+	}
+	return file.Size()
+}
+
+func (r *restingFile) Modified() (int64, error) {
+	file, err := r.get()
+	if err != nil {
+		return 0, err
+	}
+	return file.Modified()
+}
+
+func (r *restingFile) Sync() error {
+	file, err := r.get()
+	if err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+func (r *restingFile) DropCache() {
+	if file, err := r.get(); err == nil {
+		file.DropCache()
+	}
+}
+
+// WriteAt and Truncate are not for a finished segment.
+func (r *restingFile) WriteAt([][]byte, int64) (int, error) {
+	panic("segment: a finished segment is written to: " + r.path)
+}
+
+func (r *restingFile) Truncate(int64) error {
+	panic("segment: a finished segment is cut: " + r.path)
+}
+
+func (r *restingFile) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	r.files.mu.Lock()
+	defer r.files.mu.Unlock()
+	file := r.file.Swap(nil)
+	if file == nil {
+		return nil
+	}
+	r.files.remove(r)
+	return (*file).Close()
+}
