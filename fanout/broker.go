@@ -178,7 +178,11 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	b.appends.writers.open(k.Wake)
 	b.syncs.next = noTime
 	if b.groups.coordinator != nil {
-		b.groups.coordinator.Restored(group.Instant{Monotonic: k.Now(), UnixMillis: b.wallMillis()})
+		now := group.Instant{Monotonic: k.Now(), UnixMillis: b.wallMillis()}
+		b.groups.coordinator.Restored(now)
+		for _, topic := range b.topics.removedAtStart {
+			b.groups.coordinator.TopicDeleted(now, topic)
+		}
 	}
 	if b.engine, err = transfer.NewEngine(k, b.config.Transfer, b); err != nil {
 		return err

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 )
 
 // Open opens the log in a directory, which is made if it is missing, and recovers it. It may take long and block.
@@ -104,6 +104,12 @@ func (l *Log) noteMissing(v *survey) bool {
 	return true
 }
 
+// leftover are the names of files that a write or a removal that did not end leaves in a partition's directory, here or in
+// Apache Kafka, among them the broker's configuration of the topic. Nothing else is removed, whatever it ends in.
+var leftover = regexp.MustCompile(`^(` +
+	`(next\.log|[0-9]{20}\.(log|index|timeindex|txnindex|snapshot)|leader-epoch-checkpoint|partition\.metadata|topic\.properties(\.[0-9]+)?)\.tmp|` +
+	`[0-9]{20}\.(log|index|timeindex|txnindex|snapshot)\.deleted)$`)
+
 // openDir lists the directory, after removing what was left half done.
 func (l *Log) openDir() ([]string, error) {
 	fsys := l.options.FS
@@ -118,7 +124,7 @@ func (l *Log) openDir() ([]string, error) {
 		return nil, fmt.Errorf("segment: listing %s: %w", l.dir, err)
 	}
 	for _, name := range names {
-		if !strings.HasSuffix(name, temporarySuffix) && !strings.HasSuffix(name, removedSuffix) {
+		if !leftover.MatchString(name) {
 			continue
 		}
 		if err := fsys.RemoveAll(filepath.Join(l.dir, name)); err != nil {

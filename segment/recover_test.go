@@ -326,11 +326,13 @@ func TestCleanStopSparesTheScanAndACrashScansTheLastSegmentAlone(t *testing.T) {
 
 func TestOtherFilesAreLeftAloneAndHalfDoneOnesAreRemoved(t *testing.T) {
 	fs, o, _ := manySegments(t)
-	for _, name := range []string{"README", "x.log", "00000000000000000000.index.tmp", "00000000000000000007.log.deleted", "12.log"} {
+	for _, name := range []string{"README", "x.log", "notes.tmp", "old.deleted", "7.log.tmp", "next.log.tmp",
+		"00000000000000000000.index.tmp", "00000000000000000007.log.deleted", "12.log"} {
 		fs.names[filepath.Join(recoverDir, name)] = &simInode{data: []byte("x")}
 	}
 	openLog(t, recoverDir, o, OpenOptions{Clean: true})
 	for name, stays := range map[string]bool{"README": true, "x.log": true, "12.log": true,
+		"notes.tmp": true, "old.deleted": true, "7.log.tmp": true, "next.log.tmp": false,
 		"00000000000000000000.index.tmp": false, "00000000000000000007.log.deleted": false} {
 		if got := fs.names[filepath.Join(recoverDir, name)] != nil; got != stays {
 			t.Errorf("%s is there: %v, want %v", name, got, stays)
