@@ -128,7 +128,9 @@ func TestSharedFileIsWrittenOnceForAllWhoAskMeanwhile(t *testing.T) {
 		t.Errorf("%d writes, %d answers, %d was written last, idle %v; want 2, 100 and 99", writes, answered, wrote, q.idle())
 	}
 	bad := errors.New("no")
-	f.begin = func() (func() error, func()) { return func() error { return bad }, func() { t.Error("it was written") } }
+	f.begin = func() (func() error, func()) {
+		return func() error { return bad }, func() { t.Error("it was written") }
+	}
 	var got error
 	q.write(&f, func(err error) { got = err })
 	pending[0]()
