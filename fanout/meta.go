@@ -27,6 +27,8 @@ type meta struct {
 	producerNext int64 // the next id to hand out
 	producerEnd  int64 // ids from here on are not reserved on disk yet
 	idsFile      sharedFile
+	idsWanted    []func(id int64, err error) // who waits for a reservation, in order
+	reserving    bool
 }
 
 const (
