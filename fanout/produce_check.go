@@ -3,23 +3,28 @@ package fanout
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
 
 const (
-	// checkedInline is how many bytes of records the loop walks over for one batch, and checkedInTurn for all batches of a
-	// turn: with 20 ns for a record of 8 bytes, the smallest, that is 20 ms. What comes beyond that is checked in the
-	// background, and so are larger batches.
+	// checkedInTurn is how long the loop checks batches in one turn, as estimated. What comes beyond that is checked in the
+	// background.
+	checkedInTurn = 15 * time.Millisecond
+	// checkedInline is how many bytes of records the loop walks over for one batch: at most 8 ms, if they are the smallest.
 	checkedInline = 2 << 20
-	checkedInTurn = 8 << 20
-	// inflateCost is how many times as long a byte takes that has to be inflated.
-	inflateCost = 4
 	// inflatedInline is how much the loop inflates to find out whether a batch is small, and compressedInline the size of
 	// one with which it does not even try.
 	inflatedInline   = 256 << 10
 	compressedInline = 64 << 10
+
+	// What a check takes, from BenchmarkCheck on a slow machine: for each record, for each KiB of its CRC, for each KiB that
+	// is inflated.
+	recordCost  = 30 * time.Nanosecond
+	crcCost     = 100 * time.Nanosecond
+	inflateCost = 4 * time.Microsecond
 )
 
 // batchCheck is the check of one batch of a produce.
@@ -34,9 +39,9 @@ type batchCheck struct {
 // whose batches are checked in the background keeps its connection busy and its frame pinned.
 type batchChecks struct {
 	inline segment.Checker
-	turn   uint64    // the turn that left is of
-	left   int64     // bytes of records that may still be walked over in this turn
-	spare  sync.Pool // checkers of the background
+	turn   uint64        // the turn that left is of
+	left   time.Duration // for checks on the loop
+	spare  sync.Pool     // checkers of the background
 }
 
 // budget is what a batch may take on the loop, in bytes of records. 0 sends it to the background.
@@ -44,13 +49,14 @@ func (k *batchChecks) budget(batch []byte, turn uint64) int64 {
 	if k.turn != turn {
 		k.turn, k.left = turn, checkedInTurn
 	}
-	if !segment.IsCompressed(batch) {
-		return max(min(checkedInline, k.left), 0)
-	}
-	if len(batch) > compressedInline {
+	compressed := segment.IsCompressed(batch)
+	switch {
+	case k.left <= 0 || compressed && len(batch) > compressedInline:
 		return 0
+	case compressed:
+		return inflatedInline
 	}
-	return max(min(inflatedInline, k.left/inflateCost), 0)
+	return checkedInline
 }
 
 // now checks a batch on the loop. It is false if that would take too long.
@@ -60,11 +66,11 @@ func (k *batchChecks) now(r *produceResult, zstd bool, turn uint64, nowMillis in
 		return false
 	}
 	r.append.checked, r.check.err = k.inline.Check(batch, r.check.rules, zstd, nowMillis)
-	cost := k.inline.Spent()
+	walked, records := k.inline.Spent()
+	k.left -= time.Duration(len(batch)>>10)*crcCost + time.Duration(records)*recordCost
 	if segment.IsCompressed(batch) {
-		cost *= inflateCost
+		k.left -= time.Duration(walked>>10) * inflateCost
 	}
-	k.left -= max(cost, int64(len(batch)))
 	return !errors.Is(r.check.err, segment.ErrLaterPlease)
 }
 

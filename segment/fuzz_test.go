@@ -2,7 +2,14 @@ package segment
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment/records"
 )
 
 // fuzzSeeds are good batches, and the ways in which they go wrong.
@@ -44,6 +51,80 @@ func FuzzAppend(f *testing.F) {
 			t.Fatalf("%d records of %d", records, a.Records)
 		}
 	})
+}
+
+// FuzzProducedToOpen: whatever a producer sends, the check panics never. What it takes another decoder of Kafka's records
+// takes for as many; it can be appended, and is there after a crash, byte for byte but for what the log writes into it.
+func FuzzProducedToOpen(f *testing.F) {
+	fuzzSeeds(f)
+	for _, raw := range poisons() {
+		f.Add(raw)
+	}
+	for codec := records.None; codec <= records.Zstd; codec++ {
+		f.Add(testBatch{records: 3, value: 20, timestamp: testNow}.deflated(codec))
+		f.Add(testBatch{records: 2, producer: 5, timestamp: -1}.deflated(codec))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) >= BatchHeaderSize {
+			raw = seal(bytes.Clone(raw)) // else hardly anything passes the CRC
+		}
+		in, err := produced(raw)
+		if err != nil {
+			return
+		}
+		fs := newSimFS(newRand(t, 1))
+		l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
+		sent := bytes.Clone(raw)
+		a, err := l.AppendChecked(raw, in, testNow)
+		if errors.Is(err, ErrOutOfOrderSequence) {
+			return
+		}
+		if err != nil || a.Records != decodedRecords(t, sent) {
+			t.Fatalf("append: %+v, %v", a, err)
+		}
+		l = openLog(t, recoverDir, Options{FS: fs.revive()}, OpenOptions{})
+		rng, err := l.Read(0, 1<<20)
+		if err != nil || l.LogEndOffset() != a.LastOffset+1 {
+			t.Fatalf("after a crash the log ends with %d: %v", l.LogEndOffset(), err)
+		}
+		got := bytesOf(t, rng)
+		if h, err := CheckBatch(got); err != nil || h.MaxTimestamp != in.maxTimestamp {
+			t.Fatalf("after a crash: %+v, %v", h, err)
+		}
+		for _, field := range [][2]int{{epochAt, magicAt}, {crcAt, crcFrom}, {maxTimestampAt, maxTimestampAt + 8}} {
+			copy(got[field[0]:field[1]], sent[field[0]:field[1]])
+		}
+		if !bytes.Equal(got, sent) {
+			t.Fatalf("after a crash the batch is %x, it was %x", got, sent)
+		}
+	})
+}
+
+// decodedRecords is how many records franz-go finds in a batch.
+func decodedRecords(t *testing.T, raw []byte) (n int) {
+	h, err := ParseBatch(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := raw[BatchHeaderSize:]
+	if codec := kgo.CompressionCodecType(h.Attributes & codecBits); codec != kgo.CodecNone {
+		if payload, err = kgo.DefaultDecompressor().Decompress(payload, codec); err != nil {
+			t.Fatalf("another decoder: %v", err)
+		}
+	}
+	for len(payload) > 0 {
+		size, used := binary.Varint(payload)
+		var r kmsg.Record
+		if used <= 0 || size <= 0 || int64(used)+size > int64(len(payload)) {
+			t.Fatalf("record %d has %d bytes of %d", n, size, len(payload))
+		}
+		if err := r.ReadFrom(payload[:int64(used)+size]); err != nil || int(r.OffsetDelta) != n {
+			t.Fatalf("another decoder: record %d: %+v, %v", n, r, err)
+		}
+		payload = payload[int64(used)+size:]
+		n++
+	}
+	return n
 }
 
 // FuzzScan: the scan of any bytes panics never; what it calls valid is valid, and scanning only that gives the same and

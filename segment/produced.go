@@ -63,8 +63,10 @@ type Checker struct {
 	reader records.Reader
 }
 
-// Spent is how many bytes of records the last check walked over.
-func (c *Checker) Spent() int64 { return c.reader.Inflated() }
+// Spent is how many bytes of records the last check walked over, and how many records.
+func (c *Checker) Spent() (bytes, records int64) {
+	return c.reader.Inflated(), int64(c.reader.Records())
+}
 
 // Check holds what a client sent for one partition against what Apache Kafka demands of it, and what every client of it
 // relies on: one whole batch of format 2, whose CRC, counts, offsets and lengths are true down to the last record. What the

@@ -83,6 +83,9 @@ func (r *Reader) Inflated() int64 {
 	return r.inflated
 }
 
+// Records is how many records have been read.
+func (r *Reader) Records() int { return r.records }
+
 // Next reads one record. It is false at the end of the records, and with an error, which is one of the package's.
 func (r *Reader) Next(rec *Record) (bool, error) {
 	if r.err != nil || !r.need(1) {

@@ -16,8 +16,8 @@ var xerialMagic = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 
 const (
 	xerialHeader = 16
-	// keptBlock is the largest block whose memory is kept: snappy-java's are half as large by default.
-	keptBlock = 64 << 10
+	// keptBlock is the largest block whose memory is kept: what is inflated on a server's loop allocates nothing.
+	keptBlock = 256 << 10
 )
 
 // snappyReader inflates blocks one by one.
