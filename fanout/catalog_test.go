@@ -119,3 +119,32 @@ func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 		t.Errorf("after a crash id %d is given again", id)
 	}
 }
+
+// A topic that takes long to make keeps nobody from changing another, and whoever changes that very one waits in the line.
+func TestTopicThatIsBeingMadeKeepsNobodyFromChangingOthers(t *testing.T) {
+	disk := newGateFS()
+	s := start(t, func(c *Config) { c.fs, c.AutoCreateTopics = disk, false })
+	c, waiting, admin := s.dial(), s.dial(), s.dial()
+	admin.create("other", 1)
+	making := disk.hold("open", "big-1")
+	defer making.release()
+	create := adminRequests[0].request("big")
+	c.send(create)
+	<-making.arrived
+	remove := adminRequests[1].request("big")
+	waiting.send(remove)
+	if code, message := admin.alter("other", map[string]string{"retention.ms": "5"}, false); code != 0 {
+		t.Error(code, message)
+	}
+	admin.create("third", 1)
+	admin.remove("other")
+	making.release()
+	for _, answer := range []kmsg.Response{c.receive(create, c.next), waiting.receive(remove, waiting.next)} {
+		if code := answerCode(answer); code != 0 {
+			t.Errorf("%T: error %d", answer, code)
+		}
+	}
+	if n := c.partitionsOf("big"); n != 0 {
+		t.Errorf("the topic that was made and deleted has %d partitions", n)
+	}
+}
