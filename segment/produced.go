@@ -113,7 +113,8 @@ func (c *Checker) Check(b []byte, rules Rules, zstd bool, nowMillis int64) (Chec
 	return in, nil
 }
 
-// parseProduced is the header of the one batch that b has to be.
+// parseProduced is the header of the one batch that b has to be. Its base offset may be anything: the log writes its own in
+// the place. Apache Kafka refuses any but 0, which protects nobody, and tools that copy batches send the one they read.
 func parseProduced(b []byte) (Batch, error) {
 	h, err := ParseBatch(b)
 	switch {
@@ -127,8 +128,6 @@ func parseProduced(b []byte) (Batch, error) {
 		return h, fmt.Errorf("%w: the batch has %d bytes, %d came", ErrBatchCount, h.Size(), len(b))
 	case h.Size() < len(b):
 		return h, fmt.Errorf("%w: %d bytes follow the first batch, and each partition of a request has one batch", ErrBatchCount, len(b)-h.Size())
-	case h.BaseOffset != 0:
-		return h, fmt.Errorf("%w: its base offset is %d, a producer's is 0", ErrBatchMalformed, h.BaseOffset)
 	}
 	return h, nil
 }
