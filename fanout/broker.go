@@ -92,7 +92,7 @@ func Open(config Config) (*Broker, error) {
 		return nil, err
 	}
 	config.pace = config.pace.withDefaults()
-	config.files = segment.NewFiles(finishedFiles(&config))
+	config.files = segment.NewFiles(finishedFiles(&config), unfinishedSegments(&config))
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -15,6 +15,7 @@ import (
 //	├── spare           the ring, the admin pages, files that background work opens and closes
 //	├── pipes           of --pipes, two each; fewer where the limit is low
 //	├── finishedFiles   segments that are finished and are read: the others are closed, see segment.Files
+//	├── unfinished      segments that have ended and wait for the disk
 //	└── all
 //	    ├── files       of partitions: see descriptorsEach
 //	    └── connections of which some are kept back
@@ -26,7 +27,7 @@ type descriptors struct {
 const (
 	spareDescriptors = 96
 	// leastDescriptors are shared out even where the limit is lower: the kernel will refuse some of them.
-	leastDescriptors = 64
+	leastDescriptors = 128
 )
 
 // openFilesLimit is the limit on open files, as far as it may be raised: the Go runtime has raised it.
@@ -46,15 +47,18 @@ func usableDescriptors(c *Config) int64 {
 	return max(openFilesLimit(c)-spareDescriptors, leastDescriptors)
 }
 
+// unfinishedSegments is how many segments may have ended and not be finished: each keeps its file open.
+func unfinishedSegments(c *Config) int { return int(min(max(usableDescriptors(c)/3, 16), 1024)) }
+
 // finishedFiles is how many files of finished segments may be open.
-func finishedFiles(c *Config) int { return int(max(usableDescriptors(c)/8, 8)) }
+func finishedFiles(c *Config) int { return int(min(max(usableDescriptors(c)/8, 8), 1<<14)) }
 
 // newDescriptors divides the limit, for a directory that has partitions already.
 func newDescriptors(c *Config, there int, log *slog.Logger) descriptors {
 	usable := usableDescriptors(c)
 	d := descriptors{pipes: int(min(int64(c.Transfer.MaxPipes), max(usable/16, 2)))}
-	left := usable - 2*int64(d.pipes) - int64(finishedFiles(c))
-	connections := min(int64(c.MaxConnections), left/3)
+	left := usable - 2*int64(d.pipes) - int64(finishedFiles(c)) - int64(unfinishedSegments(c))
+	connections := min(int64(c.MaxConnections), left/4)
 	needed := int64(there) * descriptorsEach
 	files := left - connections
 	if needed > files {

@@ -17,11 +17,37 @@ type Files struct {
 	open    []*restingFile
 	hand    int // of the clock that goes round open
 	started bool
+	// unfinished counts the segments that ended and are not finished: their files stay open until they are synced.
+	// From maxUnfinished on appends wait for work that is under way.
+	maxUnfinished int64
+	unfinished    atomic.Int64
 }
 
-// NewFiles makes a bound; each finished segment has two files. Until [Files.Started] the logs belong to one thread, which opens
-// them, and what is beyond the limit is closed at once.
-func NewFiles(limit int) *Files { return &Files{limit: limit} }
+// NewFiles makes a bound of the files of finished segments, each of which has two, and of the segments that wait to be
+// finished: where a log ends segments faster than the disk takes them, appends wait. Until [Files.Started] the logs belong
+// to one thread, which opens them, and what is beyond the limit is closed at once.
+func NewFiles(limit, maxUnfinished int) *Files {
+	return &Files{limit: limit, maxUnfinished: int64(maxUnfinished)}
+}
+
+// behind says that no more segments are to end now.
+func (f *Files) behind() bool { return f != nil && f.unfinished.Load() >= f.maxUnfinished }
+
+// ended counts a segment that has ended.
+func (f *Files) ended(s *Segment) {
+	if f != nil && s.unfinishedIn == nil {
+		s.unfinishedIn = f
+		f.unfinished.Add(1)
+	}
+}
+
+// counted takes the segment out of those that are not finished.
+func (s *Segment) counted() {
+	if f := s.unfinishedIn; f != nil {
+		f.unfinished.Add(-1)
+		s.unfinishedIn = nil
+	}
+}
 
 // Started says that from here on files are opened by many threads, and closed by [Files.Trim] alone.
 func (f *Files) Started() {

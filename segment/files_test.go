@@ -27,7 +27,7 @@ func openFilesIn(t *testing.T, dir string) (n int) {
 func TestFilesOfFinishedSegmentsAreOpenOnlyWhileTheyAreRead(t *testing.T) {
 	const limit, segments = 6, 40
 	dir := t.TempDir()
-	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(limit)}
+	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(limit, 1000)}
 	o.Files.Started()
 	l := openLog(t, dir, o, OpenOptions{})
 	for range segments {
@@ -61,14 +61,14 @@ func TestFilesOfFinishedSegmentsAreOpenOnlyWhileTheyAreRead(t *testing.T) {
 		if n := o.Files.Open(); n != 0 {
 			t.Errorf("life %d: %d files are open after the close", life, n)
 		}
-		o.Files = NewFiles(limit)
+		o.Files = NewFiles(limit, 1000)
 		l = openLog(t, dir, o, OpenOptions{Clean: true})
 	}
 }
 
 // A segment that somebody holds keeps its descriptor, whatever else is read; it is given back with the hold.
 func TestHeldSegmentKeepsItsFile(t *testing.T) {
-	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(2)}
+	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(2, 1000)}
 	l := openLog(t, t.TempDir(), o, OpenOptions{})
 	for range 20 {
 		mustAppend(t, l, testBatch{value: 9000, timestamp: 1})
@@ -103,7 +103,7 @@ func TestHeldSegmentKeepsItsFile(t *testing.T) {
 // A lookup of a log that was deleted opens no file of its successor, which has the same name.
 func TestDeletedLogOpensNoFileOfItsSuccessor(t *testing.T) {
 	dir := t.TempDir() + "/t-0"
-	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(0)}
+	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(0, 1000)}
 	l := openLog(t, dir, o, OpenOptions{})
 	for range 5 {
 		mustAppend(t, l, testBatch{value: 9000, timestamp: 1})
@@ -138,7 +138,7 @@ func TestDeletedLogOpensNoFileOfItsSuccessor(t *testing.T) {
 // A file that cannot be opened again is an error of its reads, not of the log.
 func TestFileThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 	dir := t.TempDir()
-	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(0)}
+	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(0, 1000)}
 	l := openLog(t, dir, o, OpenOptions{})
 	for range 5 {
 		mustAppend(t, l, testBatch{value: 9000, timestamp: 1})
@@ -161,5 +161,41 @@ func TestFileThatCannotBeOpenedAgainIsAnErrorOfTheRead(t *testing.T) {
 		if _, err := l.ReadBlocking(offset, 1<<20); err != nil {
 			t.Error(fmt.Errorf("offset %d: %w", offset, err))
 		}
+	}
+}
+
+// Where segments end faster than the disk takes them, appends wait for the work that is under way.
+func TestAppendsWaitForSegmentsThatAreNotFinished(t *testing.T) {
+	const most = 3
+	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(10, most)}
+	l := openLog(t, t.TempDir(), o, OpenOptions{})
+	var pending []func() func()
+	for range 50 {
+		batch := testBatch{value: 9000, timestamp: 1}
+		_, err := l.Append(batch.encode(), 1)
+		if errors.Is(err, ErrNextWrite) {
+			if len(pending) == 0 {
+				t.Fatal("an append waits for nothing")
+			}
+			for _, work := range pending {
+				work()()
+			}
+			pending = nil
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if n := o.Files.unfinished.Load(); n > most {
+			t.Fatalf("%d segments are not finished, allowed are %d", n, most)
+		}
+		if work := l.Work(); work != nil {
+			pending = append(pending, work)
+		}
+	}
+	for _, work := range pending {
+		work()()
+	}
+	runWork(l)
+	if n := o.Files.unfinished.Load(); n != 0 {
+		t.Errorf("%d segments are counted, all are finished", n)
 	}
 }

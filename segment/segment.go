@@ -31,6 +31,8 @@ type Segment struct {
 	// snapshot is what was known of the producers at the segment's end, until it has been written.
 	snapshot []byte
 	holds    int // the log's own, and one for each range under way
+	// unfinishedIn counts the segment as one that is not finished; nil if it is.
+	unfinishedIn *Files
 }
 
 // unknownCodecs says that a segment was opened without a look at its batches.
@@ -60,6 +62,7 @@ func (s *Segment) Release() {
 	if s.holds > 0 {
 		return
 	}
+	s.counted()
 	s.closer.close(closing{[2]File{s.file, s.index.file}, s.mapped, s.outgrown})
 	s.mapped, s.outgrown, s.index.file = nil, nil, nil
 }

@@ -220,6 +220,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 		s.snapshot = nil
 		s.index.toFile(r.index, r.summary, len(s.index.entries))
 		l.lastRead = lastRead{}
+		s.counted()
 		l.rest(s)
 		l.noteDurable()
 	}

@@ -54,8 +54,8 @@ type writing struct {
 	nowMillis int64
 }
 
-// BeginWrite begins a write, which has to be ended even if it stays empty. While another one is in flight the error is
-// [ErrNextWrite]; [ErrClosed] and [ErrPoisoned] are for ever.
+// BeginWrite begins a write, which has to be ended even if it stays empty. While another one is in flight, or work that is to
+// be waited for because segments end too fast, the error is [ErrNextWrite]; [ErrClosed] and [ErrPoisoned] are for ever.
 func (l *Log) BeginWrite() (*Write, error) {
 	w := &l.writing
 	switch {
@@ -63,7 +63,7 @@ func (l *Log) BeginWrite() (*Write, error) {
 		return nil, l.closedError()
 	case l.poisoned != nil:
 		return nil, l.poisoned
-	case w.inFlight:
+	case w.inFlight, l.working && l.options.Files.behind():
 		return nil, ErrNextWrite
 	}
 	s := l.active()
@@ -284,6 +284,7 @@ func (l *Log) takeOver(w *Write) *Segment {
 	last := l.active()
 	last.index.seal()
 	last.snapshot = l.producers.encode()
+	l.options.Files.ended(last)
 	fresh := l.newSegment(w.fresh, last.next)
 	l.segments = append(l.segments, fresh)
 	l.dirUnsynced, l.workFailed, l.rollDue = true, false, false
