@@ -87,8 +87,8 @@ func (b *Broker) runInline(p *partition) {
 
 // slowWrite notes that writes wait for the disk.
 func (b *Broker) slowWrite(p *partition, took time.Duration) {
-	if !b.inline.allowed {
-		return
+	if !b.inline.allowed || b.now < b.inline.from {
+		return // it is known
 	}
 	b.inline.stuck(b.now)
 	b.log.Warn("a write waited for the disk: for a while every write is handed to another thread, and takes some microseconds more",
