@@ -26,13 +26,18 @@ var (
 // sweptServers are what the sweep is sent to.
 var sweptServers = []struct {
 	name    string
+	refused int // partitions
 	prepare func(t *testing.T, dir string)
 }{
-	{"empty", func(*testing.T, string) {}},
-	{"normal", prepareNormal},
-	{"damaged", func(t *testing.T, dir string) {
+	{"empty", 0, func(*testing.T, string) {}},
+	{"normal", 0, prepareNormal},
+	{"damaged", 1, func(t *testing.T, dir string) {
 		prepareNormal(t, dir)
 		damage(t, dir, sweptTopic+"-0")
+	}},
+	{"without its offsets", 1, func(t *testing.T, dir string) {
+		prepareNormal(t, dir)
+		damage(t, dir, offsetsTopic+"-0")
 	}},
 }
 
@@ -44,7 +49,9 @@ func prepareNormal(t *testing.T, dir string) {
 	for i := range uint64(4) {
 		c.publish(&shadow{topic: sweptTopic, end: int64(3 * i)}, makeBatch(i+1, 3, 400, 0))
 	}
-	c.commit(sweptGroup, sweptTopic, 3)
+	for offset := range int64(4) {
+		c.commit(sweptGroup, sweptTopic, offset)
+	}
 	c.close()
 	s.stop()
 }
@@ -68,6 +75,9 @@ func TestNoRequestAtTheExtremesOfItsFieldsDisturbsTheServer(t *testing.T) {
 				c.GroupInitialRebalanceDelay = 0
 			})
 			w := &sweeper{t: t, s: s, good: s.dial(), random: rand.New(rand.NewPCG(seed, 0))}
+			if st := s.stats(); kind.refused != st.PartitionsRefused {
+				t.Fatalf("%d partitions are refused, want %d", st.PartitionsRefused, kind.refused)
+			}
 			before := heapBytes()
 			w.singles()
 			w.pairs()
