@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // ProduceRequest is a Produce request of versions 3 to 8. It is parsed again and again into the same memory; its slices
@@ -77,6 +78,7 @@ type ProduceResult struct {
 // AppendProduceResponse appends a whole Produce response of a version from 3 to 8; results has one entry for each of
 // req.Partitions. It is written by hand, so that it allocates nothing.
 func AppendProduceResponse(dst []byte, version int16, correlationID int32, req *ProduceRequest, results []ProduceResult) []byte {
+	dst = slices.Grow(dst, produceResponseBytes(req, results))
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(correlationID))
@@ -94,6 +96,20 @@ func AppendProduceResponse(dst []byte, version int16, correlationID int32, req *
 	dst = binary.BigEndian.AppendUint32(dst, 0) // throttle time
 	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-FrameSizeBytes))
 	return dst
+}
+
+// produceResponseBytes is at least the size of a response: names may be long, and to grow again and again would take longer
+// than to encode.
+func produceResponseBytes(req *ProduceRequest, results []ProduceResult) (n int) {
+	const head, topic, partition = 16, 2 + 4, 4 + 2 + 3*8 + 4 + 2
+	n = head + partition*len(results)
+	for i := range req.Partitions {
+		if p := &req.Partitions[i]; p.run > 0 {
+			n += topic + len(p.Topic)
+		}
+		n += len(results[i].ErrorMessage)
+	}
+	return n
 }
 
 func (r *ProduceResult) appendTo(dst []byte, version int16, partition int32) []byte {
