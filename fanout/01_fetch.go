@@ -189,14 +189,13 @@ func (b *Broker) evaluateOne(c *conn, r *fetchResult, want *wire.FetchPartition,
 	r.HighWatermark = p.log.HighWatermark()
 	r.LastStableOffset = p.log.LastStableOffset()
 	r.LogStartOffset = p.log.LogStartOffset()
-	if r.repeated = !b.evaluated.first(p); r.repeated {
-		if want.FetchOffset < r.LogStartOffset || want.FetchOffset > r.HighWatermark {
-			r.ErrorCode = wire.CodeOffsetOutOfRange
-		}
+	if want.FetchOffset < r.LogStartOffset || want.FetchOffset > r.HighWatermark {
+		r.ErrorCode = wire.CodeOffsetOutOfRange
 		return
 	}
 	unstable := c.fetch.Isolation == readCommitted && r.LastStableOffset < r.HighWatermark
-	if left == 0 && !first || unstable && want.FetchOffset >= r.LastStableOffset && want.FetchOffset <= r.HighWatermark {
+	r.repeated = !b.evaluated.first(p)
+	if r.repeated || left == 0 && !first || unstable && want.FetchOffset >= r.LastStableOffset {
 		return
 	}
 	limit := int64(max(want.PartitionMaxBytes, 0))

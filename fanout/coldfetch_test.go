@@ -227,6 +227,24 @@ func whileCold(
 	}
 }
 
+// Its client has to look for another offset, however much the other partitions have.
+func TestFetchTellsOfAnOffsetOutOfRangeThoughTheAnswerIsFull(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	c.create("full", 1)
+	c.create("short", 1)
+	c.produce("full", 0, makeBatch(1, 1, 2000, 0))
+	req := fetchRequest(11, wanted{topic: "full"}, wanted{topic: "short", offset: 1})
+	req.MaxBytes = 100
+	resp := c.ask(req).(*kmsg.FetchResponse)
+	if n := len(resp.Topics[0].Partitions[0].RecordBatches); n < 2000 {
+		t.Errorf("%d bytes came", n)
+	}
+	if code := resp.Topics[1].Partitions[0].ErrorCode; code != wire.CodeOffsetOutOfRange {
+		t.Errorf("error %d", code)
+	}
+}
+
 // While the disk is asked, what the fetch is about goes on: its topic, its records, the bytes behind it.
 func TestColdFetchIsAnsweredByWhatTheLogIsThen(t *testing.T) {
 	t.Run("the topic is deleted", func(t *testing.T) {

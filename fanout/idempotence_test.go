@@ -61,6 +61,37 @@ func TestDuplicateIsAnsweredWithItsFirstOffset(t *testing.T) {
 	}
 }
 
+// librdkafka takes OUT_OF_ORDER_SEQUENCE_NUMBER of its oldest batch for fatal.
+func TestProducerGoesOnInATopicThatWasDeletedAndMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	in := func(c *Config) { c.DataDir = dir }
+	s := start(t, in)
+	c := s.dial()
+	c.create("feed", 1)
+	step := func(sequence int32, wantOffset int64, wantCode int16) {
+		t.Helper()
+		r := c.produce("feed", 0, sequenced(makeBatch(uint64(sequence), 10, 10, time.Now().UnixMilli()), 7, 0, sequence))
+		if r.BaseOffset != wantOffset || r.ErrorCode != wantCode {
+			t.Errorf("sequence number %d: offset %d error %d, want %d and %d", sequence, r.BaseOffset, r.ErrorCode, wantOffset, wantCode)
+		}
+	}
+	step(10, -1, wire.CodeOutOfOrderSequenceNumber) // nobody has written to the name before
+	step(0, 0, 0)
+	step(10, 10, 0)
+	for range 2 {
+		c.remove("feed")
+		c.create("feed", 1)
+		step(20, 0, 0)
+		step(40, -1, wire.CodeOutOfOrderSequenceNumber)
+	}
+	c.close()
+	s.stop()
+	s = start(t, in)
+	c = s.dial()
+	step(20, 0, 0)
+	step(30, 10, 0)
+}
+
 // A duplicate of a batch that is on its way to the disk promises no more than the batch itself.
 func TestDuplicateWaitsForTheFsyncOfItsFirstCopy(t *testing.T) {
 	s, d := startOn(t, Fsync{Always: true})

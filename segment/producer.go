@@ -80,7 +80,7 @@ func (ps *producers) duplicate(q sequence) (sequence, bool) {
 }
 
 // check refuses what is not the next batch of its producer. One that is unknown has written nothing yet, and begins with 0,
-// unless somebody was forgotten or, whole says not, the log's head is gone: then what it wrote before may have been there.
+// unless somebody was forgotten or, whole says not, the log may have lost what was in it: then it may have written that.
 func (ps *producers) check(q sequence, whole bool) error {
 	p := ps.byID[q.id]
 	switch {

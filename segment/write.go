@@ -99,7 +99,7 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 			return Appended{BaseOffset: again.baseOffset(), LastOffset: again.lastOffset, LogStartOffset: l.LogStartOffset(),
 				AppendTimeMillis: l.appendTime(again.timestamp), Records: in.records, Duplicate: true}, nil
 		}
-		if err := l.producers.check(in.producer, l.LogStartOffset() == 0); err != nil {
+		if err := l.producers.check(in.producer, l.isWhole()); err != nil {
 			return Appended{}, err
 		}
 	}
@@ -125,6 +125,10 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 	return Appended{BaseOffset: base, LastOffset: last, LogStartOffset: l.LogStartOffset(),
 		AppendTimeMillis: l.appendTime(nowMillis), Bytes: len(batches), Records: in.records}, nil
 }
+
+// isWhole says that nothing that was written under the partition's name can be missing: its head is there, and its epoch says
+// that no record was lost and that no topic was deleted when it was made, whose producers would go on with their numbers.
+func (l *Log) isWhole() bool { return l.LogStartOffset() == 0 && l.LeaderEpoch() == 0 }
 
 // has says that the write has a batch of that idempotent producer already: whether its next one is in order, or the same
 // again, is known when the first has been written.
