@@ -30,10 +30,12 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 	names := metadataNames(req)
 	missing, refused := b.missingTopics(req, names)
 	if len(missing) == 0 {
-		b.sendTopics(c, names, refused)
+		if !b.putOff(c, b.topics.partitionsOf(names)) {
+			b.sendTopics(c, names, refused)
+		}
 		return
 	}
-	slot, generation := c.slot, c.generation
+	end := b.errand(c)
 	plan := func() []newTopic {
 		left := b.topics.room.autoTopics - len(b.topics.byName)
 		return slices.DeleteFunc(missing, func(n newTopic) bool {
@@ -45,10 +47,20 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 		})
 	}
 	b.makeTopics(namesOf(missing), plan, func(map[string]error) {
-		if c := b.again(slot, generation); c != nil {
+		if c := end(); c != nil {
 			b.sendTopics(c, names, refused)
 		}
 	})
+}
+
+// partitionsOf is the number of partitions of topics.
+func (t *topics) partitionsOf(names []string) (n int) {
+	for _, name := range names {
+		if tp := t.byName[name]; tp != nil {
+			n += len(tp.partitions)
+		}
+	}
+	return n
 }
 
 func namesOf(list []newTopic) []string {

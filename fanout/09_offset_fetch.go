@@ -15,5 +15,5 @@ import (
 //
 // Versions: 0 to 5; from 5 on with the leader epoch of the commit.
 func (b *Broker) handleOffsetFetch(c *conn, req *kmsg.OffsetFetchRequest) {
-	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.OffsetFetch(from, req) })
+	b.askCoordinator(c, req, func(g *group.Coordinator) kmsg.Response { return g.OffsetFetch(req) })
 }

@@ -26,9 +26,9 @@ func (b *Broker) handleFindCoordinator(c *conn, req *kmsg.FindCoordinatorRequest
 	resp.NodeID, resp.Port = -1, -1
 	switch req.CoordinatorType {
 	case coordinatorOfGroup:
-		slot, generation := c.slot, c.generation
+		end := b.errand(c)
 		b.withCoordinator(func(failed error) {
-			c := b.again(slot, generation)
+			c := end()
 			if c == nil {
 				return
 			}

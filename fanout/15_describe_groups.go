@@ -10,5 +10,5 @@ import (
 //
 // Versions: 0 to 4; 4 with group.instance.id.
 func (b *Broker) handleDescribeGroups(c *conn, req *kmsg.DescribeGroupsRequest) {
-	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.DescribeGroups(from, req) })
+	b.askCoordinator(c, req, func(g *group.Coordinator) kmsg.Response { return g.DescribeGroups(req) })
 }

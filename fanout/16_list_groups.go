@@ -10,5 +10,5 @@ import (
 //
 // Versions: 0 to 2.
 func (b *Broker) handleListGroups(c *conn, req *kmsg.ListGroupsRequest) {
-	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.ListGroups(from, req) })
+	b.askCoordinator(c, req, func(g *group.Coordinator) kmsg.Response { return g.ListGroups(req) })
 }

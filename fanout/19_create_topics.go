@@ -33,14 +33,14 @@ func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 	for i := range req.Topics {
 		names = append(names, req.Topics[i].Topic)
 	}
-	slot, generation := c.slot, c.generation
+	end := b.errand(c)
 	b.makeTopics(validNames(names), func() []newTopic { return b.checkNewTopics(req, resp) }, func(failed map[string]error) {
 		for i := range resp.Topics {
 			if r := &resp.Topics[i]; r.ErrorCode == 0 && failed[r.Topic] != nil {
 				r.ErrorCode, r.ErrorMessage = wire.CodeKafkaStorageError, kmsg.StringPtr(failed[r.Topic].Error())
 			}
 		}
-		if c := b.again(slot, generation); c != nil {
+		if c := end(); c != nil {
 			b.reply(c, resp)
 		}
 	})

@@ -25,7 +25,7 @@ import (
 // Versions: 0 to 3.
 func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-	slot, generation := c.slot, c.generation
+	end := b.errand(c)
 	b.topics.changes.enter(validNames(slices.Clone(req.TopicNames)), func(job *dirJob) {
 		victims := b.checkDeletions(req, resp)
 		b.deleteTopics(victims, func(err error) {
@@ -35,7 +35,7 @@ func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
 				}
 			}
 			job.release()
-			if c := b.again(slot, generation); c != nil {
+			if c := end(); c != nil {
 				b.replyForgotten(c, resp)
 			}
 		})

@@ -44,10 +44,10 @@ func (b *Broker) handleDeleteRecords(c *conn, req *kmsg.DeleteRecordsRequest) {
 		b.reply(c, resp)
 		return
 	}
-	slot, generation := c.slot, c.generation
+	end := b.errand(c)
 	b.topics.changes.write(&b.topics.startsFile, func(err error) {
 		b.startsWritten(resp, moved, err)
-		if c := b.again(slot, generation); c != nil {
+		if c := end(); c != nil {
 			b.reply(c, resp)
 		}
 	})

@@ -21,14 +21,14 @@ func (b *Broker) handleInitProducerID(c *conn, req *kmsg.InitProducerIDRequest) 
 		b.reply(c, resp)
 		return
 	}
-	slot, generation := c.slot, c.generation
+	end := b.errand(c)
 	b.takeProducerID(func(id int64, err error) {
 		if err != nil {
 			resp.ErrorCode = wire.CodeKafkaStorageError
 		} else {
 			resp.ProducerID, resp.ProducerEpoch = id, 0
 		}
-		if c := b.again(slot, generation); c != nil {
+		if c := end(); c != nil {
 			b.reply(c, resp)
 		}
 	})

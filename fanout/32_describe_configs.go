@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,36 +27,70 @@ func (b *Broker) handleDescribeConfigs(c *conn, req *kmsg.DescribeConfigsRequest
 			topics[i] = tp.config
 		}
 	}
+	correlationID := c.header.CorrelationID
 	if len(req.Resources) <= describedOnTheLoop {
-		b.reply(c, b.describe(req, topics))
+		if !b.putOff(c, describeItems*len(req.Resources)) {
+			b.respond(c, b.appendDescribed(b.scratch[:0], correlationID, req, topics))
+		}
 		return
 	}
-	b.replyLater(c, func() (kmsg.Response, func()) { return b.describe(req, topics), nil })
+	end := b.errand(c)
+	b.describing.run(b, func() func() func() {
+		if c.state != connOpen {
+			end()
+			return nil
+		}
+		return func() func() {
+			encoded := b.appendDescribed(nil, correlationID, req, topics)
+			return func() {
+				if c := end(); c != nil {
+					b.respond(c, encoded)
+				}
+			}
+		}
+	})
 }
 
-// describedOnTheLoop is how many resources are described at once by the loop: each costs about 10 us.
-const describedOnTheLoop = 64
+const (
+	// describedOnTheLoop is how many resources are described at once by the loop: each costs about 10 us.
+	describedOnTheLoop = 64
+	// describeItems is how many items of costlyItems a resource stands for.
+	describeItems = 16
+)
 
-// describe answers for resources; topics are the configurations of those that are topics, and exist. It reads nothing that
-// changes, and may run off the loop.
-func (b *Broker) describe(req *kmsg.DescribeConfigsRequest, topics []*topicConfig) kmsg.Response {
-	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+// appendDescribed appends the whole response: resources described one after the other, since a described one takes ten times
+// as much memory as an encoded one. It reads nothing that changes, and may run off the loop.
+func (b *Broker) appendDescribed(dst []byte, correlationID int32, req *kmsg.DescribeConfigsRequest, topics []*topicConfig) []byte {
+	const countAt, headBytes = 12, 16 // behind the frame's size, correlation id and throttle time
+	const oneAt = headBytes - 8       // kmsg encodes no frame size and no correlation id
+	dst = wire.AppendResponse(dst, correlationID, req.ResponseKind())
+	var one []byte
 	for i := range req.Resources {
-		want := &req.Resources[i]
-		r := kmsg.NewDescribeConfigsResponseResource()
-		r.ResourceType, r.ResourceName = want.ResourceType, want.ResourceName
-		r.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
-		switch want.ResourceType {
-		case kmsg.ConfigResourceTypeTopic:
-			b.describeTopic(&r, topics[i])
-		case kmsg.ConfigResourceTypeBroker:
-			b.describeBroker(&r, want.ResourceName)
-		default:
-			refuseResource(&r.ErrorCode, &r.ErrorMessage, want.ResourceType)
-		}
-		trimConfigs(&r, req, want.ConfigNames)
-		resp.Resources = append(resp.Resources, r)
+		one = b.describe(req, topics, i).AppendTo(one[:0])
+		dst = append(dst, one[oneAt:]...)
 	}
+	binary.BigEndian.PutUint32(dst[countAt:], uint32(len(req.Resources)))
+	binary.BigEndian.PutUint32(dst, uint32(len(dst)-wire.FrameSizeBytes))
+	return dst
+}
+
+// describe answers for the i-th resource alone; topics are the configurations of those that are topics, and exist.
+func (b *Broker) describe(req *kmsg.DescribeConfigsRequest, topics []*topicConfig, i int) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	want := &req.Resources[i]
+	r := kmsg.NewDescribeConfigsResponseResource()
+	r.ResourceType, r.ResourceName = want.ResourceType, want.ResourceName
+	r.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
+	switch want.ResourceType {
+	case kmsg.ConfigResourceTypeTopic:
+		b.describeTopic(&r, topics[i])
+	case kmsg.ConfigResourceTypeBroker:
+		b.describeBroker(&r, want.ResourceName)
+	default:
+		refuseResource(&r.ErrorCode, &r.ErrorMessage, want.ResourceType)
+	}
+	trimConfigs(&r, req, want.ConfigNames)
+	resp.Resources = append(resp.Resources, r)
 	return resp
 }
 

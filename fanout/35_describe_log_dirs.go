@@ -15,7 +15,10 @@ import (
 //   - No list of topics means all of them. Unknown topics and partitions are left out.
 //
 // Versions: 0 and 1.
-func (b *Broker) handleDescribeLogDirs(req *kmsg.DescribeLogDirsRequest) kmsg.Response {
+func (b *Broker) handleDescribeLogDirs(c *conn, req *kmsg.DescribeLogDirsRequest) {
+	if req.Topics == nil && b.putOff(c, int(b.topics.room.partitions.Used())) {
+		return
+	}
 	resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 	dir := kmsg.NewDescribeLogDirsResponseDir()
 	dir.Dir = b.topics.dir
@@ -34,7 +37,7 @@ func (b *Broker) handleDescribeLogDirs(req *kmsg.DescribeLogDirsRequest) kmsg.Re
 		}
 	}
 	resp.Dirs = append(resp.Dirs, dir)
-	return resp
+	b.reply(c, resp)
 }
 
 // these are those of the topic's partitions that are asked for and have a log. The cost is that of the list.

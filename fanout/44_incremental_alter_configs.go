@@ -24,9 +24,9 @@ func (b *Broker) handleIncrementalAlterConfigs(c *conn, req *kmsg.IncrementalAlt
 		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
 		resp.Resources = append(resp.Resources, r)
 	}
-	slot, generation := c.slot, c.generation
+	end := b.errand(c)
 	b.alterNext(req, resp, 0, func() {
-		if c := b.again(slot, generation); c != nil {
+		if c := end(); c != nil {
 			b.reply(c, resp)
 		}
 	})

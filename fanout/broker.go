@@ -45,6 +45,7 @@ type Broker struct {
 	frames      requestMemory
 	blocks      responseMemory
 	metadata    sharedMetadata
+	costly      costly
 	turns       turnTimes
 	waiting     deadlines
 	grown       []*partition // partitions whose high watermark moved in this turn
@@ -67,6 +68,7 @@ type Broker struct {
 	counters    counters
 	checks      batchChecks
 	inflating   boundedJobs
+	describing  boundedJobs
 	closeLog    logLimit
 	limitLog    logLimit
 	storageLog  logLimit

@@ -57,6 +57,7 @@ type conn struct {
 	recvArmed  bool // a multishot recv is in flight
 	recvPaused bool // the client sends faster than it is answered
 	cancels    int  // cancel operations in flight
+	errands    int  // see errand
 
 	in    input
 	flow  transfer.Flow
@@ -95,6 +96,7 @@ type conn struct {
 
 	// What the connection waits for while memory is used up: see shortage.go.
 	forRequest, forResponse queueNode
+	forTurn                 queueNode // the wait of a request whose answer is costly
 	needsRequest            int64
 	hasTurn                 bool // the request's lists are charged to the turn of the large line
 	needsResponse           int
@@ -104,9 +106,9 @@ type conn struct {
 	peer       string
 }
 
-// inFlight is the number of operations of this connection that the kernel holds, and of pins on its frames.
+// inFlight is the number of operations of this connection that the kernel holds, of its errands, and of pins on its frames.
 func (c *conn) inFlight() int {
-	n := c.flow.InFlight() + c.cancels + c.in.pins
+	n := c.flow.InFlight() + c.cancels + c.errands + c.in.pins
 	if c.recvArmed {
 		n++
 	}

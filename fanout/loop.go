@@ -54,6 +54,8 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("writes that ended")
 	b.turnGroups()
 	t.stepped("consumer groups")
+	b.answerCostly()
+	t.stepped("costly requests")
 	b.beginAppends() // before the rest of the turn: the disk works meanwhile
 	t.stepped("begin writes")
 	b.beginSyncs()
@@ -112,7 +114,7 @@ func (b *Broker) dispatch(completion ring.Completion) {
 
 // timeout is how long the next wait may last.
 func (b *Broker) timeout() time.Duration {
-	if b.engine.Pending() || len(b.grown) > 0 {
+	if b.engine.Pending() || len(b.grown) > 0 || b.costly.line.n > 0 || b.blocks.resume {
 		return 0
 	}
 	until := min(b.nextSweep, b.syncs.next, b.nextGroupDeadline())
@@ -163,6 +165,7 @@ func (b *Broker) sweep() {
 		}
 	}
 	b.metadata.drop(&b.blocks)
+	b.dropScratch()
 	b.acceptor.retry()
 	if b.stopping && b.now >= b.stopBy {
 		b.closeAll()

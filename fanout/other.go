@@ -15,6 +15,9 @@ func (b *Broker) handleOther(c *conn) error {
 		}
 		return nil
 	}
+	if len(c.header.Body) > costlyBytes && b.putOff(c, len(c.header.Body)) {
+		return nil
+	}
 	decoded, err := wire.DecodeRequest(c.header)
 	if err != nil {
 		return err
@@ -41,7 +44,7 @@ func (b *Broker) handleOther(c *conn) error {
 	case *kmsg.OffsetForLeaderEpochRequest:
 		b.reply(c, b.handleOffsetForLeaderEpoch(req))
 	case *kmsg.DescribeLogDirsRequest:
-		b.reply(c, b.handleDescribeLogDirs(req))
+		b.handleDescribeLogDirs(c, req)
 	case *kmsg.CreatePartitionsRequest:
 		b.handleCreatePartitions(c, req)
 	default:
@@ -96,23 +99,6 @@ func onlyAsks(key int16) bool {
 		return true
 	}
 	return false
-}
-
-// replyLater runs work in the background and sends the response that it returns, if the connection is still there.
-// apply, which may be nil, runs on the loop before that, whether or not it is.
-func (b *Broker) replyLater(c *conn, work func() (response kmsg.Response, apply func())) {
-	slot, generation := c.slot, c.generation
-	b.background(func() func() {
-		response, apply := work()
-		return func() {
-			if apply != nil {
-				apply()
-			}
-			if c := b.again(slot, generation); c != nil {
-				b.reply(c, response)
-			}
-		}
-	})
 }
 
 // noTransactions is what clients that ask for transactions are told.

@@ -86,16 +86,21 @@ func (b *Broker) send(c *conn, parts []transfer.Part) {
 	b.engine.Start(&c.flow, parts)
 }
 
-// keptScratchBytes bounds the scratch memory between two responses, which no budget counts.
+// keptScratchBytes bounds the scratch memory between two sweeps, which no budget counts.
 const keptScratchBytes = 1 << 20
 
-// keepScratch keeps the memory of an encoded response for the next one, unless it is large: one client's huge answer must
-// not stay taken.
+// keepScratch keeps the memory of an encoded response for the next one. The sweep drops it if it is large: one client's huge
+// answer must not stay taken, but many that come at once take it one after the other.
 func (b *Broker) keepScratch(encoded []byte) {
-	if cap(encoded) > keptScratchBytes {
-		encoded = nil
+	if cap(encoded) >= cap(b.scratch) {
+		b.scratch = encoded[:0]
 	}
-	b.scratch = encoded[:0]
+}
+
+func (b *Broker) dropScratch() {
+	if cap(b.scratch) > keptScratchBytes {
+		b.scratch = nil
+	}
 }
 
 // respondNothing ends a request that has no response.

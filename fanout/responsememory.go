@@ -25,6 +25,8 @@ type responseMemory struct {
 	freeBytes int64
 	// turn is the connection whose turn it is: it does not wait behind those that came after it.
 	turn *conn
+	// resume says that the next turn goes on with the queue: there is memory for the first, and this turn was long enough.
+	resume bool
 }
 
 // block is a response's memory. Several connections may be sending it.

@@ -35,6 +35,7 @@ func (b *Broker) awaitResponse(c *conn, n int) {
 func (c *conn) leaveQueues() {
 	c.forRequest.leave()
 	c.forResponse.leave()
+	c.forTurn.leave()
 	c.kept = nil
 }
 
@@ -69,15 +70,25 @@ func (b *Broker) relieve() {
 			}
 		}
 	}
-	for m := &b.blocks; m.queue.first != nil; {
+	b.relieveResponses()
+}
+
+// relieveResponses answers requests again that waited for response memory, for a while.
+func (b *Broker) relieveResponses() {
+	m := &b.blocks
+	m.resume = false
+	for began := b.kernel.Now(); m.queue.first != nil; {
 		c := m.queue.first.conn
 		if !m.fits(c.needsResponse) && !b.metadata.drop(m) {
 			return
 		}
-		m.turn = c
+		if m.resume = b.kernel.Now()-began > costlyTime; m.resume {
+			return
+		}
+		m.turn, b.costly.turn = c, c
 		c.forResponse.leave()
 		b.answerAgain(c)
-		m.turn = nil
+		m.turn, b.costly.turn = nil, nil
 		if c.forResponse.waits() {
 			return
 		}

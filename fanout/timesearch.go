@@ -10,12 +10,13 @@ import (
 // timeSearches are the partitions of a request whose offsets have to be read from batches. They go in rounds: each reads one
 // segment of each partition in the background, and the loop compares what was found with what the log is by then.
 type timeSearches struct {
-	slot, generation uint32 // of the connection
-	version          int16
-	isolation        int8
-	maxInflated      int64 // of one batch, in bytes
-	resp             *kmsg.ListOffsetsResponse
-	list             []timeSearch
+	c           *conn
+	end         func() *conn // of the errand
+	version     int16
+	isolation   int8
+	maxInflated int64 // of one batch, in bytes
+	resp        *kmsg.ListOffsetsResponse
+	list        []timeSearch
 }
 
 type timeSearch struct {
@@ -42,16 +43,17 @@ func (s *timeSearches) add(t timeSearch) {
 // searchTimes runs a round of searches, or answers the request when there are none left.
 func (b *Broker) searchTimes(s *timeSearches) {
 	if len(s.list) == 0 {
-		if c := b.again(s.slot, s.generation); c != nil {
+		if c := s.end(); c != nil {
 			b.reply(c, oldStyle(s.version, s.resp))
 		}
 		return
 	}
 	b.inflating.run(b, func() func() func() {
-		if b.again(s.slot, s.generation) == nil {
+		if s.c.state != connOpen {
 			for i := range s.list {
 				s.list[i].rng.Segment.Release()
 			}
+			s.end()
 			return nil
 		}
 		return func() func() {
@@ -81,7 +83,7 @@ func (b *Broker) searchedTime(s *timeSearches, t *timeSearch) {
 	r := &s.resp.Topics[t.topic].Partitions[t.partition]
 	p := b.topics.find([]byte(s.resp.Topics[t.topic].Topic), r.Partition)
 	switch {
-	case b.again(s.slot, s.generation) == nil: // nobody waits any more
+	case s.c.state != connOpen: // nobody waits any more
 	case p != t.of: // deleted meanwhile
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
 	case t.err != nil:

@@ -8,7 +8,7 @@ import (
 
 // DescribeGroups shows groups and their members. A group that there is not is "Dead", without an error, as in Apache
 // Kafka up to version 5 of the request.
-func (c *Coordinator) DescribeGroups(from Client, req *kmsg.DescribeGroupsRequest) {
+func (c *Coordinator) DescribeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	size := c.newReplySize()
 	resp.Groups = make([]kmsg.DescribeGroupsResponseGroup, 0, len(req.Groups))
@@ -27,7 +27,7 @@ func (c *Coordinator) DescribeGroups(from Client, req *kmsg.DescribeGroupsReques
 		}
 		resp.Groups = append(resp.Groups, r)
 	}
-	c.reply(from.Ticket, resp)
+	return resp
 }
 
 func (g *group) describe(r *kmsg.DescribeGroupsResponseGroup) {
@@ -50,15 +50,21 @@ func (g *group) describe(r *kmsg.DescribeGroupsResponseGroup) {
 }
 
 // ListGroups names all groups.
-func (c *Coordinator) ListGroups(from Client, req *kmsg.ListGroupsRequest) {
+func (c *Coordinator) ListGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
 	resp.Groups = make([]kmsg.ListGroupsResponseGroup, 0, c.groups.len())
+	size := c.newReplySize()
 	for _, g := range c.groups.all {
+		if !size.add(listedBytes + len(g.id) + len(g.protocolType)) {
+			c.counts.Refused++
+			resp.Groups, resp.ErrorCode = []kmsg.ListGroupsResponseGroup{}, wire.CodePolicyViolation
+			break
+		}
 		r := kmsg.NewListGroupsResponseGroup()
 		r.Group, r.ProtocolType, r.GroupState = g.id, g.protocolType, g.state.String()
 		resp.Groups = append(resp.Groups, r)
 	}
-	c.reply(from.Ticket, resp)
+	return resp
 }
 
 // DeleteGroups forgets groups that have no members, and their offsets.

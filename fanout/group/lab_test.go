@@ -89,13 +89,13 @@ func (l *lab) hand(req kmsg.Request) {
 	case *kmsg.OffsetCommitRequest:
 		l.c.OffsetCommit(l.now, from, r)
 	case *kmsg.OffsetFetchRequest:
-		l.c.OffsetFetch(from, r)
+		l.c.reply(from.Ticket, l.c.OffsetFetch(r))
 	case *kmsg.OffsetDeleteRequest:
 		l.c.OffsetDelete(l.now, from, r)
 	case *kmsg.DescribeGroupsRequest:
-		l.c.DescribeGroups(from, r)
+		l.c.reply(from.Ticket, l.c.DescribeGroups(r))
 	case *kmsg.ListGroupsRequest:
-		l.c.ListGroups(from, r)
+		l.c.reply(from.Ticket, l.c.ListGroups(r))
 	case *kmsg.DeleteGroupsRequest:
 		l.c.DeleteGroups(l.now, from, r)
 	default:

@@ -193,14 +193,13 @@ func (o *committed) setExpiry(millis int64) {
 
 // OffsetFetch tells how far a group has read. Of a group or a partition that it knows nothing of it says -1, without an
 // error: a consumer then begins where its configuration says.
-func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
+func (c *Coordinator) OffsetFetch(req *kmsg.OffsetFetchRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	resp.ErrorCode = c.checkGroup(req.Group, true)
 	g, size := c.groups.get(req.Group), c.newReplySize()
 	if req.Topics == nil && req.Version >= 2 {
 		resp.Topics = allOffsets(g, &size)
-		c.reply(from.Ticket, resp)
-		return
+		return resp
 	}
 	for i := range req.Topics {
 		topic := kmsg.NewOffsetFetchResponseTopic()
@@ -217,7 +216,7 @@ func (c *Coordinator) OffsetFetch(from Client, req *kmsg.OffsetFetchRequest) {
 		}
 		resp.Topics = append(resp.Topics, topic)
 	}
-	c.reply(from.Ticket, resp)
+	return resp
 }
 
 // allOffsets lists everything that a group has committed, by topic.

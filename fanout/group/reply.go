@@ -21,6 +21,33 @@ func (s *replySize) add(bytes int) bool {
 	return true
 }
 
+// Asked is how many offsets, members or groups the answer to a request lists that changes nothing, about; long texts count for
+// more.
+func (c *Coordinator) Asked(req kmsg.Request) (items int) {
+	const itemBytes = 128
+	switch r := req.(type) {
+	case *kmsg.ListGroupsRequest:
+		return c.groups.len() + int(c.budget.used/(64*itemBytes))
+	case *kmsg.DescribeGroupsRequest:
+		for _, id := range r.Groups {
+			if g := c.groups.get(id); g != nil {
+				items += g.list.n + g.described()/itemBytes
+			}
+		}
+	case *kmsg.OffsetFetchRequest:
+		for i := range r.Topics {
+			items += len(r.Topics[i].Partitions)
+		}
+		if g := c.groups.get(r.Group); g != nil && r.Topics == nil && r.Version >= 2 {
+			items = g.commits.n
+		}
+	}
+	return items
+}
+
+// listedBytes is what a group takes in ListGroups beside its id.
+const listedBytes = 32
+
 // noMetadata is the text of an offset that has none: one for all, since a request may name a hundred thousand.
 var noMetadata = kmsg.StringPtr("")
 
