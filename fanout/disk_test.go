@@ -188,19 +188,43 @@ func TestPortInUseIsNamedWithTheRemedy(t *testing.T) {
 
 func TestDamagedMetaFilesAreRefusedWithTheirNames(t *testing.T) {
 	before := held(t)
-	for file, contents := range map[string][]string{
-		metaFile:       {"", "version=1\n", "cluster.id=x\nnode.id=-1\n", "cluster.id=x\nbroker.id=many\n"},
-		producerIDFile: {"", "x\n", "-1\n", "99999999999999999999\n"},
-	} {
-		for _, content := range contents {
-			config := testConfig(t)
-			if err := os.WriteFile(filepath.Join(config.DataDir, file), []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := Open(config); err == nil || !strings.Contains(err.Error(), file) {
-				t.Errorf("%s holding %q: %v", file, content, err)
-			}
+	for _, content := range []string{"", "version=1\n", "cluster.id=x\nnode.id=-1\n", "cluster.id=x\nbroker.id=many\n"} {
+		config := testConfig(t)
+		if err := os.WriteFile(filepath.Join(config.DataDir, metaFile), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(config); err == nil || !strings.Contains(err.Error(), metaFile) {
+			t.Errorf("%s holding %q: %v", metaFile, content, err)
 		}
 	}
 	before.checkNothingLeft(t)
+}
+
+// The file of producer ids may be damaged, lost, or something else altogether: the server starts, and no id that was given
+// before comes again.
+func TestLostProducerIDFileKeepsNobodyFromStartingAndGivesNoIDTwice(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, func(c *Config) { c.DataDir = dir })
+	known := s.dial().producerID()
+	write := func(content string) func(path string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(content), 0o600) }
+	}
+	for name, damage := range map[string]func(path string) error{
+		"empty": write(""), "text": write("x\n"), "negative": write("-1\n"), "too large": write("99999999999999999999\n"),
+		"lost": os.Remove, "a directory": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
+	} {
+		copied := crashCopy(t, dir)
+		if err := damage(filepath.Join(copied, producerIDFile)); err != nil {
+			t.Fatal(err)
+		}
+		damaged := start(t, func(c *Config) { c.DataDir = copied })
+		id := damaged.dial().producerID()
+		if id <= known+producerBlock {
+			t.Errorf("%s: id %d, after %d before", name, id, known)
+		}
+		next := start(t, func(c *Config) { c.DataDir = crashCopy(t, copied) })
+		if again := next.dial().producerID(); again <= id || again > id+producerBlock {
+			t.Errorf("%s: id %d after the next start, %d before", name, again, id)
+		}
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	mrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,14 +41,18 @@ const (
 	producerBlock = 1000
 	// maxProducerID is far from where numbers end: nobody gets there in blocks.
 	maxProducerID = 1 << 62
+	// producerIDsUnknown is where ids begin, at least, that are to be none of those in use, whatever those are. Twice as
+	// much is still a number to clients that count in floating point.
+	producerIDsUnknown = 1 << 51
 )
 
-func (m *meta) open(fsys segment.FS, dir string, nodeID int32) error {
+func (m *meta) open(fsys segment.FS, dir string, nodeID int32, log *slog.Logger) error {
 	m.fs = fsys
 	path := filepath.Join(dir, metaFile)
 	text, err := os.ReadFile(path)
+	fresh := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case fresh:
 		if err := m.create(path, nodeID); err != nil {
 			return err
 		}
@@ -58,7 +64,8 @@ func (m *meta) open(fsys segment.FS, dir string, nodeID int32) error {
 		}
 	}
 	m.producerFile = filepath.Join(dir, producerIDFile)
-	return m.openProducerIDs()
+	m.openProducerIDs(fresh, log)
+	return nil
 }
 
 func (m *meta) create(path string, nodeID int32) error {
@@ -98,22 +105,38 @@ func (m *meta) parse(path string, text []byte, nodeID int32) error {
 	return nil
 }
 
-func (m *meta) openProducerIDs() error {
-	text, err := os.ReadFile(m.producerFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return fmt.Errorf("fanout: %w", err)
-	default:
-		n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-		if err != nil || n < 0 || n > maxProducerID {
-			return fmt.Errorf("fanout: %s holds %q, it must be a number from 0 to %d: write one larger than every producer id in use",
-				m.producerFile, text, int64(maxProducerID))
-		}
-		m.producerNext = n
+// openProducerIDs goes on behind the ids that may be in use. A file that is damaged or lost keeps nobody from starting.
+func (m *meta) openProducerIDs(fresh bool, log *slog.Logger) {
+	n, err := readProducerEnd(m.producerFile)
+	if fresh && errors.Is(err, fs.ErrNotExist) {
+		n, err = 0, nil
 	}
-	m.producerEnd = m.producerNext + producerBlock
-	return writeProducerEnd(m.fs, m.producerFile, m.producerEnd)
+	if err != nil {
+		n = producerIDsUnknown + mrand.Int64N(producerIDsUnknown)
+		aside := m.producerFile + ".unreadable" // which a directory in the file's place needs too
+		log.Error("the producer ids in use are not known: new ones begin at a random number far above", "error", err, "from", n,
+			"kept_as", aside, "not_kept", errorText(os.Rename(m.producerFile, aside)))
+	}
+	m.producerNext, m.producerEnd = n, n
+	if err := writeProducerEnd(m.fs, m.producerFile, n+producerBlock); err != nil {
+		log.Error("producer ids could not be reserved: the next producer that asks for one has it tried again", "error", err,
+			"remedy", storageRemedy(err))
+		return
+	}
+	m.producerEnd = n + producerBlock
+}
+
+// readProducerEnd reads from where on no producer id is in use.
+func readProducerEnd(path string) (int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("fanout: %w", err)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil || n < 0 || n > maxProducerID {
+		return 0, fmt.Errorf("fanout: %s holds %.40q, it must be a number from 0 to %d", path, text, int64(maxProducerID))
+	}
+	return n, nil
 }
 
 // writeProducerEnd writes down that ids below end may be in use. It blocks, so after the start it runs off the loop.

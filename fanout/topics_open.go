@@ -20,7 +20,7 @@ import (
 // be taken away; and a host that is out of descriptors or memory, which would refuse what is whole.
 
 func (t *topics) openLocked(config Config, log *slog.Logger) error {
-	if err := t.meta.open(t.fs, t.dir, config.NodeID); err != nil {
+	if err := t.meta.open(t.fs, t.dir, config.NodeID, log); err != nil {
 		return err
 	}
 	t.starts = readLogStarts(t.dir, log)
