@@ -49,11 +49,14 @@ func (v *survey) finding(i int) finding {
 	return f
 }
 
-// conclude completes a finding by what a scan says of the segment, and the verdict on an unfinished segment by what lies
-// behind it: one that ends before the next begins is not whole, and whether there is something to lose behind it is for
+// conclude completes a finding by what a scan says of the segment, and by what lies behind it: a segment that ends before
+// the next begins is not whole, though its batches are. Whether there is something to lose behind an unfinished one is for
 // all the segments behind it to say.
 func (v *survey) conclude(f *finding, i int, found *verdict) error {
-	if f.place == unfinished && found.damage != unreadable && found.damage != interior {
+	if f.place != last && found.damage == intact {
+		v.noteGap(i, found)
+	}
+	if f.place == unfinished && found.damage == tornTail {
 		if err := v.lookBehind(i, found); err != nil {
 			return err
 		}
@@ -63,16 +66,18 @@ func (v *survey) conclude(f *finding, i int, found *verdict) error {
 	return nil
 }
 
-func (v *survey) lookBehind(i int, found *verdict) error {
+// noteGap says that the end of a segment is missing if the next begins behind it. A log of elsewhere may have been
+// compacted.
+func (v *survey) noteGap(i int, found *verdict) {
 	next := v.bases[i+1]
-	if found.damage == intact {
-		// A log of elsewhere may have been compacted.
-		if found.nextOffset >= next || v.found.RecoveryPoint == AllDurable && !v.synced {
-			return nil
-		}
-		found.damage = tornTail
-		found.reason = fmt.Errorf("%w: it ends at offset %d, the next segment begins at %d", ErrBatchShort, found.nextOffset, next)
+	if found.nextOffset >= next || v.found.RecoveryPoint == AllDurable && !v.synced {
+		return
 	}
+	found.damage = tornTail
+	found.reason = fmt.Errorf("%w: it ends at offset %d, the next segment begins at %d", ErrBatchShort, found.nextOffset, next)
+}
+
+func (v *survey) lookBehind(i int, found *verdict) error {
 	for _, base := range v.bases[i+1:] {
 		switch d, err := v.holdsBatches(base); {
 		case err != nil:
