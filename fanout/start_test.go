@@ -68,8 +68,10 @@ func TestNoFileOfOnePartitionOrTopicStopsTheStart(t *testing.T) {
 		codes [3]int16
 		says  string
 	}{
-		{"epochs", write("feed-1/leader-epoch-checkpoint", "x"), [3]int16{0, bad, 0}, "feed-1/leader-epoch-checkpoint"},
-		{"id", write("feed-1/partition.metadata", "x"), [3]int16{0, bad, 0}, "feed-1/partition.metadata"},
+		{"epochs", write("feed-1/leader-epoch-checkpoint", "x"), [3]int16{}, "feed-1/leader-epoch-checkpoint"},
+		{"id", write("feed-1/partition.metadata", "x"), [3]int16{}, "feed-1/partition.metadata"},
+		{"epochs are a directory", instead("feed-1/leader-epoch-checkpoint"), [3]int16{}, "feed-1/leader-epoch-checkpoint"},
+		{"id is a directory", instead("feed-1/partition.metadata"), [3]int16{}, "feed-1/partition.metadata"},
 		{"configuration", write("feed-0/topic.properties", "x"), [3]int16{bad, bad, bad}, "feed-0/topic.properties"},
 		{"configuration is a directory", instead("feed-0/topic.properties"), [3]int16{bad, bad, bad}, "feed-0/topic.properties"},
 		{"log is a directory", instead("feed-1/" + log), [3]int16{0, bad, 0}, "feed-1/" + log},

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // epochStart is a line of leader-epoch-checkpoint: from that offset on batches have that epoch.
@@ -69,16 +71,16 @@ func (l *Log) TopicID() [16]byte { return l.topicID }
 // that somebody has read, what is appended in their place gets a new epoch: by that, readers find out.
 func (l *Log) openEpochs(mayHaveLost bool) error {
 	fsys, path := l.options.FS, filepath.Join(l.dir, epochFile)
-	text, err := readFile(fsys, path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("segment: %w", err)
-	}
-	if err == nil && len(text) > 0 {
-		if l.epochs, err = parseEpochs(text); err != nil {
-			return &DamagedError{Case: "epochs-unreadable", File: path, Reason: err,
-				Remedy: "remove that file, the epochs begin above that of the last batch then"}
+	lost, err := l.readAside(path, "leader epochs go on above that of the last batch", func(text []byte) (err error) {
+		if len(text) > 0 {
+			l.epochs, err = parseEpochs(text)
 		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	mayHaveLost = mayHaveLost || lost
 	epoch, err := l.nextEpoch(mayHaveLost)
 	if err != nil {
 		return err
@@ -154,7 +156,7 @@ func parseEpochs(text []byte) ([]epochStart, error) {
 		return nil, errors.New("it does not begin with version 0")
 	}
 	if n, err := strconv.Atoi(lines[1]); err != nil || n != len(lines)-2 {
-		return nil, fmt.Errorf("it says that %s epochs follow, %d do", lines[1], len(lines)-2)
+		return nil, fmt.Errorf("it says that %.20q epochs follow, %d do", lines[1], len(lines)-2)
 	}
 	var list []epochStart
 	for i, line := range lines[2:] {
@@ -162,7 +164,7 @@ func parseEpochs(text []byte) ([]epochStart, error) {
 		epoch, err := strconv.ParseInt(first, 10, 32)
 		offset, oerr := strconv.ParseInt(second, 10, 64)
 		if err != nil || oerr != nil || epoch < 0 || offset < 0 {
-			return nil, fmt.Errorf("line %d holds %q, it should be epoch and offset", i+3, line)
+			return nil, fmt.Errorf("line %d holds %.40q, it should be epoch and offset", i+3, line)
 		}
 		if n := len(list); n > 0 && (int32(epoch) <= list[n-1].epoch || offset < list[n-1].offset) {
 			return nil, fmt.Errorf("line %d does not follow the one before", i+3)
@@ -184,20 +186,20 @@ func formatEpochs(list []epochStart) []byte {
 // openMetadata reads partition.metadata, or writes it if there is an id to write.
 func (l *Log) openMetadata() error {
 	fsys, path := l.options.FS, filepath.Join(l.dir, partitionFile)
-	text, err := readFile(fsys, path)
+	lost, err := l.readAside(path, "the topic has no id from now on", func(text []byte) (err error) {
+		l.topicID, err = parseMetadata(text)
+		return err
+	})
 	switch {
-	case err == nil:
-		if l.topicID, err = parseMetadata(text); err != nil {
-			return &DamagedError{Case: "metadata-unreadable", File: path, Reason: err, Remedy: "remove that file, the topic gets another id then"}
-		}
+	case err == nil && !lost:
 		return nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("segment: %w", err)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
 	case l.options.TopicID == [16]byte{}:
 		return nil
 	}
 	l.topicID = l.options.TopicID
-	text = fmt.Appendf(nil, "version: 0\ntopic_id: %s", base64.RawURLEncoding.EncodeToString(l.topicID[:]))
+	text := fmt.Appendf(nil, "version: 0\ntopic_id: %s", base64.RawURLEncoding.EncodeToString(l.topicID[:]))
 	if err := putFile(fsys, path, text); err != nil {
 		return fmt.Errorf("segment: writing %s: %w", path, err)
 	}
@@ -205,18 +207,46 @@ func (l *Log) openMetadata() error {
 	return nil
 }
 
+// readAside reads a file that says nothing of the records. One that cannot be understood is lost: it is moved away, and
+// keeps nobody from the records. One that the disk does not give stays, as an error.
+func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lost bool, err error) {
+	fsys := l.options.FS
+	text, reason := readFile(fsys, path)
+	if reason != nil && !errors.Is(reason, unix.EISDIR) {
+		return false, fmt.Errorf("segment: %w", reason)
+	}
+	if reason == nil {
+		if reason = parse(text); reason == nil {
+			return false, nil
+		}
+	}
+	aside := path + asideSuffix
+	if err = fsys.RemoveAll(aside); err == nil {
+		err = fsys.Rename(path, aside)
+	}
+	if err != nil {
+		return false, fmt.Errorf("segment: %s is of no use (%w) and could not be moved away: %w", path, reason, err)
+	}
+	l.dirUnsynced = true
+	l.options.Logger.Error("a file beside a log cannot be understood: "+instead, "file", path, "error", reason, "kept_as", aside)
+	return true, nil
+}
+
+// asideSuffix is added to the name of a file that cannot be understood.
+const asideSuffix = ".unreadable"
+
 func parseMetadata(text []byte) (id [16]byte, err error) {
 	for line := range strings.Lines(string(text)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		switch key {
 		case "version":
 			if value != "0" {
-				return id, fmt.Errorf("its version is %q, 0 was expected", value)
+				return id, fmt.Errorf("its version is %.20q, 0 was expected", value)
 			}
 		case "topic_id":
 			raw, err := base64.RawURLEncoding.DecodeString(value)
 			if err != nil || len(raw) != len(id) {
-				return id, fmt.Errorf("its topic id is %q, 16 bytes in base64 were expected", value)
+				return id, fmt.Errorf("its topic id is %.40q, 16 bytes in base64 were expected", value)
 			}
 			return [16]byte(raw), nil
 		}
