@@ -99,7 +99,7 @@ func (b *Broker) newSession(c *conn) {
 }
 
 // updateSession takes the changes of a request, and moves the epoch on. It reports false if there is no memory for more
-// partitions.
+// partitions, or they are too many.
 func (b *Broker) updateSession(s *fetchSession, req *wire.FetchRequest) bool {
 	for i := range req.Forgotten {
 		b.forget(s, req.Forgotten[i].Topic, req.Forgotten[i].Partition)
@@ -112,7 +112,10 @@ func (b *Broker) updateSession(s *fetchSession, req *wire.FetchRequest) bool {
 		}
 		at, known := t.at[want.Partition]
 		if !known {
-			if at = len(s.partitions); at == s.paidPartitions {
+			if at = len(s.partitions); int64(at) == b.mostPartitions() {
+				return false
+			}
+			if at == s.paidPartitions {
 				if !b.chargeSession(s, sessionPartitionBytes) {
 					return false
 				}

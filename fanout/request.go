@@ -41,6 +41,9 @@ func (b *Broker) answer(c *conn) {
 		err = b.handleOther(c)
 	}
 	if errors.Is(err, wire.ErrNoRoom) {
+		err = b.tooManyPartitions(c)
+	}
+	if errors.Is(err, wire.ErrNoRoom) {
 		if err := b.noListRoom(c); err != nil {
 			b.closeConn(c, closedByMemory, err)
 		}

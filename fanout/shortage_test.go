@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
 )
 
 // tight is a configuration in which a few large requests are all that there is memory for.
@@ -116,7 +118,7 @@ func TestStalledRequestsMakeRoomForThoseThatWait(t *testing.T) {
 func TestMemoryOfRequestsWithManyPartitionsIsBounded(t *testing.T) {
 	const partitions = 30_000
 	s := start(t, func(c *Config) {
-		c.MaxRequestBytes, c.RequestMemoryBytes, c.MaxMessageBytes = 4<<20, 40<<20, 512<<10
+		c.MaxRequestBytes, c.RequestMemoryBytes, c.MaxMessageBytes, c.MaxPartitions = 4<<20, 40<<20, 512<<10, 100_000
 	})
 	good := s.dial()
 	good.create("feed", 1)
@@ -160,7 +162,7 @@ func TestMemoryOfRequestsWithManyPartitionsIsBounded(t *testing.T) {
 
 // A request that could never be answered within the request memory is refused at once, with the remedy.
 func TestRequestThatNeedsMoreThanAllRequestMemoryIsRefused(t *testing.T) {
-	s := start(t, func(c *Config) { tight(c); c.RequestMemoryBytes = 8 << 20 })
+	s := start(t, func(c *Config) { tight(c); c.RequestMemoryBytes, c.MaxPartitions = 8<<20, 100_000 })
 	wants := make([]wanted, 62_000)
 	for i := range wants {
 		wants[i].topic = "feed"
@@ -250,4 +252,40 @@ func TestEveryKindOfRequestWaitsForResponseMemory(t *testing.T) {
 		t.Errorf("%d topics were answered, want 200", n)
 	}
 	admin.alive()
+}
+
+// The lists of a request of 90,000 partitions take some 50 MB, and everybody waits while they are filled.
+func TestRequestNamesNoMorePartitionsThanThereMayBe(t *testing.T) {
+	s := start(t, func(c *Config) { c.MaxPartitions = 10 })
+	good := s.dial()
+	good.create("feed", 1)
+	wants := make([]wanted, leastMostPartitions+1)
+	for i := range wants {
+		wants[i] = wanted{topic: "feed", partition: int32(i)}
+	}
+	if n := len(good.ask(fetchRequest(4, wants[1:]...)).(*kmsg.FetchResponse).Topics[0].Partitions); n != leastMostPartitions {
+		t.Errorf("%d partitions were answered", n)
+	}
+	produce := produceAll("feed", nil)
+	produce.Topics[0].Partitions = make([]kmsg.ProduceRequestTopicPartition, leastMostPartitions+1)
+	for _, req := range []kmsg.Request{fetchRequest(4, wants...), produce} {
+		bad := s.dial()
+		bad.send(req)
+		bad.expectClosed()
+	}
+	s.await("both to be closed", func(st Stats) bool { return st.Closed["protocol"] == 2 })
+	if !strings.Contains(s.log.String(), "it names 20001, more than 20000 partitions") {
+		t.Errorf("the log does not name the limit:\n%s", s.log)
+	}
+
+	session := s.dial()
+	first := fetchRequest(7, wants[1:]...)
+	first.SessionEpoch = beginSession
+	id := session.ask(first).(*kmsg.FetchResponse).SessionID
+	more := fetchRequest(7, wants[0], wanted{topic: "feed", partition: leastMostPartitions + 1})
+	more.SessionID, more.SessionEpoch = id, 1
+	if code := session.ask(more).(*kmsg.FetchResponse).ErrorCode; id == 0 || code != wire.CodeFetchSessionIDNotFound {
+		t.Errorf("session %d: error %d for a partition too many", id, code)
+	}
+	good.alive()
 }

@@ -42,7 +42,7 @@ func topicFlags(d *fanout.Config) []cli.Flag {
 		intFlag("partitions", d.Partitions, "`N` partitions for topics whose creator does not say"),
 		&cli.BoolFlag{Name: "auto-create-topics", EnvVars: envOf("auto-create-topics"), Value: d.AutoCreateTopics, Usage: "create topics that clients ask for; =false refuses them"},
 		intFlag("auto-create-limit", d.AutoCreateTopicLimit, "`N` topics from which on asking for one creates no more; an admin client can"),
-		intFlag("max-partitions", d.MaxPartitions, "`N` partitions of all topics together; each has two files open, of which there may be as many as ulimit -n allows"),
+		intFlag("max-partitions", d.MaxPartitions, "`N` partitions of all topics together, and of one produce or fetch (there at least 20000); each has two files open, of which there may be as many as ulimit -n allows"),
 		stringFlag("fsync", d.Fsync.String(), "`POLICY` that puts records on disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
 		&cli.BoolFlag{Name: "inline-writes", EnvVars: envOf("inline-writes"), Value: d.InlineWrites, Usage: "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer and can never make other clients wait"},
 		serveSize("segment-bytes", "`SIZE` at which a segment ends and the next begins (topics: segment.bytes)", d.SegmentBytes, 16*kib, 2*gib-1),
