@@ -36,7 +36,7 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 		return
 	}
 	end := b.errand(c)
-	plan := func() []newTopic {
+	plan := func(*dirJob) []newTopic {
 		left := b.topics.room.autoTopics - len(b.topics.byName)
 		return slices.DeleteFunc(missing, func(n newTopic) bool {
 			if b.topics.byName[n.name] != nil {

@@ -34,7 +34,7 @@ func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 		names = append(names, req.Topics[i].Topic)
 	}
 	end := b.errand(c)
-	b.makeTopics(validNames(names), func() []newTopic { return b.checkNewTopics(req, resp) }, func(failed map[string]error) {
+	b.makeTopics(validNames(names), func(*dirJob) []newTopic { return b.checkNewTopics(req, resp) }, func(failed map[string]error) {
 		for i := range resp.Topics {
 			if r := &resp.Topics[i]; r.ErrorCode == 0 && failed[r.Topic] != nil {
 				r.ErrorCode, r.ErrorMessage = wire.CodeKafkaStorageError, kmsg.StringPtr(failed[r.Topic].Error())

@@ -26,8 +26,8 @@ import (
 func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 	end := b.errand(c)
-	b.topics.changes.enter(validNames(slices.Clone(req.TopicNames)), func(job *dirJob) {
-		victims := b.checkDeletions(req, resp)
+	b.topics.changes.enter(b.concerned(req.TopicNames), func(job *dirJob) {
+		victims := b.checkDeletions(req, resp, job)
 		b.deleteTopics(victims, func(err error) {
 			for i := range resp.Topics {
 				if r := &resp.Topics[i]; r.ErrorCode == 0 && err != nil {
@@ -43,29 +43,43 @@ func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
 }
 
 // checkDeletions answers for topics that cannot be deleted, and says which the others are.
-func (b *Broker) checkDeletions(req *kmsg.DeleteTopicsRequest, resp *kmsg.DeleteTopicsResponse) (victims []*topic) {
-	seen := make(map[string]bool)
-	for _, name := range req.TopicNames {
+func (b *Broker) checkDeletions(req *kmsg.DeleteTopicsRequest, resp *kmsg.DeleteTopicsResponse, job *dirJob) (victims []*topic) {
+	for _, name := range req.TopicNames { // without repeats
 		r := kmsg.NewDeleteTopicsResponseTopic()
 		r.Topic = kmsg.StringPtr(name)
 		switch tp := b.topics.byName[name]; {
-		case seen[name]:
-			r.ErrorCode = wire.CodeInvalidRequest // twice
+		case !job.holds(name): // it was not there when the request came
+			r.ErrorCode = unknownTopic(name)
 		case tp != nil && tp.internal:
 			r.ErrorCode = wire.CodeInvalidTopic
 		case tp != nil && tp.refused() > 0:
 			r.ErrorCode = wire.CodeKafkaStorageError // the files may be all that is left of the records
 		case tp != nil:
 			victims = append(victims, tp)
-		case wire.TopicNameError([]byte(name)) != nil:
-			r.ErrorCode = wire.CodeInvalidTopic
 		default:
-			r.ErrorCode = wire.CodeUnknownTopicOrPartition
+			r.ErrorCode = unknownTopic(name)
 		}
-		seen[name] = true
 		resp.Topics = append(resp.Topics, r)
 	}
 	return victims
+}
+
+func unknownTopic(name string) int16 {
+	if wire.TopicNameError([]byte(name)) != nil {
+		return wire.CodeInvalidTopic
+	}
+	return wire.CodeUnknownTopicOrPartition
+}
+
+// concerned are those of the names that a request about topics that are there has to hold: a topic has them, or a change that
+// is under way or waits. A request may name a hundred thousand others.
+func (b *Broker) concerned(names []string) (there []string) {
+	for _, name := range names {
+		if b.topics.byName[name] != nil || b.topics.changes.held(name) {
+			there = append(there, name)
+		}
+	}
+	return there
 }
 
 // deleteTopics deletes topics whose names are held, and calls done on the loop: with an error if they are all there still.

@@ -20,7 +20,7 @@ import (
 func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsRequest) {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	if req.ValidateOnly {
-		b.checkNewPartitions(req, resp)
+		b.checkNewPartitions(req, resp, nil)
 		b.reply(c, resp)
 		return
 	}
@@ -29,7 +29,8 @@ func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsReque
 		names = append(names, req.Topics[i].Topic)
 	}
 	end := b.errand(c)
-	b.makeTopics(validNames(names), func() []newTopic { return b.checkNewPartitions(req, resp) }, func(failed map[string]error) {
+	plan := func(job *dirJob) []newTopic { return b.checkNewPartitions(req, resp, job) }
+	b.makeTopics(b.concerned(names), plan, func(failed map[string]error) {
 		for i := range resp.Topics {
 			if r := &resp.Topics[i]; r.ErrorCode == 0 && failed[r.Topic] != nil {
 				r.ErrorCode, r.ErrorMessage = wire.CodeKafkaStorageError, kmsg.StringPtr(failed[r.Topic].Error())
@@ -41,14 +42,20 @@ func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsReque
 	})
 }
 
-// checkNewPartitions answers for topics that cannot get partitions, and says which the others get.
-func (b *Broker) checkNewPartitions(req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse) (wanted []newTopic) {
+// checkNewPartitions answers for topics that cannot get partitions, and says which the others get. job holds those that were
+// there when the request came; it is nil if nothing is to be made.
+func (b *Broker) checkNewPartitions(
+	req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse, job *dirJob,
+) (wanted []newTopic) {
 	seen := make(map[string]bool)
 	for i := range req.Topics {
 		want := &req.Topics[i]
 		r := kmsg.NewCreatePartitionsResponseTopic()
 		r.Topic = want.Topic
-		code, message := b.checkMorePartitions(want, seen)
+		code, message := int16(wire.CodeUnknownTopicOrPartition), ""
+		if job == nil || job.holds(want.Topic) {
+			code, message = b.checkMorePartitions(want, seen)
+		}
 		if code == 0 {
 			code, message = b.takeRoom(int(want.Count)-len(b.topics.byName[want.Topic].partitions), req.ValidateOnly)
 		}

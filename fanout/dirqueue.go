@@ -107,6 +107,12 @@ func (j *dirJob) release() {
 	q.start()
 }
 
+// holds says that the name is one of the job's.
+func (j *dirJob) holds(name string) bool {
+	_, is := slices.BinarySearch(j.names, name)
+	return is
+}
+
 // held says that a change of the topic of that name is under way, or waits.
 func (q *dirQueue) held(name string) bool { return len(q.lines[name]) > 0 }
 

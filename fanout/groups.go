@@ -125,7 +125,7 @@ func (b *Broker) withCoordinator(do func(failed error)) {
 	if len(g.wanting) > 1 {
 		return
 	}
-	plan := func() []newTopic {
+	plan := func(*dirJob) []newTopic {
 		return []newTopic{{name: offsetsTopic, partitions: 1, config: offsetsConfig(b.topics.defaults)}}
 	}
 	b.makeTopics([]string{offsetsTopic}, plan, func(errs map[string]error) {

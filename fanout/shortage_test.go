@@ -154,7 +154,7 @@ func TestMemoryOfRequestsWithManyPartitionsIsBounded(t *testing.T) {
 	bad := s.dial()
 	bad.write(framed(append(body, make([]byte, 400_000*8)...)))
 	bad.expectClosed()
-	if !strings.Contains(s.log.String(), "more than 100000 partitions") {
+	if !strings.Contains(s.log.String(), "more than 65536 partitions") {
 		t.Errorf("the log does not name the limit:\n%s", s.log)
 	}
 	good.alive()

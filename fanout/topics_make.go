@@ -157,10 +157,10 @@ func (m *making) settle(parts []removedPartitions) error {
 // makeTopics makes topics, or more partitions of topics, when nobody else changes topics of those names, and calls done on
 // the loop with the names that failed. plan says what is to be made: it is called on the loop when the turn has come, and
 // looks at what there is by then, and takes room for it: see topicRoom.
-func (b *Broker) makeTopics(names []string, plan func() []newTopic, done func(failed map[string]error)) {
+func (b *Broker) makeTopics(names []string, plan func(job *dirJob) []newTopic, done func(failed map[string]error)) {
 	b.topics.changes.enter(names, func(job *dirJob) {
 		b.finishLeftovers(job.names, func(stuck map[string]error) {
-			wanted := plan()
+			wanted := plan(job)
 			var free []newTopic
 			for _, w := range wanted {
 				if stuck[w.name] == nil {

@@ -93,7 +93,8 @@ func (t *topics) openAll(config Config, clean bool, log *slog.Logger) error {
 				segment.OpenOptions{Clean: clean, LogStartOffset: t.starts[filepath.Base(e.path)], RecoveryPoint: point})
 		}
 		if exhausted(err) {
-			return err
+			return fmt.Errorf("fanout: %d partitions are there, and the limit on open files is %d: raise it (ulimit -n, LimitNOFILE=): %w",
+				len(found), openFilesLimit(&config), err)
 		}
 		if err != nil {
 			log.Error("a partition is refused, the others are served", "topic", tp.name, "partition", e.index, "error", err)

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // FetchRequest is a Fetch request of versions 4 to 11. It is parsed again and again into the same memory; its slices
 // alias the frame.
@@ -79,6 +82,9 @@ func (r *FetchRequest) parseTopic(c *cursor, version int16) {
 	n := c.count(minFetchPartitionBytes)
 	c.room(r.Named, n, r.Room)
 	r.Named += n
+	if !c.failed && !c.noRoom {
+		r.Partitions = slices.Grow(r.Partitions, n)
+	}
 	for i := 0; i < n && !c.failed; i++ {
 		p := FetchPartition{Topic: name, Partition: c.int32(), CurrentLeaderEpoch: -1}
 		if version >= 9 {

@@ -14,7 +14,7 @@ const minFrameBytes = 8
 
 // MaxPartitions bounds the partitions of one Produce or Fetch request: one takes as little as 8 bytes of the frame, and
 // more than a hundred of memory until it is answered.
-const MaxPartitions = 100_000
+const MaxPartitions = 1 << 16
 
 // The ways in which a frame can be unreadable.
 var (

@@ -48,6 +48,9 @@ func (r *ProduceRequest) Parse(_ int16, body []byte) error {
 		n := c.count(minProducePartitionBytes)
 		c.room(r.Named, n, r.Room)
 		r.Named += n
+		if !c.failed && !c.noRoom {
+			r.Partitions = slices.Grow(r.Partitions, n)
+		}
 		for i := 0; i < n && !c.failed; i++ {
 			p := ProducePartition{Topic: name, Partition: c.int32(), Records: c.nullableBytes()}
 			if i == 0 {

@@ -64,7 +64,7 @@ func distinct[T any, K comparable](list []T, key func(*T) K) []T {
 	if len(list) < 2 {
 		return list
 	}
-	seen := make(map[K]struct{})
+	seen := make(map[K]struct{}, len(list))
 	return slices.DeleteFunc(list, func(v T) bool {
 		before := len(seen)
 		seen[key(&v)] = struct{}{}
@@ -85,7 +85,7 @@ func distinctPartitions[T, P any](topics []T, open func(*T) (name string, partit
 		name, partitions := open(&t)
 		of, again := seen[name]
 		if !again {
-			of = make(map[int32]struct{})
+			of = make(map[int32]struct{}, len(*partitions))
 			seen[name] = of
 		}
 		*partitions = slices.DeleteFunc(*partitions, func(p P) bool {
