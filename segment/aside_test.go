@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // What lies beside a log can be done without, whatever has become of it: the records are served, and what is appended has
@@ -41,4 +43,33 @@ func TestDamagedFileBesideALogKeepsNobodyFromItsRecords(t *testing.T) {
 			})
 		}
 	}
+}
+
+// fullFS has no room for another file.
+type fullFS struct{ FS }
+
+func (f fullFS) Open(path string, access Access) (File, error) {
+	if access == Create {
+		return nil, unix.ENOSPC
+	}
+	return f.FS.Open(path, access)
+}
+
+// A disk that is full when the server starts after a crash keeps nobody from reading, and the log begins its new epoch.
+func TestStartAfterACrashOnAFullDiskServesTheLog(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "t-0")
+	l := openLog(t, dir, Options{}, OpenOptions{})
+	mustAppend(t, l, testBatch{records: 1, timestamp: 1000, value: 9})
+	for epoch := int32(1); epoch < 12; epoch++ { // so that the file gets longer too
+		l = openLog(t, dir, Options{FS: fullFS{OS}}, OpenOptions{})
+		if got := readAll(t, l, 0, 500); len(got) != int(epoch) || l.LeaderEpoch() != epoch {
+			t.Fatalf("%d batches of %d, epoch %d", len(got), epoch, l.LeaderEpoch())
+		}
+		mustAppend(t, l, testBatch{records: 1, timestamp: 1000, value: 9})
+	}
+	l = openLog(t, dir, Options{}, OpenOptions{})
+	if n := len(l.epochs); n != 13 || l.LeaderEpoch() != 12 {
+		t.Errorf("%d epochs, the last is %d", n, l.LeaderEpoch())
+	}
+	mustClose(t, l)
 }

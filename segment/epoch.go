@@ -101,10 +101,37 @@ func (l *Log) openEpochs(mayHaveLost bool) error {
 	for len(l.epochs) > 1 && l.epochs[1].offset <= l.LogStartOffset() {
 		l.epochs = l.epochs[1:] // all of its records were deleted
 	}
-	if err := putFile(fsys, path, formatEpochs(l.epochs)); err != nil {
+	if err := putEpochs(fsys, path, formatEpochs(l.epochs)); err != nil {
 		return fmt.Errorf("segment: writing %s: %w", path, err)
 	}
 	l.dirUnsynced = true
+	return nil
+}
+
+// putEpochs replaces the file. On a full disk it is overwritten where it is, which takes no room: the log has to be readable
+// then. A crash in the middle of that leaves a file that cannot be understood, at worst.
+func putEpochs(fsys FS, path string, content []byte) error {
+	err := putFile(fsys, path, content)
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	f, oerr := fsys.Open(path, ReadWrite)
+	if oerr != nil {
+		return err
+	}
+	_, werr := f.WriteAt([][]byte{content}, 0)
+	if werr == nil {
+		werr = f.Truncate(int64(len(content)))
+	}
+	if werr == nil {
+		werr = f.Sync()
+	}
+	if cerr := f.Close(); werr == nil {
+		werr = cerr
+	}
+	if werr != nil {
+		return errors.Join(err, werr)
+	}
 	return nil
 }
 
