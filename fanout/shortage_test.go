@@ -180,7 +180,9 @@ func TestRequestThatNeedsMoreThanAllRequestMemoryIsRefused(t *testing.T) {
 // no room wait until others have been read.
 func TestResponsesWaitForResponseMemory(t *testing.T) {
 	const partitions = 20_000 // 46 bytes of header each: a block of a mebibyte
-	s := start(t, func(c *Config) { c.ResponseMemoryBytes = 4 << 20; c.SendBufferBytes = 128 << 10 })
+	s := start(t, func(c *Config) {
+		c.ResponseMemoryBytes, c.SendBufferBytes, c.MaxPartitions = 4<<20, 128<<10, 3*partitions
+	})
 	admin := s.dial()
 	var wants []wanted
 	for range partitions {
