@@ -184,6 +184,9 @@ func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
 	path := segmentPath(l.dir, base)
 	f, found := v.finding(i), verdict{nextOffset: base}
 	file, err := l.options.FS.Open(path, ReadWrite)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, f, found, lost(path, err)
+	}
 	if err != nil {
 		return nil, f, found, fmt.Errorf("segment: opening: %w", err)
 	}

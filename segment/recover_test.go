@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -281,6 +282,7 @@ func TestDamageInAClosedSegmentIsRefusedAndNothingIsTouched(t *testing.T) {
 			delete(fs.names, beside(closed, indexSuffix))
 			fs.names[closed].data[70] ^= 1
 		},
+		"lost-segment": func(fs *simFS, closed string) { delete(fs.names, secondSegment(fs)) },
 		"overlap": func(fs *simFS, closed string) {
 			fs.names[segmentPath(recoverDir, 1)] = fs.names[closed]
 		},
@@ -307,6 +309,27 @@ func TestDamageInAClosedSegmentIsRefusedAndNothingIsTouched(t *testing.T) {
 			}
 		})
 	}
+}
+
+// secondSegment is the path of the segment behind the first.
+func secondSegment(fs *simFS) string {
+	var logs []string
+	for path := range fs.names {
+		if strings.HasSuffix(path, logSuffix) {
+			logs = append(logs, path)
+		}
+	}
+	slices.Sort(logs)
+	return logs[1]
+}
+
+// A removal of several segments that was cut short leaves what it leaves: that is no segment that was lost.
+func TestSegmentThatIsHalfRemovedIsNotTakenForALostOne(t *testing.T) {
+	fs, o, _ := manySegments(t)
+	second := secondSegment(fs)
+	fs.names[second+removedSuffix] = fs.names[second]
+	delete(fs.names, second)
+	openLog(t, recoverDir, o, OpenOptions{Clean: true})
 }
 
 func TestCleanStopSparesTheScanAndACrashScansTheLastSegmentAlone(t *testing.T) {

@@ -3,6 +3,7 @@ package segment
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -30,11 +31,34 @@ func newSurvey(fsys FS, dir string, names []string, found OpenOptions) *survey {
 	if indexes := offsetsOf(names, indexSuffix); len(indexes) > 0 {
 		vouched = indexes[len(indexes)-1]
 	}
+	v.bases = withLost(v.bases, names, found.LogStartOffset)
 	v.tail = max(len(v.bases)-1, 0)
 	for v.tail > 0 && v.bases[v.tail-1] > vouched && !found.Clean {
 		v.tail--
 	}
 	return v
+}
+
+// withLost adds the segments between others of which only an index is left: the log is not whole, and readers would skip
+// their records without an error. One that is being removed has its file's name with a suffix until its index has gone.
+func withLost(bases []int64, names []string, logStart int64) []int64 {
+	if len(bases) == 0 {
+		return bases
+	}
+	first, last := max(bases[0], logStart), bases[len(bases)-1]
+	for _, base := range offsetsOf(names, indexSuffix) {
+		at, there := slices.BinarySearch(bases, base)
+		if !there && base > first && base < last && !slices.Contains(names, filepath.Base(segmentPath("", base))+removedSuffix) {
+			bases = slices.Insert(bases, at, base)
+		}
+	}
+	return bases
+}
+
+// lost is the error of a segment that is not there.
+func lost(path string, reason error) error {
+	return &DamagedError{Case: "lost-segment", File: path, Reason: reason,
+		Remedy: "put it back from a copy, or give its records up by removing the index files of that name"}
 }
 
 // finding is what is known of a segment before it was looked at.
