@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"golang.org/x/sys/unix"
+	"oneplusn/fanout/wire"
 )
 
 // worstTurn is the processor time that one request may take of the loop's thread.
@@ -27,7 +29,7 @@ func (s *server) loopTime() (total time.Duration) {
 
 // wide is a server with a topic of a thousand partitions, and a group with as many offsets and long texts.
 func wide(t *testing.T) (*server, *client) {
-	s := start(t, nil)
+	s := start(t, func(c *Config) { c.MaxPartitions = wire.MaxPartitions }) // so that a request may name as many
 	c := s.dial()
 	c.create("wide", 1000)
 	c.create("feed", 1)
