@@ -122,3 +122,36 @@ func TestMappingReachesToTheEndOfTheSegment(t *testing.T) {
 		t.Error("the first mapping was left behind")
 	}
 }
+
+// Whoever reads or trims other files does not wait for one that takes long to close, such as the last of a large segment.
+func TestNobodyWaitsForAFinishedSegmentToBeClosed(t *testing.T) {
+	slow := &lateFS{FS: OS, closing: make(chan string), closed: make(chan string)}
+	o := Options{FS: slow, Closer: new(Closer), Files: NewFiles(100, 100), SegmentBytes: 1000}
+	l := openLog(t, filepath.Join(t.TempDir(), "t-0"), o, OpenOptions{})
+	for len(l.segments) < 3 {
+		mustAppend(t, l, testBatch{value: 200})
+		runWork(l)
+	}
+	o.Files.Started()
+	slow.late.Store(true)
+	l.Delete()
+	closed := make(chan bool)
+	go func() { o.Closer.Wait(); close(closed) }()
+	for n := 0; ; n++ {
+		select {
+		case path := <-slow.closing:
+			if !o.Files.mu.TryLock() {
+				t.Error("all files are locked while this one is closed:", path)
+			} else {
+				o.Files.mu.Unlock()
+			}
+			slow.closed <- path
+			continue
+		case <-closed:
+		}
+		if n < 4 {
+			t.Errorf("%d files were closed", n)
+		}
+		return
+	}
+}

@@ -240,16 +240,25 @@ func (r *restingFile) Truncate(int64) error {
 	panic("segment: a finished segment is cut: " + r.path)
 }
 
+// Close may take long, and holds nothing meanwhile that the log's thread waits for.
 func (r *restingFile) Close() error {
+	file := r.end()
+	if file == nil {
+		return nil
+	}
+	return (*file).Close()
+}
+
+// end takes the file out of those that are open, for good: nil if it rests.
+func (r *restingFile) end() *File {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
 	r.files.mu.Lock()
 	defer r.files.mu.Unlock()
 	file := r.file.Swap(nil)
-	if file == nil {
-		return nil
+	if file != nil {
+		r.files.remove(r)
 	}
-	r.files.remove(r)
-	return (*file).Close()
+	return file
 }
