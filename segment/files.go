@@ -85,8 +85,13 @@ func (f *Files) trim(but *restingFile) {
 			continue
 		}
 		f.remove(r)
-		if file := r.file.Swap(nil); file != nil {
-			_ = (*file).Close()
+		file := r.file.Swap(nil)
+		switch {
+		case file == nil:
+		case f.started:
+			r.segment.closer.closeFile(*file)
+		default:
+			_ = (*file).Close() // at once: many more are about to be opened
 		}
 	}
 }
