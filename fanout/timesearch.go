@@ -25,6 +25,7 @@ type timeSearch struct {
 	timestamp        int64
 	// The part of a segment that is searched, which is held meanwhile, and the least offset that counts.
 	rng  segment.Range
+	file segment.Source
 	from int64
 	// What was found: -1 and -1 for nothing.
 	offset, at int64
@@ -36,6 +37,7 @@ func (s *timeSearches) add(t timeSearch) {
 	t.from = max(t.from, t.of.log.LogStartOffset())
 	if t.rng = t.of.log.AtTime(t.timestamp, t.from); t.rng.Len > 0 {
 		t.rng.Segment.Retain()
+		t.file = t.rng.Segment.Source()
 		s.list = append(s.list, t)
 	}
 }
@@ -59,7 +61,7 @@ func (b *Broker) searchTimes(s *timeSearches) {
 		return func() func() {
 			for i := range s.list {
 				t := &s.list[i]
-				t.offset, t.at, t.err = firstAtTime(t.rng, t.timestamp, t.from, s.maxInflated)
+				t.offset, t.at, t.err = firstAtTime(t.rng, t.file, t.timestamp, t.from, s.maxInflated)
 			}
 			return func() { b.searchedTimes(s) }
 		}

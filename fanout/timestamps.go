@@ -20,9 +20,9 @@ const (
 // firstAtTime finds the first record of a range, among those at the offset from or above, whose timestamp is at least the
 // one given: -1 and -1 if there is none. It reads the file, so it blocks and runs off the loop; the range's segment is held
 // by the caller.
-func firstAtTime(rng segment.Range, timestampMillis, from, maxInflated int64) (offset, timestamp int64, err error) {
+func firstAtTime(rng segment.Range, source segment.Source, timestampMillis, from, maxInflated int64) (offset, timestamp int64, err error) {
 	rng = rng.Narrow(timestampMillis)
-	file := fdReader(rng.Segment.Fd())
+	file := fdReader(source.Fd())
 	var header [segment.BatchHeaderSize]byte
 	for at, end := rng.Pos, rng.Pos+rng.Len; at < end; {
 		if err := file.read(header[:], at); err != nil {

@@ -38,8 +38,17 @@ type Segment struct {
 // unknownCodecs says that a segment was opened without a look at its batches.
 const unknownCodecs uint = 1 << 31
 
-// Fd is the file's descriptor. It is valid while the segment is held.
+// Fd is the file's descriptor, for the log's thread: see [Segment.Source]. It is valid while the segment is held.
 func (s *Segment) Fd() int { return s.file.Fd() }
+
+// Source is a segment's file for goroutines beside the log's own thread, which may change the segment's meanwhile.
+type Source struct{ file File }
+
+// Source is the file as it is now. It is valid while the segment is held.
+func (s *Segment) Source() Source { return Source{s.file} }
+
+// Fd is the descriptor, or -1 if the file could not be opened again. It may block.
+func (s Source) Fd() int { return s.file.Fd() }
 
 // Path is the file's name.
 func (s *Segment) Path() string { return s.path }
