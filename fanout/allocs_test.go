@@ -125,7 +125,7 @@ func TestSteadyStateAllocatesNothingPerFetch(t *testing.T) {
 // The loop allocates nothing per produce either, whether its write runs on the loop or off it.
 func TestSteadyStateAllocatesNothingPerProduce(t *testing.T) {
 	const rounds = 600
-	const tolerance = rounds / 3 // of the runtime's own, and of the log's index
+	const tolerance = rounds / 3 * raceSlowdown // of the runtime's own, and of the log's index; a sync.Pool drops some under the detector
 	for name, inline := range map[string]bool{"writes on the loop": true, "writes off it": false} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, func(c *Config) { c.InlineWrites = inline })

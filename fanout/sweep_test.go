@@ -241,7 +241,7 @@ func (w *sweeper) checkTurns() {
 	times := w.s.stats().TurnTimes
 	slow := uint64(0)
 	for i, n := range times.Counts {
-		if i == len(times.Bounds) || times.Bounds[i] > sweepTurn.Seconds() {
+		if i == len(times.Bounds) || times.Bounds[i] > raceSlowdown*sweepTurn.Seconds() {
 			slow += n
 		}
 	}

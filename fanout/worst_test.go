@@ -13,7 +13,7 @@ import (
 )
 
 // worstTurn is the processor time that one request may take of the loop's thread.
-const worstTurn = 50 * time.Millisecond
+const worstTurn = 50 * time.Millisecond * raceSlowdown
 
 // loopTime is the processor time that the loop's thread has taken.
 func (s *server) loopTime() (total time.Duration) {
