@@ -275,7 +275,7 @@ func TestPageCacheIsLeftAloneWhereItCannotBeSeen(t *testing.T) {
 	dir := filepath.Join(below, "merged")
 	err := unix.Mount("overlay", dir, "overlay", 0, fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", below))
 	if err != nil {
-		t.Skipf("an overlay cannot be mounted here: %v", err)
+		t.Skipf("an overlay cannot be mounted here (CAP_SYS_ADMIN): %v", err)
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {

@@ -210,10 +210,7 @@ func TestFailureOfAnyFileOperationLosesNothing(t *testing.T) {
 }
 
 func TestPowerLossLosesNothingThatWasAcknowledgedAfterAnFsync(t *testing.T) {
-	rounds := 3000
-	if testing.Short() {
-		rounds = 200
-	}
+	const rounds = 3000
 	torn, met, losses, lostPages := 0, 0, 0, 0
 	for seed := range rounds {
 		fs := newSimFS(newRand(t, uint64(seed)))

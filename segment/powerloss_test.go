@@ -107,10 +107,7 @@ func looseOptions(fs *simFS) Options {
 // Every page that was not synced is there or not, in any order. What was synced stays, what is left is what was appended,
 // in order and without a gap, no log is refused, and readers of what is lost are told.
 func TestPowerLossLeavesAPrefixAndIsSeenByReaders(t *testing.T) {
-	rounds := 1000
-	if testing.Short() {
-		rounds = 200
-	}
+	const rounds = 1000
 	losses, killed := 0, 0
 	for seed := range rounds {
 		what := fmt.Sprintf("seed %d", seed)

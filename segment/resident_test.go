@@ -16,7 +16,7 @@ func mount(t *testing.T, kind, dir, options string) {
 	t.Helper()
 	err := unix.Mount(kind, dir, kind, 0, options)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENODEV) {
-		t.Skipf("%s cannot be mounted here: %v", kind, err)
+		t.Skipf("%s cannot be mounted here (CAP_SYS_ADMIN): %v", kind, err)
 	}
 	if err != nil {
 		t.Fatal(err)
