@@ -32,9 +32,14 @@ const (
 // startCold publishes some segments and drops all but the last ones from the page cache.
 func startCold(t *testing.T, cacheBytes, readaheadBytes int64, segments, hot int) *coldLog {
 	t.Helper()
+	return startColdMode(t, transfer.Auto, cacheBytes, readaheadBytes, segments, hot)
+}
+
+func startColdMode(t *testing.T, mode transfer.Mode, cacheBytes, readaheadBytes int64, segments, hot int) *coldLog {
+	t.Helper()
 	s := start(t, func(c *Config) {
 		c.SegmentBytes = coldSegmentBytes
-		c.Transfer.Mode = transfer.Auto
+		c.Transfer.Mode = mode
 		c.Transfer.ColdCacheBytes, c.Transfer.ReadaheadBytes = cacheBytes, readaheadBytes
 		c.Fsync = Fsync{}
 	})
@@ -67,7 +72,11 @@ func startCold(t *testing.T, cacheBytes, readaheadBytes int64, segments, hot int
 // drop makes the cold segments cold.
 func (l *coldLog) drop() {
 	l.s.t.Helper()
+	ping := l.s.dial()
+	defer ping.close()
 	gone := eventually(func() bool {
+		// A processor frees the socket buffers that another has read when it next has traffic; until then they hold pages.
+		ping.alive()
 		for _, path := range l.cold {
 			onFile(l.s.t, path, func(fd int, _ int64) {
 				if err := errors.Join(unix.Fdatasync(fd), unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED)); err != nil {
@@ -78,6 +87,9 @@ func (l *coldLog) drop() {
 		return cachedBytes(l.s.t, l.cold) == 0
 	})
 	if !gone {
+		for _, path := range l.cold {
+			l.s.t.Logf("%s: %d bytes", path, cachedBytes(l.s.t, []string{path}))
+		}
 		l.s.t.Fatalf("%d bytes stay in the page cache", cachedBytes(l.s.t, l.cold))
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 	"oneplusn/segment/records"
@@ -361,7 +362,8 @@ func TestOldClientGetsNoColdBatchOfZstd(t *testing.T) {
 
 // On a real disk, whose pages were dropped.
 func TestFetchFromADiskIsExact(t *testing.T) {
-	l := startCold(t, coldLimitBytes, 0, 3, 0)
+	// By splice: pages that were sent from the mapping stay mapped, and the kernel does not drop such pages when it is asked.
+	l := startColdMode(t, transfer.Splice, coldLimitBytes, 0, 3, 0)
 	c := l.s.dial()
 	indexes, err := filepath.Glob(filepath.Join(l.s.broker.config.DataDir, "feed-0", "*.index"))
 	if err != nil || len(indexes) == 0 {
