@@ -210,13 +210,11 @@ func (b *Broker) logWork(p *partition) {
 	if work == nil {
 		return
 	}
-	b.background(func() func() {
-		done := work()
-		return func() {
-			done()
-			b.logWork(p)
-			b.appends.look(p) // appends may have waited for it
-		}
+	var done func()
+	b.loop.Go(func() { done = work() }, func() {
+		done()
+		b.logWork(p)
+		b.appends.look(p) // appends may have waited for it
 	})
 }
 
@@ -256,10 +254,10 @@ func produceError(err error) int16 {
 // produceFailed logs failures of the disk. Those of the client's bytes are the client's to log.
 func (b *Broker) produceFailed(p *partition, err error) {
 	b.counters.produceErrors++
-	if !errors.Is(err, segment.ErrStorage) || !b.storageLog.allow(b.now) {
+	if !errors.Is(err, segment.ErrStorage) || !b.storageLog.Allow(b.loop.Now()) {
 		return
 	}
-	b.log.Error("append failed", "topic", p.topic.name, "partition", p.index, "error", err, "remedy", storageRemedy(err))
+	b.loop.Log.Error("append failed", "topic", p.topic.name, "partition", p.index, "error", err, "remedy", storageRemedy(err))
 }
 
 // storageRemedy is what the operator can do about a failed write.

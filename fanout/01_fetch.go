@@ -72,7 +72,7 @@ func (b *Broker) tryFetch(c *conn) {
 	if e.cold && (e.sent == 0 || !c.lookups.made()) && b.lookUp(c, e.from) {
 		return
 	}
-	if e.cold || e.final || e.readable >= b.minBytes(c) || b.now >= c.fetchDeadline() || b.stopping {
+	if e.cold || e.final || e.readable >= b.minBytes(c) || b.loop.Now() >= c.fetchDeadline() || b.stopping {
 		b.sendFetch(c)
 		return
 	}
@@ -237,7 +237,7 @@ func (b *Broker) unread(r *fetchResult, err error) {
 		r.ErrorCode = wire.CodeOffsetOutOfRange
 	default:
 		r.ErrorCode = wire.CodeKafkaStorageError
-		b.limitLog.warn(b.log, b.now, "fetch failed", "topic", r.partition.topic.name, "partition", r.partition.index, "error", err)
+		b.limitLog.Warn(b.loop.Log, b.loop.Now(), "fetch failed", "topic", r.partition.topic.name, "partition", r.partition.index, "error", err)
 	}
 }
 

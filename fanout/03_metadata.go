@@ -109,7 +109,7 @@ func (b *Broker) admit(n *newTopic, left int, refused map[string]bool) bool {
 }
 
 func (b *Broker) notCreated(n int, why error) {
-	b.limitLog.warn(b.log, b.now, "topics that a client asked for are not created", "topics", n, "reason", why,
+	b.limitLog.Warn(b.loop.Log, b.loop.Now(), "topics that a client asked for are not created", "topics", n, "reason", why,
 		"limit", b.topics.room.autoTopics)
 }
 

@@ -98,33 +98,30 @@ func (b *Broker) deleteTopics(victims []*topic, done func(error)) {
 			b.deletionFailed(victims, err, done)
 			return
 		}
-		b.background(func() func() {
-			err := r.announce()
-			return func() {
-				if err != nil && !noSpace(err) {
-					b.deletionFailed(victims, err, done)
-					return
-				}
-				b.topics.lives.end(victims)
-				var gone []*segment.Deleted
-				for _, tp := range victims {
-					gone = append(gone, b.forgetTopic(tp)...)
-				}
-				// From here on they are deleted, and stay so: what fails is finished later. But without the mark nobody knows that.
-				marked := err == nil
-				b.finishRemoval(r, gone, func(err error) {
-					if marked {
-						err = nil
-					}
-					done(err)
-				})
+		b.loop.Go(func() { err = r.announce() }, func() {
+			if err != nil && !noSpace(err) {
+				b.deletionFailed(victims, err, done)
+				return
 			}
+			b.topics.lives.end(victims)
+			var gone []*segment.Deleted
+			for _, tp := range victims {
+				gone = append(gone, b.forgetTopic(tp)...)
+			}
+			// From here on they are deleted, and stay so: what fails is finished later. But without the mark nobody knows that.
+			marked := err == nil
+			b.finishRemoval(r, gone, func(err error) {
+				if marked {
+					err = nil
+				}
+				done(err)
+			})
 		})
 	})
 }
 
 func (b *Broker) deletionFailed(victims []*topic, err error, done func(error)) {
-	b.log.Error("topics could not be deleted, they stay", "topics", len(victims), "first", victims[0].name, "error", err,
+	b.loop.Log.Error("topics could not be deleted, they stay", "topics", len(victims), "first", victims[0].name, "error", err,
 		"remedy", storageRemedy(err))
 	done(err)
 }
@@ -150,6 +147,6 @@ func (b *Broker) forgetTopic(tp *topic) []*segment.Deleted {
 		gone = append(gone, p.log.Delete())
 	}
 	b.topics.room.give(tp.counted())
-	b.log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
+	b.loop.Log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
 	return gone
 }

@@ -74,7 +74,7 @@ func (b *Broker) deleteRecords(p *partition, offset int64) (lowWatermark int64, 
 // until the next restart, and the client is told to try again.
 func (b *Broker) startsWritten(resp *kmsg.DeleteRecordsResponse, moved []*partition, err error) {
 	if err != nil {
-		b.log.Error("the start of logs could not be written down", "error", err, "remedy", storageRemedy(err))
+		b.loop.Log.Error("the start of logs could not be written down", "error", err, "remedy", storageRemedy(err))
 		for i := range resp.Topics {
 			for j := range resp.Topics[i].Partitions {
 				if r := &resp.Topics[i].Partitions[j]; r.ErrorCode == 0 {
@@ -89,7 +89,7 @@ func (b *Broker) startsWritten(resp *kmsg.DeleteRecordsResponse, moved []*partit
 		if !b.topics.serves(p) {
 			continue // deleted meanwhile
 		}
-		if remove := b.expireOne(p, b.wallMillis()); remove != nil {
+		if remove := b.expireOne(p, b.loop.UnixMillis()); remove != nil {
 			removals = append(removals, remove)
 		}
 	}

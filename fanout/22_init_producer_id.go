@@ -58,7 +58,7 @@ func (b *Broker) reserveProducerIDs() {
 		waiting := m.idsWanted
 		m.idsWanted = nil
 		if err != nil {
-			b.log.Error("producer ids could not be reserved", "error", err, "remedy", storageRemedy(err))
+			b.loop.Log.Error("producer ids could not be reserved", "error", err, "remedy", storageRemedy(err))
 		}
 		for len(waiting) > 0 {
 			id, ok := int64(-1), err != nil

@@ -35,17 +35,15 @@ func (b *Broker) handleDescribeConfigs(c *conn, req *kmsg.DescribeConfigsRequest
 		return
 	}
 	end := b.errand(c)
-	b.describing.run(b, func() func() func() {
+	b.describing.Go(b.loop, func() (work, done func()) {
 		if c.state != connOpen {
 			end()
-			return nil
+			return nil, nil
 		}
-		return func() func() {
-			encoded := b.appendDescribed(nil, correlationID, req, topics)
-			return func() {
-				if c := end(); c != nil {
-					b.respond(c, encoded)
-				}
+		var encoded []byte
+		return func() { encoded = b.appendDescribed(nil, correlationID, req, topics) }, func() {
+			if c := end(); c != nil {
+				b.respond(c, encoded)
 			}
 		}
 	})

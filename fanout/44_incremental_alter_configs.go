@@ -117,21 +117,19 @@ func (b *Broker) altered(tp *topic, changes []kmsg.IncrementalAlterConfigsReques
 // writeAltered writes a changed configuration down and puts it into effect.
 func (b *Broker) writeAltered(tp *topic, config *topicConfig, done func(code int16, message string)) {
 	fs, path := b.topics.fs, topicConfigPath(b.topics.dir, tp.name)
-	b.background(func() func() {
-		err := writeTopicConfig(fs, path, config.set)
-		return func() {
-			if b.topics.byName[tp.name] != tp {
-				panic("fanout: topic " + tp.name + " changed while it was configured: its name was not held")
-			}
-			if err != nil {
-				b.log.Error("a topic's configuration could not be changed", "topic", tp.name, "error", err, "remedy", storageRemedy(err))
-				done(wire.CodeKafkaStorageError, err.Error())
-				return
-			}
-			b.configure(tp, config)
-			b.log.Info("topic configured", "topic", tp.name, "set", config.set)
-			done(0, "")
+	var err error
+	b.loop.Go(func() { err = writeTopicConfig(fs, path, config.set) }, func() {
+		if b.topics.byName[tp.name] != tp {
+			panic("fanout: topic " + tp.name + " changed while it was configured: its name was not held")
 		}
+		if err != nil {
+			b.loop.Log.Error("a topic's configuration could not be changed", "topic", tp.name, "error", err, "remedy", storageRemedy(err))
+			done(wire.CodeKafkaStorageError, err.Error())
+			return
+		}
+		b.configure(tp, config)
+		b.loop.Log.Info("topic configured", "topic", tp.name, "set", config.set)
+		done(0, "")
 	})
 }
 

@@ -3,6 +3,7 @@ package fanout
 import (
 	"fmt"
 	"log/slog"
+	"oneplusn/fanout/loop"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ type acceptor struct {
 	// connection that is closed.
 	paused bool
 	inARow int // failures since a connection was taken last
-	log    logLimit
+	log    loop.LogLimit
 	// accept is accept4(2), for a test to put something in its place. Accepted sockets are non-blocking: splice honours the
 	// descriptor's O_NONBLOCK only, and a blocking socket would hold a worker of the kernel for as long as its peer pleases.
 	accept func(fd int) (int, error)
@@ -110,7 +111,7 @@ func (a *acceptor) failed(err error, log *slog.Logger, now time.Duration) bool {
 	short := err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
 	a.paused = short || a.inARow >= acceptFailures
 	if remedy != "" {
-		a.log.warn(log, now, "cannot accept connections", "error", err, "pause", a.paused, "remedy", remedy)
+		a.log.Warn(log, now, "cannot accept connections", "error", err, "pause", a.paused, "remedy", remedy)
 	}
 	return a.paused
 }
@@ -150,5 +151,5 @@ func (b *Broker) onAccept() {
 		b.acceptor.close()
 		return
 	}
-	b.acceptor.take(b.log, b.now, b.openConn)
+	b.acceptor.take(b.loop.Log, b.loop.Now(), b.openConn)
 }

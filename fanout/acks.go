@@ -9,7 +9,7 @@ import (
 // awaitProduce parks the connection's produce until all its parts are settled.
 func (b *Broker) awaitProduce(c *conn) {
 	c.parked = true
-	c.deadline = b.now + max(min(time.Duration(c.produce.TimeoutMillis)*time.Millisecond, maxWait), b.config.pace.produceWait)
+	c.deadline = b.loop.Now() + max(min(time.Duration(c.produce.TimeoutMillis)*time.Millisecond, maxWait), b.config.pace.produceWait)
 	b.waiting.add(c)
 }
 

@@ -115,7 +115,7 @@ func (b *Broker) beginAppend(p *partition) {
 		return
 	}
 	q.write = w
-	now := b.wallMillis()
+	now := b.loop.UnixMillis()
 	for q.waiting.first != nil {
 		a := q.waiting.first
 		appended, err := w.Add(a.batches, a.checked, now)
@@ -135,7 +135,7 @@ func (b *Broker) beginAppend(p *partition) {
 		_ = p.log.EndWrite(w) // nothing was done
 		return
 	}
-	if !b.syncs.inFlight() && b.inline.takes(p, w, b.now) {
+	if !b.syncs.inFlight() && b.inline.takes(p, w, b.loop.Now()) {
 		b.runInline(p)
 		return
 	}

@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
+	"oneplusn/fanout/loop"
 	"runtime"
-	"sync"
 	"time"
 
 	"oneplusn/fanout/budget"
@@ -28,7 +27,7 @@ const (
 // Broker is the server. [Open] makes it, [Broker.Run] serves until [Broker.Stop].
 type Broker struct {
 	config Config
-	log    *slog.Logger
+	loop   *loop.Loop
 	ctx    context.Context
 
 	newKernel func(ring.Config) (ring.Kernel, error)
@@ -38,7 +37,6 @@ type Broker struct {
 	// Everything below belongs to the loop's thread.
 	descriptors descriptors
 	acceptor    acceptor
-	kernel      ring.Kernel
 	engine      *transfer.Engine
 	conns       *connTable
 	topics      topics
@@ -67,24 +65,16 @@ type Broker struct {
 	skipped     []wire.AbortedTransaction
 	counters    counters
 	checks      batchChecks
-	inflating   boundedJobs
-	describing  boundedJobs
-	closeLog    logLimit
-	limitLog    logLimit
-	storageLog  logLimit
-	now         time.Duration
+	inflating   loop.Bounded
+	describing  loop.Bounded
+	closeLog    loop.LogLimit
+	limitLog    loop.LogLimit
+	storageLog  loop.LogLimit
 	nextSweep   time.Duration
 	nextExpiry  time.Duration // when retention is looked at next
 	nextReclaim time.Duration // when memory may be taken back next: see reclaim
 	stopping    bool
 	stopBy      time.Duration
-	jobs        int
-	working     sync.WaitGroup // the goroutines of jobs
-
-	inbox inbox
-	wake  func() // set once the ring exists; guarded by ready
-	ready chan struct{}
-	done  chan struct{}
 }
 
 // Open checks the configuration, reserves the address and recovers the data directory, which may take long. Nothing is
@@ -100,33 +90,31 @@ func Open(config Config) (*Broker, error) {
 	}
 	b := &Broker{
 		config:    config,
-		log:       config.Logger,
+		loop:      loop.New(config.Logger, nil),
 		ctx:       context.Background(),
 		frames:    newRequestMemory(&config),
 		blocks:    newResponseMemory(config.ResponseMemoryBytes),
 		sessions:  budget.New("fetch session", "raise --fetch-session-memory", config.FetchSessionMemoryBytes),
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
 		acceptor:  acceptor{epollFD: -1},
-		ready:     make(chan struct{}),
-		done:      make(chan struct{}),
 	}
-	b.topics.changes.background = b.background
+	b.topics.changes.jobs = b.loop
 	var err error
 	if b.acceptor.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err
 	}
-	if err := b.topics.open(config, b.log); err != nil {
+	if err := b.topics.open(config, b.loop.Log); err != nil {
 		b.acceptor.close()
 		return nil, err
 	}
 	there := b.topics.partitionCount()
-	b.descriptors = newDescriptors(&b.config, there, b.log)
+	b.descriptors = newDescriptors(&b.config, there, b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
 	b.topics.room = newTopicRoom(&b.config, b.descriptors.files, there)
 	b.inline.allowed = config.InlineWrites && config.fs == nil && onLocalFileSystem(config.DataDir)
 	b.settleColdCache()
 	b.restoreGroups()
-	b.topics.settle(b.log)
+	b.topics.settle(b.loop.Log)
 	return b, nil
 }
 
@@ -134,7 +122,7 @@ func Open(config Config) (*Broker, error) {
 func (b *Broker) Address() string { return b.address }
 
 // Ready is closed when the loop runs and clients are accepted.
-func (b *Broker) Ready() <-chan struct{} { return b.ready }
+func (b *Broker) Ready() <-chan struct{} { return b.loop.Started() }
 
 // Run serves until Stop is called and all that was in flight has ended, or the ring fails. It must be called once.
 func (b *Broker) Run() error {
@@ -142,9 +130,8 @@ func (b *Broker) Run() error {
 	runtime.LockOSThread()
 	err := b.run()
 	// Nobody is called any more: whoever asks is told so now, and not after the logs are closed, which may take long.
-	close(b.done)
-	b.working.Wait() // only a ring that failed leaves work behind, which must not meet the closing of the logs
-	if cerr := b.topics.close(b.log); err == nil {
+	b.loop.End()
+	if cerr := b.topics.close(b.loop.Log); err == nil {
 		err = cerr
 	}
 	return err
@@ -164,8 +151,8 @@ func (b *Broker) run() error {
 		b.acceptor.close()
 		return err
 	}
-	close(b.ready)
-	if err := b.loop(); err != nil {
+	b.loop.Start()
+	if err := b.serveTurns(); err != nil {
 		b.acceptor.close()
 		return err
 	}
@@ -175,12 +162,12 @@ func (b *Broker) run() error {
 // prepare makes what needs the kernel, and begins to listen.
 func (b *Broker) prepare(k ring.Kernel) error {
 	var err error
-	b.kernel, b.wake = k, k.Wake
+	b.loop.Use(k)
 	b.turns.kernel, b.turns.limit = k, b.config.SlowTurnLog
 	b.appends.writers.open(k.Wake)
 	b.syncs.next = noTime
 	if b.groups.coordinator != nil {
-		now := group.Instant{Monotonic: k.Now(), UnixMillis: b.wallMillis()}
+		now := group.Instant{Monotonic: k.Now(), UnixMillis: b.loop.UnixMillis()}
 		b.groups.coordinator.Restored(now)
 		for _, topic := range b.topics.removedAtStart {
 			b.groups.coordinator.TopicDeleted(now, topic)
@@ -204,7 +191,7 @@ func (b *Broker) tearDown() error {
 	if !b.topics.changes.idle() {
 		return fmt.Errorf("fanout: changes of the data directory are still under way after shutdown")
 	}
-	if n := b.kernel.InFlight(); n != 0 {
+	if n := b.loop.Kernel.InFlight(); n != 0 {
 		return fmt.Errorf("fanout: %d operations are still in flight after shutdown", n)
 	}
 	if err := b.engine.Close(); err != nil {
@@ -216,51 +203,8 @@ func (b *Broker) tearDown() error {
 }
 
 // Do runs f on the loop's thread, some time soon. After the loop has ended it does nothing and reports false.
-func (b *Broker) Do(f func()) bool {
-	select {
-	case <-b.done:
-	case <-b.ready:
-	}
-	select {
-	case <-b.done: // asked again: of two that are ready, select takes any
-		return false
-	default:
-	}
-	b.inbox.push(f)
-	b.wake()
-	return true
-}
-
-// call runs f on the loop's thread and waits for it.
-func (b *Broker) call(ctx context.Context, f func()) error {
-	ran := make(chan struct{})
-	if !b.Do(func() { f(); close(ran) }) {
-		return os.ErrClosed
-	}
-	select {
-	case <-ran:
-		return nil
-	case <-b.done:
-		return os.ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (b *Broker) Do(f func()) bool { return b.loop.Do(f) }
 
 // Stop ends the broker: no more connections, waiting fetches are answered with what there is, responses under way are
 // finished within DrainTimeout, then the rest is closed. Run returns when all is done.
 func (b *Broker) Stop() { b.Do(b.beginStop) }
-
-// background runs work in a goroutine of its own and finish, which work returns, on the loop. It is for file work that
-// a request needs and that may block; the request's connection stays busy meanwhile.
-func (b *Broker) background(work func() (finish func())) {
-	b.jobs++
-	b.working.Go(func() {
-		finish := work()
-		b.inbox.push(func() {
-			b.jobs--
-			finish()
-		})
-		b.wake()
-	})
-}

@@ -102,7 +102,7 @@ func (b *Broker) settleColdCache() {
 		why = whyPageCacheHidden(filepath.Join(b.config.DataDir, metaFile))
 	}
 	if why != "" {
-		b.log.Info("the page cache is left to the kernel: --cold-cache and --readahead have no effect", "reason", why)
+		b.loop.Log.Info("the page cache is left to the kernel: --cold-cache and --readahead have no effect", "reason", why)
 		t.ColdCacheBytes = 0
 		return
 	}

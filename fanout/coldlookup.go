@@ -134,12 +134,9 @@ func (b *Broker) beginLookups() {
 		}
 		l.running++
 		l.begun++
-		b.background(func() func() {
-			job.search.Run()
-			return func() {
-				l.running--
-				b.lookedUp(job)
-			}
+		b.loop.Go(job.search.Run, func() {
+			l.running--
+			b.lookedUp(job)
 		})
 	}
 }

@@ -164,16 +164,16 @@ func (b *Broker) openConn(fd int) {
 	n := len(b.conns.free)
 	if n == 0 {
 		b.counters.closed[closedByLimit]++
-		b.limitLog.warn(b.log, b.now, "connection refused: all slots are taken",
+		b.limitLog.Warn(b.loop.Log, b.loop.Now(), "connection refused: all slots are taken",
 			"max_connections", len(b.conns.slots), "remedy", "raise --max-connections")
-		b.kernel.CloseFD(fd)
+		b.loop.Kernel.CloseFD(fd)
 		return
 	}
 	if !b.descriptors.connections.Take(1) {
 		b.counters.closed[closedByLimit]++
-		b.limitLog.warn(b.log, b.now, "connection refused: all descriptors for connections are taken",
+		b.limitLog.Warn(b.loop.Log, b.loop.Now(), "connection refused: all descriptors for connections are taken",
 			"connections", b.conns.open, "remedy", "raise the limit on open files (ulimit -n)")
-		b.kernel.CloseFD(fd)
+		b.loop.Kernel.CloseFD(fd)
 		return
 	}
 	c := &b.conns.slots[b.conns.free[n-1]]
@@ -187,7 +187,7 @@ func (b *Broker) openConn(fd int) {
 	}
 	c.state, c.fd, c.heapIndex = connOpen, fd, -1
 	c.busy, c.parked, c.recvPaused = false, false, false
-	c.lastActive = b.now
+	c.lastActive = b.loop.Now()
 	c.flow.Open(c.slot, c.generation, fd, ring.MessageAt(c.slab))
 	b.armRecv(c)
 }
@@ -205,7 +205,7 @@ func (b *Broker) token(c *conn, kind uint8) ring.Token {
 
 func (b *Broker) armRecv(c *conn) {
 	c.recvArmed = true
-	b.kernel.Queue(ring.Recv(b.token(c, kindRecv), c.fd))
+	b.loop.Kernel.Queue(ring.Recv(b.token(c, kindRecv), c.fd))
 }
 
 // closeConn begins the end of a connection: nothing new is started, what is in flight is woken and cancelled. The slot
@@ -220,21 +220,21 @@ func (b *Broker) closeConn(c *conn, reason closeReason, err error) {
 	if reason != closedByPeer && reason != closedByIdle && reason != closedByShutdown && reason != closedByRefused {
 		level = slog.LevelWarn
 	}
-	if b.log.Enabled(b.ctx, level) && b.closeLog.allow(b.now) {
+	if b.loop.Log.Enabled(b.ctx, level) && b.closeLog.Allow(b.loop.Now()) {
 		attrs := []any{"peer", peerName(c.fd), "reason", reason.String(), "bytes_sent", c.flow.Sent()}
 		if err != nil {
 			attrs = append(attrs, "error", err)
 		}
-		b.log.Log(b.ctx, level, "connection closed", attrs...)
+		b.loop.Log.Log(b.ctx, level, "connection closed", attrs...)
 	}
 	b.unpark(c)
 	b.leaveGroups(c)
 	c.leaveQueues()
 	b.engine.Abort(&c.flow)
-	b.kernel.Shutdown(c.fd)
+	b.loop.Kernel.Shutdown(c.fd)
 	if c.inFlight() > 0 {
 		c.cancels++
-		b.kernel.Queue(ring.Cancel(b.token(c, kindCancel), c.fd))
+		b.loop.Kernel.Queue(ring.Cancel(b.token(c, kindCancel), c.fd))
 	}
 	b.freeIfIdle(c)
 }
@@ -244,7 +244,7 @@ func (b *Broker) freeIfIdle(c *conn) {
 	if c.state != connClosing || c.inFlight() > 0 {
 		return
 	}
-	b.kernel.CloseFD(c.fd)
+	b.loop.Kernel.CloseFD(c.fd)
 	b.descriptors.connections.Give(1)
 	b.frames.give(c.in.takeBuffer())
 	c.in.spill.drop(&b.frames)

@@ -32,7 +32,7 @@ func (b *Broker) putOff(c *conn, items int) bool {
 
 // answerCostly answers requests of the line for a while.
 func (b *Broker) answerCostly() {
-	began := b.kernel.Now()
+	began := b.loop.Kernel.Now()
 	for now := began; b.costly.line.first != nil && now-began < costlyTime; {
 		c := b.costly.line.first.conn
 		c.forTurn.leave()
@@ -41,6 +41,6 @@ func (b *Broker) answerCostly() {
 		b.answer(c)
 		b.costly.turn = nil
 		b.turns.requested(&slow, now)
-		now = b.kernel.Now()
+		now = b.loop.Kernel.Now()
 	}
 }

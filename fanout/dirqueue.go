@@ -19,10 +19,12 @@ type dirQueue struct {
 	ready    []*dirJob
 	running  int
 	starting bool
-	// writing counts the shared files that are being written, and background runs their work.
-	writing    int
-	background func(work func() (finish func()))
+	writing  int // shared files that are being written
+	jobs     jobs
 }
+
+// jobs runs work in the background, and done on the loop after it: see [loop.Loop.Go].
+type jobs interface{ Go(work, done func()) }
 
 // dirJob is one change in the line.
 type dirJob struct {
@@ -147,20 +149,18 @@ func (q *dirQueue) writeNext(f *sharedFile) {
 	f.writing = true
 	q.writing++
 	work, written := f.begin()
-	q.background(func() func() {
-		err := work()
-		return func() {
-			if err == nil && written != nil {
-				written()
-			}
-			for _, done := range asked {
-				done(err)
-			}
-			f.writing = false
-			q.writing--
-			if len(f.waiting) > 0 {
-				q.writeNext(f)
-			}
+	var err error
+	q.jobs.Go(func() { err = work() }, func() {
+		if err == nil && written != nil {
+			written()
+		}
+		for _, done := range asked {
+			done(err)
+		}
+		f.writing = false
+		q.writing--
+		if len(f.waiting) > 0 {
+			q.writeNext(f)
 		}
 	})
 }

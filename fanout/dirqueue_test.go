@@ -98,12 +98,12 @@ func TestNamesThatNobodyHoldsAreNotGivenBack(t *testing.T) {
 func TestSharedFileIsWrittenOnceForAllWhoAskMeanwhile(t *testing.T) {
 	var (
 		q       dirQueue
-		pending []func()
+		pending heldJobs
 		writes  int
 		state   int
 		wrote   int
 	)
-	q.background = func(work func() func()) { pending = append(pending, func() { work()() }) }
+	q.jobs = &pending
 	f := sharedFile{begin: func() (func() error, func()) {
 		writes++
 		content := state
@@ -138,3 +138,8 @@ func TestSharedFileIsWrittenOnceForAllWhoAskMeanwhile(t *testing.T) {
 		t.Errorf("a write that fails is answered with %v", got)
 	}
 }
+
+// heldJobs are run when a test says so.
+type heldJobs []func()
+
+func (h *heldJobs) Go(work, done func()) { *h = append(*h, func() { work(); done() }) }

@@ -173,7 +173,7 @@ func TestPortInUseIsNamedWithTheRemedy(t *testing.T) {
 		config.Listen = listen
 		if b, err := Open(config); err == nil {
 			b.acceptor.close()
-			_ = b.topics.close(b.log)
+			_ = b.topics.close(b.loop.Log)
 			t.Errorf("--listen %q was accepted", listen)
 		}
 	}

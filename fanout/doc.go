@@ -2,14 +2,14 @@
 //
 // One goroutine, locked to its thread, owns everything in this package: the ring, the sockets, the topics and their
 // logs. So there are no locks, and a handler sees no change that it did not make itself. Other goroutines reach the
-// loop through an inbox ([Broker.Do]); slow file work that a request needs (making a topic's directory) runs in a
-// goroutine of its own and comes back through the same inbox.
+// loop by tasks ([Broker.Do]); slow file work that a request needs (making a topic's directory) runs in a
+// goroutine of its own and comes back as a task.
 //
 // # One turn of the loop
 //
 //	Wait                 one io_uring_enter: submits all that was queued, collects all completions
 //	dispatch             one switch over the kinds of completion
-//	inbox                what other goroutines handed over
+//	tasks                what other goroutines handed over
 //	writes that ended    their batches become part of their logs, and their producers are answered
 //	groups               the coordinator's records are queued, at once for all requests of the turn, and these answered
 //	begin writes         one for every log with something to write and no write in flight: all that waits gets its offsets

@@ -58,7 +58,7 @@ const noTime = time.Duration(math.MaxInt64)
 // wrote notes records that were appended.
 func (b *Broker) wrote(p *partition, records int) {
 	if p.unsynced == 0 {
-		p.since = b.now
+		p.since = b.loop.Now()
 	}
 	p.unsynced += int64(records)
 	b.plan(p)
@@ -81,7 +81,7 @@ func (b *Broker) plan(p *partition) {
 // beginSyncs begins what is due. It runs once a turn, after all completions, so that the produces of one turn share
 // their sync; the operations go out with the next Wait.
 func (b *Broker) beginSyncs() {
-	if b.now >= b.syncs.next {
+	if b.loop.Now() >= b.syncs.next {
 		b.collectTimed()
 	}
 	for i, p := range b.syncs.due {
@@ -101,7 +101,7 @@ func (b *Broker) collectTimed() {
 		switch {
 		case p.unsynced == 0 || p.syncing || p.due:
 			p.timed = false
-		case at <= b.now:
+		case at <= b.loop.Now():
 			p.timed, p.due = false, true
 			b.syncs.due = append(b.syncs.due, p)
 		default:
@@ -123,16 +123,14 @@ func (b *Broker) beginSync(p *partition) {
 	p.syncing = true
 	slot := b.syncs.take()
 	job := &b.syncs.jobs[slot]
-	job.partition, job.plan, job.err, job.began = p, plan, nil, b.now
+	job.partition, job.plan, job.err, job.began = p, plan, nil, b.loop.Now()
 	job.left = 1
 	b.syncFiles(slot)
 	if plan.SyncDir != nil {
 		job.left++
 		syncDir := plan.SyncDir
-		b.background(func() func() {
-			err := syncDir()
-			return func() { b.synced(slot, err) }
-		})
+		var err error
+		b.loop.Go(func() { err = syncDir() }, func() { b.synced(slot, err) })
 	}
 	b.synced(slot, nil)
 }
@@ -142,7 +140,7 @@ func (b *Broker) syncFiles(slot uint32) {
 	job := &b.syncs.jobs[slot]
 	for _, file := range job.plan.Files {
 		job.left++
-		b.kernel.Queue(ring.Fdatasync(ring.NewToken(kindSync, slot, job.generation), file.Fd()))
+		b.loop.Kernel.Queue(ring.Fdatasync(ring.NewToken(kindSync, slot, job.generation), file.Fd()))
 	}
 }
 
@@ -196,7 +194,7 @@ func (b *Broker) synced(slot uint32, err error) {
 	}
 	p, plan, failed := job.partition, job.plan, job.err
 	b.counters.syncs++
-	b.counters.syncNanos += uint64(b.now - job.began)
+	b.counters.syncNanos += uint64(b.loop.Now() - job.began)
 	*job = syncJob{generation: (job.generation + 1) & ring.MaxGeneration}
 	b.syncs.free = append(b.syncs.free, slot)
 	p.syncing = false
@@ -219,7 +217,7 @@ func (b *Broker) synced(slot uint32, err error) {
 func (b *Broker) syncFailed(p *partition, plan *segment.SyncPlan, err error) {
 	b.counters.syncErrors++
 	p.log.SyncFailed(plan, err)
-	b.log.Error("a partition takes no more writes: an fsync failed", "topic", p.topic.name, "partition", p.index, "error", err,
+	b.loop.Log.Error("a partition takes no more writes: an fsync failed", "topic", p.topic.name, "partition", p.index, "error", err,
 		"remedy", "mend the disk and restart the server, which checks what reached it; other partitions and all reads go on")
 	b.refuseAcks(p, wire.CodeKafkaStorageError, err.Error())
 	b.logWork(p)

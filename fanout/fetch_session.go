@@ -136,7 +136,7 @@ func (b *Broker) updateSession(s *fetchSession, req *wire.FetchRequest) bool {
 // chargeSession takes memory before the session does.
 func (b *Broker) chargeSession(s *fetchSession, bytes int64) bool {
 	if !b.sessions.Take(bytes) {
-		b.limitLog.warn(b.log, b.now, "clients fetch without a session", "reason", b.sessions.Refusal("a fetch session", bytes))
+		b.limitLog.Warn(b.loop.Log, b.loop.Now(), "clients fetch without a session", "reason", b.sessions.Refusal("a fetch session", bytes))
 		return false
 	}
 	s.charged += bytes

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"oneplusn/fanout/loop"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -31,7 +32,7 @@ type groups struct {
 	// held are replies whose records are written and wait for an fsync, by partition of the topic and in the order of the log.
 	held     [][]heldReplies
 	rewrites []rewrite
-	log      logLimit
+	log      loop.LogLimit
 }
 
 func (c Config) coordinator() group.Config {
@@ -74,7 +75,7 @@ func (b *Broker) useTopic(tp *topic) {
 }
 
 func (b *Broker) instant() group.Instant {
-	return group.Instant{Monotonic: b.now, UnixMillis: b.wallMillis()}
+	return group.Instant{Monotonic: b.loop.Now(), UnixMillis: b.loop.UnixMillis()}
 }
 
 // coordinate hands a request to the coordinator, once there is one. The answer comes with a later turn's output.
@@ -159,7 +160,7 @@ func (b *Broker) nextGroupDeadline() time.Duration {
 	until := noTime
 	busy := g.keeping.batches > 0 // the end of the write wakes the loop
 	if g.coordinator.HasReplies() || !busy && g.coordinator.HasOutput() {
-		until = b.now // of connections that were closed after the turn's output was taken
+		until = b.loop.Now() // of connections that were closed after the turn's output was taken
 	} else if at, ok := g.coordinator.Next(); ok {
 		until = at
 	}
@@ -175,7 +176,7 @@ func (b *Broker) turnGroups() {
 	if g.coordinator == nil {
 		return
 	}
-	if at, ok := g.coordinator.Next(); ok && at <= b.now {
+	if at, ok := g.coordinator.Next(); ok && at <= b.loop.Now() {
 		g.coordinator.Advance(b.instant())
 	}
 	if g.keeping.batches == 0 {

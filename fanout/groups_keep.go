@@ -74,7 +74,7 @@ func (b *Broker) answerGroup(r *group.Reply) {
 
 // keepRecords queues records for their partitions, batch by batch: each fits a segment.
 func (b *Broker) keepRecords(records []group.Record) {
-	now := b.wallMillis()
+	now := b.loop.UnixMillis()
 	for i, p := range b.groups.topic.partitions {
 		if p.refused != nil {
 			continue // it has no groups, so none of the records is its own
@@ -121,7 +121,7 @@ func (k *keptBatch) appendEnded(b *Broker, p *partition, appended segment.Append
 			g.coordinator.Appended(&k.records[i], appended.BaseOffset+int64(i))
 		}
 		if w.lost {
-			w.next = b.now // the log can be written to again
+			w.next = b.loop.Now() // the log can be written to again
 		}
 	}
 	g.keeping.give(k)
@@ -135,9 +135,9 @@ func (b *Broker) notKept(p *partition, w *rewrite, records []group.Record, err e
 	for i := range records {
 		g.coordinator.Lost(&records[i])
 	}
-	w.lost, w.next = true, b.now+rewriteRetry
-	if g.log.allow(b.now) {
-		b.log.Error("committed offsets could not be written, clients try again", "partition", p.index, "error", err,
+	w.lost, w.next = true, b.loop.Now()+rewriteRetry
+	if g.log.Allow(b.loop.Now()) {
+		b.loop.Log.Error("committed offsets could not be written, clients try again", "partition", p.index, "error", err,
 			"remedy", storageRemedy(err))
 	}
 	b.refuseAppends(p, err)

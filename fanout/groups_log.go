@@ -69,7 +69,7 @@ func (b *Broker) rewriteOffsets() {
 			*w = rewrite{active: true, before: p.log.LogEndOffset(), end: -1, size: p.log.SizeBytes(), lost: w.lost}
 		case !w.active && (!w.lost || p.log.Poisoned() != nil):
 			w.next = noTime
-		case b.now < w.next:
+		case b.loop.Now() < w.next:
 		case !w.active:
 			b.rewriteLost(w, p)
 		case w.end < 0:
@@ -82,7 +82,7 @@ func (b *Broker) rewriteOffsets() {
 
 func (b *Broker) rewriteSome(w *rewrite, p *partition) {
 	g := &b.groups
-	w.next = b.now
+	w.next = b.loop.Now()
 	if !g.coordinator.Taken(w.mark) {
 		return
 	}
@@ -100,7 +100,7 @@ func (b *Broker) rewriteSome(w *rewrite, p *partition) {
 func (b *Broker) rewriteLost(w *rewrite, p *partition) {
 	g := &b.groups
 	done := g.coordinator.Rewrite(p.index, 0, rewriteRecords)
-	w.lost, w.next = !done, b.now
+	w.lost, w.next = !done, b.loop.Now()
 }
 
 // dropRewritten drops the log's head, once what replaces it is as safe as it was.
@@ -110,14 +110,14 @@ func (b *Broker) dropRewritten(w *rewrite, p *partition) {
 		safe = p.log.HighWatermark()
 	}
 	if safe < w.end {
-		w.next = b.now + sweepEvery
+		w.next = b.loop.Now() + sweepEvery
 		return
 	}
 	if err := p.log.DeleteRecords(w.before); err != nil {
-		w.next = b.now + rewriteRetry
+		w.next = b.loop.Now() + rewriteRetry
 		return
 	}
-	if remove := p.log.Expire(b.wallMillis()); remove != nil {
+	if remove := p.log.Expire(b.loop.UnixMillis()); remove != nil {
 		b.removeFiles([]func() error{remove})
 	}
 	*w = rewrite{keptSize: w.written, lost: w.lost}

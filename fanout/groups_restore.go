@@ -22,7 +22,7 @@ func (b *Broker) restoreGroups() {
 	for !b.restoreFrom(tp) {
 	}
 	counts := b.groups.coordinator.Counts()
-	b.log.Info("committed offsets are read", "groups", counts.Groups, "offsets", counts.Offsets, "members", counts.Members,
+	b.loop.Log.Info("committed offsets are read", "groups", counts.Groups, "offsets", counts.Offsets, "members", counts.Members,
 		"partitions_refused", tp.refused())
 }
 
@@ -39,7 +39,7 @@ func (b *Broker) restoreFrom(tp *topic) bool {
 			continue
 		}
 		b.groups.coordinator.RefusePartition(p.index)
-		b.log.Error("the groups of a partition have no coordinator: what they have committed cannot be read", "topic", tp.name,
+		b.loop.Log.Error("the groups of a partition have no coordinator: what they have committed cannot be read", "topic", tp.name,
 			"partition", p.index, "error", p.refused,
 			"remedy", "stop the server and restore the directory from a copy, or mend it as the error says, or move it away to begin without them")
 	}
@@ -56,12 +56,12 @@ func (b *Broker) restorePartition(p *partition) error {
 	}
 	err := readLog(p.log, b.config.MaxInflatedBytes, func(offset int64, r *records.Record) {
 		read++
-		if err := b.groups.coordinator.Restore(group.Instant{UnixMillis: b.wallMillis()}, p.index, offset, r.Key, r.Value); err != nil {
+		if err := b.groups.coordinator.Restore(group.Instant{UnixMillis: b.loop.UnixMillis()}, p.index, offset, r.Key, r.Value); err != nil {
 			leaveOut(err)
 		}
 	}, leaveOut)
 	if err == nil && unknown > 0 {
-		b.log.Warn("records of the offsets topic are left out: they cannot be understood", "partition", p.index, "records", read,
+		b.loop.Log.Warn("records of the offsets topic are left out: they cannot be understood", "partition", p.index, "records", read,
 			"left_out", unknown, "first_error", first)
 	}
 	return err

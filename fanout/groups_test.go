@@ -290,7 +290,7 @@ func TestOffsetsLogStaysShort(t *testing.T) {
 		}
 	}
 	logBytes := func() (size int64) {
-		if err := s.broker.call(t.Context(), func() { size = s.broker.groups.topic.partitions[0].log.SizeBytes() }); err != nil {
+		if err := s.broker.loop.Call(t.Context(), func() { size = s.broker.groups.topic.partitions[0].log.SizeBytes() }); err != nil {
 			t.Fatal(err)
 		}
 		return size

@@ -74,9 +74,9 @@ func (q *appendQueue) ran(took time.Duration) {
 // runInline runs a partition's write on the loop's thread.
 func (b *Broker) runInline(p *partition) {
 	b.inline.bytes += p.appends.write.Bytes()
-	before, began := voluntarySwitches(), b.kernel.Now()
+	before, began := voluntarySwitches(), b.loop.Kernel.Now()
 	p.appends.write.Run()
-	took := b.kernel.Now() - began
+	took := b.loop.Kernel.Now() - began
 	// A thread that was only without a processor has not been waiting.
 	if took > fastWrite && voluntarySwitches() != before {
 		p.appends.fast = 0
@@ -87,11 +87,11 @@ func (b *Broker) runInline(p *partition) {
 
 // slowWrite notes that writes wait for the disk.
 func (b *Broker) slowWrite(p *partition, took time.Duration) {
-	if !b.inline.allowed || b.now < b.inline.from {
+	if !b.inline.allowed || b.loop.Now() < b.inline.from {
 		return // it is known
 	}
-	b.inline.stuck(b.now)
-	b.log.Warn("a write waited for the disk: for a while every write is handed to another thread, and takes some microseconds more",
+	b.inline.stuck(b.loop.Now())
+	b.loop.Log.Warn("a write waited for the disk: for a while every write is handed to another thread, and takes some microseconds more",
 		"topic", p.topic.name, "partition", p.index, "took", took, "for", b.inline.backoff,
 		"remedy", "a faster disk, or less dirty memory for the kernel (vm.dirty_background_bytes)")
 }

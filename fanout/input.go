@@ -110,8 +110,8 @@ func (b *Broker) onRecv(c *conn, completion ring.Completion) {
 	}
 	switch {
 	case completion.Result > 0:
-		c.lastActive = b.now
-		err := b.receive(c, b.kernel.Buffer(completion))
+		c.lastActive = b.loop.Now()
+		err := b.receive(c, b.loop.Kernel.Buffer(completion))
 		b.releaseBuffer(completion)
 		if err != nil {
 			b.closeConn(c, closedByMemory, err)
@@ -143,7 +143,7 @@ func retryRecv(c ring.Completion) bool {
 
 func (b *Broker) releaseBuffer(c ring.Completion) {
 	if c.HasBuffer() {
-		b.kernel.ReleaseBuffer(c)
+		b.loop.Kernel.ReleaseBuffer(c)
 	}
 }
 
@@ -153,7 +153,7 @@ func (b *Broker) releaseBuffer(c ring.Completion) {
 func (b *Broker) receive(c *conn, data []byte) error {
 	in := &c.in
 	if !in.begun() {
-		in.began = b.now
+		in.began = b.loop.Now()
 	}
 	if in.spill.empty() {
 		if in.end+len(data) > len(in.buf) && !b.makeRoom(c, data) {
@@ -293,7 +293,7 @@ func (b *Broker) dropFrame(c *conn) {
 	}
 	size, _, _ := wire.FrameSize(in.pending(), b.config.MaxRequestBytes)
 	in.start += wire.FrameSizeBytes + size
-	in.held, in.began = false, b.now
+	in.held, in.began = false, b.loop.Now()
 	c.header.ClientID, c.header.Body = nil, nil
 	b.trimLists(c)
 	b.rewind(c)
@@ -307,7 +307,7 @@ func (b *Broker) requestDone(c *conn) {
 		b.trimLists(c)
 	}
 	c.busy = false
-	b.counters.requestSeconds(c.header.Key, b.now-c.startedAt)
+	b.counters.requestSeconds(c.header.Key, b.loop.Now()-c.startedAt)
 }
 
 // throttleReading stops reading from a client that is far ahead or for whose bytes there is no room, and starts again
@@ -324,7 +324,7 @@ func (b *Broker) throttleReading(c *conn) {
 		c.recvPaused = true
 		if c.recvArmed {
 			c.cancels++
-			b.kernel.Queue(ring.CancelToken(b.token(c, kindCancel), b.token(c, kindRecv)))
+			b.loop.Kernel.Queue(ring.CancelToken(b.token(c, kindCancel), b.token(c, kindRecv)))
 		}
 	case !hold && c.recvPaused:
 		c.recvPaused = false

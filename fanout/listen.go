@@ -3,7 +3,6 @@ package fanout
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -92,31 +91,4 @@ func sockaddrString(sa unix.Sockaddr, err error) string {
 		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)).String()
 	}
 	return "?"
-}
-
-// logLimit lets a few log lines a second through, so that a flood of one event neither hides others nor costs much.
-type logLimit struct {
-	second  time.Duration
-	n       int
-	dropped int
-}
-
-const logLinesPerSecond = 5
-
-func (l *logLimit) allow(now time.Duration) bool {
-	if s := now.Truncate(time.Second); s != l.second {
-		l.second, l.n = s, 0
-	}
-	l.n++
-	if l.n > logLinesPerSecond {
-		l.dropped++
-		return false
-	}
-	return true
-}
-
-func (l *logLimit) warn(log *slog.Logger, now time.Duration, message string, attrs ...any) {
-	if l.allow(now) {
-		log.Warn(message, attrs...)
-	}
 }

@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"sync/atomic"
 	"time"
 
 	"oneplusn/segment"
@@ -115,37 +114,5 @@ func (d deadlines) down(i int) {
 		}
 		d.swap(i, least)
 		i = least
-	}
-}
-
-// inbox carries functions from other goroutines to the loop: a stack that anyone pushes to without a lock, and that
-// the loop takes whole.
-type inbox struct {
-	top atomic.Pointer[letter]
-}
-
-type letter struct {
-	do   func()
-	next *letter
-}
-
-func (in *inbox) push(do func()) {
-	l := &letter{do: do}
-	for {
-		l.next = in.top.Load()
-		if in.top.CompareAndSwap(l.next, l) {
-			return
-		}
-	}
-}
-
-// run does everything that was pushed before it was called, oldest first.
-func (in *inbox) run() {
-	var first *letter
-	for l := in.top.Swap(nil); l != nil; {
-		l.next, l, first = first, l.next, l
-	}
-	for ; first != nil; first = first.next {
-		first.do()
 	}
 }

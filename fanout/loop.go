@@ -21,19 +21,18 @@ const (
 // sweepEvery is how often connections are looked at for being idle or stalled. It is also the longest wait.
 const sweepEvery = time.Second
 
-// loop turns until the broker has stopped.
-func (b *Broker) loop() error {
-	b.now = b.kernel.Now()
-	b.nextSweep = b.now + b.config.pace.sweep
-	b.nextExpiry = b.now
-	b.checkpoints.next = b.now + b.config.pace.checkpoint
+// serveTurns turns until the broker has stopped.
+func (b *Broker) serveTurns() error {
+	b.nextSweep = b.loop.Now() + b.config.pace.sweep
+	b.nextExpiry = b.loop.Now()
+	b.checkpoints.next = b.loop.Now() + b.config.pace.checkpoint
 	for !b.stopped() {
-		completions, err := b.kernel.Wait(b.timeout())
+		completions, err := b.loop.Kernel.Wait(b.timeout())
 		if err != nil {
 			return err
 		}
-		b.now = b.kernel.Now()
-		b.engine.BeginTurn(b.now)
+		b.loop.BeginTurn()
+		b.engine.BeginTurn(b.loop.Now())
 		b.evaluated.beginTurn()
 		b.turn(completions)
 	}
@@ -43,12 +42,12 @@ func (b *Broker) loop() error {
 // turn does all that there is to do before the next wait.
 func (b *Broker) turn(completions []ring.Completion) {
 	t := &b.turns
-	t.begin(b.now)
+	t.begin(b.loop.Now())
 	for i := range completions {
 		b.dispatch(completions[i])
 	}
 	t.stepped("completions")
-	b.inbox.run()
+	b.loop.RunTasks()
 	t.stepped("background jobs that ended")
 	b.endAppends()
 	t.stepped("writes that ended")
@@ -66,12 +65,11 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("expire and sweep")
 	b.relieve()
 	t.stepped("relieve memory")
-	b.engine.Turn(b.now)
+	b.engine.Turn(b.loop.Now())
 	b.config.files.Trim()
 	t.stepped("transfers")
 	b.beginAppends()
-	b.counters.turns++
-	t.end(b.log)
+	t.end(b.loop.Log)
 }
 
 // dispatch hands one completion to its owner.
@@ -122,29 +120,29 @@ func (b *Broker) timeout() time.Duration {
 		until = min(until, next)
 	}
 	// At least a microsecond: 0 would mean to look only, and spin until the time has come.
-	return max(until-b.kernel.Now(), time.Microsecond)
+	return max(until-b.loop.Kernel.Now(), time.Microsecond)
 }
 
 // expire answers fetches that have waited long enough, and sweeps once a second.
 func (b *Broker) expire() {
 	for !b.evaluated.enough() {
 		next, ok := b.waiting.next()
-		if !ok || next > b.now {
+		if !ok || next > b.loop.Now() {
 			break
 		}
 		c := b.waiting[0]
 		b.unpark(c)
 		b.answerWaiting(c)
 	}
-	if b.now >= b.nextSweep {
-		b.nextSweep = b.now + b.config.pace.sweep
+	if b.loop.Now() >= b.nextSweep {
+		b.nextSweep = b.loop.Now() + b.config.pace.sweep
 		b.sweep()
-		if b.now >= b.checkpoints.next {
+		if b.loop.Now() >= b.checkpoints.next {
 			b.checkpoint()
 		}
 	}
-	if b.now >= b.nextExpiry {
-		b.nextExpiry = b.now + b.config.RetentionCheck
+	if b.loop.Now() >= b.nextExpiry {
+		b.nextExpiry = b.loop.Now() + b.config.RetentionCheck
 		b.expireSegments()
 	}
 }
@@ -154,9 +152,9 @@ func (b *Broker) sweep() {
 	for c := range b.conns.all() {
 		switch {
 		case c.state != connOpen:
-		case c.flow.WaitsForPeer() && b.now-c.flow.LastProgress() > b.stallTimeout(c):
+		case c.flow.WaitsForPeer() && b.loop.Now()-c.flow.LastProgress() > b.stallTimeout(c):
 			b.closeConn(c, closedByStall, nil)
-		case !c.busy && b.now-c.lastActive > b.config.IdleTimeout:
+		case !c.busy && b.loop.Now()-c.lastActive > b.config.IdleTimeout:
 			b.closeConn(c, closedByIdle, nil)
 		default:
 			if err := b.frameOverdue(c); err != nil {
@@ -167,7 +165,7 @@ func (b *Broker) sweep() {
 	b.metadata.drop(&b.blocks)
 	b.dropScratch()
 	b.acceptor.retry()
-	if b.stopping && b.now >= b.stopBy {
+	if b.stopping && b.loop.Now() >= b.stopBy {
 		b.closeAll()
 	}
 }
@@ -178,7 +176,7 @@ func (b *Broker) beginStop() {
 		return
 	}
 	b.stopping = true
-	b.stopBy = b.now + b.config.DrainTimeout
+	b.stopBy = b.loop.Now() + b.config.DrainTimeout
 	b.nextSweep = min(b.nextSweep, b.stopBy)
 	b.acceptor.stop()
 	b.stopGroups()
@@ -202,8 +200,8 @@ func (b *Broker) closeAll() {
 
 // stopped says that nothing is left to wait for.
 func (b *Broker) stopped() bool {
-	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.jobs > 0 || b.appends.pending > 0 || b.kernel.InFlight() > 0 {
+	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.loop.Working() || b.appends.pending > 0 || b.loop.Kernel.InFlight() > 0 {
 		return false
 	}
-	return b.groups.settled() || b.now >= b.stopBy
+	return b.groups.settled() || b.loop.Now() >= b.stopBy
 }

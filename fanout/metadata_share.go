@@ -28,7 +28,7 @@ type sharedList struct {
 func (b *Broker) allTopics(c *conn) (*block, []byte, error) {
 	version := c.header.Version
 	l := &b.metadata.lists[version]
-	if l.block == nil || l.turn != b.counters.turns {
+	if l.block == nil || l.turn != b.loop.Turn() {
 		names := b.metadata.sortedNames(&b.topics)
 		list := wire.AppendMetadataTopics(b.scratch[:0], len(names))
 		for _, name := range names {
@@ -44,7 +44,7 @@ func (b *Broker) allTopics(c *conn) (*block, []byte, error) {
 			l.drop(&b.blocks)
 			l.block, l.n = blk, copy(blk.bytes, list)
 		}
-		l.turn = b.counters.turns
+		l.turn = b.loop.Turn()
 	}
 	l.block.holds++
 	return l.block, l.block.bytes[:l.n], nil

@@ -85,7 +85,7 @@ func (b *Broker) checkProduce(c *conn) bool {
 	for i := range req.Partitions {
 		transactional = transactional || segment.IsTransactional(req.Partitions[i].Records)
 	}
-	inline, zstd, now := true, c.header.Version >= zstdSince, b.wallMillis()
+	inline, zstd, now := true, c.header.Version >= zstdSince, b.loop.UnixMillis()
 	for i := range req.Partitions {
 		r, part := &c.produced[i], &req.Partitions[i]
 		if transactional { // Kafka asks whether it may be before it looks at any partition
@@ -96,7 +96,7 @@ func (b *Broker) checkProduce(c *conn) bool {
 			continue
 		}
 		r.append.batches, r.check.rules = part.Records, r.check.partition.log.Rules()
-		inline = inline && b.checks.now(r, zstd, b.counters.turns, now)
+		inline = inline && b.checks.now(r, zstd, b.loop.Turn(), now)
 		r.check.pending = !inline
 	}
 	if !inline {
@@ -109,13 +109,13 @@ func (b *Broker) checkProduce(c *conn) bool {
 // checkLater checks in the background what has not been checked of a connection's produce, which is pinned. Until that is
 // back the loop touches no check of the produce.
 func (b *Broker) checkLater(c *conn, zstd bool) {
-	b.inflating.run(b, func() func() func() {
+	b.inflating.Go(b.loop, func() (work, done func()) {
 		if c.state != connOpen {
 			b.unpin(c)
-			return nil
+			return nil, nil
 		}
-		produced, now := c.produced, b.wallMillis()
-		return func() func() {
+		produced, now := c.produced, b.loop.UnixMillis()
+		return func() {
 			checker, _ := b.checks.spare.Get().(*segment.Checker)
 			if checker == nil {
 				checker = new(segment.Checker)
@@ -126,8 +126,7 @@ func (b *Broker) checkLater(c *conn, zstd bool) {
 				}
 			}
 			b.checks.spare.Put(checker)
-			return func() { b.checkedLater(c) }
-		}
+		}, func() { b.checkedLater(c) }
 	})
 }
 

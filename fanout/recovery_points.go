@@ -131,7 +131,7 @@ func warnRecoveryPoints(log *slog.Logger, err error) {
 // checkpoint writes the recovery points in the background, if any has moved.
 func (b *Broker) checkpoint() {
 	k := &b.checkpoints
-	k.next = b.now + b.config.pace.checkpoint
+	k.next = b.loop.Now() + b.config.pace.checkpoint
 	if k.waiting || !b.topics.recoveryPointsMoved() {
 		return
 	}
@@ -139,7 +139,7 @@ func (b *Broker) checkpoint() {
 	b.topics.changes.write(&b.topics.pointsFile, func(err error) {
 		k.waiting = false
 		if err != nil {
-			warnRecoveryPoints(b.log, err)
+			warnRecoveryPoints(b.loop.Log, err)
 		}
 	})
 }

@@ -95,27 +95,24 @@ func (b *Broker) finishRemoval(r *removal, gone []*segment.Deleted, done func(er
 		b.topics.unfinished[p.topic] = r
 	}
 	d := &finishing{removal: r, gone: gone, done: done}
-	b.background(func() func() {
-		d.moveAside()
-		return func() {
-			if d.err != nil {
+	b.loop.Go(d.moveAside, func() {
+		if d.err != nil {
+			b.endRemoval(d)
+			return
+		}
+		b.forgetNames(d, func(err error) {
+			if !noSpace(err) {
+				d.err = err
 				b.endRemoval(d)
 				return
 			}
-			b.forgetNames(d, func(err error) {
-				if !noSpace(err) {
+			b.removeAside(d, func() { // which makes room
+				b.forgetNames(d, func(err error) {
 					d.err = err
 					b.endRemoval(d)
-					return
-				}
-				b.removeAside(d, func() { // which makes room
-					b.forgetNames(d, func(err error) {
-						d.err = err
-						b.endRemoval(d)
-					})
 				})
 			})
-		}
+		})
 	})
 }
 
@@ -156,7 +153,7 @@ func (d *finishing) removeFiles(fs segment.FS) error {
 // endRemoval ends an attempt to finish a removal.
 func (b *Broker) endRemoval(d *finishing) {
 	if d.err != nil {
-		logUnfinished(b.log, d.removal, d.err)
+		logUnfinished(b.loop.Log, d.removal, d.err)
 	} else {
 		for _, p := range d.removal.parts {
 			delete(b.topics.unfinished, p.topic)
@@ -180,10 +177,7 @@ func (b *Broker) forgetNames(d *finishing, done func(err error)) {
 			done(err)
 			return
 		}
-		b.background(func() func() {
-			err := d.removal.withdraw()
-			return func() { done(err) }
-		})
+		b.loop.Go(func() { err = d.removal.withdraw() }, func() { done(err) })
 	})
 }
 
@@ -205,13 +199,11 @@ func (b *Broker) writeAll(files []*sharedFile, done func(error)) {
 // removeAside removes the files of what was moved out of the way.
 func (b *Broker) removeAside(d *finishing, done func()) {
 	fs := b.topics.fs
-	b.background(func() func() {
-		err := d.removeFiles(fs)
-		return func() {
-			if err != nil {
-				b.log.Error("the files of deleted partitions could not be removed", "error", err, "remedy", "the next start tries again")
-			}
-			done()
+	var err error
+	b.loop.Go(func() { err = d.removeFiles(fs) }, func() {
+		if err != nil {
+			b.loop.Log.Error("the files of deleted partitions could not be removed", "error", err, "remedy", "the next start tries again")
 		}
+		done()
 	})
 }

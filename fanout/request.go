@@ -11,7 +11,7 @@ import (
 // request answers one frame, or begins to. The frame stays where it is until requestDone.
 func (b *Broker) request(c *conn, frame []byte) {
 	c.busy, c.in.held, c.noResponse = true, true, false
-	c.startedAt = b.now
+	c.startedAt = b.loop.Now()
 	var err error
 	c.header, err = wire.ParseHeader(frame)
 	if err != nil {
@@ -22,7 +22,7 @@ func (b *Broker) request(c *conn, frame []byte) {
 		b.counters.request(c.header.Key)
 	}
 	c.needsRequest = 0
-	slow, began := slowRequestOf(c, len(frame)), b.kernel.Now()
+	slow, began := slowRequestOf(c, len(frame)), b.loop.Kernel.Now()
 	b.answer(c)
 	b.turns.requested(&slow, began)
 }
@@ -139,7 +139,7 @@ func (b *Broker) refuseBlock(c *conn, n int, err error) {
 // FlowDone implements [transfer.Owner]: the response has been handed to the socket.
 func (b *Broker) FlowDone(f *transfer.Flow) {
 	c := &b.conns.slots[f.Slot]
-	c.lastActive = b.now
+	c.lastActive = b.loop.Now()
 	b.giveBlock(c)
 	b.requestEnded(c)
 }
@@ -163,7 +163,7 @@ func (b *Broker) FlowFailed(f *transfer.Flow, err error) {
 	reason := closedByWrite
 	if errors.Is(err, transfer.ErrReadSegment) {
 		reason = closedByStorage
-		b.log.Error("a segment could not be read", "error", err)
+		b.loop.Log.Error("a segment could not be read", "error", err)
 	}
 	b.closeConn(&b.conns.slots[f.Slot], reason, err)
 }

@@ -4,18 +4,14 @@ import (
 	"errors"
 	"maps"
 	"path/filepath"
-	"time"
 
 	"oneplusn/segment"
 )
 
-// wallMillis is the time of day that records and retention go by.
-func (b *Broker) wallMillis() int64 { return time.Now().UnixMilli() }
-
 // expireSegments takes out of every log what its retention no longer keeps. That is cheap; the files are removed in the
 // background, and a response under way keeps the ones that it sends.
 func (b *Broker) expireSegments() {
-	now := b.wallMillis()
+	now := b.loop.UnixMillis()
 	var removals []func() error
 	for _, tp := range b.topics.byName {
 		for p := range tp.served() {
@@ -31,7 +27,7 @@ func (b *Broker) expireOne(p *partition, nowMillis int64) (remove func() error) 
 	before := p.log.LogStartOffset()
 	remove = p.log.Expire(nowMillis)
 	if remove != nil {
-		b.log.Info("old segments are deleted", "topic", p.topic.name, "partition", p.index,
+		b.loop.Log.Info("old segments are deleted", "topic", p.topic.name, "partition", p.index,
 			"start_before", before, "start_offset", p.log.LogStartOffset())
 	}
 	b.logWork(p)
@@ -42,17 +38,15 @@ func (b *Broker) removeFiles(removals []func() error) {
 	if len(removals) == 0 {
 		return
 	}
-	b.background(func() func() {
-		var errs []error
+	var errs []error
+	b.loop.Go(func() {
 		for _, remove := range removals {
 			errs = append(errs, remove())
 		}
-		err := errors.Join(errs...)
-		return func() {
-			if err != nil {
-				b.log.Error("old segments could not be removed", "error", err,
-					"remedy", "remove the files that end in .deleted by hand when the file system allows it")
-			}
+	}, func() {
+		if err := errors.Join(errs...); err != nil {
+			b.loop.Log.Error("old segments could not be removed", "error", err,
+				"remedy", "remove the files that end in .deleted by hand when the file system allows it")
 		}
 	})
 }

@@ -61,8 +61,8 @@ func (b *Broker) answerAgain(c *conn) {
 // relieve lets connections go on for which there is memory again. It runs once a turn.
 func (b *Broker) relieve() {
 	if b.frames.waiting() > 0 {
-		if b.now >= b.nextReclaim {
-			b.nextReclaim = b.now + b.config.pace.sweep
+		if b.loop.Now() >= b.nextReclaim {
+			b.nextReclaim = b.loop.Now() + b.config.pace.sweep
 			b.reclaim()
 		}
 		for i := range b.frames.lines {
@@ -77,12 +77,12 @@ func (b *Broker) relieve() {
 func (b *Broker) relieveResponses() {
 	m := &b.blocks
 	m.resume = false
-	for began := b.kernel.Now(); m.queue.first != nil; {
+	for began := b.loop.Kernel.Now(); m.queue.first != nil; {
 		c := m.queue.first.conn
 		if !m.fits(c.needsResponse) && !b.metadata.drop(m) {
 			return
 		}
-		if m.resume = b.kernel.Now()-began > costlyTime; m.resume {
+		if m.resume = b.loop.Kernel.Now()-began > costlyTime; m.resume {
 			return
 		}
 		m.turn, b.costly.turn = c, c
@@ -110,7 +110,7 @@ func (b *Broker) feed(c *conn, l *line) bool {
 		b.unspill(c)
 	}
 	c.forRequest.leave()
-	c.lastActive = b.now
+	c.lastActive = b.loop.Now()
 	b.serve(c)
 	return true
 }
@@ -168,7 +168,7 @@ func (b *Broker) frameOverdue(c *conn) error {
 	if c.busy || !c.in.begun() {
 		return nil
 	}
-	silent, since := b.now-c.lastActive, b.now-c.in.began
+	silent, since := b.loop.Now()-c.lastActive, b.loop.Now()-c.in.began
 	inTheWay := b.frames.waiting() > 0 && (c.in.large(&b.frames) || !c.in.spill.empty())
 	held := c.forRequest.waits()
 	if (held || silent <= limit) && (!inTheWay || since <= limit && (held || silent <= limit/hurryDivisor)) {

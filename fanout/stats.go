@@ -159,16 +159,16 @@ func (b *Broker) budgets() []*budget.Budget {
 // is added by [ReadProcess].
 func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
-	err := b.call(ctx, func() { s = b.snapshot() })
+	err := b.loop.Call(ctx, func() { s = b.snapshot() })
 	return s, err
 }
 
 func (b *Broker) snapshot() Stats {
-	k, p, l := b.kernel.Stats(), b.engine.Pipes(), b.engine.Ledger
+	k, p, l := b.loop.Kernel.Stats(), b.engine.Pipes(), b.engine.Ledger
 	s := Stats{
 		Transfer:      b.config.Transfer.Mode.String(),
 		RingSize:      b.config.Ring.Entries,
-		UptimeSeconds: b.now.Seconds(),
+		UptimeSeconds: b.loop.Now().Seconds(),
 		Ledger: LedgerStats{
 			CacheToUserBytes:   l.CacheToUser.Load(),
 			UserToSocketBytes:  l.UserToSocket.Load(),
@@ -179,7 +179,7 @@ func (b *Broker) snapshot() Stats {
 		},
 		Ring: RingStats{
 			Submitted: k.Submitted, Completed: k.Completed, Enters: k.Enters, QueuedWhenFull: k.QueuedWhenFull,
-			BacklogMax: k.BacklogMax, CQOverflows: k.Overflows, NoBuffers: k.NoBuffers, InFlight: b.kernel.InFlight(),
+			BacklogMax: k.BacklogMax, CQOverflows: k.Overflows, NoBuffers: k.NoBuffers, InFlight: b.loop.Kernel.InFlight(),
 			ByOpcode: make(map[string]uint64),
 		},
 		Pipes:            PipeStats{Open: p.Open, Lent: p.Lent, LentMax: p.LentMax, Max: p.Max, Waiting: p.Waiting, Reclaimed: p.Robbed},
@@ -201,7 +201,7 @@ func (b *Broker) snapshot() Stats {
 		SyncSeconds:      time.Duration(b.counters.syncNanos).Seconds(),
 		SyncErrors:       b.counters.syncErrors,
 		StaleCompletions: b.counters.stale,
-		Turns:            b.counters.turns,
+		Turns:            b.loop.Turn(),
 		TurnTimes:        b.turns.stats(),
 		RequestMemory:    b.frames.total.Used(),
 		ResponseMemory:   b.blocks.budget.Used(),

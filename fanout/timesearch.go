@@ -50,21 +50,20 @@ func (b *Broker) searchTimes(s *timeSearches) {
 		}
 		return
 	}
-	b.inflating.run(b, func() func() func() {
+	b.inflating.Go(b.loop, func() (work, done func()) {
 		if s.c.state != connOpen {
 			for i := range s.list {
 				s.list[i].rng.Segment.Release()
 			}
 			s.end()
-			return nil
+			return nil, nil
 		}
-		return func() func() {
+		return func() {
 			for i := range s.list {
 				t := &s.list[i]
 				t.offset, t.at, t.err = firstAtTime(t.rng, t.file, t.timestamp, t.from, s.maxInflated)
 			}
-			return func() { b.searchedTimes(s) }
-		}
+		}, func() { b.searchedTimes(s) }
 	})
 }
 
@@ -90,7 +89,7 @@ func (b *Broker) searchedTime(s *timeSearches, t *timeSearch) {
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
 	case t.err != nil:
 		r.ErrorCode = wire.CodeKafkaStorageError
-		b.limitLog.warn(b.log, b.now, "finding an offset by time failed", "topic", p.topic.name, "partition", p.index, "error", t.err)
+		b.limitLog.Warn(b.loop.Log, b.loop.Now(), "finding an offset by time failed", "topic", p.topic.name, "partition", p.index, "error", t.err)
 	case t.offset < 0:
 		s.add(timeSearch{topic: t.topic, partition: t.partition, of: p, timestamp: t.timestamp, from: next})
 	case t.offset < p.log.LogStartOffset():

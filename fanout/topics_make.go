@@ -190,27 +190,25 @@ func (b *Broker) makePlanned(wanted []newTopic, done func(failed map[string]erro
 		wanted[i].epoch = b.topics.lives.next
 	}
 	fs, dir := b.topics.fs, b.topics.dir
-	b.background(func() func() {
-		m := makeAll(fs, dir, wanted)
-		return func() {
-			for _, tp := range m.made {
-				b.adopt(tp)
-			}
-			if m.leftover {
-				for name := range m.failed {
-					b.topics.unfinished[name] = m.removal
-				}
-			}
-			for i := range wanted {
-				if m.failed[wanted[i].name] != nil {
-					b.topics.room.give(wanted[i].adds())
-				}
-			}
-			for name, err := range m.failed {
-				b.log.Error("a topic's partitions could not be made", "topic", name, "error", err, "remedy", storageRemedy(err))
-			}
-			done(m.failed)
+	var m making
+	b.loop.Go(func() { m = makeAll(fs, dir, wanted) }, func() {
+		for _, tp := range m.made {
+			b.adopt(tp)
 		}
+		if m.leftover {
+			for name := range m.failed {
+				b.topics.unfinished[name] = m.removal
+			}
+		}
+		for i := range wanted {
+			if m.failed[wanted[i].name] != nil {
+				b.topics.room.give(wanted[i].adds())
+			}
+		}
+		for name, err := range m.failed {
+			b.loop.Log.Error("a topic's partitions could not be made", "topic", name, "error", err, "remedy", storageRemedy(err))
+		}
+		done(m.failed)
 	})
 }
 
@@ -251,7 +249,7 @@ func (b *Broker) adopt(made *topic) {
 			panic("fanout: topic " + made.name + " was made though it exists: its name was not held")
 		}
 		b.topics.byName[made.name] = made
-		b.log.Info("topic created", "topic", made.name, "partitions", len(made.partitions))
+		b.loop.Log.Info("topic created", "topic", made.name, "partitions", len(made.partitions))
 		return
 	}
 	if tp == nil || len(tp.partitions) != int(made.partitions[0].index) {
@@ -261,5 +259,5 @@ func (b *Broker) adopt(made *topic) {
 		p.topic = tp
 		tp.partitions = append(tp.partitions, p)
 	}
-	b.log.Info("partitions added", "topic", tp.name, "partitions", len(tp.partitions))
+	b.loop.Log.Info("partitions added", "topic", tp.name, "partitions", len(tp.partitions))
 }

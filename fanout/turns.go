@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"log/slog"
+	"oneplusn/fanout/loop"
 	"time"
 
 	"oneplusn/fanout/wire"
@@ -24,7 +25,7 @@ type turnTimes struct {
 	limit   time.Duration // from which on a turn is logged; 0 for none
 	counts  [len(turnBounds) + 1]uint64
 	seconds float64
-	log     logLimit
+	log     loop.LogLimit
 
 	began, mark time.Duration
 	// The longest step and the longest request of the turn under way.
@@ -81,7 +82,7 @@ func (t *turnTimes) end(log *slog.Logger) {
 	}
 	t.counts[i]++
 	t.seconds += took.Seconds()
-	if t.limit == 0 || took <= t.limit || !t.log.allow(t.began) {
+	if t.limit == 0 || took <= t.limit || !t.log.Allow(t.began) {
 		return
 	}
 	attrs := []any{"took", took, "step", t.step, "step_took", t.stepTook}

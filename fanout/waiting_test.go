@@ -288,7 +288,7 @@ func TestDisconnectedSubscribersStopWaiting(t *testing.T) {
 // evaluated is how many partitions of fetches were evaluated.
 func (s *server) evaluated() (n uint64) {
 	s.t.Helper()
-	if err := s.broker.call(s.t.Context(), func() { n = s.broker.evaluated.partitions }); err != nil {
+	if err := s.broker.loop.Call(s.t.Context(), func() { n = s.broker.evaluated.partitions }); err != nil {
 		s.t.Fatal(err)
 	}
 	return n

@@ -1,0 +1,130 @@
+// Package loop is what every part of the server shares of the one thread that runs them all: its kernel and clock, the work
+// that it hands to other goroutines, and what these hand to it.
+//
+//	any goroutine --Do--> tasks --RunTasks, once a turn--> the loop's thread
+//	the loop's thread --Go--> work in a goroutine of its own --> done, as a task
+//
+// # Invariants
+//
+//   - Everything but [Loop.Do] and [Loop.Call] belongs to the loop's thread.
+//   - Time stands still within a turn: see [Loop.Now].
+//   - Work that was begun is ended on the loop before the loop is: see [Loop.Working].
+package loop
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"oneplusn/ring"
+)
+
+// Loop is the thread that everything runs on, as the parts of the server see it. [New] makes it, [Loop.Start] gives it its kernel.
+type Loop struct {
+	Log    *slog.Logger
+	Kernel ring.Kernel // nil before Start
+
+	wallClock func() time.Time
+	now       time.Duration
+	turn      uint64
+	tasks     taskQueue
+	jobs      int
+	working   sync.WaitGroup // the goroutines of jobs
+	started   chan struct{}
+	ended     chan struct{}
+}
+
+// New makes a loop that has not started. wallClock is the time of day; nil for this machine's.
+func New(log *slog.Logger, wallClock func() time.Time) *Loop {
+	if wallClock == nil {
+		wallClock = time.Now
+	}
+	return &Loop{Log: log, wallClock: wallClock, started: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// Use gives the loop its kernel, before anything is served.
+func (l *Loop) Use(k ring.Kernel) {
+	l.Kernel = k
+	l.now = k.Now()
+}
+
+// Start lets others hand tasks to the loop: it runs from now on.
+func (l *Loop) Start() { close(l.started) }
+
+// Started is closed when the loop runs.
+func (l *Loop) Started() <-chan struct{} { return l.started }
+
+// End says that no task is run any more, and waits for work that is left behind, which only happens if the kernel has failed.
+func (l *Loop) End() {
+	close(l.ended)
+	l.working.Wait()
+}
+
+// BeginTurn takes the time of a turn, after the kernel was waited for.
+func (l *Loop) BeginTurn() {
+	l.now = l.Kernel.Now()
+	l.turn++
+}
+
+// Now is when the turn under way began, on the kernel's clock.
+func (l *Loop) Now() time.Duration { return l.now }
+
+// Turn is the number of the turn under way, from 1 on.
+func (l *Loop) Turn() uint64 { return l.turn }
+
+// UnixMillis is the time of day, which records and retention go by. It may be asked for from any goroutine.
+func (l *Loop) UnixMillis() int64 { return l.wallClock().UnixMilli() }
+
+// Go runs work in a goroutine of its own, and done on the loop after it. It is for what may block.
+func (l *Loop) Go(work, done func()) {
+	l.jobs++
+	l.working.Go(func() {
+		work()
+		l.tasks.push(func() {
+			l.jobs--
+			done()
+		})
+		l.Kernel.Wake()
+	})
+}
+
+// Working says that work that was handed out has not ended.
+func (l *Loop) Working() bool { return l.jobs > 0 }
+
+// RunTasks runs what other goroutines have handed over, oldest first.
+func (l *Loop) RunTasks() { l.tasks.run() }
+
+// Do runs f on the loop's thread, some time soon. It may be called from any goroutine, and waits for the loop to start. After
+// the loop has ended it does nothing and reports false.
+func (l *Loop) Do(f func()) bool {
+	select {
+	case <-l.ended:
+	case <-l.started:
+	}
+	select {
+	case <-l.ended: // asked again: of two that are ready, select takes any
+		return false
+	default:
+	}
+	l.tasks.push(f)
+	l.Kernel.Wake()
+	return true
+}
+
+// Call runs f on the loop's thread and waits for it. The error is [os.ErrClosed] after the loop has ended, or the context's.
+func (l *Loop) Call(ctx context.Context, f func()) error {
+	ran := make(chan struct{})
+	if !l.Do(func() { f(); close(ran) }) {
+		return os.ErrClosed
+	}
+	select {
+	case <-ran:
+		return nil
+	case <-l.ended:
+		return os.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,100 @@
+// Package list is an intrusive doubly linked list: its elements carry their own links, so adding and removing allocates nothing
+// and an element can leave without a search. Both floors of the house use it, and so it lies on the lower one.
+//
+// # Invariants
+//
+//   - A node is in at most one list.
+//   - A list belongs to one goroutine at a time.
+package list
+
+// List is a list of values of type T, in the order of their adding. The zero value is empty.
+type List[T any] struct {
+	first, last *Node[T]
+	n           int
+}
+
+// Node links one value into a list. It is a part of what it links, must not move while it is in a list, and is ready as its
+// zero value.
+type Node[T any] struct {
+	list       *List[T]
+	prev, next *Node[T]
+	value      T
+}
+
+// Len is the number of nodes.
+func (l *List[T]) Len() int { return l.n }
+
+// First is the first node, or nil.
+func (l *List[T]) First() *Node[T] { return l.first }
+
+// Last is the last node, or nil.
+func (l *List[T]) Last() *Node[T] { return l.last }
+
+// PushBack adds a node at the end. It panics if the node is in a list.
+func (l *List[T]) PushBack(n *Node[T], value T) { l.insert(n, value, l.last, nil) }
+
+// PushFront adds a node before all others. It panics if the node is in a list.
+func (l *List[T]) PushFront(n *Node[T], value T) { l.insert(n, value, nil, l.first) }
+
+func (l *List[T]) insert(n *Node[T], value T, prev, next *Node[T]) {
+	if n.list != nil {
+		panic("list: a node is added that is in a list")
+	}
+	n.list, n.prev, n.next, n.value = l, prev, next, value
+	if prev != nil {
+		prev.next = n
+	} else {
+		l.first = n
+	}
+	if next != nil {
+		next.prev = n
+	} else {
+		l.last = n
+	}
+	l.n++
+}
+
+// Value is what the node was added with.
+func (n *Node[T]) Value() T { return n.value }
+
+// Next is the node behind this one, or nil.
+func (n *Node[T]) Next() *Node[T] { return n.next }
+
+// Linked says that the node is in a list.
+func (n *Node[T]) Linked() bool { return n.list != nil }
+
+// In says that the node is in l.
+func (n *Node[T]) In(l *List[T]) bool { return n.list == l }
+
+// Remove takes the node out of its list, if it is in one.
+func (n *Node[T]) Remove() {
+	l := n.list
+	if l == nil {
+		return
+	}
+	if n.prev != nil {
+		n.prev.next = n.next
+	} else {
+		l.first = n.next
+	}
+	if n.next != nil {
+		n.next.prev = n.prev
+	} else {
+		l.last = n.prev
+	}
+	l.n--
+	*n = Node[T]{}
+}
+
+// MoveToBack makes a node of the list its last.
+func (l *List[T]) MoveToBack(n *Node[T]) {
+	if n.list != l {
+		panic("list: a node is moved that is not in the list")
+	}
+	if l.last == n {
+		return
+	}
+	value := n.value
+	n.Remove()
+	l.PushBack(n, value)
+}
