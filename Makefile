@@ -26,20 +26,21 @@ demo: build ## count the copies of every transfer mode: 256 MiB, 10 subscribers
 build: ## build the static binary bin/oneplusn
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags="$(LDFLAGS)" -o $(BIN) ./cmd/oneplusn
 
-test: ## run the unit tests (PKGS=./segment/... narrows)
-	$(GO) test $(PKGS)
+test: ## run the unit tests with every assertion (PKGS=./segment/... narrows)
+	$(GO) test -tags invariants $(PKGS)
 
 check: ## gofmt, go vet, the house rules, module checksums
 	@unformatted=$$(gofmt -l cmd fanout ring segment); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w is due for:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags invariants ./...
 	$(GO) vet -tags interop ./cmd/internal/interop
 	$(GO) vet -tags compat ./cmd/internal/compat
 	$(GO) test -count=1 ./cmd/internal/tidy
 	$(GO) mod verify
 
-race: ## run the unit tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race $(PKGS)
+race: ## run the unit tests with every assertion under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -tags invariants $(PKGS)
 
 # go test fuzzes one target of one package at a time, so the targets are looked up. At the end of its time it sometimes fails
 # with "context deadline exceeded" and no failing input: that is no finding.
