@@ -48,7 +48,7 @@ type producing struct {
 // and lz4 only when the advertised range contains 0. From 7 on zstd is allowed (KIP-110).
 func (b *Broker) handleProduce(c *conn) error {
 	req := &c.produce
-	req.Room = b.listRoom(c, produceListBytes)
+	req.Room = c.listRoom(produceListBytes)
 	if err := req.Parse(c.header.Version, c.header.Body); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (b *Broker) appendProduce(c *conn) {
 	case c.produce.Acks != 0:
 		b.answerProduce(c)
 	case !b.closeRefused(c):
-		b.respondNothing(c)
+		c.respondNothing()
 	}
 }
 
@@ -100,7 +100,7 @@ func (b *Broker) appendProduce(c *conn) {
 func (b *Broker) closeRefused(c *conn) bool {
 	for i := range c.produced {
 		if r := &c.produced[i]; r.ErrorCode != 0 {
-			b.closeConn(c, closedByRefused, fmt.Errorf("fanout: a produce with acks=0 was refused with error %d: %s", r.ErrorCode, r.ErrorMessage))
+			c.close(closedByRefused, fmt.Errorf("fanout: a produce with acks=0 was refused with error %d: %s", r.ErrorCode, r.ErrorMessage))
 			return true
 		}
 	}
@@ -114,7 +114,7 @@ func (b *Broker) answerProduce(c *conn) {
 		results = append(results, c.produced[i].ProduceResult)
 	}
 	b.produced = results
-	b.respond(c, wire.AppendProduceResponse(b.scratch[:0], c.header.Version, c.header.CorrelationID, &c.produce, results))
+	c.respond(wire.AppendProduceResponse(b.scratch[:0], c.header.Version, c.header.CorrelationID, &c.produce, results))
 }
 
 func failedProduce(code int16, message string) wire.ProduceResult {
@@ -158,10 +158,10 @@ func (r *produceResult) appendEnded(b *Broker, p *partition, appended segment.Ap
 	case !r.settled:
 		b.answerPart(p, r, appended, err)
 	case last && c.producing.ended: // timed out, and answered so
-		b.requestEnded(c)
+		c.requestEnded()
 	}
 	if last {
-		b.unpin(c)
+		c.unpin()
 	}
 }
 
@@ -196,7 +196,7 @@ func (b *Broker) settle(r *produceResult) {
 	if c.produce.Acks == 0 {
 		if !b.closeRefused(c) {
 			c.noResponse = true
-			b.requestEnded(c)
+			c.requestEnded()
 		}
 		return
 	}

@@ -50,7 +50,7 @@ type fetchResult struct {
 // ranges by turns and ends with a range. From 7 on with fetch sessions (KIP-227): see [fetchSession]. Clients below 10
 // do not know zstd, and get UNSUPPORTED_COMPRESSION_TYPE (KIP-110).
 func (b *Broker) handleFetch(c *conn) error {
-	c.fetch.Room = b.listRoom(c, fetchListBytes)
+	c.fetch.Room = c.listRoom(fetchListBytes)
 	if err := c.fetch.Parse(c.header.Version, c.header.Body); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (b *Broker) handleFetch(c *conn) error {
 		if err := wire.PatchFrameSize(head, int64(len(head))); err != nil {
 			return err
 		}
-		b.respond(c, head)
+		c.respond(head)
 		return nil
 	}
 	b.tryFetch(c)
@@ -291,12 +291,12 @@ func (b *Broker) sendFetch(c *conn) {
 	}
 	b.keepScratch(head)
 	if err := wire.PatchFrameSize(head, int64(len(head))+payload); err != nil {
-		b.closeConn(c, closedByProtocol, err)
+		c.close(closedByProtocol, err)
 		return
 	}
-	if mem, ok := b.place(c, head); ok {
+	if mem, ok := c.place(head); ok {
 		c.lookups.forget()
-		b.send(c, b.fetchParts(c, mem))
+		c.send(b.fetchParts(c, mem))
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 // Versions: 0 asks for several offsets and gets a list (at most one here); 1 to 5 get offset and timestamp.
 func (b *Broker) handleListOffsets(c *conn, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
-	s := &timeSearches{c: c, end: b.errand(c), version: req.Version, isolation: req.IsolationLevel,
+	s := &timeSearches{c: c, end: c.errand(), version: req.Version, isolation: req.IsolationLevel,
 		maxInflated: b.config.MaxInflatedBytes, resp: resp}
 	for i := range req.Topics {
 		topic := kmsg.NewListOffsetsResponseTopic()

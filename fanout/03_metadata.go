@@ -30,12 +30,12 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 	names := metadataNames(req)
 	missing, refused := b.missingTopics(req, names)
 	if len(missing) == 0 {
-		if !b.putOff(c, b.topics.partitionsOf(names)) {
+		if !c.putOff(b.topics.partitionsOf(names)) {
 			b.sendTopics(c, names, refused)
 		}
 		return
 	}
-	end := b.errand(c)
+	end := c.errand()
 	plan := func(*dirJob) []newTopic {
 		left := b.topics.room.autoTopics - len(b.topics.byName)
 		return slices.DeleteFunc(missing, func(n newTopic) bool {
@@ -142,10 +142,10 @@ func (b *Broker) sendTopics(c *conn, names []string, refused map[string]bool) {
 	}
 	out = wire.AppendMetadataEnd(out, version)
 	if err := wire.PatchFrameSize(out, int64(len(out))); err != nil {
-		b.closeConn(c, closedByProtocol, err)
+		c.close(closedByProtocol, err)
 		return
 	}
-	b.respond(c, out)
+	c.respond(out)
 }
 
 // appendTopic appends what is to be said of a topic of that name.

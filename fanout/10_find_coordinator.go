@@ -26,7 +26,7 @@ func (b *Broker) handleFindCoordinator(c *conn, req *kmsg.FindCoordinatorRequest
 	resp.NodeID, resp.Port = -1, -1
 	switch req.CoordinatorType {
 	case coordinatorOfGroup:
-		end := b.errand(c)
+		end := c.errand()
 		b.withCoordinator(func(failed error) {
 			c := end()
 			if c == nil {

@@ -33,7 +33,7 @@ func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 	for i := range req.Topics {
 		names = append(names, req.Topics[i].Topic)
 	}
-	end := b.errand(c)
+	end := c.errand()
 	b.makeTopics(validNames(names), func(*dirJob) []newTopic { return b.checkNewTopics(req, resp) }, func(failed map[string]error) {
 		for i := range resp.Topics {
 			if r := &resp.Topics[i]; r.ErrorCode == 0 && failed[r.Topic] != nil {

@@ -25,7 +25,7 @@ import (
 // Versions: 0 to 3.
 func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-	end := b.errand(c)
+	end := c.errand()
 	b.topics.changes.enter(b.concerned(req.TopicNames), func(job *dirJob) {
 		victims := b.checkDeletions(req, resp, job)
 		b.deleteTopics(victims, func(err error) {

@@ -44,7 +44,7 @@ func (b *Broker) handleDeleteRecords(c *conn, req *kmsg.DeleteRecordsRequest) {
 		b.reply(c, resp)
 		return
 	}
-	end := b.errand(c)
+	end := c.errand()
 	b.topics.changes.write(&b.topics.startsFile, func(err error) {
 		b.startsWritten(resp, moved, err)
 		if c := end(); c != nil {

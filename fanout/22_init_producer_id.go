@@ -21,7 +21,7 @@ func (b *Broker) handleInitProducerID(c *conn, req *kmsg.InitProducerIDRequest) 
 		b.reply(c, resp)
 		return
 	}
-	end := b.errand(c)
+	end := c.errand()
 	b.takeProducerID(func(id int64, err error) {
 		if err != nil {
 			resp.ErrorCode = wire.CodeKafkaStorageError

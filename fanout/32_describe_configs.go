@@ -29,12 +29,12 @@ func (b *Broker) handleDescribeConfigs(c *conn, req *kmsg.DescribeConfigsRequest
 	}
 	correlationID := c.header.CorrelationID
 	if len(req.Resources) <= describedOnTheLoop {
-		if !b.putOff(c, describeItems*len(req.Resources)) {
-			b.respond(c, b.appendDescribed(b.scratch[:0], correlationID, req, topics))
+		if !c.putOff(describeItems * len(req.Resources)) {
+			c.respond(b.appendDescribed(b.scratch[:0], correlationID, req, topics))
 		}
 		return
 	}
-	end := b.errand(c)
+	end := c.errand()
 	b.describing.Go(b.loop, func() (work, done func()) {
 		if c.state != connOpen {
 			end()
@@ -43,7 +43,7 @@ func (b *Broker) handleDescribeConfigs(c *conn, req *kmsg.DescribeConfigsRequest
 		var encoded []byte
 		return func() { encoded = b.appendDescribed(nil, correlationID, req, topics) }, func() {
 			if c := end(); c != nil {
-				b.respond(c, encoded)
+				c.respond(encoded)
 			}
 		}
 	})

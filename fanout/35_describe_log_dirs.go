@@ -16,7 +16,7 @@ import (
 //
 // Versions: 0 and 1.
 func (b *Broker) handleDescribeLogDirs(c *conn, req *kmsg.DescribeLogDirsRequest) {
-	if req.Topics == nil && b.putOff(c, int(b.topics.room.partitions.Used())) {
+	if req.Topics == nil && c.putOff(int(b.topics.room.partitions.Used())) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)

@@ -28,7 +28,7 @@ func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsReque
 	for i := range req.Topics {
 		names = append(names, req.Topics[i].Topic)
 	}
-	end := b.errand(c)
+	end := c.errand()
 	plan := func(job *dirJob) []newTopic { return b.checkNewPartitions(req, resp, job) }
 	b.makeTopics(b.concerned(names), plan, func(failed map[string]error) {
 		for i := range resp.Topics {

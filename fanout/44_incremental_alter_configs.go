@@ -24,7 +24,7 @@ func (b *Broker) handleIncrementalAlterConfigs(c *conn, req *kmsg.IncrementalAlt
 		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
 		resp.Resources = append(resp.Resources, r)
 	}
-	end := b.errand(c)
+	end := c.errand()
 	b.alterNext(req, resp, 0, func() {
 		if c := end(); c != nil {
 			b.reply(c, resp)

@@ -168,8 +168,8 @@ func (b *Broker) lookedUp(job *coldLookup) {
 		}
 		b.tryFetch(c)
 		if c.state == connOpen {
-			if err := b.chargeLists(c); err != nil {
-				b.closeConn(c, closedByMemory, err)
+			if err := c.chargeLists(); err != nil {
+				c.close(closedByMemory, err)
 			}
 		}
 	}

@@ -49,6 +49,7 @@ const (
 
 // conn is one connection. It lives in a slot of the broker's table and never moves.
 type conn struct {
+	broker     *Broker
 	slot       uint32
 	generation uint32
 	state      connState
@@ -177,7 +178,7 @@ func (b *Broker) openConn(fd int) {
 		return
 	}
 	c := &b.conns.slots[b.conns.free[n-1]]
-	c.slot = b.conns.free[n-1]
+	c.broker, c.slot = b, b.conns.free[n-1]
 	b.conns.free = b.conns.free[:n-1]
 	b.conns.open++
 	b.conns.high = max(b.conns.high, int(c.slot)+1)
@@ -189,7 +190,7 @@ func (b *Broker) openConn(fd int) {
 	c.busy, c.parked, c.recvPaused = false, false, false
 	c.lastActive = b.loop.Now()
 	c.flow.Open(c.slot, c.generation, fd, ring.MessageAt(c.slab))
-	b.armRecv(c)
+	c.armRecv()
 }
 
 func (t *connTable) slabOf(slot uint32) []byte {
@@ -199,78 +200,78 @@ func (t *connTable) slabOf(slot uint32) []byte {
 // headerMemory is the part of the slab behind the message.
 func (c *conn) headerMemory() []byte { return c.slab[ring.MessageBytes:slabBytes] }
 
-func (b *Broker) token(c *conn, kind uint8) ring.Token {
+func (c *conn) token(kind uint8) ring.Token {
 	return ring.NewToken(kind, c.slot, c.generation)
 }
 
-func (b *Broker) armRecv(c *conn) {
+func (c *conn) armRecv() {
 	c.recvArmed = true
-	b.loop.Kernel.Queue(ring.Recv(b.token(c, kindRecv), c.fd))
+	c.broker.loop.Kernel.Queue(ring.Recv(c.token(kindRecv), c.fd))
 }
 
-// closeConn begins the end of a connection: nothing new is started, what is in flight is woken and cancelled. The slot
+// close begins the end of a connection: nothing new is started, what is in flight is woken and cancelled. The slot
 // is freed when the last of its completions has come.
-func (b *Broker) closeConn(c *conn, reason closeReason, err error) {
+func (c *conn) close(reason closeReason, err error) {
 	if c.state != connOpen {
 		return
 	}
 	c.state = connClosing
-	b.counters.closed[reason]++
+	c.broker.counters.closed[reason]++
 	level := slog.LevelDebug
 	if reason != closedByPeer && reason != closedByIdle && reason != closedByShutdown && reason != closedByRefused {
 		level = slog.LevelWarn
 	}
-	if b.loop.Log.Enabled(b.ctx, level) && b.closeLog.Allow(b.loop.Now()) {
+	if c.broker.loop.Log.Enabled(c.broker.ctx, level) && c.broker.closeLog.Allow(c.broker.loop.Now()) {
 		attrs := []any{"peer", peerName(c.fd), "reason", reason.String(), "bytes_sent", c.flow.Sent()}
 		if err != nil {
 			attrs = append(attrs, "error", err)
 		}
-		b.loop.Log.Log(b.ctx, level, "connection closed", attrs...)
+		c.broker.loop.Log.Log(c.broker.ctx, level, "connection closed", attrs...)
 	}
-	b.unpark(c)
-	b.leaveGroups(c)
+	c.broker.unpark(c)
+	c.broker.leaveGroups(c)
 	c.leaveQueues()
-	b.engine.Abort(&c.flow)
-	b.loop.Kernel.Shutdown(c.fd)
+	c.broker.engine.Abort(&c.flow)
+	c.broker.loop.Kernel.Shutdown(c.fd)
 	if c.inFlight() > 0 {
 		c.cancels++
-		b.loop.Kernel.Queue(ring.Cancel(b.token(c, kindCancel), c.fd))
+		c.broker.loop.Kernel.Queue(ring.Cancel(c.token(kindCancel), c.fd))
 	}
-	b.freeIfIdle(c)
+	c.freeIfIdle()
 }
 
 // freeIfIdle frees a closing connection's slot once the kernel holds nothing of it.
-func (b *Broker) freeIfIdle(c *conn) {
+func (c *conn) freeIfIdle() {
 	if c.state != connClosing || c.inFlight() > 0 {
 		return
 	}
-	b.loop.Kernel.CloseFD(c.fd)
-	b.descriptors.connections.Give(1)
-	b.frames.give(c.in.takeBuffer())
-	c.in.spill.drop(&b.frames)
-	b.giveBlock(c)
-	b.trimLists(c)
-	b.dropLists(c)
+	c.broker.loop.Kernel.CloseFD(c.fd)
+	c.broker.descriptors.connections.Give(1)
+	c.broker.frames.give(c.in.takeBuffer())
+	c.in.spill.drop(&c.broker.frames)
+	c.giveBlock()
+	c.trimLists()
+	c.dropLists()
 	c.needsRequest = 0
-	b.endSession(c)
+	c.broker.endSession(c)
 	c.served = nil
 	c.lookups.forget()
 	c.state, c.fd = connFree, -1
 	c.generation = (c.generation + 1) & ring.MaxGeneration
-	b.conns.free = append(b.conns.free, c.slot)
-	b.conns.open--
-	if !b.stopping {
-		b.acceptor.retry()
+	c.broker.conns.free = append(c.broker.conns.free, c.slot)
+	c.broker.conns.open--
+	if !c.broker.stopping {
+		c.broker.acceptor.retry()
 	}
 }
 
-func (b *Broker) giveBlock(c *conn) {
+func (c *conn) giveBlock() {
 	if c.block != nil {
-		b.blocks.release(c.block)
+		c.broker.blocks.release(c.block)
 		c.block = nil
 	}
 	if c.shared != nil {
-		b.blocks.release(c.shared)
+		c.broker.blocks.release(c.shared)
 		c.shared = nil
 	}
 }

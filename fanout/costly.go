@@ -22,11 +22,11 @@ const (
 )
 
 // putOff puts a request into the line if its answer lists more than costlyItems. It will be answered from its frame.
-func (b *Broker) putOff(c *conn, items int) bool {
-	if items <= costlyItems || b.costly.turn == c {
+func (c *conn) putOff(items int) bool {
+	if items <= costlyItems || c.broker.costly.turn == c {
 		return false
 	}
-	b.costly.line.push(&c.forTurn, c)
+	c.broker.costly.line.push(&c.forTurn, c)
 	return true
 }
 

@@ -5,7 +5,7 @@ import "fmt"
 // errand begins work for the request under way that goes on whether or not its client stays. end ends it, on the loop, and is
 // the connection if its client is still there. Until then the connection keeps its slot, and all that was charged for the
 // request: or clients that ask and go would leave behind, in lines and in the background, memory that no budget counts.
-func (b *Broker) errand(c *conn) (end func() *conn) {
+func (c *conn) errand() (end func() *conn) {
 	c.errands++
 	return func() *conn {
 		if c.errands--; c.errands < 0 {
@@ -14,7 +14,7 @@ func (b *Broker) errand(c *conn) (end func() *conn) {
 		if c.state == connOpen {
 			return c
 		}
-		b.freeIfIdle(c)
+		c.freeIfIdle()
 		return nil
 	}
 }

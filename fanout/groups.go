@@ -81,12 +81,12 @@ func (b *Broker) instant() group.Instant {
 // coordinate hands a request to the coordinator, once there is one. The answer comes with a later turn's output.
 func (b *Broker) coordinate(c *conn, request func(g *group.Coordinator, from group.Client)) {
 	from := group.Client{Ticket: ticketOf(c)}
-	end := b.errand(c)
+	end := c.errand()
 	b.withCoordinator(func(failed error) {
 		switch c := end(); {
 		case c == nil: // nobody would tell the coordinator that the client is gone
 		case failed != nil:
-			b.closeConn(c, closedByStorage, failed)
+			c.close(closedByStorage, failed)
 		default:
 			request(b.groups.coordinator, from)
 		}
@@ -96,15 +96,15 @@ func (b *Broker) coordinate(c *conn, request func(g *group.Coordinator, from gro
 // askCoordinator answers a request that changes nothing, once there is a coordinator: not with the others at the end of a
 // turn, so that only one answer at a time is in memory that no budget counts. req may ask for much: see costly.
 func (b *Broker) askCoordinator(c *conn, req kmsg.Request, answer func(g *group.Coordinator) kmsg.Response) {
-	if g := b.groups.coordinator; g != nil && b.putOff(c, g.Asked(req)) {
+	if g := b.groups.coordinator; g != nil && c.putOff(g.Asked(req)) {
 		return
 	}
-	end := b.errand(c)
+	end := c.errand()
 	b.withCoordinator(func(failed error) {
 		switch c := end(); {
 		case c == nil:
 		case failed != nil:
-			b.closeConn(c, closedByStorage, failed)
+			c.close(closedByStorage, failed)
 		default:
 			b.reply(c, answer(b.groups.coordinator))
 		}

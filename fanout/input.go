@@ -36,7 +36,7 @@ type input struct {
 func (c *conn) pin() { c.in.pins++ }
 
 // unpin takes one pin back. With the last, buffers go back to the pool, and a closing connection's slot may be freed.
-func (b *Broker) unpin(c *conn) {
+func (c *conn) unpin() {
 	in := &c.in
 	if in.pins--; in.pins < 0 {
 		panic(fmt.Sprintf("fanout: connection %d was unpinned more often than pinned", c.slot))
@@ -45,16 +45,16 @@ func (b *Broker) unpin(c *conn) {
 		return
 	}
 	for i, old := range in.retired {
-		b.frames.give(old)
+		c.broker.frames.give(old)
 		in.retired[i] = lent{}
 	}
 	in.retired = in.retired[:0]
-	b.rewind(c)
-	b.freeIfIdle(c)
+	c.rewind()
+	c.freeIfIdle()
 }
 
 // enter moves the input's bytes to another buffer. The one that it leaves is given back.
-func (b *Broker) enter(c *conn, into lent) {
+func (c *conn) enter(into lent) {
 	in := &c.in
 	old := lent{in.buf, in.from}
 	in.end = copy(into.bytes, in.pending())
@@ -63,11 +63,11 @@ func (b *Broker) enter(c *conn, into lent) {
 		in.retired = append(in.retired, old)
 		return
 	}
-	b.frames.give(old)
+	c.broker.frames.give(old)
 }
 
 // rewind begins an empty input at the front of its buffer, and gives a large one back, or changes it for a small one.
-func (b *Broker) rewind(c *conn) {
+func (c *conn) rewind() {
 	in := &c.in
 	if in.pins > 0 {
 		return
@@ -75,15 +75,15 @@ func (b *Broker) rewind(c *conn) {
 	if in.start == in.end {
 		in.start, in.end = 0, 0
 	}
-	if in.from == b.frames.connections || in.buf == nil || in.held || len(in.pending()) > keptFrameBytes {
+	if in.from == c.broker.frames.connections || in.buf == nil || in.held || len(in.pending()) > keptFrameBytes {
 		return
 	}
 	if in.start == in.end {
-		b.frames.give(in.takeBuffer())
+		c.broker.frames.give(in.takeBuffer())
 		return
 	}
-	small, _ := b.frames.take(b.frames.connections, roundedUp(len(in.pending())))
-	b.enter(c, small)
+	small, _ := c.broker.frames.take(c.broker.frames.connections, roundedUp(len(in.pending())))
+	c.enter(small)
 }
 
 func (in *input) pending() []byte { return in.buf[in.start:in.end] }
@@ -105,29 +105,29 @@ func (b *Broker) onRecv(c *conn, completion ring.Completion) {
 	}
 	if c.state != connOpen {
 		b.releaseBuffer(completion)
-		b.freeIfIdle(c)
+		c.freeIfIdle()
 		return
 	}
 	switch {
 	case completion.Result > 0:
 		c.lastActive = b.loop.Now()
-		err := b.receive(c, b.loop.Kernel.Buffer(completion))
+		err := c.receive(b.loop.Kernel.Buffer(completion))
 		b.releaseBuffer(completion)
 		if err != nil {
-			b.closeConn(c, closedByMemory, err)
+			c.close(closedByMemory, err)
 			return
 		}
-		b.serve(c)
+		c.serve()
 	case completion.Result == 0:
 		b.releaseBuffer(completion)
-		b.closeConn(c, closedByPeer, nil)
+		c.close(closedByPeer, nil)
 		return
 	case !retryRecv(completion):
-		b.closeConn(c, closedByPeer, completion.Err())
+		c.close(closedByPeer, completion.Err())
 		return
 	}
 	if c.state == connOpen && !c.recvArmed && !c.recvPaused {
-		b.armRecv(c)
+		c.armRecv()
 	}
 }
 
@@ -150,22 +150,22 @@ func (b *Broker) releaseBuffer(c ring.Completion) {
 // receive copies received bytes to the connection's input. What a frame says about its size reserves nothing: the buffer
 // grows with what has arrived. Where there is no room to grow, the bytes that have arrived are kept in the spill, no more
 // are read, and the connection waits.
-func (b *Broker) receive(c *conn, data []byte) error {
+func (c *conn) receive(data []byte) error {
 	in := &c.in
 	if !in.begun() {
-		in.began = b.loop.Now()
+		in.began = c.broker.loop.Now()
 	}
 	if in.spill.empty() {
-		if in.end+len(data) > len(in.buf) && !b.makeRoom(c, data) {
+		if in.end+len(data) > len(in.buf) && !c.makeRoom(data) {
 			return fmt.Errorf("fanout: the request under way cannot be read again after it was moved")
 		}
 		n := copy(in.buf[in.end:], data)
 		in.end += n
 		data = data[n:]
 	}
-	err := in.spill.add(&b.frames, data)
-	for err != nil && b.closeLargest(c) {
-		err = in.spill.add(&b.frames, data)
+	err := in.spill.add(&c.broker.frames, data)
+	for err != nil && c.broker.closeLargest(c) {
+		err = in.spill.add(&c.broker.frames, data)
 	}
 	return err
 }
@@ -175,23 +175,23 @@ func (in *input) begun() bool { return in.start < in.end || !in.spill.empty() }
 
 // makeRoom makes room for data, or for as much of it as there is memory for. It is false if the request under way cannot
 // be read again at its new place.
-func (b *Broker) makeRoom(c *conn, data []byte) bool {
+func (c *conn) makeRoom(data []byte) bool {
 	in := &c.in
 	have := in.end - in.start + len(data)
 	want := have
-	if frame := b.frameWant(c, data); frame > have {
+	if frame := c.frameWant(data); frame > have {
 		want = min(frame, frameGrowth*have)
 	}
 	if have > len(in.buf) || in.pins > 0 {
-		into, ok := b.lend(c, want, have)
+		into, ok := c.lend(want, have)
 		if ok {
-			b.enter(c, into)
-			return b.moved(c)
+			c.enter(into)
+			return c.moved()
 		}
 		if len(in.buf) < keptFrameBytes && in.pins == 0 { // at least a small frame always gets on
-			into, _ = b.frames.take(b.frames.connections, keptFrameBytes)
-			b.enter(c, into)
-			return b.moved(c)
+			into, _ = c.broker.frames.take(c.broker.frames.connections, keptFrameBytes)
+			c.enter(into)
+			return c.moved()
 		}
 	}
 	if in.pins > 0 || in.start == 0 {
@@ -199,17 +199,17 @@ func (b *Broker) makeRoom(c *conn, data []byte) bool {
 	}
 	in.end = copy(in.buf, in.pending())
 	in.start = 0
-	return b.moved(c)
+	return c.moved()
 }
 
 // lend lends a buffer of want bytes, or of as many as there is room for: enough that bytes are not moved for every few
 // that arrive.
-func (b *Broker) lend(c *conn, want, have int) (lent, bool) {
-	m := &b.frames
+func (c *conn) lend(want, have int) (lent, bool) {
+	m := &c.broker.frames
 	if want <= keptFrameBytes && c.in.pins == 0 {
 		return m.take(m.connections, roundedUp(want))
 	}
-	room := m.lineOf(max(want, b.frameWant(c, nil))).room
+	room := m.lineOf(max(want, c.frameWant(nil))).room
 	l, ok := m.takeRounded(room, want)
 	if !ok && want > 2*have {
 		l, ok = m.takeRounded(room, 2*have)
@@ -218,11 +218,11 @@ func (b *Broker) lend(c *conn, want, have int) (lent, bool) {
 }
 
 // moved reads the request under way again if its frame was moved.
-func (b *Broker) moved(c *conn) bool { return !c.in.held || b.reparse(c) == nil }
+func (c *conn) moved() bool { return !c.in.held || c.broker.reparse(c) == nil }
 
 // unspill moves spilled bytes to the buffer, and says whether it moved any. The frame at the front must not be that of a
 // request under way.
-func (b *Broker) unspill(c *conn) bool {
+func (c *conn) unspill() bool {
 	in := &c.in
 	if in.spill.empty() {
 		return false
@@ -231,17 +231,17 @@ func (b *Broker) unspill(c *conn) bool {
 		in.end = copy(in.buf, in.pending())
 		in.start = 0
 	}
-	n := in.spill.take(&b.frames, in.buf[in.end:])
+	n := in.spill.take(&c.broker.frames, in.buf[in.end:])
 	in.end += n
 	return n > 0
 }
 
 // frameWant is the size of the frame at the front of the input, if its size has been received and is allowed.
-func (b *Broker) frameWant(c *conn, data []byte) int {
+func (c *conn) frameWant(data []byte) int {
 	var first [wire.FrameSizeBytes]byte
 	n := copy(first[:], c.in.pending())
 	n += copy(first[n:], data)
-	size, ok, err := wire.FrameSize(first[:n], b.config.MaxRequestBytes)
+	size, ok, err := wire.FrameSize(first[:n], c.broker.config.MaxRequestBytes)
 	if err != nil || !ok {
 		return 0
 	}
@@ -249,87 +249,87 @@ func (b *Broker) frameWant(c *conn, data []byte) int {
 }
 
 // serve answers the requests in the input, one after the other, until one has to wait.
-func (b *Broker) serve(c *conn) {
+func (c *conn) serve() {
 	for c.state == connOpen && !c.busy && !c.forRequest.waits() {
 		pending := c.in.pending()
-		size, ok, err := wire.FrameSize(pending, b.config.MaxRequestBytes)
+		size, ok, err := wire.FrameSize(pending, c.broker.config.MaxRequestBytes)
 		if err != nil {
-			b.closeConn(c, closedByProtocol, err)
+			c.close(closedByProtocol, err)
 			return
 		}
 		if !ok || len(pending) < wire.FrameSizeBytes+size {
-			if b.unspill(c) || b.grow(c) {
+			if c.unspill() || c.grow() {
 				continue
 			}
 			if !c.in.spill.empty() {
-				b.awaitMemory(c, wire.FrameSizeBytes+size, 0)
+				c.awaitMemory(wire.FrameSizeBytes+size, 0)
 			}
 			break
 		}
-		b.request(c, pending[wire.FrameSizeBytes:wire.FrameSizeBytes+size])
+		c.broker.request(c, pending[wire.FrameSizeBytes:wire.FrameSizeBytes+size])
 	}
-	b.throttleReading(c)
+	c.throttleReading()
 }
 
 // grow moves an incomplete frame to a buffer with room for what was spilled, and says whether there was one.
-func (b *Broker) grow(c *conn) bool {
+func (c *conn) grow() bool {
 	if c.in.spill.empty() {
 		return false
 	}
-	frame, have := b.frameWant(c, nil), len(c.in.pending())+c.in.spill.len()
-	into, ok := b.lend(c, min(max(frame, have), frameGrowth*have), have)
+	frame, have := c.frameWant(nil), len(c.in.pending())+c.in.spill.len()
+	into, ok := c.lend(min(max(frame, have), frameGrowth*have), have)
 	if ok {
-		b.enter(c, into)
-		b.unspill(c)
+		c.enter(into)
+		c.unspill()
 	}
 	return ok
 }
 
 // dropFrame drops the frame of the request under way: its answer is known. The client may take its time to read it.
-func (b *Broker) dropFrame(c *conn) {
+func (c *conn) dropFrame() {
 	in := &c.in
 	if !in.held {
 		return
 	}
-	size, _, _ := wire.FrameSize(in.pending(), b.config.MaxRequestBytes)
+	size, _, _ := wire.FrameSize(in.pending(), c.broker.config.MaxRequestBytes)
 	in.start += wire.FrameSizeBytes + size
-	in.held, in.began = false, b.loop.Now()
+	in.held, in.began = false, c.broker.loop.Now()
 	c.header.ClientID, c.header.Body = nil, nil
-	b.trimLists(c)
-	b.rewind(c)
+	c.trimLists()
+	c.rewind()
 }
 
 // requestDone ends the request under way: it was answered, or needs no answer.
-func (b *Broker) requestDone(c *conn) {
-	b.dropFrame(c)
+func (c *conn) requestDone() {
+	c.dropFrame()
 	if c.producing.ended {
 		c.producing.ended = false
-		b.trimLists(c)
+		c.trimLists()
 	}
 	c.busy = false
-	b.counters.requestSeconds(c.header.Key, b.loop.Now()-c.startedAt)
+	c.broker.counters.requestSeconds(c.header.Key, c.broker.loop.Now()-c.startedAt)
 }
 
 // throttleReading stops reading from a client that is far ahead or for whose bytes there is no room, and starts again
 // when that has passed.
-func (b *Broker) throttleReading(c *conn) {
+func (c *conn) throttleReading() {
 	if c.state != connOpen {
 		return
 	}
 	waiting := c.in.end - c.in.start
-	hold := c.busy && waiting > pauseReadBytes && waiting > pauseReadBytes+b.frameWant(c, nil)
+	hold := c.busy && waiting > pauseReadBytes && waiting > pauseReadBytes+c.frameWant(nil)
 	hold = hold || !c.in.spill.empty() || c.forRequest.waits()
 	switch {
 	case hold && !c.recvPaused:
 		c.recvPaused = true
 		if c.recvArmed {
 			c.cancels++
-			b.loop.Kernel.Queue(ring.CancelToken(b.token(c, kindCancel), b.token(c, kindRecv)))
+			c.broker.loop.Kernel.Queue(ring.CancelToken(c.token(kindCancel), c.token(kindRecv)))
 		}
 	case !hold && c.recvPaused:
 		c.recvPaused = false
 		if !c.recvArmed {
-			b.armRecv(c)
+			c.armRecv()
 		}
 	}
 }

@@ -60,7 +60,7 @@ func TestPinnedFrameStaysWhateverComesAfterIt(t *testing.T) {
 		}
 		for slot := range b.conns.all() {
 			if slot.in.pins > 0 {
-				b.unpin(slot)
+				slot.unpin()
 			}
 		}
 	})
@@ -76,7 +76,7 @@ func TestPinnedFrameStaysWhateverComesAfterIt(t *testing.T) {
 		}
 		for slot := range b.conns.all() {
 			if slot.in.pins > 0 {
-				b.unpin(slot)
+				slot.unpin()
 			}
 		}
 	})

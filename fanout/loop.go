@@ -107,7 +107,7 @@ func (b *Broker) dispatch(completion ring.Completion) {
 	case kindCancel:
 		c.cancels--
 	}
-	b.freeIfIdle(c)
+	c.freeIfIdle()
 }
 
 // timeout is how long the next wait may last.
@@ -152,13 +152,13 @@ func (b *Broker) sweep() {
 	for c := range b.conns.all() {
 		switch {
 		case c.state != connOpen:
-		case c.flow.WaitsForPeer() && b.loop.Now()-c.flow.LastProgress() > b.stallTimeout(c):
-			b.closeConn(c, closedByStall, nil)
+		case c.flow.WaitsForPeer() && b.loop.Now()-c.flow.LastProgress() > c.stallTimeout():
+			c.close(closedByStall, nil)
 		case !c.busy && b.loop.Now()-c.lastActive > b.config.IdleTimeout:
-			b.closeConn(c, closedByIdle, nil)
+			c.close(closedByIdle, nil)
 		default:
-			if err := b.frameOverdue(c); err != nil {
-				b.closeConn(c, closedByFrame, err)
+			if err := c.frameOverdue(); err != nil {
+				c.close(closedByFrame, err)
 			}
 		}
 	}
@@ -187,14 +187,14 @@ func (b *Broker) beginStop() {
 			b.unpark(c)
 			b.tryFetch(c) // closed by respondDone: a connection is not served further while stopping
 		case !c.busy:
-			b.closeConn(c, closedByShutdown, nil)
+			c.close(closedByShutdown, nil)
 		}
 	}
 }
 
 func (b *Broker) closeAll() {
 	for c := range b.conns.all() {
-		b.closeConn(c, closedByShutdown, nil)
+		c.close(closedByShutdown, nil)
 	}
 }
 

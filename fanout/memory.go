@@ -40,16 +40,16 @@ const (
 )
 
 // lists is the budget that the connection's lists and its decoded request are charged to.
-func (b *Broker) lists(c *conn) *budget.Budget {
+func (c *conn) lists() *budget.Budget {
 	if c.hasTurn {
-		return b.frames.lines[1].turn
+		return c.broker.frames.lines[1].turn
 	}
-	return b.frames.general
+	return c.broker.frames.general
 }
 
 // listRoom is the number of partitions of bytes each that the connection's lists may get now.
-func (b *Broker) listRoom(c *conn, bytes int64) int {
-	return int(min((keptListBytes+c.charged+b.lists(c).Left())/bytes, b.mostPartitions()))
+func (c *conn) listRoom(bytes int64) int {
+	return int(min((keptListBytes+c.charged+c.lists().Left())/bytes, c.broker.mostPartitions()))
 }
 
 // leastMostPartitions is how many partitions a produce or a fetch may name at least, however few a server may have.
@@ -80,12 +80,12 @@ func (b *Broker) noListRoom(c *conn) error {
 	if c.header.Key == wire.KeyProduce {
 		needs = int64(c.produce.Named) * produceListBytes
 	}
-	return b.awaitGeneral(c, "a request's list of partitions", needs)
+	return c.awaitGeneral("a request's list of partitions", needs)
 }
 
 // awaitGeneral lets a whole request wait for request memory. One for which there will never be enough is refused.
-func (b *Broker) awaitGeneral(c *conn, what string, needs int64) error {
-	m := &b.frames
+func (c *conn) awaitGeneral(what string, needs int64) error {
+	m := &c.broker.frames
 	own := int64(0) // its frame stays while it waits
 	if c.in.from == m.general || c.in.from == m.large {
 		own = int64(len(c.in.buf))
@@ -94,15 +94,15 @@ func (b *Broker) awaitGeneral(c *conn, what string, needs int64) error {
 		return fmt.Errorf("fanout: %w", m.total.Refusal(what, needs))
 	}
 	c.busy, c.in.held = false, false
-	b.dropLists(c)
-	b.awaitMemory(c, 0, needs)
+	c.dropLists()
+	c.awaitMemory(0, needs)
 	return nil
 }
 
 // feedWhole gives a request that was received whole what it needs to be answered, if there is room: of what all share, or
 // of the large line's turn.
-func (b *Broker) feedWhole(c *conn) bool {
-	m := &b.frames
+func (c *conn) feedWhole() bool {
+	m := &c.broker.frames
 	if m.general.Left() >= c.needsRequest {
 		return true
 	}
@@ -111,13 +111,13 @@ func (b *Broker) feedWhole(c *conn) bool {
 }
 
 // chargeLists takes what the connection's lists have grown to from the request memory: see listRoom.
-func (b *Broker) chargeLists(c *conn) error {
+func (c *conn) chargeLists() error {
 	grown := max(c.listBytes()-keptListBytes, 0) - c.charged
 	if grown <= 0 {
 		return nil
 	}
-	if !b.lists(c).Take(grown) {
-		return fmt.Errorf("fanout: %w", b.lists(c).Refusal("a request's list of partitions", grown))
+	if !c.lists().Take(grown) {
+		return fmt.Errorf("fanout: %w", c.lists().Refusal("a request's list of partitions", grown))
 	}
 	c.charged += grown
 	return nil
@@ -127,33 +127,33 @@ func (b *Broker) chargeLists(c *conn) error {
 const decodedFactor = 32
 
 // chargeDecoded takes the memory of a request that is decoded whole. ok is false if it has to wait for it.
-func (b *Broker) chargeDecoded(c *conn) (ok bool, err error) {
+func (c *conn) chargeDecoded() (ok bool, err error) {
 	needs := decodedFactor * int64(len(c.header.Body))
 	switch {
 	case needs <= keptListBytes || c.decoded > 0: // small, or answered again
 		return true, nil
-	case !b.lists(c).Take(needs):
-		return false, b.awaitGeneral(c, "a decoded request", needs)
+	case !c.lists().Take(needs):
+		return false, c.awaitGeneral("a decoded request", needs)
 	}
 	c.decoded = needs
 	return true, nil
 }
 
 // trimLists lets go of lists that are larger than a connection may keep between two requests, and of a decoded request.
-func (b *Broker) trimLists(c *conn) {
-	b.lists(c).Give(c.decoded)
+func (c *conn) trimLists() {
+	c.lists().Give(c.decoded)
 	c.decoded = 0
 	if c.producing.writing > 0 {
 		return // its lists are still needed: requestDone calls again
 	}
 	if c.hasTurn || c.listBytes() > keptListBytes+chargedListBytes {
-		b.dropLists(c)
+		c.dropLists()
 		c.hasTurn = false
 	}
 }
 
 // dropLists lets go of lists that are larger than every connection may keep. Nothing may wait on them.
-func (b *Broker) dropLists(c *conn) {
+func (c *conn) dropLists() {
 	if c.producing.writing > 0 {
 		return
 	}
@@ -161,6 +161,6 @@ func (b *Broker) dropLists(c *conn) {
 		c.fetch, c.produce = wire.FetchRequest{}, wire.ProduceRequest{}
 		c.produced, c.waits = nil, nil
 	}
-	b.lists(c).Give(c.charged)
+	c.lists().Give(c.charged)
 	c.charged = 0
 }

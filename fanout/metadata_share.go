@@ -85,17 +85,17 @@ func (m *sharedMetadata) drop(memory *responseMemory) (dropped bool) {
 func (b *Broker) sendAllTopics(c *conn) {
 	shared, list, err := b.allTopics(c)
 	if err != nil {
-		b.refuseBlock(c, len(list), err)
+		c.refuseBlock(len(list), err)
 		return
 	}
 	c.shared = shared
 	head := wire.AppendMetadataHead(b.scratch[:0], c.header.Version, c.header.CorrelationID, b.node(c))
 	b.keepScratch(head)
 	if err := wire.PatchFrameSize(head, int64(len(head)+len(list))); err != nil {
-		b.closeConn(c, closedByProtocol, err)
+		c.close(closedByProtocol, err)
 		return
 	}
-	if mem, ok := b.place(c, head); ok {
-		b.send(c, append(c.flow.Parts(), transfer.Part{Head: mem}, transfer.Part{Head: list}))
+	if mem, ok := c.place(head); ok {
+		c.send(append(c.flow.Parts(), transfer.Part{Head: mem}, transfer.Part{Head: list}))
 	}
 }

@@ -9,13 +9,13 @@ import (
 // handleOther answers the requests that are not on the path of records. They are decoded from a copy of their frame, so
 // a handler may keep them.
 func (b *Broker) handleOther(c *conn) error {
-	if ok, err := b.chargeDecoded(c); !ok {
+	if ok, err := c.chargeDecoded(); !ok {
 		if err != nil {
-			b.closeConn(c, closedByMemory, err)
+			c.close(closedByMemory, err)
 		}
 		return nil
 	}
-	if len(c.header.Body) > costlyBytes && b.putOff(c, len(c.header.Body)) {
+	if len(c.header.Body) > costlyBytes && c.putOff(len(c.header.Body)) {
 		return nil
 	}
 	decoded, err := wire.DecodeRequest(c.header)
@@ -85,7 +85,7 @@ func (b *Broker) handleGroup(c *conn, decoded kmsg.Request) error {
 // reply encodes and sends a response of kmsg's. While there is no room for it, it is kept if it says what the request has
 // done, and its size is bounded by the request's; a request that only asks is answered again.
 func (b *Broker) reply(c *conn, response kmsg.Response) {
-	b.respond(c, wire.AppendResponse(b.scratch[:0], c.header.CorrelationID, response))
+	c.respond(wire.AppendResponse(b.scratch[:0], c.header.CorrelationID, response))
 	if c.forResponse.waits() && !onlyAsks(c.header.Key) {
 		c.kept = response
 	}

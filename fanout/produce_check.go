@@ -111,7 +111,7 @@ func (b *Broker) checkProduce(c *conn) bool {
 func (b *Broker) checkLater(c *conn, zstd bool) {
 	b.inflating.Go(b.loop, func() (work, done func()) {
 		if c.state != connOpen {
-			b.unpin(c)
+			c.unpin()
 			return nil, nil
 		}
 		produced, now := c.produced, b.loop.UnixMillis()
@@ -140,8 +140,8 @@ func (b *Broker) checkedLater(c *conn) {
 		}
 		b.appendProduce(c)
 	}
-	b.unpin(c)
+	c.unpin()
 	if c.state == connOpen && !c.busy {
-		b.serve(c) // a produce with acks=0 has no answer that would lead to the next request
+		c.serve() // a produce with acks=0 has no answer that would lead to the next request
 	}
 }

@@ -45,18 +45,18 @@ func (b *Broker) answer(c *conn) {
 	}
 	if errors.Is(err, wire.ErrNoRoom) {
 		if err := b.noListRoom(c); err != nil {
-			b.closeConn(c, closedByMemory, err)
+			c.close(closedByMemory, err)
 		}
 		return
 	}
 	if err == nil && c.state == connOpen {
-		if err := b.chargeLists(c); err != nil {
-			b.closeConn(c, closedByMemory, err)
+		if err := c.chargeLists(); err != nil {
+			c.close(closedByMemory, err)
 		}
 		return
 	}
 	if err != nil {
-		b.closeConn(c, closedByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
+		c.close(closedByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
 	}
 }
 
@@ -67,26 +67,26 @@ func (b *Broker) requestRefused(c *conn, err error) {
 		b.handleApiVersions(c)
 		return
 	}
-	b.closeConn(c, closedByProtocol, err)
+	c.close(closedByProtocol, err)
 }
 
 func (b *Broker) handleApiVersions(c *conn) {
-	b.respond(c, wire.AppendApiVersions(b.scratch[:0], c.header.CorrelationID, c.header.Version))
+	c.respond(wire.AppendApiVersions(b.scratch[:0], c.header.CorrelationID, c.header.Version))
 }
 
 // respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory. If there is no
 // room for it, the request is answered again when there is: see answerAgain.
-func (b *Broker) respond(c *conn, encoded []byte) {
-	b.keepScratch(encoded)
-	if mem, ok := b.place(c, encoded); ok {
-		b.send(c, append(c.flow.Parts(), transfer.Part{Head: mem}))
+func (c *conn) respond(encoded []byte) {
+	c.broker.keepScratch(encoded)
+	if mem, ok := c.place(encoded); ok {
+		c.send(append(c.flow.Parts(), transfer.Part{Head: mem}))
 	}
 }
 
 // send sends a response. From here on its request is not needed any more.
-func (b *Broker) send(c *conn, parts []transfer.Part) {
-	b.dropFrame(c)
-	b.engine.Start(&c.flow, parts)
+func (c *conn) send(parts []transfer.Part) {
+	c.dropFrame()
+	c.broker.engine.Start(&c.flow, parts)
 }
 
 // keptScratchBytes bounds the scratch memory between two sweeps, which no budget counts.
@@ -107,19 +107,19 @@ func (b *Broker) dropScratch() {
 }
 
 // respondNothing ends a request that has no response.
-func (b *Broker) respondNothing(c *conn) {
+func (c *conn) respondNothing() {
 	c.noResponse = true
-	b.requestDone(c)
+	c.requestDone()
 }
 
 // place copies header bytes to where the kernel may read them: the connection's slab, or a block if they are many. ok is
 // false if there is no room for them: the connection waits for it, or has been closed.
-func (b *Broker) place(c *conn, header []byte) (mem []byte, ok bool) {
+func (c *conn) place(header []byte) (mem []byte, ok bool) {
 	mem = c.headerMemory()
 	if len(header) > len(mem) {
-		blk, err := b.blocks.take(c, len(header))
+		blk, err := c.broker.blocks.take(c, len(header))
 		if err != nil {
-			b.refuseBlock(c, len(header), err)
+			c.refuseBlock(len(header), err)
 			return nil, false
 		}
 		c.block, mem = blk, blk.bytes
@@ -128,34 +128,34 @@ func (b *Broker) place(c *conn, header []byte) (mem []byte, ok bool) {
 }
 
 // refuseBlock lets the connection wait for response memory, or closes it if there will never be enough.
-func (b *Broker) refuseBlock(c *conn, n int, err error) {
+func (c *conn) refuseBlock(n int, err error) {
 	if errors.Is(err, errNoResponseMemory) {
-		b.awaitResponse(c, n)
+		c.awaitResponse(n)
 		return
 	}
-	b.closeConn(c, closedByMemory, err)
+	c.close(closedByMemory, err)
 }
 
 // FlowDone implements [transfer.Owner]: the response has been handed to the socket.
 func (b *Broker) FlowDone(f *transfer.Flow) {
 	c := &b.conns.slots[f.Slot]
 	c.lastActive = b.loop.Now()
-	b.giveBlock(c)
-	b.requestEnded(c)
+	c.giveBlock()
+	c.requestEnded()
 }
 
 // requestEnded goes on with the next request, as soon as no write needs the frame of this one any more.
-func (b *Broker) requestEnded(c *conn) {
+func (c *conn) requestEnded() {
 	if c.producing.writing > 0 {
 		c.producing.ended = true // appendEnded calls again
 		return
 	}
-	b.requestDone(c)
-	if b.stopping {
-		b.closeConn(c, closedByShutdown, nil)
+	c.requestDone()
+	if c.broker.stopping {
+		c.close(closedByShutdown, nil)
 		return
 	}
-	b.serve(c)
+	c.serve()
 }
 
 // FlowFailed implements [transfer.Owner].
@@ -165,7 +165,7 @@ func (b *Broker) FlowFailed(f *transfer.Flow, err error) {
 		reason = closedByStorage
 		b.loop.Log.Error("a segment could not be read", "error", err)
 	}
-	b.closeConn(&b.conns.slots[f.Slot], reason, err)
+	b.conns.slots[f.Slot].close(reason, err)
 }
 
 // again looks up a connection that a background job was started for. It is nil if the connection has ended since.

@@ -16,19 +16,19 @@ const hurryDivisor = 30
 
 // awaitMemory lets the connection wait for request memory: for a larger buffer for its frame of that many bytes, or for
 // needs bytes to answer it, which it has received whole. Its socket is not read meanwhile.
-func (b *Broker) awaitMemory(c *conn, frame int, needs int64) {
+func (c *conn) awaitMemory(frame int, needs int64) {
 	c.needsRequest = needs
-	b.frames.lineOf(frame).push(&c.forRequest, c)
+	c.broker.frames.lineOf(frame).push(&c.forRequest, c)
 }
 
 // awaitResponse lets the connection wait for n bytes of response memory.
-func (b *Broker) awaitResponse(c *conn, n int) {
+func (c *conn) awaitResponse(n int) {
 	c.needsResponse = n
-	if b.blocks.turn == c {
-		b.blocks.queue.pushFront(&c.forResponse, c)
+	if c.broker.blocks.turn == c {
+		c.broker.blocks.queue.pushFront(&c.forResponse, c)
 		return
 	}
-	b.blocks.queue.push(&c.forResponse, c)
+	c.broker.blocks.queue.push(&c.forResponse, c)
 }
 
 // leaveQueues ends the connection's waits for memory.
@@ -98,20 +98,20 @@ func (b *Broker) relieveResponses() {
 // feed gives the first connection of a line what it waits for, if there is room.
 func (b *Broker) feed(c *conn, l *line) bool {
 	if c.needsRequest > 0 {
-		if !b.feedWhole(c) {
+		if !c.feedWhole() {
 			return false
 		}
-	} else if !b.grow(c) {
-		into, ok := b.frames.take(l.turn, b.frameWant(c, nil))
+	} else if !c.grow() {
+		into, ok := b.frames.take(l.turn, c.frameWant(nil))
 		if !ok {
 			return false
 		}
-		b.enter(c, into)
-		b.unspill(c)
+		c.enter(into)
+		c.unspill()
 	}
 	c.forRequest.leave()
 	c.lastActive = b.loop.Now()
-	b.serve(c)
+	c.serve()
 	return true
 }
 
@@ -126,7 +126,7 @@ func (b *Broker) reclaim() {
 			c.fetch.MaxWaitMillis = 0
 			b.tryFetch(c)
 		case !c.in.held && c.charged > 0:
-			b.dropLists(c)
+			c.dropLists()
 		}
 	}
 }
@@ -143,7 +143,7 @@ func (b *Broker) closeLargest(c *conn) bool {
 	if most == c {
 		return false
 	}
-	b.closeConn(most, closedByMemory, fmt.Errorf("fanout: it held %d bytes, more than any other, of a request that had not come whole: %w",
+	most.close(closedByMemory, fmt.Errorf("fanout: it held %d bytes, more than any other, of a request that had not come whole: %w",
 		held, b.frames.total.Refusal("another connection", int64(len(c.in.buf)))))
 	b.frames.give(most.in.takeBuffer())
 	most.in.spill.drop(&b.frames)
@@ -163,25 +163,25 @@ func (in *input) large(m *requestMemory) bool { return in.from != nil && in.from
 
 // frameOverdue says that a request was begun and does not go on. While others wait for memory a client that holds some of
 // it has to hurry, and all of its request has to come within the time.
-func (b *Broker) frameOverdue(c *conn) error {
-	limit := b.config.FrameTimeout
+func (c *conn) frameOverdue() error {
+	limit := c.broker.config.FrameTimeout
 	if c.busy || !c.in.begun() {
 		return nil
 	}
-	silent, since := b.loop.Now()-c.lastActive, b.loop.Now()-c.in.began
-	inTheWay := b.frames.waiting() > 0 && (c.in.large(&b.frames) || !c.in.spill.empty())
+	silent, since := c.broker.loop.Now()-c.lastActive, c.broker.loop.Now()-c.in.began
+	inTheWay := c.broker.frames.waiting() > 0 && (c.in.large(&c.broker.frames) || !c.in.spill.empty())
 	held := c.forRequest.waits()
 	if (held || silent <= limit) && (!inTheWay || since <= limit && (held || silent <= limit/hurryDivisor)) {
 		return nil
 	}
 	return fmt.Errorf("fanout: a request of %d bytes was begun %v ago, %d bytes came, the last %v ago (--frame-timeout %v)",
-		b.frameWant(c, nil), since.Round(time.Millisecond), len(c.in.pending())+c.in.spill.len(), silent.Round(time.Millisecond), limit)
+		c.frameWant(nil), since.Round(time.Millisecond), len(c.in.pending())+c.in.spill.len(), silent.Round(time.Millisecond), limit)
 }
 
 // stallTimeout is how long the peer may take nothing of its response.
-func (b *Broker) stallTimeout(c *conn) time.Duration {
-	if b.blocks.queue.n > 0 && (c.block != nil || c.shared != nil) {
-		return min(b.config.StallTimeout, b.config.FrameTimeout)
+func (c *conn) stallTimeout() time.Duration {
+	if c.broker.blocks.queue.n > 0 && (c.block != nil || c.shared != nil) {
+		return min(c.broker.config.StallTimeout, c.broker.config.FrameTimeout)
 	}
-	return b.config.StallTimeout
+	return c.broker.config.StallTimeout
 }
