@@ -19,6 +19,17 @@
 // The caller then dispatches the copies in one visible switch. It may queue operations while it does so; nothing is
 // submitted before the next Wait, so one io_uring_enter carries a whole fan-out.
 //
+// # Whose completion is it
+//
+// A [Token] travels with each operation: kind, slot, generation. The owner keeps what the operation is about in one of two
+// tables, which give the tokens out and are the only code that compares generations:
+//
+//   - [Slots] grows as needed and forgets an item when its slot is freed: Take(kind, item) Token, Find(Token) *T, Free(Token) T.
+//   - [Table] has a fixed number of slots and items that live in it and never move (connections): Take(kind) (Token, *T),
+//     Find(Token) *T, Free(Token), All() over what is taken.
+//
+// Find returns nil for a completion that comes after its slot was freed, whoever has the slot by then.
+//
 // # Invariants
 //
 //   - One OS thread creates the ring, queues, waits and closes (IORING_SETUP_SINGLE_ISSUER). Only [Kernel.Wake] may be

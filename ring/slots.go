@@ -1,57 +1,78 @@
 package ring
 
-// Slots is a table of what operations in flight are about. Each of its slots has a generation, which goes on when the slot
-// is freed, so that a completion that comes late finds nothing. The zero value is empty. It belongs to one thread.
+// Slots is a table of what operations in flight are about. It grows as needed, and forgets an item when its slot is freed.
+// The zero value is empty. It belongs to one thread.
 type Slots[T any] struct {
-	slots []slot[T]
-	free  []uint32
-}
-
-type slot[T any] struct {
-	item       T
-	generation uint32
-	taken      bool
+	lives lives
+	items []T
 }
 
 // Take takes a slot for item. The token names it, for operations of one kind.
 func (s *Slots[T]) Take(kind uint8, item T) Token {
-	n := len(s.free)
-	if n == 0 {
-		s.slots = append(s.slots, slot[T]{})
-		s.free = append(s.free, uint32(len(s.slots)-1))
-		n = 1
+	t := s.lives.take(kind)
+	if int(t.Slot()) == len(s.items) {
+		s.items = append(s.items, item)
 	}
-	i := s.free[n-1]
-	s.free = s.free[:n-1]
-	at := &s.slots[i]
-	at.item, at.taken = item, true
-	return NewToken(kind, i, at.generation)
+	s.items[t.Slot()] = item
+	return t
 }
 
-// Find is the item that a token names, or nil if its slot has been freed since. The pointer is good until the next Take or
-// Free.
+// Find returns the item that a token names, or nil if its slot has been freed since. The pointer is good until the next
+// Take or Free.
 func (s *Slots[T]) Find(t Token) *T {
-	if int(t.Slot()) >= len(s.slots) {
+	if !s.lives.current(t) {
 		return nil
 	}
-	at := &s.slots[t.Slot()]
-	if !at.taken || at.generation != t.Generation() {
-		return nil
-	}
-	return &at.item
+	return &s.items[t.Slot()]
 }
 
-// Free frees the slot that a token names, and returns what was in it. It panics if the token names none.
+// Free frees the slot that a token names, and returns what was in it. It panics if the slot has been freed before.
 func (s *Slots[T]) Free(t Token) T {
-	found := s.Find(t)
-	if found == nil {
-		panic("ring: a slot is freed that is not taken: " + t.String())
-	}
-	item := *found
-	s.slots[t.Slot()] = slot[T]{generation: (t.Generation() + 1) & MaxGeneration}
-	s.free = append(s.free, t.Slot())
+	s.lives.free(t)
+	item := s.items[t.Slot()]
+	clear(s.items[t.Slot():][:1])
 	return item
 }
 
-// Taken is how many slots are taken.
-func (s *Slots[T]) Taken() int { return len(s.slots) - len(s.free) }
+// Taken is the number of slots taken.
+func (s *Slots[T]) Taken() int { return s.lives.taken() }
+
+// lives gives out the slots of a table. It is the only code that compares generations: a slot's generation goes up when the
+// slot is freed, so a completion that comes late finds nothing.
+type lives struct {
+	slots []life   // of the slots ever taken
+	idle  []uint32 // those of them that are free; the one freed last is taken next, because its memory is warm
+}
+
+type life struct {
+	generation uint32
+	taken      bool
+}
+
+func (l *lives) take(kind uint8) Token {
+	n := len(l.idle)
+	if n == 0 {
+		l.slots = append(l.slots, life{taken: true})
+		return NewToken(kind, uint32(len(l.slots)-1), 0)
+	}
+	slot := l.idle[n-1]
+	l.idle = l.idle[:n-1]
+	l.slots[slot].taken = true
+	return NewToken(kind, slot, l.slots[slot].generation)
+}
+
+// current says that a token's slot is taken, and by the life that the token names.
+func (l *lives) current(t Token) bool {
+	slot := t.Slot()
+	return int(slot) < len(l.slots) && l.slots[slot] == life{generation: t.Generation(), taken: true}
+}
+
+func (l *lives) free(t Token) {
+	if !l.current(t) {
+		panic("ring: a slot is freed that is not taken: " + t.String())
+	}
+	l.slots[t.Slot()] = life{generation: (t.Generation() + 1) & MaxGeneration}
+	l.idle = append(l.idle, t.Slot())
+}
+
+func (l *lives) taken() int { return len(l.slots) - len(l.idle) }

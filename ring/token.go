@@ -30,6 +30,9 @@ func NewToken(kind uint8, slot, generation uint32) Token {
 		Token(slot)
 }
 
+// As is the token of another kind of operation of the same owner.
+func (t Token) As(kind uint8) Token { return NewToken(kind, t.Slot(), t.Generation()) }
+
 // Kind says which of its owner's operations completed.
 func (t Token) Kind() uint8 { return uint8(t >> (tokenSlotBits + tokenGenerationBits)) }
 
