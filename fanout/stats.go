@@ -201,7 +201,7 @@ func (b *Broker) snapshot() Stats {
 		SyncSeconds:      time.Duration(b.counters.syncNanos).Seconds(),
 		SyncErrors:       b.counters.syncErrors,
 		StaleCompletions: b.counters.stale,
-		Turns:            b.loop.Turn(),
+		Turns:            b.loop.Turn() - 1, // the one under way is not over
 		TurnTimes:        b.turns.stats(),
 		RequestMemory:    b.frames.total.Used(),
 		ResponseMemory:   b.blocks.budget.Used(),
