@@ -339,12 +339,12 @@ func (b *Broker) fetchParts(c *conn, mem []byte) []transfer.Part {
 			continue
 		}
 		r.Segment.Retain()
-		parts = append(parts, transfer.Part{Head: mem[from:cut], Source: r.Segment, Pos: r.Pos, Len: r.Len})
+		parts = append(parts, transfer.Part{Header: mem[from:cut], Source: r.Segment, Pos: r.Pos, Len: r.Len})
 		from = cut
 		r.Segment = nil
 	}
 	if from < len(mem) {
-		parts = append(parts, transfer.Part{Head: mem[from:]})
+		parts = append(parts, transfer.Part{Header: mem[from:]})
 	}
 	return parts
 }

@@ -189,7 +189,7 @@ func (b *Broker) openConn(fd int) {
 	c.state, c.fd, c.heapIndex = connOpen, fd, -1
 	c.busy, c.parked, c.recvPaused = false, false, false
 	c.lastActive = b.loop.Now()
-	c.flow.Open(c.slot, c.generation, fd, ring.MessageAt(c.slab))
+	c.flow.Open(ring.NewToken(0, c.slot, c.generation), fd, ring.MessageAt(c.slab))
 	c.armRecv()
 }
 

@@ -96,6 +96,6 @@ func (b *Broker) sendAllTopics(c *conn) {
 		return
 	}
 	if mem, ok := c.place(head); ok {
-		c.send(append(c.flow.Parts(), transfer.Part{Head: mem}, transfer.Part{Head: list}))
+		c.send(append(c.flow.Parts(), transfer.Part{Header: mem}, transfer.Part{Header: list}))
 	}
 }

@@ -79,7 +79,7 @@ func (b *Broker) handleApiVersions(c *conn) {
 func (c *conn) respond(encoded []byte) {
 	c.broker.keepScratch(encoded)
 	if mem, ok := c.place(encoded); ok {
-		c.send(append(c.flow.Parts(), transfer.Part{Head: mem}))
+		c.send(append(c.flow.Parts(), transfer.Part{Header: mem}))
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *conn) refuseBlock(n int, err error) {
 
 // FlowDone implements [transfer.Owner]: the response has been handed to the socket.
 func (b *Broker) FlowDone(f *transfer.Flow) {
-	c := &b.conns.slots[f.Slot]
+	c := &b.conns.slots[f.Token.Slot()]
 	c.lastActive = b.loop.Now()
 	c.giveBlock()
 	c.requestEnded()
@@ -165,7 +165,7 @@ func (b *Broker) FlowFailed(f *transfer.Flow, err error) {
 		reason = closedByStorage
 		b.loop.Log.Error("a segment could not be read", "error", err)
 	}
-	b.conns.slots[f.Slot].close(reason, err)
+	b.conns.slots[f.Token.Slot()].close(reason, err)
 }
 
 // again looks up a connection that a background job was started for. It is nil if the connection has ended since.

@@ -13,7 +13,7 @@
 //
 // # Who owns staged bytes
 //
-// The page cache. A stage is only a way there: a flow whose socket is full can be robbed of its stage at any time, the
+// The page cache. A stage is only a way there: a flow whose socket is full can be reclaimed of its stage at any time, the
 // bytes in it are thrown away and staged again later from the file. So a stalled subscriber holds a stage only until
 // somebody else needs it, and a small pool serves any number of subscribers.
 //
@@ -22,7 +22,7 @@
 //   - A flow's position moves by the result of an operation that wrote to the socket, never by what was planned.
 //   - The length of a splice from pipe to socket is exactly what the pipe holds.
 //   - A pipe goes back to the pool only when it is empty and idle; any other is closed and replaced.
-//   - No operation of a robbed flow is in flight on the stage: only flows that wait for their socket are robbed.
+//   - No operation of a reclaimed flow is in flight on the stage: only flows that wait for their socket are reclaimed.
 //   - The last bytes of a response are never sent with MSG_MORE.
 //   - What subscribers bring into the page cache from a disk is taken note of before it is read, see [coldCache]; pages
 //     that were there when they were first asked for are never dropped by us.

@@ -90,19 +90,20 @@ func NewEngine(kernel ring.Kernel, config Config, owner Owner) (*Engine, error) 
 
 // PoolStats describes the pipes.
 type PoolStats struct {
-	Open, Lent, Max int
-	// LentMax is the most that were lent at once.
-	LentMax int
+	Open, Borrowed, Max int
+	// BorrowedMax is the most that were borrowed at once.
+	BorrowedMax int
 	// Waiting is the number of flows that need a pipe and have none.
 	Waiting int
-	// Robbed counts pipes taken from stalled flows.
-	Robbed uint64
+	// Reclaimed counts pipes taken from stalled flows.
+	Reclaimed uint64
 }
 
 // Pipes is the state of the pipe pool.
 func (e *Engine) Pipes() PoolStats {
 	p := &e.pipes
-	return PoolStats{Open: p.open, Lent: p.lent(), Max: p.max, LentMax: p.lentMax, Waiting: p.waiters.n, Robbed: p.robbed}
+	return PoolStats{Open: p.open, Borrowed: p.borrowed(), Max: p.max, BorrowedMax: p.borrowedMax,
+		Waiting: p.waiters.n, Reclaimed: p.reclaimed}
 }
 
 // Start sends parts, which begin a response and end it. The flow must not be active; parts came from [Flow.Parts].
@@ -110,7 +111,7 @@ func (e *Engine) Start(f *Flow, parts []Part) {
 	if f.active || f.aborted {
 		panic("transfer: a flow moves one response at a time")
 	}
-	f.parts, f.cur, f.headSent, f.moved = parts, 0, 0, 0
+	f.parts, f.cur, f.headerSent, f.moved = parts, 0, 0, 0
 	f.active, f.retries = true, 0
 	f.lastProgress = e.now
 	if len(parts) == 0 {

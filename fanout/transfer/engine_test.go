@@ -105,8 +105,8 @@ func TestStalledSubscribersGiveUpTheirStage(t *testing.T) {
 				if err := <-result; err != nil {
 					return err
 				}
-				if b.engine.pipes.robbed+b.engine.buffers.robbed == 0 {
-					return errors.New("nobody was robbed: the test tests nothing")
+				if b.engine.pipes.reclaimed+b.engine.buffers.reclaimed == 0 {
+					return errors.New("nobody was reclaimed: the test tests nothing")
 				}
 				var results []<-chan error
 				for _, start := range stalled {
@@ -230,7 +230,7 @@ func TestSteadyStateAllocatesNothingPerResponse(t *testing.T) {
 				send := func() {
 					before := b.done
 					parts := append(f.Parts(),
-						Part{Head: head, Source: source, Pos: 5, Len: 300_000}, Part{Head: head, Source: source, Pos: 9, Len: 500})
+						Part{Header: head, Source: source, Pos: 5, Len: 300_000}, Part{Header: head, Source: source, Pos: 9, Len: 500})
 					b.engine.Start(f, parts)
 					for b.done == before {
 						if err := b.turn(); err != nil {

@@ -24,8 +24,8 @@ type Source interface {
 
 // Part is a piece of a response: header bytes, then a range of a file.
 type Part struct {
-	// Head lies outside the Go heap and belongs to the flow until the response is done.
-	Head []byte
+	// Header lies outside the Go heap and belongs to the flow until the response is done.
+	Header []byte
 	// Source is nil for a part without a range. Otherwise the part carries one hold on it, which the engine releases
 	// when the range has been handed to the socket, or the flow is aborted.
 	Source Source
@@ -36,20 +36,20 @@ type Part struct {
 // Flow is the sending side of one connection. Its memory is the caller's, it must not move while it is in use, and one
 // [Engine] owns its unexported fields.
 type Flow struct {
-	// Slot and Generation go into the tokens of this flow's operations.
-	Slot, Generation uint32
+	// Token is the owner's name for the flow: its operations carry the same slot and generation.
+	Token ring.Token
 	// Socket is a non-blocking socket.
 	Socket int
 	// Message is the flow's own message, outside the Go heap.
 	Message *ring.Message
 
-	parts    []Part
-	cur      int   // the part under way
-	headSent int   // bytes of its head that reached the socket
-	moved    int64 // bytes of its range that reached the socket
-	mode     Mode  // how its range moves
-	active   bool
-	aborted  bool
+	parts      []Part
+	cur        int   // the part under way
+	headerSent int   // bytes of its header that reached the socket
+	moved      int64 // bytes of its range that reached the socket
+	mode       Mode  // how its range moves
+	active     bool
+	aborted    bool
 
 	stage   *stage
 	staged  int // bytes in the stage: the range from moved on
@@ -88,16 +88,16 @@ func (f *Flow) LastProgress() time.Duration { return f.lastProgress }
 func (f *Flow) Sent() uint64 { return f.sent }
 
 // Open readies a flow for a new connection. The parts' memory is kept from the slot's last one.
-func (f *Flow) Open(slot, generation uint32, socket int, message *ring.Message) {
-	*f = Flow{Slot: slot, Generation: generation, Socket: socket, Message: message, parts: f.parts[:0]}
+func (f *Flow) Open(token ring.Token, socket int, message *ring.Message) {
+	*f = Flow{Token: token, Socket: socket, Message: message, parts: f.parts[:0]}
 }
 
 // Parts is the flow's own empty list of parts, to be filled by append and passed to [Engine.Start]; so a list that
 // has grown once serves all later responses. The flow must not be active.
 func (f *Flow) Parts() []Part { return f.parts[:0] }
 
-// headLeft is what remains of the current part's head.
-func (f *Flow) headLeft() []byte { return f.parts[f.cur].Head[f.headSent:] }
+// headerLeft is what remains of the current part's header.
+func (f *Flow) headerLeft() []byte { return f.parts[f.cur].Header[f.headerSent:] }
 
 // rangeLeft is what remains of the current part's range.
 func (f *Flow) rangeLeft() int64 { return f.parts[f.cur].Len - f.moved }
@@ -107,10 +107,10 @@ func (f *Flow) rangeLeft() int64 { return f.parts[f.cur].Len - f.moved }
 func (f *Flow) advance(n int) (headers int) {
 	f.sent += uint64(n)
 	for n > 0 && f.cur < len(f.parts) {
-		head := min(n, len(f.headLeft()))
-		f.headSent += head
-		headers += head
-		n -= head
+		header := min(n, len(f.headerLeft()))
+		f.headerSent += header
+		headers += header
+		n -= header
 		ranged := min(int64(n), f.rangeLeft())
 		f.moved += ranged
 		n -= int(ranged)
@@ -122,7 +122,7 @@ func (f *Flow) advance(n int) (headers int) {
 }
 
 // partDone says that the current part has been sent whole.
-func (f *Flow) partDone() bool { return len(f.headLeft()) == 0 && f.rangeLeft() == 0 }
+func (f *Flow) partDone() bool { return len(f.headerLeft()) == 0 && f.rangeLeft() == 0 }
 
 // nextPart gives back the current part's source and goes on to the next.
 func (f *Flow) nextPart() {
@@ -131,7 +131,7 @@ func (f *Flow) nextPart() {
 		f.parts[f.cur].Source = nil
 	}
 	f.cur++
-	f.headSent, f.moved = 0, 0
+	f.headerSent, f.moved = 0, 0
 }
 
 // releaseSources gives back every source that is still held.

@@ -198,7 +198,7 @@ func (b *bench) connect() (*Flow, *net.TCPConn) {
 		_ = unix.Close(socket)
 	})
 	f := new(Flow)
-	f.Open(uint32(len(b.flows)), 1, socket, ring.MessageAt(b.arena.Take(ring.MessageBytes)))
+	f.Open(ring.NewToken(0, uint32(len(b.flows)), 1), socket, ring.MessageAt(b.arena.Take(ring.MessageBytes)))
 	b.flows = append(b.flows, f)
 	return f, client
 }
@@ -215,7 +215,7 @@ func (b *bench) response(f *Flow, s *fileSource, ranges ...[2]int) (parts []Part
 	parts = f.Parts()
 	for i, r := range ranges {
 		head := fmt.Sprintf("<header %d>", i)
-		part := Part{Head: b.memory(head)}
+		part := Part{Header: b.memory(head)}
 		want = append(want, head...)
 		if r[1] > 0 {
 			s.held++

@@ -14,13 +14,13 @@ import (
 func (e *Engine) sendMapped(f *Flow) {
 	f.Message.Reset()
 	m := message{Message: f.Message, room: e.config.ChunkBytes}
-	headSent, moved := f.headSent, f.moved
+	headerSent, moved := f.headerSent, f.moved
 	for i := f.cur; i < len(f.parts) && m.room > 0; i++ {
 		p := &f.parts[i]
 		if i > f.cur && e.pick(p) != Send {
 			break
 		}
-		whole, err := e.addPart(&m, p, headSent, moved)
+		whole, err := e.addPart(&m, p, headerSent, moved)
 		if err != nil && m.bytes == 0 {
 			e.fail(f, err)
 			return
@@ -28,12 +28,12 @@ func (e *Engine) sendMapped(f *Flow) {
 		if !whole {
 			break
 		}
-		headSent, moved = 0, 0
+		headerSent, moved = 0, 0
 	}
 	if m.bytes == 0 {
 		panic("transfer: an empty message would be sent again and again")
 	}
-	op := ring.Sendmsg(e.token(f, KindWrite), f.Socket, m.Message, 0)
+	op := ring.Sendmsg(f.Token.As(KindWrite), f.Socket, m.Message, 0)
 	op.Async = m.cold
 	e.write(f, op, fromMap)
 }
@@ -57,9 +57,9 @@ func (m *message) add(piece []byte) bool {
 
 // addPart adds what is left of one part to the message, as far as there is room. It says whether the part is whole then. An
 // error is one of the part's file.
-func (e *Engine) addPart(m *message, p *Part, headSent int, moved int64) (whole bool, err error) {
-	// A head is never cut: it is small, and room only bounds the loop's time.
-	if head := p.Head[headSent:]; len(head) > 0 && !m.add(head) {
+func (e *Engine) addPart(m *message, p *Part, headerSent int, moved int64) (whole bool, err error) {
+	// A header is never cut: it is small, and room only bounds the loop's time.
+	if header := p.Header[headerSent:]; len(header) > 0 && !m.add(header) {
 		return false, nil
 	}
 	left := p.Len - moved

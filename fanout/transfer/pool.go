@@ -31,17 +31,17 @@ type pool struct {
 	waiters flowList
 	stalled flowList
 
-	robbed  uint64
-	lentMax int
+	reclaimed   uint64
+	borrowedMax int
 }
 
-// lent is the number of stages that flows hold.
-func (p *pool) lent() int { return p.open - len(p.free) }
+// borrowed is the number of stages that flows hold.
+func (p *pool) borrowed() int { return p.open - len(p.free) }
 
-// take lends a stage, or nil when all are lent to flows that are moving.
+// take lends a stage, or nil when all are borrowed to flows that are moving.
 func (p *pool) take() *stage {
 	s := p.find()
-	p.lentMax = max(p.lentMax, p.lent())
+	p.borrowedMax = max(p.borrowedMax, p.borrowed())
 	return s
 }
 
@@ -58,18 +58,18 @@ func (p *pool) find() *stage {
 		}
 		// No descriptor or memory for another stage: those that exist serve on.
 	}
-	return p.rob()
+	return p.reclaim()
 }
 
-// rob takes the stage of the flow that has been stalled longest. What it held is still in the page cache.
-func (p *pool) rob() *stage {
+// reclaim takes the stage of the flow that has been stalled longest. What it held is still in the page cache.
+func (p *pool) reclaim() *stage {
 	victim := p.stalled.pop()
 	if victim == nil {
 		return nil
 	}
 	s := victim.stage
 	victim.stage, victim.staged = nil, 0
-	p.robbed++
+	p.reclaimed++
 	return p.emptied(s)
 }
 
@@ -93,13 +93,13 @@ func (p *pool) give(s *stage, dirty bool) {
 }
 
 func (p *pool) closeAll() error {
-	lent := p.lent()
+	borrowed := p.borrowed()
 	for _, s := range p.free {
 		p.make.close(s)
 	}
-	p.open, p.free = lent, nil
-	if lent > 0 {
-		return fmt.Errorf("transfer: %d stages are still lent", lent)
+	p.open, p.free = borrowed, nil
+	if borrowed > 0 {
+		return fmt.Errorf("transfer: %d stages are still borrowed", borrowed)
 	}
 	return nil
 }

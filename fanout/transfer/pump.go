@@ -50,8 +50,8 @@ func (e *Engine) step(f *Flow) {
 	switch {
 	case f.mode == Send:
 		e.sendMapped(f)
-	case len(f.headLeft()) > 0:
-		e.sendHead(f)
+	case len(f.headerLeft()) > 0:
+		e.sendHeader(f)
 		if f.rangeLeft() > 0 && (f.mode == Splice || f.mode == Copy) {
 			e.fill(f)
 		}
@@ -76,18 +76,14 @@ func (e *Engine) write(f *Flow, op ring.Op, from origin) {
 	e.kernel.Queue(op)
 }
 
-func (e *Engine) token(f *Flow, kind uint8) ring.Token {
-	return ring.NewToken(kind, f.Slot, f.Generation)
-}
-
-// sendHead sends header bytes. The ring itself waits while the socket is full. MSG_MORE joins them with the range that
+// sendHeader sends header bytes. The ring itself waits while the socket is full. MSG_MORE joins them with the range that
 // follows; a response's last bytes go without it.
-func (e *Engine) sendHead(f *Flow) {
+func (e *Engine) sendHeader(f *Flow) {
 	flags := uint32(unix.MSG_WAITALL)
 	if f.rangeLeft() > 0 || f.cur+1 < len(f.parts) {
 		flags |= unix.MSG_MORE
 	}
-	e.write(f, ring.Send(e.token(f, KindWrite), f.Socket, f.headLeft(), flags), fromMemory)
+	e.write(f, ring.Send(f.Token.As(KindWrite), f.Socket, f.headerLeft(), flags), fromMemory)
 }
 
 // fill queues the next piece of the range into the stage, once there is one.
@@ -110,7 +106,7 @@ func (e *Engine) fill(f *Flow) {
 	pos := part.Pos + f.moved
 	f.filling = true
 	cold := e.cold.on() && !e.resident(part.Source, pos, int64(n))
-	t := e.token(f, KindFill)
+	t := f.Token.As(KindFill)
 	if f.mode == Copy {
 		e.kernel.Queue(ring.Read(t, part.Source.Fd(), f.stage.buf[:n], pos))
 	} else {
@@ -154,7 +150,7 @@ func (e *Engine) filled(f *Flow, c ring.Completion) {
 // drain queues the stage's bytes to the socket. It never waits in the kernel: a full socket is polled, so that the
 // stage can be taken away meanwhile.
 func (e *Engine) drain(f *Flow) {
-	t := e.token(f, KindWrite)
+	t := f.Token.As(KindWrite)
 	if f.mode == Copy {
 		bytes := f.stage.buf[f.drained : f.drained+f.staged]
 		e.write(f, ring.Send(t, f.Socket, bytes, unix.MSG_DONTWAIT), fromBuffer)
@@ -211,7 +207,7 @@ func (e *Engine) writeFailed(f *Flow, c ring.Completion) {
 // poll waits until the socket takes more. From here on the flow's stage may be taken by another.
 func (e *Engine) poll(f *Flow) {
 	f.polling = true
-	e.kernel.Queue(ring.Poll(e.token(f, KindPoll), f.Socket, unix.POLLOUT))
+	e.kernel.Queue(ring.Poll(f.Token.As(KindPoll), f.Socket, unix.POLLOUT))
 	if f.stage != nil && f.list == nil {
 		e.poolOf(f).stalled.push(f)
 	}

@@ -68,13 +68,13 @@ func (s *simulation) fail(format string, args ...any) {
 	s.failed = append(s.failed, fmt.Sprintf(format, args...))
 }
 
-func (s *simulation) FlowDone(f *Flow) { s.next(s.subs[f.Slot]) }
+func (s *simulation) FlowDone(f *Flow) { s.next(s.subs[f.Token.Slot()]) }
 
 func (s *simulation) FlowFailed(f *Flow, err error) {
-	sub := s.subs[f.Slot]
+	sub := s.subs[f.Token.Slot()]
 	sub.failed = err
 	if !sub.socket.Dead() {
-		s.fail("subscriber %d failed though its peer is there: %v", f.Slot, err)
+		s.fail("subscriber %d failed though its peer is there: %v", f.Token.Slot(), err)
 	}
 	s.end(sub)
 }
@@ -97,7 +97,7 @@ func (s *simulation) next(sub *simSubscriber) {
 		for j := range head {
 			head[j] = byte('a' + i)
 		}
-		part := Part{Head: head}
+		part := Part{Header: head}
 		sub.want = append(sub.want, head...)
 		if s.random.IntN(4) > 0 {
 			size := int64(len(s.source.Content()))
@@ -149,7 +149,7 @@ func newSimulation(seed uint64) (*simulation, error) {
 			peer.IdleUntil = time.Duration(draw.IntN(int(50 * time.Millisecond)))
 		}
 		sub.socket = k.NewSocket(peer)
-		sub.flow.Open(uint32(i), 1, sub.socket.Fd(), ring.MessageAt(s.arena.Take(ring.MessageBytes)))
+		sub.flow.Open(ring.NewToken(0, uint32(i), 1), sub.socket.Fd(), ring.MessageAt(s.arena.Take(ring.MessageBytes)))
 		s.subs = append(s.subs, sub)
 	}
 	return s, nil
@@ -284,7 +284,7 @@ func TestSimulatedSubscribersReceiveExactlyTheirBytes(t *testing.T) {
 	if *simSeed != 0 {
 		first, last = *simSeed, *simSeed
 	}
-	var resets, robbed, modes, dropped, ahead, busy int
+	var resets, reclaimed, modes, dropped, ahead, busy int
 	seen := make(map[Mode]bool)
 	for seed := first; seed <= last; seed++ {
 		s, err := newSimulation(seed)
@@ -300,15 +300,15 @@ func TestSimulatedSubscribersReceiveExactlyTheirBytes(t *testing.T) {
 		dropped += int(n.DroppedBytes)
 		ahead += int(n.ReadaheadBytes)
 		busy += int(n.BusyBytes)
-		robbed += int(s.engine.pipes.robbed + s.engine.buffers.robbed)
+		reclaimed += int(s.engine.pipes.reclaimed + s.engine.buffers.reclaimed)
 		seen[s.config.Mode] = true
 		_ = s.source.Close()
 		_ = s.arena.Close()
 	}
 	modes = len(seen)
 	t.Logf("%d seeds, %d modes, %d connections reset, %d stages taken from stalled subscribers; page cache: %d bytes dropped, %d busy, %d read ahead",
-		last-first+1, modes, resets, robbed, dropped, busy, ahead)
-	if *simSeed == 0 && *simSeeds >= 100 && (min(resets, robbed, dropped, busy, ahead) == 0 || modes != len(movingModes)) {
+		last-first+1, modes, resets, reclaimed, dropped, busy, ahead)
+	if *simSeed == 0 && *simSeeds >= 100 && (min(resets, reclaimed, dropped, busy, ahead) == 0 || modes != len(movingModes)) {
 		t.Error("the simulation is too kind: it does not reach what it is there for")
 	}
 }
