@@ -8,6 +8,7 @@ import (
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // produceResult is one partition of a produce: its way to the log, and what it is answered with.
@@ -224,12 +225,12 @@ var produceErrors = []struct {
 	err  error
 	code int16
 }{
-	{segment.ErrBatchCRC, wire.CodeCorruptMessage},
+	{records.ErrCRC, wire.CodeCorruptMessage},
 	{segment.ErrTransactional, wire.CodeTransactionalIDAuthorizationFailed},
 	{segment.ErrBatchCount, wire.CodeInvalidRecord},
-	{segment.ErrBatchShort, wire.CodeInvalidRecord},
-	{segment.ErrBatchMagic, wire.CodeInvalidRecord},
-	{segment.ErrBatchMalformed, wire.CodeInvalidRecord},
+	{records.ErrShort, wire.CodeInvalidRecord},
+	{records.ErrMagic, wire.CodeInvalidRecord},
+	{records.ErrMalformed, wire.CodeInvalidRecord},
 	{segment.ErrBatchTooLarge, wire.CodeMessageTooLarge},
 	{segment.ErrInflatedTooLarge, wire.CodeMessageTooLarge},
 	{segment.ErrBatchAboveSegment, wire.CodeRecordListTooLarge},

@@ -33,7 +33,7 @@ func (b *Broker) handleListOffsets(c *conn, req *kmsg.ListOffsetsRequest) {
 			r, p := b.listOffset(topic.Topic, want, req.IsolationLevel)
 			topic.Partitions = append(topic.Partitions, r)
 			if p != nil {
-				s.add(timeSearch{topic: i, partition: j, of: p, timestamp: want.Timestamp})
+				s.add(timeSearch{topic: i, partition: j, of: p, timestamp: want.Timestamp}, 0)
 			}
 		}
 		resp.Topics = append(resp.Topics, topic)

@@ -336,7 +336,7 @@ func TestOldClientGetsNoColdBatchOfZstd(t *testing.T) {
 			for i := range 30 {
 				batch := makeBatch(uint64(i), 1, 300, 0)
 				if i == 20 {
-					batch = compressed(batch, codecZstd, 1, 300)
+					batch = compressed(batch, byte(records.Zstd), 1, 300)
 				}
 				c.publish(log, batch)
 			}
@@ -417,7 +417,7 @@ func TestLogIsReadWholeHoweverColdItIs(t *testing.T) {
 	}
 	disk.cold.Store(100)
 	read := 0
-	err = readLog(l, 1<<20, func(int64, *records.Record) { read++ }, func(err error) { t.Error(err) })
+	err = l.EachRecord(1<<20, func(int64, *records.Record) { read++ }, func(err error) { t.Error(err) })
 	if read != 100 || err != nil {
 		t.Errorf("%d records of 100, %v", read, err)
 	}

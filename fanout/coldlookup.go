@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // coldLookups are the searches for where fetches begin and end that have to read the disk, because the pages that tell are
@@ -22,7 +23,7 @@ type coldLookups struct {
 type lookupKey struct {
 	segment          *segment.Segment
 	offset, maxBytes int64
-	codec            int16
+	codec            records.Codec
 }
 
 type coldLookup struct {
@@ -85,9 +86,9 @@ func (b *Broker) lookUp(c *conn, from int) bool {
 	clear(l.list)
 	l.list = l.list[:0]
 	wants := c.fetches()
-	codec := int16(noCodec)
+	codec := records.None
 	if c.header.Version < zstdFrom {
-		codec = codecZstd
+		codec = records.Zstd
 	}
 	for n := 0; n < len(wants) && l.left < maxFetchLookups; n++ {
 		i := (from + n) % len(wants)
@@ -103,7 +104,7 @@ func (b *Broker) lookUp(c *conn, from int) bool {
 }
 
 // join lets the connection wait for a lookup, which is begun unless there is one.
-func (l *coldLookups) join(c *conn, log *segment.Log, offset, maxBytes int64, codec int16) *segment.Lookup {
+func (l *coldLookups) join(c *conn, log *segment.Log, offset, maxBytes int64, codec records.Codec) *segment.Lookup {
 	search := log.Lookup(offset, maxBytes, codec)
 	key := lookupKey{search.Segment(), offset, maxBytes, codec}
 	job := l.byKey[key]

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // zeroRecords are records with values of zeros.
@@ -53,7 +54,7 @@ func deflate(codec byte, b []byte) []byte {
 		w := lz4.NewWriter(&out)
 		_, _ = w.Write(b)
 		_ = w.Close()
-	case codecZstd:
+	case byte(records.Zstd):
 		w, err := zstd.NewWriter(&out)
 		if err != nil {
 			panic(err)
@@ -131,7 +132,7 @@ func (c *client) offsetAt(topic string, timestamp int64) kmsg.ListOffsetsRespons
 // A log may hold a batch that inflates to any size: a look-up by time takes a window of it.
 func TestLookUpByTimeInflatesIntoAWindow(t *testing.T) {
 	const inflated, allowed = 64 << 20, 16 << 20
-	for _, codec := range []byte{1, 3, codecZstd} {
+	for _, codec := range []byte{1, 3, byte(records.Zstd)} {
 		dir := t.TempDir()
 		oldLog(t, dir, "feed", compressed(makeBatch(1, 1, 1, 1000), codec, 2, inflated/2))
 		s := start(t, func(c *Config) { c.DataDir = dir })
@@ -152,8 +153,8 @@ func TestLookUpByTimeInflatesIntoAWindow(t *testing.T) {
 // A batch that cannot be read is found by its header's time, and hides nothing behind it.
 func TestPoisonInALogHidesNoLaterRecordFromTimeLookUps(t *testing.T) {
 	garbage := makeBatch(1, 3, 50, 1000)
-	garbage[22] = codecZstd
-	tooLarge := compressed(makeBatch(1, 1, 1, 2000), codecZstd, 1, 2<<20)
+	garbage[22] = byte(records.Zstd)
+	tooLarge := compressed(makeBatch(1, 1, 1, 2000), byte(records.Zstd), 1, 2<<20)
 	dir := t.TempDir()
 	oldLog(t, dir, "feed", seal(garbage), tooLarge, makeBatch(2, 2, 10, 3000))
 	s := start(t, func(c *Config) { c.DataDir, c.MaxInflatedBytes = dir, 1<<20 })
@@ -172,7 +173,7 @@ func TestBatchesCheckedInTheBackgroundKeepTheOrderOfRequests(t *testing.T) {
 	c := s.dial()
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}
-	large := compressed(makeBatch(1, 1, 1, 1000), codecZstd, 4, 1<<20)
+	large := compressed(makeBatch(1, 1, 1, 1000), byte(records.Zstd), 4, 1<<20)
 	small := makeBatch(2, 3, 50, 0)
 	var requests []*kmsg.ProduceRequest
 	var ids []int32

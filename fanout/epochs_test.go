@@ -13,6 +13,7 @@ import (
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // epochEnd asks where an epoch of partition 0 has ended.
@@ -60,7 +61,7 @@ func cutBatches(t *testing.T, dir, partition string, keep int) {
 	rewriteFile(t, partitionLog(dir, partition), func(b []byte) []byte {
 		at := 0
 		for range keep {
-			h, err := segment.CheckBatch(b[at:])
+			h, err := records.CheckBatch(b[at:])
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment/records"
 )
 
 // session is a client's side of a fetch session.
@@ -240,7 +242,7 @@ func checkZstd(t *testing.T, dir string) {
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}
 	c.publish(log, makeBatch(1, 1, 100, 0))
-	zstd := compressed(makeBatch(2, 1, 100, 0), codecZstd, 1, 100)
+	zstd := compressed(makeBatch(2, 1, 100, 0), byte(records.Zstd), 1, 100)
 	c.publish(log, zstd)
 	for _, row := range []struct {
 		version int16

@@ -13,6 +13,7 @@ import (
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // crash makes a stop look like a crash of the machine: there is no mark of a clean stop.
@@ -138,7 +139,7 @@ func TestOffsetsLogThatWasNeverSyncedIsCutAtItsHole(t *testing.T) {
 	points := filepath.Join(dir, segment.RecoveryPointFile)
 	rewriteFile(t, points, func([]byte) []byte { return []byte("0\n1\n" + offsetsTopic + " 0 1\n") })
 	rewriteFile(t, partitionLog(dir, offsetsTopic+"-0"), func(b []byte) []byte {
-		h, err := segment.CheckBatch(b)
+		h, err := records.CheckBatch(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,6 +248,6 @@ func keyedBatch(key, value []byte) []byte {
 	raw := r.AppendTo(nil)
 	r.Length = int32(len(raw) - 1)
 	raw = r.AppendTo(nil)
-	batch := makeBatch(1, 1, 10, 0)[:segment.BatchHeaderSize]
+	batch := makeBatch(1, 1, 10, 0)[:records.HeaderSize]
 	return seal(append(batch, raw...))
 }

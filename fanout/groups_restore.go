@@ -1,11 +1,9 @@
 package fanout
 
 import (
-	"bytes"
 	"fmt"
 
 	"oneplusn/fanout/group"
-	"oneplusn/segment"
 	"oneplusn/segment/records"
 )
 
@@ -54,7 +52,7 @@ func (b *Broker) restorePartition(p *partition) error {
 			first = err
 		}
 	}
-	err := readLog(p.log, b.config.MaxInflatedBytes, func(offset int64, r *records.Record) {
+	err := p.log.EachRecord(b.config.MaxInflatedBytes, func(offset int64, r *records.Record) {
 		read++
 		if err := b.groups.coordinator.Restore(group.Instant{UnixMillis: b.loop.UnixMillis()}, p.index, offset, r.Key, r.Value); err != nil {
 			leaveOut(err)
@@ -65,42 +63,4 @@ func (b *Broker) restorePartition(p *partition) error {
 			"left_out", unknown, "first_error", first)
 	}
 	return err
-}
-
-// readLog calls f with every record of a log, which f may keep, and leftOut for a batch whose records cannot be read, though its bytes are
-// what was written. It blocks.
-func readLog(l *segment.Log, maxInflated int64, f func(offset int64, r *records.Record), leftOut func(error)) error {
-	reader := &records.Reader{Contents: true}
-	for next := l.LogStartOffset(); next < l.HighWatermark(); {
-		rng, err := l.ReadBlocking(next, 1<<20)
-		if err != nil {
-			return err
-		}
-		if rng.Len == 0 {
-			return nil // the offsets up to the high watermark were compacted away
-		}
-		raw := make([]byte, rng.Len)
-		if err := fdReader(rng.Segment.Fd()).read(raw, rng.Pos); err != nil {
-			return err
-		}
-		for at := rng.Pos; len(raw) > 0; {
-			h, err := segment.CheckBatch(raw)
-			if err != nil {
-				return &segment.DamagedError{Case: "damaged-closed-segment", File: rng.Segment.Path(), Position: at, Offset: next, Reason: err}
-			}
-			if h.LastOffset() >= next && h.Attributes&controlBit == 0 {
-				err := eachRecord(raw[:h.Size()], h, reader, maxInflated, func(offset, _ int64, r *records.Record) error {
-					r.Key, r.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
-					f(offset, r)
-					return nil
-				})
-				if err != nil {
-					leftOut(err)
-				}
-			}
-			next = max(next, h.NextOffset())
-			raw, at = raw[h.Size():], at+int64(h.Size())
-		}
-	}
-	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // seamScript is what a fuzzer makes of its bytes: produces of batches that are more or less broken, fetches, restarts.
@@ -57,8 +57,8 @@ func compressBatch(raw []byte, codec kgo.CompressionCodecType) []byte {
 	default:
 		c, _ = kgo.DefaultCompressor(kgo.ZstdCompression())
 	}
-	packed, codec := c.Compress(new(bytes.Buffer), raw[segment.BatchHeaderSize:])
-	out := append(bytes.Clone(raw[:segment.BatchHeaderSize]), packed...)
+	packed, codec := c.Compress(new(bytes.Buffer), raw[records.HeaderSize:])
+	out := append(bytes.Clone(raw[:records.HeaderSize]), packed...)
 	out[22] |= byte(codec)
 	return seal(out)
 }
@@ -90,7 +90,7 @@ func (m *seamModel) produce(c *client, raw []byte) {
 // checkRecords fails unless a client can decode every record of a batch that was acknowledged.
 func (m *seamModel) checkRecords(raw []byte, count int64) {
 	m.t.Helper()
-	records := raw[segment.BatchHeaderSize:]
+	records := raw[records.HeaderSize:]
 	if codec := kgo.CompressionCodecType(raw[22] & 7); codec != kgo.CodecNone {
 		var err error
 		if records, err = kgo.DefaultDecompressor().Decompress(records, codec); err != nil {
@@ -122,12 +122,12 @@ func (m *seamModel) read(c *client, from int64, maxBytes int32) {
 			m.t.Fatalf("fetch at %d: error %d, high watermark %d, want %d, %d bytes", next, p.ErrorCode, p.HighWatermark, m.end, len(p.RecordBatches))
 		}
 		for raw := p.RecordBatches; len(raw) > 0; {
-			h, err := segment.CheckBatch(raw)
+			h, err := records.CheckBatch(raw)
 			if err != nil {
 				m.t.Fatalf("fetch at %d: %v", next, err)
 			}
 			i := m.holding(next)
-			if h.BaseOffset != m.bases[i] || !bytes.Equal(raw[segment.BatchHeaderSize:h.Size()], m.batches[i][segment.BatchHeaderSize:]) {
+			if h.BaseOffset != m.bases[i] || !bytes.Equal(raw[records.HeaderSize:h.Size()], m.batches[i][records.HeaderSize:]) {
 				m.t.Fatalf("at offset %d came the batch of %d, or its records are others", next, h.BaseOffset)
 			}
 			next, raw = h.NextOffset(), raw[h.Size():]

@@ -23,21 +23,12 @@ type timeSearch struct {
 	topic, partition int // its place in the response
 	of               *partition
 	timestamp        int64
-	// The part of a segment that is searched, which is held meanwhile, and the least offset that counts.
-	rng  segment.Range
-	file segment.Source
-	from int64
-	// What was found: -1 and -1 for nothing.
-	offset, at int64
-	err        error
+	*segment.TimeSearch
 }
 
 // add adds a search, unless the log knows already that there is nothing.
-func (s *timeSearches) add(t timeSearch) {
-	t.from = max(t.from, t.of.log.LogStartOffset())
-	if t.rng = t.of.log.AtTime(t.timestamp, t.from); t.rng.Len > 0 {
-		t.rng.Segment.Retain()
-		t.file = t.rng.Segment.Source()
+func (s *timeSearches) add(t timeSearch, from int64) {
+	if t.TimeSearch = t.of.log.SearchTime(t.timestamp, from); t.TimeSearch != nil {
 		s.list = append(s.list, t)
 	}
 }
@@ -53,15 +44,14 @@ func (b *Broker) searchTimes(s *timeSearches) {
 	b.inflating.Go(b.loop, func() (work, done func()) {
 		if s.c.state != connOpen {
 			for i := range s.list {
-				s.list[i].rng.Segment.Release()
+				s.list[i].Release()
 			}
 			s.end()
 			return nil, nil
 		}
 		return func() {
 			for i := range s.list {
-				t := &s.list[i]
-				t.offset, t.at, t.err = firstAtTime(t.rng, t.file, t.timestamp, t.from, s.maxInflated)
+				s.list[i].Run(s.maxInflated)
 			}
 		}, func() { b.searchedTimes(s) }
 	})
@@ -79,22 +69,21 @@ func (b *Broker) searchedTimes(s *timeSearches) {
 
 // searchedTime takes the end of one search, and begins the next if the answer has to be elsewhere.
 func (b *Broker) searchedTime(s *timeSearches, t *timeSearch) {
-	next := t.rng.Segment.NextOffset()
-	t.rng.Segment.Release()
+	t.Release()
 	r := &s.resp.Topics[t.topic].Partitions[t.partition]
 	p := b.topics.find([]byte(s.resp.Topics[t.topic].Topic), r.Partition)
 	switch {
 	case s.c.state != connOpen: // nobody waits any more
 	case p != t.of: // deleted meanwhile
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
-	case t.err != nil:
+	case t.Err != nil:
 		r.ErrorCode = wire.CodeKafkaStorageError
-		b.limitLog.Warn(b.loop.Log, b.loop.Now(), "finding an offset by time failed", "topic", p.topic.name, "partition", p.index, "error", t.err)
-	case t.offset < 0:
-		s.add(timeSearch{topic: t.topic, partition: t.partition, of: p, timestamp: t.timestamp, from: next})
-	case t.offset < p.log.LogStartOffset():
-		s.add(timeSearch{topic: t.topic, partition: t.partition, of: p, timestamp: t.timestamp})
-	case t.offset < readableEnd(p, s.isolation):
-		r.Offset, r.Timestamp, r.LeaderEpoch = t.offset, t.at, p.log.EpochOf(t.offset)
+		b.limitLog.Warn(b.loop.Log, b.loop.Now(), "finding an offset by time failed", "topic", p.topic.name, "partition", p.index, "error", t.Err)
+	case t.Offset < 0:
+		s.add(*t, t.NextOffset())
+	case t.Offset < p.log.LogStartOffset():
+		s.add(*t, 0)
+	case t.Offset < readableEnd(p, s.isolation):
+		r.Offset, r.Timestamp, r.LeaderEpoch = t.Offset, t.Timestamp, p.log.EpochOf(t.Offset)
 	}
 }

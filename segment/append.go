@@ -2,6 +2,8 @@ package segment
 
 import (
 	"fmt"
+
+	"oneplusn/segment/records"
 )
 
 // Appended says where batches have been put, or will be when their [Write] has ended without an error.
@@ -55,7 +57,7 @@ func (l *Log) appendTime(millis int64) int64 {
 	if l.options.AppendTime {
 		return millis
 	}
-	return noTimestamp
+	return records.NoTimestamp
 }
 
 // Checked is what was found in batches that may be appended: in a producer's by a [Checker], in the server's own by
@@ -64,8 +66,8 @@ type Checked struct {
 	offsets      int64 // how many they take
 	records      int
 	maxTimestamp int64
-	producer     sequence // id -1 if no idempotent producer sent them
-	produced     Batch    // the header of a producer's one batch; zero of the server's own
+	producer     sequence      // id -1 if no idempotent producer sent them
+	produced     records.Batch // the header of a producer's one batch; zero of the server's own
 }
 
 func (in *Checked) isProduced() bool { return in.produced.Magic != 0 }
@@ -73,17 +75,17 @@ func (in *Checked) isProduced() bool { return in.produced.Magic != 0 }
 // Check looks at batches that the server made itself, and changes nothing: it is what recovery demands, and no more. The
 // errors are those of a batch.
 func (l *Log) Check(batches []byte) (Checked, error) {
-	in := Checked{maxTimestamp: noTimestamp, producer: sequence{id: -1}}
+	in := Checked{maxTimestamp: records.NoTimestamp, producer: sequence{id: -1}}
 	if len(batches) == 0 {
-		return in, fmt.Errorf("%w: there is none", ErrBatchShort)
+		return in, fmt.Errorf("%w: there is none", records.ErrShort)
 	}
 	for at := 0; at < len(batches); {
-		h, err := CheckBatch(batches[at:])
+		h, err := records.CheckBatch(batches[at:])
 		if err == nil {
-			err = h.checkOwn(l.options.MaxBatchBytes)
+			err = checkOwn(h, l.options.MaxBatchBytes)
 		}
 		if err == nil && h.ProducerID >= 0 && h.Size() != len(batches) {
-			err = fmt.Errorf("%w: an idempotent producer sends one batch at a time", ErrBatchMalformed)
+			err = fmt.Errorf("%w: an idempotent producer sends one batch at a time", records.ErrMalformed)
 		}
 		if err != nil {
 			return in, fmt.Errorf("at byte %d of %d: %w", at, len(batches), err)
@@ -92,7 +94,7 @@ func (l *Log) Check(batches []byte) (Checked, error) {
 		in.records += int(h.RecordCount)
 		in.maxTimestamp = max(in.maxTimestamp, h.MaxTimestamp)
 		if h.ProducerID >= 0 {
-			in.producer = h.sequence()
+			in.producer = sequenceOf(h)
 		}
 		at += h.Size()
 	}
@@ -100,12 +102,12 @@ func (l *Log) Check(batches []byte) (Checked, error) {
 }
 
 // checkOwn refuses batches of the server itself that are not as it makes them.
-func (b Batch) checkOwn(maxBytes int) error {
+func checkOwn(h records.Batch, maxBytes int) error {
 	switch {
-	case b.Size() > maxBytes:
-		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrBatchTooLarge, b.Size(), maxBytes)
-	case b.RecordCount != b.LastOffsetDelta+1:
-		return fmt.Errorf("%w: %d records in %d offsets", ErrBatchMalformed, b.RecordCount, int64(b.LastOffsetDelta)+1)
+	case h.Size() > maxBytes:
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrBatchTooLarge, h.Size(), maxBytes)
+	case h.RecordCount != h.LastOffsetDelta+1:
+		return fmt.Errorf("%w: %d records in %d offsets", records.ErrMalformed, h.RecordCount, int64(h.LastOffsetDelta)+1)
 	}
 	return nil
 }
@@ -113,13 +115,13 @@ func (b Batch) checkOwn(maxBytes int) error {
 // assign writes into the batches what the log decides.
 func (l *Log) assign(batches []byte, in *Checked, base, nowMillis int64) {
 	if in.isProduced() && !l.options.AppendTime && in.produced.MaxTimestamp != in.maxTimestamp {
-		setMaxTimestamp(batches, in.maxTimestamp)
+		records.SetMaxTimestamp(batches, in.maxTimestamp)
 	}
 	for at := 0; at < len(batches); {
-		h, _ := ParseBatch(batches[at:])
-		assign(batches[at:], base, l.LeaderEpoch())
+		h, _ := records.ParseBatch(batches[at:])
+		records.Assign(batches[at:], base, l.LeaderEpoch())
 		if l.options.AppendTime {
-			setAppendTime(batches[at:at+h.Size()], nowMillis)
+			records.SetAppendTime(batches[at:at+h.Size()], nowMillis)
 		}
 		base += int64(h.LastOffsetDelta) + 1
 		at += h.Size()

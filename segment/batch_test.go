@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // change is a batch with something written over it, and the CRC that goes with that.
@@ -15,12 +17,13 @@ func change(b testBatch, f func([]byte)) []byte {
 
 func TestBatchFieldsSurviveParsing(t *testing.T) {
 	raw := testBatch{base: 1 << 40, records: 3, timestamp: 1700000000123, value: 10, producer: 77, epoch: 5, sequence: 9}.encode()
-	h, err := CheckBatch(append(raw, "what follows"...))
+	h, err := records.CheckBatch(append(raw, "what follows"...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Batch{BaseOffset: 1 << 40, Length: int32(len(raw) - 12), Magic: 2, CRC: binary.BigEndian.Uint32(raw[17:]), LastOffsetDelta: 2,
-		BaseTimestamp: 1700000000123, MaxTimestamp: 1700000000123, ProducerID: 77, ProducerEpoch: 5, BaseSequence: 9, RecordCount: 3}
+	want := records.Batch{BaseOffset: 1 << 40, Length: int32(len(raw) - 12), Magic: 2, CRC: binary.BigEndian.Uint32(raw[17:]),
+		LastOffsetDelta: 2, BaseTimestamp: 1700000000123, MaxTimestamp: 1700000000123,
+		ProducerID: 77, ProducerEpoch: 5, BaseSequence: 9, RecordCount: 3}
 	if h != want {
 		t.Errorf("parsed %+v, want %+v", h, want)
 	}
@@ -36,21 +39,21 @@ func TestBadBatchesGetTheErrorOfTheirKind(t *testing.T) {
 		raw  []byte
 		want error
 	}{
-		{"nothing", nil, ErrBatchShort},
-		{"header cut", good.encode()[:60], ErrBatchShort},
-		{"records cut", good.encode()[:65], ErrBatchShort},
-		{"magic 1", change(good, func(b []byte) { b[16] = 1 }), ErrBatchMagic},
-		{"negative length", change(good, func(b []byte) { b[8] = 0x80 }), ErrBatchMalformed},
-		{"length below the header", change(good, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 48) }), ErrBatchMalformed},
-		{"length near 2 GiB", change(good, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 1<<31-1) }), ErrBatchMalformed},
-		{"other bytes", append(good.encode()[:len(good.encode())-1], 'x'), ErrBatchCRC},
-		{"negative delta", change(good, func(b []byte) { b[23] = 0x80 }), ErrBatchMalformed},
-		{"negative count", change(good, func(b []byte) { b[57] = 0x80 }), ErrBatchMalformed},
-		{"more records than offsets", change(good, func(b []byte) { b[60] = 2 }), ErrBatchMalformed},
-		{"fewer records than offsets", change(good, func(b []byte) { b[26] = 7 }), ErrBatchMalformed},
+		{"nothing", nil, records.ErrShort},
+		{"header cut", good.encode()[:60], records.ErrShort},
+		{"records cut", good.encode()[:65], records.ErrShort},
+		{"magic 1", change(good, func(b []byte) { b[16] = 1 }), records.ErrMagic},
+		{"negative length", change(good, func(b []byte) { b[8] = 0x80 }), records.ErrMalformed},
+		{"length below the header", change(good, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 48) }), records.ErrMalformed},
+		{"length near 2 GiB", change(good, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 1<<31-1) }), records.ErrMalformed},
+		{"other bytes", append(good.encode()[:len(good.encode())-1], 'x'), records.ErrCRC},
+		{"negative delta", change(good, func(b []byte) { b[23] = 0x80 }), records.ErrMalformed},
+		{"negative count", change(good, func(b []byte) { b[57] = 0x80 }), records.ErrMalformed},
+		{"more records than offsets", change(good, func(b []byte) { b[60] = 2 }), records.ErrMalformed},
+		{"fewer records than offsets", change(good, func(b []byte) { b[26] = 7 }), records.ErrMalformed},
 		{"too large", testBatch{value: 2000}.encode(), ErrBatchTooLarge},
-		{"good one, then a bad one", append(good.encode(), good.encode()[:61]...), ErrBatchShort},
-		{"idempotent and another", append(testBatch{producer: 1}.encode(), good.encode()...), ErrBatchMalformed},
+		{"good one, then a bad one", append(good.encode(), good.encode()[:61]...), records.ErrShort},
+		{"idempotent and another", append(testBatch{producer: 1}.encode(), good.encode()...), records.ErrMalformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := openLog(t, "/data/t-0", Options{FS: newSimFS(newRand(t, 1)), MaxBatchBytes: 1000}, OpenOptions{})
@@ -71,7 +74,7 @@ func TestAppendTimeReplacesTheProducersAndKeepsTheCRCRight(t *testing.T) {
 		t.Fatalf("append: %+v, %v", a, err)
 	}
 	h := readAll(t, l, 0, 1<<20)[0]
-	if h.MaxTimestamp != 1000 || h.BaseTimestamp != 5 || h.Attributes != appendTimeBit {
+	if h.MaxTimestamp != 1000 || h.BaseTimestamp != 5 || h.Attributes != records.AppendTime {
 		t.Errorf("the batch has %+v", h)
 	}
 }

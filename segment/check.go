@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"oneplusn/segment/records"
 )
 
 // Report is what [Check] found in the directory of one partition.
@@ -122,7 +124,7 @@ func checkSegment(o Options, v *survey, i int, end int64, txns *txnScan, progres
 		file.DropCache()
 	}
 	compare := newIndexCheck(o.FS, path, r.Bytes, base, o.IndexIntervalBytes)
-	found := scanFile(progressReader{file, progress}, r.Bytes, base, func(h Batch, at int64) {
+	found := scanFile(progressReader{file, progress}, r.Bytes, base, func(h records.Batch, at int64) {
 		compare.batch(h, at)
 		txns.batch(file, h, at)
 	})
@@ -161,7 +163,7 @@ type indexCheck struct {
 
 func newIndexCheck(fsys FS, path string, size, base, interval int64) *indexCheck {
 	x := index{}
-	c := &indexCheck{base: base, interval: interval, latest: noTimestamp}
+	c := &indexCheck{base: base, interval: interval, latest: records.NoTimestamp}
 	s := Segment{fs: fsys, path: path, base: base}
 	c.err = s.readIndexFiles(&x, size)
 	c.entries, c.times = x.entries, x.times
@@ -169,7 +171,7 @@ func newIndexCheck(fsys FS, path string, size, base, interval int64) *indexCheck
 }
 
 // batch takes a batch off the entries that it explains.
-func (c *indexCheck) batch(h Batch, at int64) {
+func (c *indexCheck) batch(h records.Batch, at int64) {
 	c.latest = max(c.latest, h.MaxTimestamp)
 	if len(c.times) > 0 && h.LastOffset()-c.base == int64(c.times[0].offset) {
 		if h.MaxTimestamp != c.times[0].timestamp && c.err == nil {

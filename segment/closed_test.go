@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // callsOnClosed are calls of every method of a log. None may do anything on one that was closed or deleted; those that
@@ -41,19 +43,22 @@ var callsOnClosed = map[string]func(l *Log) error{
 	"BeginWrite":    func(l *Log) error { _, err := l.BeginWrite(); return refused(err) },
 	"Read":          func(l *Log) error { _, err := l.Read(0, 100); return refused(err) },
 	"DeleteRecords": func(l *Log) error { return refused(l.DeleteRecords(1)) },
-	"AtTime":        func(l *Log) error { return none(l.AtTime(0, 0).Segment != nil) },
-	"ReadBlocking":  func(l *Log) error { _, err := l.ReadBlocking(0, 100); return refused(err) },
-	"Looked":        func(l *Log) error { _, err := l.Looked(&Lookup{}, 0, 100); return refused(err) },
-	"Before":        func(l *Log) error { _, _, err := l.Before(1, Range{Segment: l.active()}, nil); return refused(err) },
-	"Behind":        func(l *Log) error { l.Behind(Range{Segment: l.active()}); return nil },
-	"Expire":        func(l *Log) error { return none(l.Expire(1<<50) != nil) },
-	"Work":          func(l *Log) error { return none(l.Work() != nil) },
-	"SyncPlan":      func(l *Log) error { _, ok := l.SyncPlan(); return none(ok) },
-	"Configure":     func(l *Log) error { l.Configure(Options{RetentionBytes: 1}); return nil },
-	"Abandon":       func(l *Log) error { l.Abandon(); return nil },
-	"Checkpointed":  func(l *Log) error { l.Checkpointed(1 << 40); return nil },
-	"Close":         func(l *Log) error { return l.Close() },
-	"Delete":        func(l *Log) error { l.Delete(); return nil },
+	"SearchTime":    func(l *Log) error { return none(l.SearchTime(0, 0) != nil) },
+	"EachRecord": func(l *Log) error {
+		return refused(l.EachRecord(1<<20, func(int64, *records.Record) {}, func(error) {}))
+	},
+	"ReadBlocking": func(l *Log) error { _, err := l.ReadBlocking(0, 100); return refused(err) },
+	"Looked":       func(l *Log) error { _, err := l.Looked(&Lookup{}, 0, 100); return refused(err) },
+	"Before":       func(l *Log) error { _, _, err := l.Before(1, Range{Segment: l.active()}, nil); return refused(err) },
+	"Behind":       func(l *Log) error { l.Behind(Range{Segment: l.active()}); return nil },
+	"Expire":       func(l *Log) error { return none(l.Expire(1<<50) != nil) },
+	"Work":         func(l *Log) error { return none(l.Work() != nil) },
+	"SyncPlan":     func(l *Log) error { _, ok := l.SyncPlan(); return none(ok) },
+	"Configure":    func(l *Log) error { l.Configure(Options{RetentionBytes: 1}); return nil },
+	"Abandon":      func(l *Log) error { l.Abandon(); return nil },
+	"Checkpointed": func(l *Log) error { l.Checkpointed(1 << 40); return nil },
+	"Close":        func(l *Log) error { return l.Close() },
+	"Delete":       func(l *Log) error { l.Delete(); return nil },
 	// Those that take back what was handed out before: see the test.
 	"Synced": nil, "SyncFailed": nil, "EndWrite": nil,
 	// A read said before that the answer is cold, which it never says of a closed log.

@@ -49,7 +49,7 @@
 //	[Log.SyncPlan]  the files that one group commit has to sync; then [Log.Synced] or [Log.SyncFailed]
 //	[Log.Expire]    removing the files of segments that retention took out
 //	[Log.Delete]    removing a deleted log's directory
-//	[Range.Narrow]  finding the place of a timestamp by the index files
+//	[TimeSearch.Run] finding the first record of a time
 //	[Lookup.Run]    finding where a read begins and ends when the pages that say so are not resident
 //
 // One write is in flight at a time: a slow disk makes writes larger and not more. If the next segment's file was not

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/records"
 )
 
 // epochStart is a line of leader-epoch-checkpoint: from that offset on batches have that epoch.
@@ -164,7 +166,7 @@ func (l *Log) lastBatch() (epoch int32, err error) {
 			continue
 		}
 		at := s.index.find(uint32(s.next-1-s.base), s.size, &l.scratch).from
-		err = walkFile(s.file, s.size, s.base, at, func(h Batch, _ int64) bool {
+		err = walkFile(s.file, s.size, s.base, at, func(h records.Batch, _ int64) bool {
 			epoch = h.LeaderEpoch
 			return true
 		})

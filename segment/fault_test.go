@@ -95,7 +95,7 @@ func faultWorkload(t *testing.T, fs *simFS, o Options, m *faultModel, found Open
 
 // ack notes that a batch of one record was acknowledged.
 func (m *faultModel) ack(base int64, raw []byte) {
-	m.acked[base] = binary.BigEndian.Uint32(raw[crcAt:])
+	m.acked[base] = binary.BigEndian.Uint32(raw[17:])
 	m.next = max(m.next, base+1)
 }
 

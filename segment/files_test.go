@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // openFilesIn are the descriptors that this process has on files below a directory.
@@ -115,7 +117,7 @@ func TestDeletedLogOpensNoFileOfItsSuccessor(t *testing.T) {
 	if _, err := l.Read(0, 1<<20); !errors.Is(err, ErrCold) {
 		t.Fatalf("a file that rests was read: %v", err)
 	}
-	k := l.Lookup(0, 1<<20, noCodec)
+	k := l.Lookup(0, 1<<20, records.None)
 	gone := l.Delete()
 	if err := gone.MoveAside(); err != nil {
 		t.Fatal(err)

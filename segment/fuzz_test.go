@@ -65,7 +65,7 @@ func FuzzProducedToOpen(f *testing.F) {
 		f.Add(testBatch{records: 2, producer: 5, timestamp: -1}.deflated(codec))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) >= BatchHeaderSize {
+		if len(raw) >= records.HeaderSize {
 			raw = seal(bytes.Clone(raw)) // else hardly anything passes the CRC
 		}
 		in, err := produced(raw)
@@ -88,11 +88,11 @@ func FuzzProducedToOpen(f *testing.F) {
 			t.Fatalf("after a crash the log ends with %d: %v", l.LogEndOffset(), err)
 		}
 		got := bytesOf(t, rng)
-		if h, err := CheckBatch(got); err != nil || h.MaxTimestamp != in.maxTimestamp {
+		if h, err := records.CheckBatch(got); err != nil || h.MaxTimestamp != in.maxTimestamp {
 			t.Fatalf("after a crash: %+v, %v", h, err)
 		}
 		// What the log decides: the offset, the epoch, the latest time and the CRC that covers it.
-		for _, field := range [][2]int{{0, 8}, {epochAt, magicAt}, {crcAt, crcFrom}, {maxTimestampAt, maxTimestampAt + 8}} {
+		for _, field := range [][2]int{{0, 8}, {12, 16}, {17, records.CRCFrom}, {35, 43}} {
 			copy(got[field[0]:field[1]], sent[field[0]:field[1]])
 		}
 		if !bytes.Equal(got, sent) {
@@ -103,12 +103,12 @@ func FuzzProducedToOpen(f *testing.F) {
 
 // decodedRecords is how many records franz-go finds in a batch.
 func decodedRecords(t *testing.T, raw []byte) (n int) {
-	h, err := ParseBatch(raw)
+	h, err := records.ParseBatch(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload := raw[BatchHeaderSize:]
-	if codec := kgo.CompressionCodecType(h.Attributes & codecBits); codec != kgo.CodecNone {
+	payload := raw[records.HeaderSize:]
+	if codec := kgo.CompressionCodecType(h.Attributes.Codec()); codec != kgo.CodecNone {
 		if payload, err = kgo.DefaultDecompressor().Decompress(payload, codec); err != nil {
 			t.Fatalf("another decoder: %v", err)
 		}
@@ -134,8 +134,8 @@ func FuzzScan(f *testing.F) {
 	fuzzSeeds(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		visited := int64(0)
-		v := scanFile(bytes.NewReader(raw), int64(len(raw)), 0, func(h Batch, at int64) {
-			if got, err := CheckBatch(raw[at:]); err != nil || got != h {
+		v := scanFile(bytes.NewReader(raw), int64(len(raw)), 0, func(h records.Batch, at int64) {
+			if got, err := records.CheckBatch(raw[at:]); err != nil || got != h {
 				t.Fatalf("the batch at %d is visited: %v", at, err)
 			}
 			visited += int64(h.Size())
@@ -143,7 +143,7 @@ func FuzzScan(f *testing.F) {
 		if v.validBytes != visited || v.validBytes > int64(len(raw)) || (v.damage == intact) != (visited == int64(len(raw))) {
 			t.Fatalf("%+v of %d bytes, %d visited", v, len(raw), visited)
 		}
-		again := scanFile(bytes.NewReader(raw[:visited]), visited, 0, func(Batch, int64) {})
+		again := scanFile(bytes.NewReader(raw[:visited]), visited, 0, func(records.Batch, int64) {})
 		if again.damage != intact || again.nextOffset != v.nextOffset || again.batches != v.batches {
 			t.Fatalf("%+v, its valid part %+v", v, again)
 		}
@@ -200,7 +200,7 @@ func FuzzSidecars(f *testing.F) {
 		if got := readAll(t, l, 0, 80); len(got) != 3 {
 			t.Fatalf("%d batches of 3", len(got))
 		}
-		_ = l.AtTime(5, 0).Narrow(5)
+		_ = l.atTime(5, 0).narrow(5)
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -3,9 +3,10 @@ package segment
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 	"math/rand/v2"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // testBatch describes a batch for tests. The zero value is one record of a producer that is not idempotent.
@@ -17,50 +18,32 @@ type testBatch struct {
 	producer  int64 // 0 means none
 	epoch     int16
 	sequence  int32
-	bits      int16  // attributes
+	bits      records.Attributes
 	payload   []byte // the value of each record, in place of value bytes
 }
 
 // encode is the batch as a producer sends it.
 func (t testBatch) encode() []byte {
-	n := max(t.records, 1)
-	b := make([]byte, BatchHeaderSize)
-	value := bytes.Repeat([]byte{'v'}, t.value)
-	if t.payload != nil {
-		value = t.payload
+	value := t.payload
+	if value == nil {
+		value = bytes.Repeat([]byte{'v'}, t.value)
 	}
-	for i := range n {
-		record := []byte{0}
-		record = binary.AppendVarint(record, 0) // timestamp delta
-		record = binary.AppendVarint(record, int64(i))
-		record = binary.AppendVarint(record, -1) // no key
-		record = binary.AppendVarint(record, int64(len(value)))
-		record = append(record, value...)
-		record = binary.AppendVarint(record, 0) // no headers
-		b = binary.AppendVarint(b, int64(len(record)))
-		b = append(b, record...)
+	h := records.NewBatch(max(t.records, 1), t.timestamp)
+	h.BaseOffset, h.LeaderEpoch, h.Attributes = t.base, 0, t.bits
+	if t.producer != 0 {
+		h.ProducerID, h.ProducerEpoch, h.BaseSequence = t.producer, t.epoch, t.sequence
 	}
-	binary.BigEndian.PutUint64(b, uint64(t.base))
-	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-batchOverhead))
-	b[magicAt] = magicV2
-	binary.BigEndian.PutUint16(b[crcFrom:], uint16(t.bits))
-	binary.BigEndian.PutUint32(b[23:], uint32(n-1))
-	binary.BigEndian.PutUint64(b[27:], uint64(t.timestamp))
-	binary.BigEndian.PutUint64(b[35:], uint64(t.timestamp))
-	id, epoch, sequence := t.producer, t.epoch, t.sequence
-	if id == 0 {
-		id, epoch, sequence = -1, -1, -1
+	b := make([]byte, records.HeaderSize)
+	for i := range int(h.RecordCount) {
+		b = records.AppendRecord(b, i, nil, value)
 	}
-	binary.BigEndian.PutUint64(b[43:], uint64(id))
-	binary.BigEndian.PutUint16(b[51:], uint16(epoch))
-	binary.BigEndian.PutUint32(b[53:], uint32(sequence))
-	binary.BigEndian.PutUint32(b[57:], uint32(n))
-	return seal(b)
+	records.Seal(b, h)
+	return b
 }
 
 // seal gives a batch the CRC that its bytes have.
 func seal(b []byte) []byte {
-	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b[crcFrom:], castagnoli))
+	binary.BigEndian.PutUint32(b[17:], records.UpdateCRC(0, b[records.CRCFrom:]))
 	return b
 }
 
@@ -109,10 +92,10 @@ func bytesOf(t testing.TB, r Range) []byte {
 }
 
 // headersOf parses whole valid batches.
-func headersOf(t testing.TB, b []byte) (list []Batch) {
+func headersOf(t testing.TB, b []byte) (list []records.Batch) {
 	t.Helper()
 	for at := 0; at < len(b); {
-		h, err := CheckBatch(b[at:])
+		h, err := records.CheckBatch(b[at:])
 		if err != nil {
 			t.Fatalf("at %d of %d: %v", at, len(b), err)
 		}
@@ -135,7 +118,7 @@ func mustRead(t testing.TB, l *Log, offset, maxBytes int64) Range {
 
 // checkRange checks what a read promises, as sarama does, which takes a batch below its offset for the end of the answer:
 // the first batch is the one with the offset, or above it, and only if it is alone is the range longer than maxBytes.
-func checkRange(t testing.TB, got []Batch, offset, size, maxBytes int64) {
+func checkRange(t testing.TB, got []records.Batch, offset, size, maxBytes int64) {
 	t.Helper()
 	if got[0].LastOffset() < offset {
 		t.Fatalf("read at %d begins with the batch of %d to %d", offset, got[0].BaseOffset, got[0].LastOffset())
@@ -146,7 +129,7 @@ func checkRange(t testing.TB, got []Batch, offset, size, maxBytes int64) {
 }
 
 // readAll reads a log from an offset to its high watermark as a consumer does, and checks what Read promises.
-func readAll(t testing.TB, l *Log, from, maxBytes int64) (list []Batch) {
+func readAll(t testing.TB, l *Log, from, maxBytes int64) (list []records.Batch) {
 	t.Helper()
 	for offset := from; offset < l.HighWatermark(); {
 		r := mustRead(t, l, offset, maxBytes)

@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // crashedLog is a directory after a crash of a log that was never synced, in as many segments as asked for; none is
 // finished. It says where each batch begins in the last one.
-func crashedLog(t *testing.T, o Options, batches int) (*simFS, []Batch) {
+func crashedLog(t *testing.T, o Options, batches int) (*simFS, []records.Batch) {
 	t.Helper()
 	fs := newSimFS(newRand(t, 31))
 	o.FS = fs
@@ -31,7 +33,7 @@ func zero(fs *simFS, path string, from, to int) {
 }
 
 // wholeBefore is how many of the batches of a file lie before a position, and the offset behind them.
-func wholeBefore(all []Batch, position int) (n int, next int64) {
+func wholeBefore(all []records.Batch, position int) (n int, next int64) {
 	for at := 0; n < len(all) && at+all[n].Size() <= position; n++ {
 		at += all[n].Size()
 		next = all[n].NextOffset()
@@ -203,7 +205,7 @@ func fileNames(fs *simFS) (names []string) {
 }
 
 func firstBatch(b []byte) []byte {
-	h, err := CheckBatch(b)
+	h, err := records.CheckBatch(b)
 	if err != nil {
 		panic(err)
 	}

@@ -3,6 +3,8 @@ package segment
 import (
 	"encoding/binary"
 	"sort"
+
+	"oneplusn/segment/records"
 )
 
 // indexEntry is an entry of Kafka's .index: the last offset of a batch, relative to the segment's base, and where the
@@ -47,7 +49,7 @@ type index struct {
 }
 
 func newIndex(interval int64) index {
-	return index{interval: interval, maxTimestamp: noTimestamp}
+	return index{interval: interval, maxTimestamp: records.NoTimestamp}
 }
 
 // add notes a batch that was appended at position. It is the rule of Kafka's LogSegment.append.
@@ -69,7 +71,7 @@ func (x *index) add(base, last uint32, position, maxTimestamp int64) {
 
 // addTime notes the latest timestamp, unless it is no later than that of the last entry.
 func (x *index) addTime() {
-	if n := len(x.times); x.maxTimestamp > noTimestamp && (n == 0 || x.maxTimestamp > x.times[n-1].timestamp) {
+	if n := len(x.times); x.maxTimestamp > records.NoTimestamp && (n == 0 || x.maxTimestamp > x.times[n-1].timestamp) {
 		x.times = append(x.times, timeEntry{x.maxTimestamp, x.maxOffset})
 	}
 }

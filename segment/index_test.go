@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // kafkaIndexes is what Apache Kafka's LogSegment.append and onBecomeInactiveSegment write for these batches, said once
 // more and differently: bytes since the last entry are counted.
-func kafkaIndexes(batches []Batch, base, interval int64) (index, timeIndex []byte) {
+func kafkaIndexes(batches []records.Batch, base, interval int64) (index, timeIndex []byte) {
 	since, position := int64(0), int64(0)
 	latest, latestOffset, lastTime := int64(-1), int64(0), int64(-1)
 	noteTime := func() {
@@ -58,7 +60,7 @@ func TestIndexFilesAreThoseOfKafka(t *testing.T) {
 		t.Fatalf("there are %d segments, the test needs more", len(segments))
 	}
 	for _, s := range segments {
-		var batches []Batch
+		var batches []records.Batch
 		for _, h := range all {
 			if h.BaseOffset >= s.base && h.BaseOffset < s.next {
 				batches = append(batches, h)

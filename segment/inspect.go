@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"oneplusn/segment/records"
 )
 
 // inspect reads the index files of a segment and finds out by them, and by the batches behind their last entry, where
@@ -72,7 +74,7 @@ func (s *Segment) inspectTail(x *index, size int64) error {
 	}
 	s.next = s.base
 	var wrong error
-	err := walkFile(s.file, size, s.base, from, func(h Batch, at int64) bool {
+	err := walkFile(s.file, size, s.base, from, func(h records.Batch, at int64) bool {
 		if at == from && len(x.entries) > 0 && h.LastOffset()-s.base != int64(entry.offset) {
 			wrong = fmt.Errorf("%w: its last entry is for offset %d, the batch there has %d", errIndex, s.base+int64(entry.offset), h.LastOffset())
 			return false
@@ -135,7 +137,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 			continue
 		}
 		at := s.index.find(uint32(max(from-s.base, 0)), s.size, &l.scratch).from
-		err := walkFile(s.file, s.size, s.base, at, func(h Batch, pos int64) bool {
+		err := walkFile(s.file, s.size, s.base, at, func(h records.Batch, pos int64) bool {
 			if h.BaseOffset >= from {
 				l.producers.replay(h, s.appendedMillis)
 			}
@@ -211,12 +213,12 @@ func (l *Log) replayTail(snapshot int64) error {
 
 // sequences are those of the batches of idempotent producers from a position up to an offset.
 func (s *Segment) sequences(from, before int64) (list []sequence, err error) {
-	err = walkFile(s.file, s.size, s.base, from, func(h Batch, _ int64) bool {
+	err = walkFile(s.file, s.size, s.base, from, func(h records.Batch, _ int64) bool {
 		if h.BaseOffset >= before {
 			return false
 		}
-		if h.ProducerID >= 0 && h.BaseSequence >= 0 && h.Attributes&controlBit == 0 {
-			list = append(list, h.sequence())
+		if h.ProducerID >= 0 && h.BaseSequence >= 0 && !h.Attributes.Has(records.Control) {
+			list = append(list, sequenceOf(h))
 		}
 		return true
 	})

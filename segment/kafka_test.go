@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // kafkaDir is a copy of the data directory that a Kafka broker wrote.
@@ -56,19 +58,19 @@ func TestDirectoryOfAKafkaBrokerOpensAsItIs(t *testing.T) {
 			if len(l.segments) != c.segments || len(l.producers.byID) != c.producers {
 				t.Errorf("%d segments, %d producers", len(l.segments), len(l.producers.byID))
 			}
-			records, codecs := 0, map[int16]bool{}
+			n, codecs := 0, map[records.Codec]bool{}
 			for _, h := range readAll(t, l, 0, 300) {
-				records += int(h.RecordCount)
-				codecs[h.Attributes&7] = true
+				n += int(h.RecordCount)
+				codecs[h.Attributes.Codec()] = true
 			}
-			var list []int16
-			for codec := range int16(8) {
-				if codecs[codec] {
+			var list []int
+			for codec := range 8 {
+				if codecs[records.Codec(codec)] {
 					list = append(list, codec)
 				}
 			}
-			if records != c.records || fmt.Sprint(list) != c.codecs {
-				t.Errorf("%d records with the codecs %v", records, list)
+			if n != c.records || fmt.Sprint(list) != c.codecs {
+				t.Errorf("%d records with the codecs %v", n, list)
 			}
 			if got := fmt.Sprint(l.Aborted(nil, 0, c.end)); got != c.aborted {
 				t.Errorf("the aborted transactions are %s, want %s", got, c.aborted)

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"math"
 	"time"
+
+	"oneplusn/segment/records"
 )
 
 // ErrStorage wraps what the file system answered to a write.
@@ -66,7 +68,7 @@ func (o Options) withDefaults() Options {
 	o.RetentionBytes = or(o.RetentionBytes, -1)
 	o.RetentionAge = or(o.RetentionAge, 7*day)
 	o.IndexIntervalBytes = or(o.IndexIntervalBytes, 4096)
-	o.MaxBatchBytes = or(o.MaxBatchBytes, 1<<20+batchOverhead)
+	o.MaxBatchBytes = or(o.MaxBatchBytes, 1<<20+records.Overhead)
 	o.MaxInflatedBytes = or(o.MaxInflatedBytes, 128<<20)
 	o.TimestampBeforeMaxMillis = or(o.TimestampBeforeMaxMillis, math.MaxInt64)
 	o.TimestampAfterMaxMillis = or(o.TimestampAfterMaxMillis, time.Hour.Milliseconds())

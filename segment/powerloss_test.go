@@ -37,7 +37,7 @@ func (m *looseModel) live(t *testing.T, fs *simFS, what string) {
 		raw := testBatch{value: fs.rng.IntN(90), timestamp: int64(m.sent)}.encode()
 		m.sent++
 		_, err := l.Append(raw, 1)
-		m.crcs = append(m.crcs, binary.BigEndian.Uint32(raw[crcAt:])) // after an error it may be there too
+		m.crcs = append(m.crcs, binary.BigEndian.Uint32(raw[17:])) // after an error it may be there too
 		if err != nil {
 			break
 		}

@@ -3,14 +3,15 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 
 	"oneplusn/segment/records"
 )
 
-// What a producer's batch can be refused for, beside what [CheckBatch] finds.
+// What a producer's batch can be refused for, beside what [records.CheckBatch] finds.
 var (
+	// ErrBatchTooLarge: the batch is above Options.MaxBatchBytes.
+	ErrBatchTooLarge = errors.New("segment: the batch is larger than allowed")
 	// ErrBatchCount: a partition of a request has one batch, no more and no less.
 	ErrBatchCount = errors.New("segment: not one batch")
 	// ErrTransactional: the batch is of a transaction, which nobody has begun.
@@ -29,14 +30,14 @@ var (
 
 // IsTransactional says whether the first batch of b claims to be of a transaction. b need not be a batch.
 func IsTransactional(b []byte) bool {
-	h, err := ParseBatch(b)
-	return err == nil && h.Attributes&transactionalBit != 0
+	h, err := records.ParseBatch(b)
+	return err == nil && h.Attributes.Has(records.Transactional)
 }
 
 // IsCompressed says whether the first batch of b claims to be compressed. b need not be a batch.
 func IsCompressed(b []byte) bool {
-	h, err := ParseBatch(b)
-	return err == nil && h.Attributes&codecBits != 0
+	h, err := records.ParseBatch(b)
+	return err == nil && h.Attributes.Codec() != records.None
 }
 
 // Rules are what a log's options say of the batches of producers.
@@ -74,13 +75,13 @@ func (c *Checker) Spent() (bytes, records int64) {
 //
 // rules are those of the log, zstd says that the version of the request has zstd. Where Kafka's answer to a broken batch
 // would make the client send it again for minutes (an unknown error for a codec that fails, CORRUPT_MESSAGE for an unknown
-// format), it is [ErrBatchMalformed] or [ErrBatchMagic] here.
+// format), it is [records.ErrMalformed] or [records.ErrMagic] here.
 func (c *Checker) Check(b []byte, rules Rules, zstd bool, nowMillis int64) (Checked, error) {
 	h, err := parseProduced(b)
 	if err != nil {
 		return Checked{}, err
 	}
-	codec := records.Codec(h.Attributes & codecBits)
+	codec := h.Attributes.Codec()
 	switch {
 	case codec == records.Zstd && !zstd:
 		return Checked{}, fmt.Errorf("%w: zstd needs version 7 or later of the request", ErrCompression)
@@ -90,16 +91,16 @@ func (c *Checker) Check(b []byte, rules Rules, zstd bool, nowMillis int64) (Chec
 	if c.Budget > 0 && int64(len(b)) > c.Budget {
 		return Checked{}, ErrLaterPlease
 	}
-	if crc := crc32.Checksum(b[crcFrom:], castagnoli); crc != h.CRC {
-		return Checked{}, fmt.Errorf("%w: the header says %08x, the bytes say %08x", ErrBatchCRC, h.CRC, crc)
+	if err := h.CheckCRC(records.UpdateCRC(0, b[records.CRCFrom:])); err != nil {
+		return Checked{}, err
 	}
-	if err := h.checkHeader(); err != nil {
+	if err := checkHeader(h); err != nil {
 		return Checked{}, err
 	}
 	if codec > records.Zstd {
 		return Checked{}, fmt.Errorf("%w: codec %d", ErrCompression, codec)
 	}
-	times, err := c.checkRecords(h, codec, b[BatchHeaderSize:], rules.MaxInflatedBytes)
+	times, err := c.checkRecords(h, codec, b[records.HeaderSize:], rules.MaxInflatedBytes)
 	if err == nil && !rules.AppendTime {
 		err = times.check(rules, nowMillis)
 	}
@@ -108,20 +109,20 @@ func (c *Checker) Check(b []byte, rules Rules, zstd bool, nowMillis int64) (Chec
 	}
 	in := Checked{offsets: int64(h.RecordCount), records: int(h.RecordCount), maxTimestamp: times.max, producer: sequence{id: -1}, produced: h}
 	if h.ProducerID >= 0 {
-		in.producer = h.sequence()
+		in.producer = sequenceOf(h)
 	}
 	return in, nil
 }
 
 // parseProduced is the header of the one batch that b has to be. Its base offset may be anything: the log writes its own in
 // the place. Apache Kafka refuses any but 0, which protects nobody, and tools that copy batches send the one they read.
-func parseProduced(b []byte) (Batch, error) {
-	h, err := ParseBatch(b)
+func parseProduced(b []byte) (records.Batch, error) {
+	h, err := records.ParseBatch(b)
 	switch {
-	case len(b) < BatchHeaderSize:
-		return h, fmt.Errorf("%w: there are %d bytes, and the least is %d", ErrBatchCount, len(b), BatchHeaderSize)
-	case errors.Is(err, ErrBatchMalformed):
-		return h, fmt.Errorf("%w: %w", ErrBatchCRC, err) // the length, which no CRC covers, was changed on its way
+	case len(b) < records.HeaderSize:
+		return h, fmt.Errorf("%w: there are %d bytes, and the least is %d", ErrBatchCount, len(b), records.HeaderSize)
+	case errors.Is(err, records.ErrMalformed):
+		return h, fmt.Errorf("%w: %w", records.ErrCRC, err) // the length, which no CRC covers, was changed on its way
 	case err != nil:
 		return h, err
 	case h.Size() > len(b):
@@ -133,18 +134,18 @@ func parseProduced(b []byte) (Batch, error) {
 }
 
 // checkHeader refuses what only a broken or hostile producer sends, though a log may contain it.
-func (b Batch) checkHeader() error {
+func checkHeader(h records.Batch) error {
 	switch {
-	case b.RecordCount <= 0 || int64(b.RecordCount) != int64(b.LastOffsetDelta)+1:
-		return fmt.Errorf("%w: %d records in %d offsets", ErrBatchMalformed, b.RecordCount, int64(b.LastOffsetDelta)+1)
-	case b.Attributes&controlBit != 0:
-		return fmt.Errorf("%w: producers do not write control batches", ErrBatchMalformed)
-	case b.Attributes&transactionalBit != 0:
+	case h.RecordCount <= 0 || int64(h.RecordCount) != int64(h.LastOffsetDelta)+1:
+		return fmt.Errorf("%w: %d records in %d offsets", records.ErrMalformed, h.RecordCount, int64(h.LastOffsetDelta)+1)
+	case h.Attributes.Has(records.Control):
+		return fmt.Errorf("%w: producers do not write control batches", records.ErrMalformed)
+	case h.Attributes.Has(records.Transactional):
 		return fmt.Errorf("%w: there are no transactions here", ErrTransactional)
-	case b.Attributes&appendTimeBit != 0:
+	case h.Attributes.Has(records.AppendTime):
 		return fmt.Errorf("%w: the time of the append is not the producer's to set", ErrInvalidTimestamp)
-	case b.ProducerID >= 0 && (b.ProducerEpoch < 0 || b.BaseSequence < 0):
-		return fmt.Errorf("%w: producer %d sent epoch %d and sequence number %d", ErrBatchMalformed, b.ProducerID, b.ProducerEpoch, b.BaseSequence)
+	case h.ProducerID >= 0 && (h.ProducerEpoch < 0 || h.BaseSequence < 0):
+		return fmt.Errorf("%w: producer %d sent epoch %d and sequence number %d", records.ErrMalformed, h.ProducerID, h.ProducerEpoch, h.BaseSequence)
 	}
 	return nil
 }
@@ -153,8 +154,8 @@ func (b Batch) checkHeader() error {
 type times struct{ min, max int64 }
 
 // checkRecords reads every record, and is what their times are.
-func (c *Checker) checkRecords(h Batch, codec records.Codec, payload []byte, maxInflated int64) (times, error) {
-	t := times{math.MaxInt64, noTimestamp}
+func (c *Checker) checkRecords(h records.Batch, codec records.Codec, payload []byte, maxInflated int64) (times, error) {
+	t := times{math.MaxInt64, records.NoTimestamp}
 	limit := maxInflated
 	if c.Budget > 0 {
 		limit = min(limit, c.Budget)
@@ -172,18 +173,18 @@ func (c *Checker) checkRecords(h Batch, codec records.Codec, payload []byte, max
 		case err != nil:
 			return t, c.recordsError(err, limit < maxInflated)
 		case !more:
-			return t, fmt.Errorf("%w: it has %d records, its header says %d", ErrBatchMalformed, n, h.RecordCount)
+			return t, fmt.Errorf("%w: it has %d records, its header says %d", records.ErrMalformed, n, h.RecordCount)
 		case rec.OffsetDelta != n:
-			return t, fmt.Errorf("%w: record %d has offset delta %d", ErrBatchMalformed, n, rec.OffsetDelta)
+			return t, fmt.Errorf("%w: record %d has offset delta %d", records.ErrMalformed, n, rec.OffsetDelta)
 		}
-		if at := h.BaseTimestamp + rec.TimestampDelta; at != noTimestamp {
+		if at := h.BaseTimestamp + rec.TimestampDelta; at != records.NoTimestamp {
 			t.min, t.max = min(t.min, at), max(t.max, at)
 		}
 	}
 	if more, err := r.Next(&rec); err != nil {
 		return t, c.recordsError(err, limit < maxInflated)
 	} else if more {
-		return t, fmt.Errorf("%w: something follows its %d records", ErrBatchMalformed, h.RecordCount)
+		return t, fmt.Errorf("%w: something follows its %d records", records.ErrMalformed, h.RecordCount)
 	}
 	return t, nil
 }
@@ -196,7 +197,7 @@ func (c *Checker) recordsError(err error, bounded bool) error {
 	case errors.Is(err, records.ErrTooLarge):
 		return fmt.Errorf("%w: %w (--max-inflated-bytes)", ErrInflatedTooLarge, err)
 	}
-	return fmt.Errorf("%w: %w", ErrBatchMalformed, err)
+	return fmt.Errorf("%w: %w", records.ErrMalformed, err)
 }
 
 // check compares the times with the log's limits. They are Kafka's message.timestamp.before.max.ms and .after.max.ms.

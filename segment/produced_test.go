@@ -18,14 +18,14 @@ import (
 // deflated is the batch with its records compressed.
 func (t testBatch) deflated(codec records.Codec) []byte {
 	b := t.encode()
-	return withRecords(b, codec, deflate(codec, b[BatchHeaderSize:]))
+	return withRecords(b, codec, deflate(codec, b[records.HeaderSize:]))
 }
 
 // withRecords is a batch with other records.
 func withRecords(batch []byte, codec records.Codec, payload []byte) []byte {
-	b := append(bytes.Clone(batch[:BatchHeaderSize]), payload...)
-	b[crcFrom+1] |= byte(codec)
-	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-batchOverhead))
+	b := append(bytes.Clone(batch[:records.HeaderSize]), payload...)
+	b[records.CRCFrom+1] |= byte(codec)
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-records.Overhead))
 	return seal(b)
 }
 
@@ -91,7 +91,7 @@ func poisons() map[string][]byte {
 		"negative headers":        change(three, func(b []byte) { b[70] = 1 }),
 		"headers beyond it":       change(three, func(b []byte) { b[70] = 18 }),
 		"key of length -2":        change(three, func(b []byte) { b[65] = 3 }),
-		"control":                 testBatch{bits: controlBit}.encode(),
+		"control":                 testBatch{bits: records.Control}.encode(),
 	}
 	for codec := records.Gzip; codec <= records.Zstd; codec++ {
 		name := codec.String() + ", "
@@ -100,7 +100,7 @@ func poisons() map[string][]byte {
 		all[name+"two billion"] = claims(math.MaxInt32, three.deflated(codec))
 		all[name+"count 2 of 3"] = claims(2, three.deflated(codec))
 		all[name+"count 4 of 3"] = claims(4, three.deflated(codec))
-		all[name+"deltas 0 0 0"] = withRecords(three.encode(), codec, deflate(codec, deltas(0, 0, 0)[BatchHeaderSize:]))
+		all[name+"deltas 0 0 0"] = withRecords(three.encode(), codec, deflate(codec, deltas(0, 0, 0)[records.HeaderSize:]))
 		all[name+"bytes behind the records"] = withRecords(three.encode(), codec, deflate(codec, append(three.encode()[61:], 1, 2)))
 		all[name+"bytes behind the end"] = withRecords(three.encode(), codec, append(three.deflated(codec)[61:], 1, 2, 3))
 		all[name+"cut"] = withRecords(three.encode(), codec, three.deflated(codec)[61:len(three.deflated(codec))-2])
@@ -110,8 +110,8 @@ func poisons() map[string][]byte {
 
 func TestPoisonIsRefusedBeforeItIsAcknowledged(t *testing.T) {
 	for name, raw := range poisons() {
-		if _, err := produced(raw); !errors.Is(err, ErrBatchMalformed) {
-			t.Errorf("%s: %v, want %v", name, err, ErrBatchMalformed)
+		if _, err := produced(raw); !errors.Is(err, records.ErrMalformed) {
+			t.Errorf("%s: %v, want %v", name, err, records.ErrMalformed)
 		}
 	}
 }
@@ -130,19 +130,19 @@ func TestBatchOfAProducerIsHeldAgainstEveryRule(t *testing.T) {
 		{"records cut", good.encode()[:65], ErrBatchCount},
 		{"two", append(good.encode(), good.encode()...), ErrBatchCount},
 		{"one and a byte", append(good.encode(), 0), ErrBatchCount},
-		{"magic 1", change(good, func(b []byte) { b[16] = 1 }), ErrBatchMagic},
-		{"magic 3", change(good, func(b []byte) { b[16] = 3 }), ErrBatchMagic},
-		{"length below the header", change(good, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 48) }), ErrBatchCRC},
-		{"negative length", change(good, func(b []byte) { b[8] = 0x80 }), ErrBatchCRC},
-		{"other bytes", append(good.encode()[:len(good.encode())-1], 'x'), ErrBatchCRC},
+		{"magic 1", change(good, func(b []byte) { b[16] = 1 }), records.ErrMagic},
+		{"magic 3", change(good, func(b []byte) { b[16] = 3 }), records.ErrMagic},
+		{"length below the header", change(good, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 48) }), records.ErrCRC},
+		{"negative length", change(good, func(b []byte) { b[8] = 0x80 }), records.ErrCRC},
+		{"other bytes", append(good.encode()[:len(good.encode())-1], 'x'), records.ErrCRC},
 		{"any base offset", change(good, func(b []byte) { b[7] = 1 }), nil}, // Kafka refuses it
-		{"no records", change(good, func(b []byte) { b[60] = 0 }), ErrBatchMalformed},
-		{"no offsets", change(good, func(b []byte) { binary.BigEndian.PutUint64(b[23:], math.MaxUint64); b[60] = 0 }), ErrBatchMalformed},
-		{"transactional", testBatch{bits: transactionalBit}.encode(), ErrTransactional},
-		{"time of append", testBatch{bits: appendTimeBit}.encode(), ErrInvalidTimestamp},
+		{"no records", change(good, func(b []byte) { b[60] = 0 }), records.ErrMalformed},
+		{"no offsets", change(good, func(b []byte) { binary.BigEndian.PutUint64(b[23:], math.MaxUint64); b[60] = 0 }), records.ErrMalformed},
+		{"transactional", testBatch{bits: records.Transactional}.encode(), ErrTransactional},
+		{"time of append", testBatch{bits: records.AppendTime}.encode(), ErrInvalidTimestamp},
 		{"unknown attributes, as Kafka", testBatch{bits: 1 << 12}.encode(), nil},
-		{"producer without sequence", testBatch{producer: 1, sequence: -1}.encode(), ErrBatchMalformed},
-		{"producer without epoch", testBatch{producer: 1, epoch: -1}.encode(), ErrBatchMalformed},
+		{"producer without sequence", testBatch{producer: 1, sequence: -1}.encode(), records.ErrMalformed},
+		{"producer without epoch", testBatch{producer: 1, epoch: -1}.encode(), records.ErrMalformed},
 		{"too large", testBatch{value: 1 << 20}.encode(), ErrBatchTooLarge},
 		{"codec 5", withRecords(good.encode(), 5, nil), ErrCompression},
 		{"codec 7", withRecords(good.encode(), 7, nil), ErrCompression},
@@ -217,7 +217,7 @@ func TestLatestTimestampIsThatOfTheRecords(t *testing.T) {
 		for _, lie := range []int64{-1, 0, 5, testNow + 1, math.MaxInt64} {
 			l := openLog(t, "/data/t-0", Options{FS: newSimFS(newRand(t, 1))}, OpenOptions{})
 			raw := testBatch{records: 2, timestamp: testNow}.deflated(codec)
-			binary.BigEndian.PutUint64(raw[maxTimestampAt:], uint64(lie))
+			binary.BigEndian.PutUint64(raw[35:], uint64(lie))
 			in, err := produced(seal(raw))
 			if err != nil {
 				t.Fatal(err)
@@ -297,7 +297,7 @@ func BenchmarkCheck(b *testing.B) {
 		b.Run(c.name+"/crc", func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			for b.Loop() {
-				if _, err := CheckBatch(raw); err != nil {
+				if _, err := records.CheckBatch(raw); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"oneplusn/segment/records"
 )
 
 // What the sequence numbers of an idempotent producer can be refused for.
@@ -30,11 +32,11 @@ type sequence struct {
 
 func (q sequence) baseOffset() int64 { return q.lastOffset - int64(q.offsetDelta) }
 
-// sequence is the batch's place among those of its producer.
-func (b Batch) sequence() sequence {
-	return sequence{id: b.ProducerID, epoch: b.ProducerEpoch, first: b.BaseSequence,
-		last:        int32((int64(b.BaseSequence) + int64(b.LastOffsetDelta)) & math.MaxInt32),
-		offsetDelta: b.LastOffsetDelta, lastOffset: b.LastOffset(), timestamp: b.MaxTimestamp}
+// sequenceOf is the batch's place among those of its producer.
+func sequenceOf(h records.Batch) sequence {
+	return sequence{id: h.ProducerID, epoch: h.ProducerEpoch, first: h.BaseSequence,
+		last:        int32((int64(h.BaseSequence) + int64(h.LastOffsetDelta)) & math.MaxInt32),
+		offsetDelta: h.LastOffsetDelta, lastOffset: h.LastOffset(), timestamp: h.MaxTimestamp}
 }
 
 // producer is the state of one idempotent producer in one log.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"oneplusn/segment/records"
 )
 
 func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
@@ -140,13 +142,13 @@ func TestDamageAmongOldBatchesDoesNotKeepALogFromStarting(t *testing.T) {
 	data := fs.names[segmentPath(recoverDir, 0)].data
 	at := 0
 	for range 100 {
-		h, err := ParseBatch(data[at:])
+		h, err := records.ParseBatch(data[at:])
 		if err != nil {
 			t.Fatal(err)
 		}
 		at += h.Size()
 	}
-	data[at+magicAt] = 7
+	data[at+16] = 7
 	l = openLog(t, recoverDir, Options{FS: fs}, OpenOptions{Clean: true})
 	var damage *DamagedError
 	if _, err := l.Read(101, 1); !errors.As(err, &damage) {

@@ -81,50 +81,6 @@ func (l *Log) Behind(r Range) (bytes int64, ended bool) {
 	return r.Segment.visible - r.Pos, r.Segment.base < l.segments[i].base
 }
 
-// AtTime is a range in which the first record of that time or later is to be found, from the batches' own times, among
-// those at the offset from or above. It is empty if there is none. [Range.Narrow] makes it smaller; which record it is has
-// to be read from the batches. Where none of these is it after all, the search goes on behind the range's segment.
-func (l *Log) AtTime(timestampMillis, from int64) Range {
-	if l.closed {
-		return Range{}
-	}
-	from = max(from, l.LogStartOffset())
-	for _, s := range l.segments[l.position(from):] {
-		if s.visible == 0 || s.index.maxTimestamp < timestampMillis || s.next <= from {
-			continue
-		}
-		at := int64(0)
-		if s.index.file == nil {
-			at = min(s.index.beforeTime(timestampMillis, s.visible, &l.scratch), s.visible)
-		}
-		return Range{s, at, s.visible - at}
-	}
-	return Range{}
-}
-
-// Narrow is the range without the batches at its start that the segment's index files say are earlier. It reads them,
-// so it may block and belongs off the loop, and the range must be held. Without the files the range stays as it is.
-func (r Range) Narrow(timestampMillis int64) Range {
-	if r.Segment == nil || r.Pos > 0 {
-		return r
-	}
-	content, err := readFile(r.Segment.fs, beside(r.Segment.path, timeIndexSuffix))
-	if err != nil {
-		return r
-	}
-	times, terr := parseTimeIndex(content)
-	content, err = readFile(r.Segment.fs, beside(r.Segment.path, indexSuffix))
-	if err != nil || terr != nil {
-		return r
-	}
-	x := index{times: times}
-	if x.entries, err = parseIndex(content, r.Len); err != nil {
-		return r
-	}
-	from := x.beforeTime(timestampMillis, r.Len, nil)
-	return Range{r.Segment, from, r.Len - from}
-}
-
 func randomHex() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // logForReading has many segments, closed ones with their index in files and the last in memory.
-func logForReading(t *testing.T, fs *simFS) (*Log, []Batch) {
+func logForReading(t *testing.T, fs *simFS) (*Log, []records.Batch) {
 	t.Helper()
 	rng := fs.rng
 	l := openLog(t, "/data/t-0", Options{FS: fs, SegmentBytes: 30_000, IndexIntervalBytes: 256, MaxBatchBytes: 10_000}, OpenOptions{})
@@ -73,7 +75,7 @@ func TestReadFindsEveryOffsetInAnIndexOfManyPages(t *testing.T) {
 }
 
 // checkRead checks one range: whole batches, the first of which contains the offset.
-func checkRead(t *testing.T, l *Log, h Batch, offset, maxBytes int64) {
+func checkRead(t *testing.T, l *Log, h records.Batch, offset, maxBytes int64) {
 	t.Helper()
 	r := mustRead(t, l, offset, maxBytes)
 	list := headersOf(t, bytesOf(t, r))
@@ -142,7 +144,7 @@ func TestAtTimeFindsTheFirstBatchOfThatTimeOrLater(t *testing.T) {
 	fs := newSimFS(newRand(t, 11))
 	l, all := logForReading(t, fs)
 	for i, h := range all {
-		r := l.AtTime(h.MaxTimestamp, 0).Narrow(h.MaxTimestamp)
+		r := l.atTime(h.MaxTimestamp, 0).narrow(h.MaxTimestamp)
 		if r.Segment == nil {
 			t.Fatalf("no range for the time of batch %d", i)
 		}
@@ -161,7 +163,7 @@ func TestAtTimeFindsTheFirstBatchOfThatTimeOrLater(t *testing.T) {
 			t.Errorf("%d batches have to be read for time %d", first, h.MaxTimestamp)
 		}
 	}
-	if r := l.AtTime(all[len(all)-1].MaxTimestamp+1, 0); r.Segment != nil {
+	if r := l.atTime(all[len(all)-1].MaxTimestamp+1, 0); r.Segment != nil {
 		t.Errorf("a time behind the end gives %+v", r)
 	}
 }

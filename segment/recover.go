@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+
+	"oneplusn/segment/records"
 )
 
 // Open opens the log in a directory, which is made if it is missing, and recovers it. It may take long and block.
@@ -233,7 +235,7 @@ func (s *Segment) settle(fromDisk bool) error {
 func (s *Segment) scan(size int64) verdict {
 	s.index = newIndex(s.index.interval)
 	s.size, s.next, s.codecs = 0, s.base, 0
-	v := scanFile(s.file, size, s.base, func(h Batch, _ int64) { s.note(h) })
+	v := scanFile(s.file, size, s.base, func(h records.Batch, _ int64) { s.note(h) })
 	s.capacity = max(s.capacity, s.size)
 	return v
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // eachFinding calls f with every finding there can be.
@@ -75,7 +77,7 @@ func checkAction(t *testing.T, f finding, c *recoveryCase) {
 const recoverDir = "/data/t-0"
 
 // closedSegment is a directory with one segment of three batches, as a clean stop leaves it.
-func closedSegment(t *testing.T) (*simFS, []Batch) {
+func closedSegment(t *testing.T) (*simFS, []records.Batch) {
 	t.Helper()
 	fs := newSimFS(newRand(t, 21))
 	l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
@@ -98,7 +100,7 @@ func TestEveryByteCutOfTheLastSegmentKeepsTheWholeBatches(t *testing.T) {
 		if err != nil {
 			t.Fatalf("cut at %d: %v", n, err)
 		}
-		var want []Batch
+		var want []records.Batch
 		size := 0
 		for _, h := range all {
 			if size+h.Size() > n {
@@ -198,7 +200,7 @@ func TestEverySingleBitFlipIsFoundOrHarmless(t *testing.T) {
 }
 
 // locate says which batch a byte is of, which of its bytes it is, and where the batch begins.
-func locate(all []Batch, at int) (batch, field, start int) {
+func locate(all []records.Batch, at int) (batch, field, start int) {
 	for i, h := range all {
 		if at < start+h.Size() {
 			return i, at - start, start
@@ -209,7 +211,7 @@ func locate(all []Batch, at int) (batch, field, start int) {
 }
 
 // manySegments is a directory of several segments, as a clean stop leaves it.
-func manySegments(t *testing.T) (*simFS, Options, []Batch) {
+func manySegments(t *testing.T) (*simFS, Options, []records.Batch) {
 	t.Helper()
 	fs := newSimFS(newRand(t, 22))
 	o := Options{FS: fs, SegmentBytes: 2000, IndexIntervalBytes: 200, MaxBatchBytes: 1000}
@@ -274,7 +276,7 @@ func TestDamageInAClosedSegmentIsRefusedAndNothingIsTouched(t *testing.T) {
 		"torn-closed-segment between batches": func(fs *simFS, closed string) {
 			data := fs.names[closed].data
 			var ends []int64
-			scanFile(bytes.NewReader(data), int64(len(data)), 0, func(h Batch, at int64) { ends = append(ends, at+int64(h.Size())) })
+			scanFile(bytes.NewReader(data), int64(len(data)), 0, func(h records.Batch, at int64) { ends = append(ends, at+int64(h.Size())) })
 			fs.names[closed].data = data[:ends[0]]
 		},
 		"torn-closed-segment emptied": func(fs *simFS, closed string) { fs.names[closed].data = nil },

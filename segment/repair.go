@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"oneplusn/segment/records"
 )
 
 // Repairs are what [Repair] is allowed to do.
@@ -171,7 +173,7 @@ func (r *repairer) rebuild(s SegmentReport) error {
 		return fmt.Errorf("segment: syncing %s: %w", s.File, err)
 	}
 	x := newIndex(r.options.IndexIntervalBytes)
-	err = walkFile(file, s.Bytes, s.BaseOffset, 0, func(h Batch, at int64) bool {
+	err = walkFile(file, s.Bytes, s.BaseOffset, 0, func(h records.Batch, at int64) bool {
 		x.add(uint32(h.BaseOffset-s.BaseOffset), uint32(h.LastOffset()-s.BaseOffset), at, h.MaxTimestamp)
 		r.txns.batch(file, h, at)
 		return true

@@ -4,8 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
+
+	"oneplusn/segment/records"
 )
 
 // damage is what a scan found.
@@ -35,7 +36,7 @@ type verdict struct {
 }
 
 // scanFile reads every byte of a segment and calls visit with its valid batches.
-func scanFile(r io.ReaderAt, size, base int64, visit func(h Batch, at int64)) verdict {
+func scanFile(r io.ReaderAt, size, base int64, visit func(h records.Batch, at int64)) verdict {
 	v := verdict{damage: intact, nextOffset: base}
 	sc := newScanner(r, size, crcWindow)
 	sc.checkCRC = true
@@ -59,7 +60,7 @@ func scanFile(r io.ReaderAt, size, base int64, visit func(h Batch, at int64)) ve
 
 // walkFile calls visit with the headers of the batches from a position on, until it returns false. It may block. Every
 // length is checked, no CRC is.
-func walkFile(r io.ReaderAt, size, base, from int64, visit func(h Batch, at int64) bool) error {
+func walkFile(r io.ReaderAt, size, base, from int64, visit func(h records.Batch, at int64) bool) error {
 	sc := newScanner(r, size, headerWindow)
 	next := base
 	for at := from; at < size; {
@@ -122,37 +123,41 @@ func (sc *batchScanner) view(at, n int64) ([]byte, error) {
 }
 
 // batch reads the batch at a position; its first offset must be at least minOffset.
-func (sc *batchScanner) batch(at, base, minOffset int64) (Batch, error) {
-	if sc.size-at < BatchHeaderSize {
-		return Batch{}, fmt.Errorf("%w: %d bytes are left, a header has %d", ErrBatchShort, sc.size-at, BatchHeaderSize)
+func (sc *batchScanner) batch(at, base, minOffset int64) (records.Batch, error) {
+	if sc.size-at < records.HeaderSize {
+		return records.Batch{}, fmt.Errorf("%w: %d bytes are left, a header has %d", records.ErrShort, sc.size-at, records.HeaderSize)
 	}
-	b, err := sc.view(at, BatchHeaderSize)
+	b, err := sc.view(at, records.HeaderSize)
 	if err != nil {
-		return Batch{}, err
+		return records.Batch{}, err
 	}
-	h, err := ParseBatch(b)
+	h, err := records.ParseBatch(b)
 	if err != nil {
 		return h, err
 	}
 	switch {
 	case int64(h.Size()) > sc.size-at:
-		return h, fmt.Errorf("%w: it has %d bytes, %d are left", ErrBatchShort, h.Size(), sc.size-at)
+		return h, fmt.Errorf("%w: it has %d bytes, %d are left", records.ErrShort, h.Size(), sc.size-at)
 	case h.BaseOffset < minOffset:
-		return h, fmt.Errorf("%w: its offset is %d, at least %d was expected", ErrBatchMalformed, h.BaseOffset, minOffset)
+		return h, fmt.Errorf("%w: its offset is %d, at least %d was expected", records.ErrMalformed, h.BaseOffset, minOffset)
 	case h.BaseOffset-base > 1<<31-1 || h.LastOffset()-base > 1<<31-1:
-		return h, fmt.Errorf("%w: offset %d is too far from the segment's base %d", ErrBatchMalformed, h.LastOffset(), base)
+		return h, fmt.Errorf("%w: offset %d is too far from the segment's base %d", records.ErrMalformed, h.LastOffset(), base)
 	}
-	if err := h.checkCounts(); err != nil {
+	if err := h.CheckCounts(); err != nil {
 		return h, err
 	}
 	if !sc.checkCRC {
 		return h, nil
 	}
-	return h, sc.crc(h, at)
+	sum, err := sc.sumTo(0, at+records.CRCFrom, at+int64(h.Size()))
+	if err != nil {
+		return h, err
+	}
+	return h, h.CheckCRC(sum)
 }
 
-// crc32 adds the bytes from one position to another to a CRC.
-func (sc *batchScanner) crc32(sum uint32, pos, end int64) (uint32, error) {
+// sumTo adds the bytes from one position to another to a CRC.
+func (sc *batchScanner) sumTo(sum uint32, pos, end int64) (uint32, error) {
 	for pos < end {
 		n := end - pos
 		if pos >= sc.from && pos < sc.to {
@@ -162,21 +167,10 @@ func (sc *batchScanner) crc32(sum uint32, pos, end int64) (uint32, error) {
 		if err != nil {
 			return 0, err
 		}
-		sum = crc32.Update(sum, castagnoli, b)
+		sum = records.UpdateCRC(sum, b)
 		pos += int64(len(b))
 	}
 	return sum, nil
-}
-
-func (sc *batchScanner) crc(h Batch, at int64) error {
-	sum, err := sc.crc32(0, at+crcFrom, at+int64(h.Size()))
-	if err != nil {
-		return err
-	}
-	if sum != h.CRC {
-		return fmt.Errorf("%w: the header says %08x, the bytes say %08x", ErrBatchCRC, h.CRC, sum)
-	}
-	return nil
 }
 
 // classify says what kind of damage begins at a position. A valid batch is looked for at any byte from there on: the damage
@@ -190,13 +184,13 @@ func (sc *batchScanner) classify(at, base, next int64) damage {
 	torn := sc.tornBatchAt(at, next)
 	window := make([]byte, 1<<16)
 	budget := 8*(sc.size-at) + 64<<20
-	for from := at; from+BatchHeaderSize <= sc.size; {
+	for from := at; from+records.HeaderSize <= sc.size; {
 		n := int(min(int64(len(window)), sc.size-from))
 		if got, _ := sc.r.ReadAt(window[:n], from); got < n {
 			return unreadable
 		}
-		for i := 0; i+BatchHeaderSize <= n; i++ {
-			if window[i+magicAt] != magicV2 {
+		for i := 0; i+records.HeaderSize <= n; i++ {
+			if !records.MayBegin(window[i:]) {
 				continue
 			}
 			pos := from + int64(i)
@@ -214,14 +208,14 @@ func (sc *batchScanner) classify(at, base, next int64) damage {
 			if err == nil {
 				return interior
 			}
-			if errors.Is(err, ErrBatchCRC) {
+			if errors.Is(err, records.ErrCRC) {
 				budget -= int64(h.Size())
 			}
 			if budget < 0 { // headers made to look like batches: nobody waits for all of their CRCs
 				return interior
 			}
 		}
-		from += int64(n - BatchHeaderSize + 1)
+		from += int64(n - records.HeaderSize + 1)
 	}
 	return tornTail
 }
@@ -230,7 +224,7 @@ func (sc *batchScanner) classify(at, base, next int64) damage {
 // the end that it claims are its own, whatever they look like. If its length is not, the batch that really followed it
 // begins where its CRC comes out right, and has the offset that follows it.
 type tornBatch struct {
-	Batch
+	records.Batch
 	sc      *batchScanner
 	at, end int64 // what it claims
 	sum     uint32
@@ -240,28 +234,28 @@ type tornBatch struct {
 // tornBatchAt is the damaged batch at a position; one that claims nothing if its header cannot be true.
 func (sc *batchScanner) tornBatchAt(at, next int64) tornBatch {
 	none := tornBatch{at: at, end: at}
-	if sc.size-at < BatchHeaderSize {
+	if sc.size-at < records.HeaderSize {
 		return none
 	}
-	b, err := sc.view(at, BatchHeaderSize)
+	b, err := sc.view(at, records.HeaderSize)
 	if err != nil {
 		return none
 	}
-	h, err := ParseBatch(b)
-	if err != nil || h.BaseOffset != next || h.checkCounts() != nil {
+	h, err := records.ParseBatch(b)
+	if err != nil || h.BaseOffset != next || h.CheckCounts() != nil {
 		return none
 	}
-	return tornBatch{Batch: h, sc: sc, at: at, end: at + int64(h.Size()), summed: at + crcFrom}
+	return tornBatch{Batch: h, sc: sc, at: at, end: at + int64(h.Size()), summed: at + records.CRCFrom}
 }
 
 func (t *tornBatch) contains(pos int64) bool { return pos >= t.at && pos < t.end }
 
 // followedAt says whether the bytes at a position, which ascends from call to call, begin the batch that really followed.
 func (t *tornBatch) followedAt(pos int64, header []byte) (bool, error) {
-	if pos < t.at+BatchHeaderSize || int64(binary.BigEndian.Uint64(header)) != t.NextOffset() {
+	if pos < t.at+records.HeaderSize || int64(binary.BigEndian.Uint64(header)) != t.NextOffset() {
 		return false, nil
 	}
-	sum, err := t.sc.crc32(t.sum, t.summed, pos)
+	sum, err := t.sc.sumTo(t.sum, t.summed, pos)
 	if err != nil {
 		return false, err
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // offsetIn gives a batch that was encoded another base offset, which no CRC covers.
@@ -32,26 +34,26 @@ func TestTornBatchThatHoldsWholeBatchesIsATornTail(t *testing.T) {
 		plain, outer := carrier(inner)
 		for n := 1; n < len(outer); n++ {
 			file := append(bytes.Clone(plain), outer[:n]...)
-			v := scanFile(bytes.NewReader(file), int64(len(file)), 0, func(Batch, int64) {})
+			v := scanFile(bytes.NewReader(file), int64(len(file)), 0, func(records.Batch, int64) {})
 			if v.damage != tornTail || v.nextOffset != 3 || v.validBytes != int64(len(plain)) {
 				t.Fatalf("inner offset %d, %d of %d bytes: %s at %d", inner, n, len(outer), v.damage, v.validBytes)
 			}
 		}
 		// All of it is there but for some bytes of the page that was not written.
-		for at := BatchHeaderSize; at+8 <= len(outer); at += 8 {
+		for at := records.HeaderSize; at+8 <= len(outer); at += 8 {
 			file := append(bytes.Clone(plain), outer...)
 			hole := file[len(plain)+at:][:8]
 			if bytes.Equal(hole, make([]byte, 8)) {
 				continue
 			}
 			clear(hole)
-			v := scanFile(bytes.NewReader(file), int64(len(file)), 0, func(Batch, int64) {})
+			v := scanFile(bytes.NewReader(file), int64(len(file)), 0, func(records.Batch, int64) {})
 			if v.damage != tornTail {
 				t.Fatalf("inner offset %d, a hole at %d: %s", inner, at, v.damage)
 			}
 			// With a batch behind it there is something to lose.
 			file = append(file, testBatch{base: 4}.encode()...)
-			v = scanFile(bytes.NewReader(file), int64(len(file)), 0, func(Batch, int64) {})
+			v = scanFile(bytes.NewReader(file), int64(len(file)), 0, func(records.Batch, int64) {})
 			if v.damage != interior {
 				t.Fatalf("inner offset %d, a hole at %d and a batch behind: %s", inner, at, v.damage)
 			}
@@ -68,7 +70,7 @@ func TestWrongLengthDoesNotHideTheBatchesBehind(t *testing.T) {
 			file := append(append(bytes.Clone(plain), outer...), next...)
 			length := file[len(plain)+8:]
 			binary.BigEndian.PutUint32(length, binary.BigEndian.Uint32(length)^1<<bit)
-			v := scanFile(bytes.NewReader(file), int64(len(file)), 0, func(Batch, int64) {})
+			v := scanFile(bytes.NewReader(file), int64(len(file)), 0, func(records.Batch, int64) {})
 			if v.damage != interior || v.validBytes != int64(len(plain)) {
 				t.Errorf("inner offset %d, bit %d of the length: %s at %d", inner, bit, v.damage, v.validBytes)
 			}
@@ -78,22 +80,22 @@ func TestWrongLengthDoesNotHideTheBatchesBehind(t *testing.T) {
 
 // Behind the damage everything looks like the beginning of a large batch: whoever made that must not keep a start busy.
 func TestScanOfBytesMadeToLookLikeBatchesEnds(t *testing.T) {
-	fake := testBatch{base: 3}.encode()[:BatchHeaderSize]
+	fake := testBatch{base: 3}.encode()[:records.HeaderSize]
 	for _, begins := range []string{"with zeros", "with a torn batch"} {
 		file, _ := carrier(0)
 		if begins == "with zeros" {
 			file = append(file, make([]byte, 4096)...)
 		} else {
-			file = append(file, offsetIn(testBatch{value: 16 << 20}.encode(), 3)[:BatchHeaderSize]...)
+			file = append(file, offsetIn(testBatch{value: 16 << 20}.encode(), 3)[:records.HeaderSize]...)
 		}
 		const n = 30_000
 		for i := range n {
 			binary.BigEndian.PutUint64(fake, 4) // what is due behind the torn batch
-			binary.BigEndian.PutUint32(fake[8:], uint32((n-i)*BatchHeaderSize-batchOverhead))
+			binary.BigEndian.PutUint32(fake[8:], uint32((n-i)*records.HeaderSize-records.Overhead))
 			file = append(file, fake...)
 		}
 		r := &countingReader{r: bytes.NewReader(file)}
-		v := scanFile(r, int64(len(file)), 0, func(Batch, int64) {})
+		v := scanFile(r, int64(len(file)), 0, func(records.Batch, int64) {})
 		if v.damage != interior && v.damage != tornTail {
 			t.Errorf("%s: %s", begins, v.damage)
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"oneplusn/segment/records"
 )
 
 // view is a segment as a search for a place in it sees it. The same search runs on the loop, where it reads resident pages
@@ -25,7 +27,7 @@ type scratch struct {
 	// waits says that reads may wait for a disk.
 	waits bool
 	// headers holds the bytes of a file from headersAt on, as many as headersLen.
-	headers               [4096 + BatchHeaderSize]byte
+	headers               [4096 + records.HeaderSize]byte
 	headersAt, headersLen int64
 	looked                int // batches, in this search
 	indexBytes            [(indexStride + 2) * indexEntryBytes]byte
@@ -58,25 +60,25 @@ func (sc *scratch) read(f File, b []byte, at int64) (int, error) {
 }
 
 // header is that of the batch at a position.
-func (v *view) header(at int64) (Batch, error) {
+func (v *view) header(at int64) (records.Batch, error) {
 	if v.looked++; v.looked > maxLooked && !v.waits {
-		return Batch{}, ErrCold
+		return records.Batch{}, ErrCold
 	}
-	if v.visible-at < BatchHeaderSize {
-		return Batch{}, damaged(v.path, at, ErrBatchShort)
+	if v.visible-at < records.HeaderSize {
+		return records.Batch{}, damaged(v.path, at, records.ErrShort)
 	}
-	if at < v.headersAt || at+BatchHeaderSize > v.headersAt+v.headersLen {
+	if at < v.headersAt || at+records.HeaderSize > v.headersAt+v.headersLen {
 		n, err := v.read(v.file, v.headers[:min(int64(len(v.headers)), v.visible-at)], at)
-		if v.headersAt, v.headersLen = at, int64(n); n < BatchHeaderSize {
-			return Batch{}, v.missing(at, err)
+		if v.headersAt, v.headersLen = at, int64(n); n < records.HeaderSize {
+			return records.Batch{}, v.missing(at, err)
 		}
 	}
-	h, err := ParseBatch(v.headers[at-v.headersAt : v.headersLen])
+	h, err := records.ParseBatch(v.headers[at-v.headersAt : v.headersLen])
 	if err == nil && int64(h.Size()) > v.visible-at {
-		err = ErrBatchMalformed
+		err = records.ErrMalformed
 	}
 	if err != nil {
-		return Batch{}, damaged(v.path, at, err)
+		return records.Batch{}, damaged(v.path, at, err)
 	}
 	return h, nil
 }
@@ -181,14 +183,14 @@ const maxCodecs = 16 << 10
 
 // before is the end of the batches at the start of a range that are not of a codec. Of a range of more than maxCodecs
 // batches it is no later than the end of so many. found says that a batch of the codec is what follows.
-func (v *view) before(codec int16, start, end int64) (at int64, found bool, err error) {
+func (v *view) before(codec records.Codec, start, end int64) (at int64, found bool, err error) {
 	at = start
 	for n := 0; at < end && n < maxCodecs; n++ {
 		h, err := v.header(at)
 		if err != nil {
 			return 0, false, err
 		}
-		if h.Attributes&codecBits == codec {
+		if h.Attributes.Codec() == codec {
 			return at, true, nil
 		}
 		at += int64(h.Size())
@@ -200,8 +202,8 @@ func (v *view) before(codec int16, start, end int64) (at int64, found bool, err 
 type Lookup struct {
 	segment          *Segment
 	offset, maxBytes int64
-	codec            int16 // what [Log.Before] is about, or noCodec
-	view             view  // without scratch memory until it runs
+	codec            records.Codec // what [Log.Before] is about, or records.None
+	view             view          // without scratch memory until it runs
 	index            index
 	// What was found: the range, and what of it is before the first batch of the codec.
 	start, end, before int64
@@ -209,12 +211,9 @@ type Lookup struct {
 	err                error
 }
 
-// noCodec is the codec of a lookup that is not about one.
-const noCodec = -1
-
-// Lookup is what [Log.Read] of the same arguments needs from the disk. With a codec, or else -1, it is what [Log.Before] needs
+// Lookup is what [Log.Read] of the same arguments needs from the disk. With a codec other than None it is what [Log.Before] needs
 // too. The offset must be one that Read has not found to be out of range.
-func (l *Log) Lookup(offset, maxBytes int64, codec int16) *Lookup {
+func (l *Log) Lookup(offset, maxBytes int64, codec records.Codec) *Lookup {
 	s, err := l.segmentOf(offset)
 	if err != nil {
 		panic("segment: a lookup of an offset that is out of range: " + err.Error())
@@ -242,7 +241,7 @@ func (k *Lookup) Run() {
 		}
 	}
 	k.start, k.end, k.err = k.view.find(k.offset, k.maxBytes)
-	if k.before = k.end; k.err == nil && k.codec != noCodec {
+	if k.before = k.end; k.err == nil && k.codec != records.None {
 		k.before, k.found, k.err = k.view.before(k.codec, k.start, k.end)
 	}
 }
@@ -276,7 +275,7 @@ func (l *Log) ReadBlocking(offset, maxBytes int64) (Range, error) {
 	if !errors.Is(err, ErrCold) {
 		return r, err
 	}
-	k := l.Lookup(offset, maxBytes, noCodec)
+	k := l.Lookup(offset, maxBytes, records.None)
 	defer k.Release()
 	k.Run()
 	return l.Looked(k, offset, maxBytes)
@@ -284,7 +283,7 @@ func (l *Log) ReadBlocking(offset, maxBytes int64) (Range, error) {
 
 // Before is the part of a range before its first batch of a codec, and no more than some thousand batches; found says that
 // such a batch is what follows. What can't be told without a disk is [ErrCold], unless a lookup, which may be nil, has it.
-func (l *Log) Before(codec int16, r Range, k *Lookup) (before Range, found bool, err error) {
+func (l *Log) Before(codec records.Codec, r Range, k *Lookup) (before Range, found bool, err error) {
 	if l.closed {
 		return Range{}, false, l.closedError()
 	}

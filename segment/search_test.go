@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // holedLog is a log as compaction leaves it: offsets are missing, batches have 70 bytes to 9 KB, and the segments are closed
 // but for the last, to which some are appended.
-func holedLog(t *testing.T, seed uint64) (*simFS, *Log, []Batch) {
+func holedLog(t *testing.T, seed uint64) (*simFS, *Log, []records.Batch) {
 	t.Helper()
 	rng := newRand(t, seed)
 	fs := newSimFS(rng)
@@ -42,7 +44,7 @@ func holedLog(t *testing.T, seed uint64) (*simFS, *Log, []Batch) {
 		mustAppend(t, l, testBatch{records: 1 + rng.IntN(3), value: rng.IntN(80)})
 		runWork(l)
 	}
-	var all []Batch
+	var all []records.Batch
 	for _, s := range l.segments {
 		all = append(all, headersOf(t, bytesOf(t, Range{s, 0, s.size}))...)
 	}
@@ -70,7 +72,7 @@ func TestReadIsTheSameWarmAndCold(t *testing.T) {
 						t.Fatalf("read at %d, %d bytes: %+v cold and %+v warm", offset, maxBytes, cold, warm)
 					}
 				}
-				i := slices.IndexFunc(all, func(h Batch) bool { return h.LastOffset() >= offset })
+				i := slices.IndexFunc(all, func(h records.Batch) bool { return h.LastOffset() >= offset })
 				if i < 0 {
 					if warm.Len != 0 {
 						t.Fatalf("read at %d behind the last batch gives %+v", offset, warm)
@@ -103,7 +105,7 @@ func TestLookupIsRightWhateverHappensMeanwhile(t *testing.T) {
 			var searches []search
 			for range 20 {
 				offset, maxBytes := l.LogStartOffset()+fs.rng.Int64N(l.HighWatermark()-l.LogStartOffset()), fs.rng.Int64N(5000)
-				searches = append(searches, search{l.Lookup(offset, maxBytes, noCodec), offset, maxBytes, mustRead(t, l, offset, maxBytes)})
+				searches = append(searches, search{l.Lookup(offset, maxBytes, records.None), offset, maxBytes, mustRead(t, l, offset, maxBytes)})
 			}
 			for range fs.rng.IntN(300) {
 				mustAppend(t, l, testBatch{value: fs.rng.IntN(500)})
@@ -148,7 +150,7 @@ func TestLookupOfAnUnreadableFileIsAnError(t *testing.T) {
 		t.Fatalf("read at %d: %v", offset, err)
 	}
 	look := func() error {
-		k := l.Lookup(offset, 100, noCodec)
+		k := l.Lookup(offset, 100, records.None)
 		defer k.Release()
 		k.Run()
 		_, err := l.Looked(k, offset, 100)
@@ -165,7 +167,7 @@ func TestLookupOfAnUnreadableFileIsAnError(t *testing.T) {
 	if err := look(); err != nil {
 		t.Fatal(err)
 	}
-	k := l.Lookup(offset, 100, noCodec)
+	k := l.Lookup(offset, 100, records.None)
 	defer k.Release()
 	inode := fs.names[k.Segment().path]
 	inode.data = inode.data[:10]

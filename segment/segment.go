@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/records"
 )
 
 // Segment is one file of a log. Ranges of it that are being sent hold it; see [Segment.Retain].
@@ -38,17 +40,8 @@ type Segment struct {
 // unknownCodecs says that a segment was opened without a look at its batches.
 const unknownCodecs uint = 1 << 31
 
-// Fd is the file's descriptor, for the log's thread: see [Segment.Source]. It is valid while the segment is held.
+// Fd is the file's descriptor, for the log's thread. It is valid while the segment is held.
 func (s *Segment) Fd() int { return s.file.Fd() }
-
-// Source is a segment's file for goroutines beside the log's own thread, which may change the segment's meanwhile.
-type Source struct{ file File }
-
-// Source is the file as it is now. It is valid while the segment is held.
-func (s *Segment) Source() Source { return Source{s.file} }
-
-// Fd is the descriptor, or -1 if the file could not be opened again. It may block.
-func (s Source) Fd() int { return s.file.Fd() }
 
 // Path is the file's name.
 func (s *Segment) Path() string { return s.path }
@@ -103,11 +96,11 @@ func (s *Segment) Map() ([]byte, error) {
 }
 
 // note takes a batch into account that was written at s.size.
-func (s *Segment) note(h Batch) {
+func (s *Segment) note(h records.Batch) {
 	if base, last := h.BaseOffset-s.base, h.LastOffset()-s.base; base < 0 || last > math.MaxInt32 {
 		panic(fmt.Sprintf("segment: offsets %d to %d in a segment that begins at %d: an index has 31 bits", h.BaseOffset, h.LastOffset(), s.base))
 	}
-	s.codecs |= 1 << (h.Attributes & codecBits)
+	s.codecs |= 1 << (h.Attributes.Codec())
 	s.index.add(uint32(h.BaseOffset-s.base), uint32(h.LastOffset()-s.base), s.size, h.MaxTimestamp)
 	s.size += int64(h.Size())
 	s.next = h.NextOffset()

@@ -4,8 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
+
+	"oneplusn/segment/records"
 )
 
 // A producer snapshot, <offset>.snapshot, is what was known of the producers at that offset, as Apache Kafka writes it
@@ -49,7 +50,7 @@ func (ps *producers) encode() []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(p.coordinatorEpoch))
 		b = binary.BigEndian.AppendUint64(b, uint64(p.txnFirstOffset))
 	}
-	binary.BigEndian.PutUint32(b[2:], crc32.Checksum(b[snapshotCRCFrom:], castagnoli))
+	binary.BigEndian.PutUint32(b[2:], records.UpdateCRC(0, b[snapshotCRCFrom:]))
 	return b
 }
 
@@ -61,7 +62,7 @@ func parseSnapshot(b []byte) ([]producer, error) {
 	if v := binary.BigEndian.Uint16(b); v != snapshotVersion {
 		return nil, fmt.Errorf("%w: its version is %d, %d was expected", errSnapshot, v, snapshotVersion)
 	}
-	if crc, sum := binary.BigEndian.Uint32(b[2:]), crc32.Checksum(b[snapshotCRCFrom:], castagnoli); crc != sum {
+	if crc, sum := binary.BigEndian.Uint32(b[2:]), records.UpdateCRC(0, b[snapshotCRCFrom:]); crc != sum {
 		return nil, fmt.Errorf("%w: its CRC says %08x, the bytes say %08x", errSnapshot, crc, sum)
 	}
 	n := int64(binary.BigEndian.Uint32(b[snapshotCRCFrom:]))
@@ -112,11 +113,11 @@ func (ps *producers) load(list []producer, seen func(offset, saidMillis int64) i
 
 // replay takes over what a batch of the log, which was appended at a time or before, says of its producer. Nothing is
 // checked: it was when it was appended.
-func (ps *producers) replay(h Batch, seenMillis int64) {
+func (ps *producers) replay(h records.Batch, seenMillis int64) {
 	if h.ProducerID < 0 {
 		return
 	}
-	if h.Attributes&controlBit != 0 {
+	if h.Attributes.Has(records.Control) {
 		if p := ps.byID[h.ProducerID]; p != nil { // its transaction ended
 			p.epoch, p.txnFirstOffset, p.seenMillis = max(p.epoch, h.ProducerEpoch), -1, seenMillis
 		}
@@ -125,8 +126,8 @@ func (ps *producers) replay(h Batch, seenMillis int64) {
 	if h.BaseSequence < 0 {
 		return
 	}
-	ps.add(h.sequence(), seenMillis)
-	if p := ps.byID[h.ProducerID]; h.Attributes&transactionalBit != 0 && p.txnFirstOffset < 0 {
+	ps.add(sequenceOf(h), seenMillis)
+	if p := ps.byID[h.ProducerID]; h.Attributes.Has(records.Transactional) && p.txnFirstOffset < 0 {
 		p.txnFirstOffset = h.BaseOffset
 	}
 }

@@ -3,6 +3,8 @@ package segment
 import (
 	"fmt"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // openTransactionAt is a log that a Kafka broker left: batches of one record in segments of 40, and from an offset on a
@@ -17,7 +19,7 @@ func openTransactionAt(t *testing.T, offset int64) *simFS {
 		for i := base; i < base+each; i++ {
 			b := testBatch{base: i, timestamp: 1000 + i, value: 10 + fs.rng.IntN(100)}
 			if i >= offset && (i-offset)%5 == 0 {
-				b.producer, b.sequence, b.bits = 9, int32(i-offset)/5, transactionalBit
+				b.producer, b.sequence, b.bits = 9, int32(i-offset)/5, records.Transactional
 			}
 			raw = append(raw, b.encode()...)
 		}
@@ -108,13 +110,13 @@ func TestDamageBeforeTheOpenTransactionEndsWhatIsStable(t *testing.T) {
 	at := 0
 	data := fs.names[segmentPath(recoverDir, 40)].data
 	for range 9 { // the batch with offset 49
-		h, err := ParseBatch(data[at:])
+		h, err := records.ParseBatch(data[at:])
 		if err != nil {
 			t.Fatal(err)
 		}
 		at += h.Size()
 	}
-	data[at+magicAt] = 7
+	data[at+16] = 7
 	fs.cold = 100
 	l := openLog(t, recoverDir, stableOptions(fs), OpenOptions{Clean: true})
 	r := l.Stable(Range{l.segments[1], 0, int64(len(data))})

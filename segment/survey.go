@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"oneplusn/segment/records"
 )
 
 // survey is what a start, or a check, knows of a log before it looks into the segments.
@@ -98,7 +100,7 @@ func (v *survey) noteGap(i int, found *verdict) {
 		return
 	}
 	found.damage = tornTail
-	found.reason = fmt.Errorf("%w: it ends at offset %d, the next segment begins at %d", ErrBatchShort, found.nextOffset, next)
+	found.reason = fmt.Errorf("%w: it ends at offset %d, the next segment begins at %d", records.ErrShort, found.nextOffset, next)
 }
 
 func (v *survey) lookBehind(i int, found *verdict) error {

@@ -3,6 +3,8 @@ package segment
 import (
 	"fmt"
 	"time"
+
+	"oneplusn/segment/records"
 )
 
 // segmentTimes are what a segment's age counts from, in milliseconds of the server's clock. What records say of their time
@@ -54,8 +56,8 @@ func (s *Segment) openTimes() error {
 
 // firstTimestamp is the latest of the first batch, in milliseconds, or -1.
 func (s *Segment) firstTimestamp(size int64) (millis int64, err error) {
-	millis = noTimestamp
-	err = walkFile(s.file, size, s.base, 0, func(h Batch, _ int64) bool {
+	millis = records.NoTimestamp
+	err = walkFile(s.file, size, s.base, 0, func(h records.Batch, _ int64) bool {
 		millis = h.MaxTimestamp
 		return false
 	})

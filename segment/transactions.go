@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"sort"
+
+	"oneplusn/segment/records"
 )
 
 // AbortedTransaction is one that its producer aborted: its records, from FirstOffset up to the marker at LastOffset,
@@ -122,12 +124,12 @@ func (x *txnScan) take() []txnEntry {
 
 // batch looks at the batch at a position of a segment. A transaction that began before the log did is not known of:
 // its records are gone.
-func (x *txnScan) batch(r io.ReaderAt, h Batch, at int64) {
+func (x *txnScan) batch(r io.ReaderAt, h records.Batch, at int64) {
 	first, open := x.open[h.ProducerID]
 	switch {
 	case h.ProducerID < 0:
-	case h.Attributes&controlBit == 0:
-		if h.Attributes&transactionalBit != 0 && !open {
+	case !h.Attributes.Has(records.Control):
+		if h.Attributes.Has(records.Transactional) && !open {
 			x.open[h.ProducerID] = h.BaseOffset
 		}
 	default:
@@ -144,9 +146,9 @@ func (x *txnScan) batch(r io.ReaderAt, h Batch, at int64) {
 }
 
 // isAbortMarker reads the key of a control batch's only record: a version (int16) and a type (int16), 0 for abort.
-func isAbortMarker(r io.ReaderAt, h Batch, at int64) bool {
-	b := make([]byte, min(64, h.Size()-BatchHeaderSize))
-	if n, _ := r.ReadAt(b, at+BatchHeaderSize); n < len(b) {
+func isAbortMarker(r io.ReaderAt, h records.Batch, at int64) bool {
+	b := make([]byte, min(64, h.Size()-records.HeaderSize))
+	if n, _ := r.ReadAt(b, at+records.HeaderSize); n < len(b) {
 		return false
 	}
 	varint := func() int64 {
@@ -203,7 +205,7 @@ func (l *Log) findUnstable(offset int64) error {
 	}
 	s := l.segments[i]
 	pos := s.index.find(uint32(max(offset-s.base, 0)), s.size, &l.scratch).from
-	err := walkFile(s.file, s.size, s.base, pos, func(h Batch, at int64) bool {
+	err := walkFile(s.file, s.size, s.base, pos, func(h records.Batch, at int64) bool {
 		if pos = at; h.NextOffset() <= offset {
 			pos += int64(h.Size())
 			return true

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"oneplusn/segment/records"
 )
 
 // TestWorkRunsBesideTheLog is for the race detector: work, narrowing and lookups run in goroutines while the log goes on, as in a
@@ -34,11 +36,11 @@ func TestWorkRunsBesideTheLog(t *testing.T) {
 					return func() {}
 				})
 			}
-			r := l.AtTime(int64(i/2), 0)
+			r := l.atTime(int64(i/2), 0)
 			if r.Segment != nil {
 				r.Segment.Retain()
 				background(func() func() {
-					narrow := r.Narrow(int64(i / 2))
+					narrow := r.narrow(int64(i / 2))
 					if narrow.Pos < r.Pos || narrow.Pos+narrow.Len != r.Pos+r.Len {
 						t.Errorf("%+v was narrowed to %+v", r, narrow)
 					}
@@ -46,7 +48,7 @@ func TestWorkRunsBesideTheLog(t *testing.T) {
 				})
 			}
 			offset := l.LogStartOffset() + int64(i/100)%(l.HighWatermark()-l.LogStartOffset())
-			k := l.Lookup(offset, 3000, noCodec)
+			k := l.Lookup(offset, 3000, records.None)
 			background(func() func() {
 				k.Run()
 				return func() {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"oneplusn/segment/records"
 )
 
 // The bounds of one write: what waits beyond them goes with the next. A write of that size takes the page cache about a
@@ -303,7 +305,7 @@ func (l *Log) commit(s *Segment, w *Write) {
 	}
 	for i, batches := range w.pieces {
 		for at := 0; at < len(batches); {
-			h, _ := ParseBatch(batches[at:])
+			h, _ := records.ParseBatch(batches[at:])
 			s.note(h)
 			at += h.Size()
 		}

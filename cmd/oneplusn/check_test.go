@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // stoppedDataDir is a data directory after a clean stop: two partitions of three batches each.
@@ -39,7 +40,7 @@ func stoppedDataDir(t *testing.T) string {
 
 // emptyRecordBatch is a batch of one record without key and value.
 func emptyRecordBatch() []byte {
-	b := append(make([]byte, segment.BatchHeaderSize), 12, 0, 0, 0, 1, 1, 0)
+	b := append(make([]byte, records.HeaderSize), 12, 0, 0, 0, 1, 1, 0)
 	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-12))
 	b[16] = 2
 	binary.BigEndian.PutUint64(b[43:], 1<<64-1)

@@ -3,17 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"hash/crc32"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // A value is its producer's id, its number, content that follows from both, and a CRC of all that. So a value that is
 // read proves what it is.
@@ -27,7 +24,7 @@ func appendValue(b []byte, id uint64, number int64, size int) []byte {
 		x = x*6364136223846793005 + 1442695040888963407
 		b = append(b, byte(x>>60)) // 16 different bytes, so that it can be compressed
 	}
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+	return binary.BigEndian.AppendUint32(b, records.UpdateCRC(0, b[start:]))
 }
 
 func checkValue(v []byte, id uint64) (number int64, err error) {
@@ -35,7 +32,7 @@ func checkValue(v []byte, id uint64) (number int64, err error) {
 		return 0, fmt.Errorf("a value of %d bytes", len(v))
 	}
 	body := v[:len(v)-4]
-	if want := binary.BigEndian.Uint32(v[len(v)-4:]); crc32.Checksum(body, castagnoli) != want {
+	if want := binary.BigEndian.Uint32(v[len(v)-4:]); records.UpdateCRC(0, body) != want {
 		return 0, fmt.Errorf("a value of %d bytes whose CRC does not match", len(v))
 	}
 	if got := binary.BigEndian.Uint64(v); got != id {
@@ -49,63 +46,48 @@ var codecs = []kgo.CompressionCodec{
 }
 
 // makeBatch makes a batch of records numbered from first on. The codec is one of codecs.
-func makeBatch(id uint64, first int64, records, valueBytes, codec int) ([]byte, error) {
-	var body []byte
-	for i := range records {
-		r := kmsg.Record{OffsetDelta: int32(i), Value: appendValue(nil, id, first+int64(i), valueBytes)}
-		r.Length = int32(len(r.AppendTo(nil)) - 1) // less the length itself, which is one byte for the 0 that is in it
-		body = r.AppendTo(body)
+func makeBatch(id uint64, first int64, count, valueBytes, codec int) ([]byte, error) {
+	batch := make([]byte, records.HeaderSize)
+	for i := range count {
+		batch = records.AppendRecord(batch, i, nil, appendValue(nil, id, first+int64(i), valueBytes))
 	}
-	var kind kgo.CompressionCodecType
+	header := records.NewBatch(count, time.Now().UnixMilli()) // an old one would be retention's
 	compressor, err := kgo.DefaultCompressor(codecs[codec])
 	if err != nil {
 		return nil, err
 	}
 	if compressor != nil {
-		packed, k := compressor.Compress(new(bytes.Buffer), body)
-		body, kind = packed, k
+		packed, kind := compressor.Compress(new(bytes.Buffer), batch[records.HeaderSize:])
+		header.Attributes = records.Attributes(kind)
+		batch = append(batch[:records.HeaderSize], packed...)
 	}
-	now := time.Now().UnixMilli() // an old one would be retention's
-	batch := kmsg.RecordBatch{
-		Length: int32(49 + len(body)), Magic: 2, Attributes: int16(kind), LastOffsetDelta: int32(records - 1),
-		FirstTimestamp: now, MaxTimestamp: now, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
-		NumRecords: int32(records), Records: body,
-	}
-	raw := batch.AppendTo(nil)
-	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], castagnoli))
-	return raw, nil
+	records.Seal(batch, header)
+	return batch, nil
 }
+
+// maxInflatedBytes is more than any batch of this program inflates to.
+const maxInflatedBytes = 128 << 20
 
 // readBatches calls saw for each record in whole batches.
 func readBatches(raw []byte, id uint64, saw func(offset, number int64) error) error {
+	reader := records.Reader{Contents: true, Large: true}
 	for len(raw) > 0 {
-		h, err := segment.CheckBatch(raw)
+		h, err := records.CheckBatch(raw)
 		if err != nil {
 			return fmt.Errorf("what the server sent: %w", err)
 		}
-		body := raw[segment.BatchHeaderSize:h.Size()]
-		if kind := kgo.CompressionCodecType(h.Attributes & 7); kind != kgo.CodecNone {
-			if body, err = kgo.DefaultDecompressor().Decompress(body, kind); err != nil {
-				return fmt.Errorf("the batch at offset %d: %w", h.BaseOffset, err)
+		var wrong error
+		err = reader.Each(h, raw[:h.Size()], maxInflatedBytes, func(offset, _ int64, r *records.Record) bool {
+			var number int64
+			if number, wrong = checkValue(r.Value, id); wrong != nil {
+				wrong = fmt.Errorf("offset %d: %w", offset, wrong)
+			} else {
+				wrong = saw(offset, number)
 			}
-		}
-		for range h.RecordCount {
-			size, prefix := binary.Varint(body)
-			if prefix <= 0 || size < 0 || int64(prefix)+size > int64(len(body)) {
-				return fmt.Errorf("the batch at offset %d: a record's length is wrong", h.BaseOffset)
-			}
-			var r kmsg.Record
-			if err := r.ReadFrom(body); err != nil {
-				return fmt.Errorf("the batch at offset %d: %w", h.BaseOffset, err)
-			}
-			number, err := checkValue(r.Value, id)
-			if err != nil {
-				return fmt.Errorf("offset %d: %w", h.BaseOffset+int64(r.OffsetDelta), err)
-			}
-			if err := saw(h.BaseOffset+int64(r.OffsetDelta), number); err != nil {
-				return err
-			}
-			body = body[prefix+int(size):]
+			return wrong == nil
+		})
+		if err = errors.Join(err, wrong); err != nil {
+			return err
 		}
 		raw = raw[h.Size():]
 	}

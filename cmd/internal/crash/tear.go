@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // damage is what is done to the end of a log that was neither acknowledged nor read by anyone,
@@ -49,7 +49,7 @@ func lastSegment(dir string, s *stream) (*tail, error) {
 	}
 	t.size = int64(len(raw))
 	for last := s.lastPromised(); t.valid < t.size; {
-		h, err := segment.CheckBatch(raw[t.valid:])
+		h, err := records.CheckBatch(raw[t.valid:])
 		if err != nil {
 			break
 		}

@@ -1,21 +1,13 @@
 package load
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math/rand/v2"
-)
 
-const (
-	batchHeaderBytes = 61
-	batchOverhead    = 12
-	crcAt, crcFrom   = 17, 21
+	"oneplusn/segment/records"
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Records makes the record batches to publish: uncompressed ones of format 2, filled with records of a fixed size.
 type Records struct {
@@ -28,7 +20,7 @@ type Records struct {
 // NewRecords makes batches of about batchBytes with records of recordBytes, with content from source, or reproducible
 // noise if source is nil.
 func NewRecords(recordBytes, batchBytes int, source io.Reader) (*Records, error) {
-	if recordBytes < 1 || batchBytes < recordBytes+batchHeaderBytes+64 {
+	if recordBytes < 1 || batchBytes < recordBytes+records.HeaderSize+64 {
 		return nil, fmt.Errorf("load: records of %d bytes do not fit batches of %d", recordBytes, batchBytes)
 	}
 	if source == nil {
@@ -39,13 +31,13 @@ func NewRecords(recordBytes, batchBytes int, source io.Reader) (*Records, error)
 
 // Next is the next batch and the number of records in it. It is valid until the next call. io.EOF says that the source
 // has ended.
-func (r *Records) Next(timestampMillis int64) (batch []byte, records int, err error) {
-	b := append(r.buf[:0], make([]byte, batchHeaderBytes)...)
+func (r *Records) Next(timestampMillis int64) (batch []byte, count int, err error) {
+	b := append(r.buf[:0], make([]byte, records.HeaderSize)...)
 	for len(b)+r.recordBytes+32 <= r.batchBytes {
 		n, err := io.ReadFull(r.source, r.value)
 		if n > 0 {
-			b = appendRecord(b, records, r.value[:n])
-			records++
+			b = records.AppendRecord(b, count, nil, r.value[:n])
+			count++
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			break
@@ -55,42 +47,11 @@ func (r *Records) Next(timestampMillis int64) (batch []byte, records int, err er
 		}
 	}
 	r.buf = b
-	if records == 0 {
+	if count == 0 {
 		return nil, 0, io.EOF
 	}
-	sealBatch(b, records, timestampMillis)
-	return b, records, nil
-}
-
-// appendRecord appends a record without key and headers.
-func appendRecord(b []byte, offsetDelta int, value []byte) []byte {
-	var fields [32]byte
-	f := append(fields[:0], 0)                             // attributes
-	f = append(f, 0)                                       // timestamp delta
-	f = binary.AppendVarint(f, int64(offsetDelta))         //
-	f = binary.AppendVarint(f, -1)                         // no key
-	f = binary.AppendVarint(f, int64(len(value)))          //
-	b = binary.AppendVarint(b, int64(len(f)+len(value)+1)) // with the header count behind the value
-	b = append(b, f...)
-	b = append(b, value...)
-	return append(b, 0) // no headers
-}
-
-// sealBatch fills in the header of a batch whose records are in place.
-func sealBatch(b []byte, records int, timestampMillis int64) {
-	binary.BigEndian.PutUint64(b, 0)
-	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-batchOverhead))
-	binary.BigEndian.PutUint32(b[12:], 0)
-	b[16] = 2
-	binary.BigEndian.PutUint16(b[21:], 0)
-	binary.BigEndian.PutUint32(b[23:], uint32(records-1))
-	binary.BigEndian.PutUint64(b[27:], uint64(timestampMillis))
-	binary.BigEndian.PutUint64(b[35:], uint64(timestampMillis))
-	for i := 43; i < 57; i++ {
-		b[i] = 0xff // no producer id, epoch and sequence
-	}
-	binary.BigEndian.PutUint32(b[57:], uint32(records))
-	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b[crcFrom:], castagnoli))
+	records.Seal(b, records.NewBatch(count, timestampMillis))
+	return b, count, nil
 }
 
 // checker checks a stream of batches that comes in pieces of any size, as the responses to one fetch after the other. The
@@ -99,9 +60,10 @@ type checker struct {
 	next   int64 // the offset that was asked for, or has to come next
 	begins int64 // where the next batch has to begin: before next as long as batches are skipped
 	fresh  bool  // no batch of this response has come yet
-	header [batchHeaderBytes]byte
+	header [records.HeaderSize]byte
 	have   int
-	left   int // bytes of the current batch that have not come yet
+	batch  records.Batch // what header says
+	left   int           // bytes of the current batch that have not come yet
 	crc    uint32
 	// digest is a checksum over the CRCs of all batches: equal for two subscribers that got the same.
 	digest  uint32
@@ -116,11 +78,11 @@ func (c *checker) asked() { c.fresh = true }
 
 func (c *checker) feed(b []byte) error {
 	for len(b) > 0 {
-		if c.have < batchHeaderBytes {
+		if c.have < records.HeaderSize {
 			n := copy(c.header[c.have:], b)
 			c.have += n
 			b = b[n:]
-			if c.have == batchHeaderBytes {
+			if c.have == records.HeaderSize {
 				if err := c.begin(); err != nil {
 					return err
 				}
@@ -128,7 +90,7 @@ func (c *checker) feed(b []byte) error {
 			continue
 		}
 		n := min(c.left, len(b))
-		c.crc = crc32.Update(c.crc, castagnoli, b[:n])
+		c.crc = records.UpdateCRC(c.crc, b[:n])
 		c.left -= n
 		b = b[n:]
 		if c.left == 0 {
@@ -140,14 +102,12 @@ func (c *checker) feed(b []byte) error {
 	return nil
 }
 
-func (c *checker) begin() error {
-	h := c.header[:]
-	base, length := int64(binary.BigEndian.Uint64(h)), int32(binary.BigEndian.Uint32(h[8:]))
+func (c *checker) begin() (err error) {
+	c.batch, err = records.ParseBatch(c.header[:])
+	base := c.batch.BaseOffset
 	switch {
-	case h[16] != 2:
-		return fmt.Errorf("%w: at offset %d a batch has magic %d", ErrWrongBytes, c.next, h[16])
-	case length < batchHeaderBytes-batchOverhead:
-		return fmt.Errorf("%w: at offset %d a batch has length %d", ErrWrongBytes, c.next, length)
+	case err != nil:
+		return fmt.Errorf("%w: at offset %d: %w", ErrWrongBytes, c.next, err)
 	case c.fresh && base < c.next:
 		c.begins = base
 	case c.fresh:
@@ -156,8 +116,8 @@ func (c *checker) begin() error {
 	if c.fresh = false; base != c.begins {
 		return fmt.Errorf("%w: offset %d came where %d was due", ErrWrongBytes, base, c.begins)
 	}
-	c.left = int(length) - (batchHeaderBytes - batchOverhead)
-	c.crc = crc32.Checksum(h[crcFrom:], castagnoli)
+	c.left = c.batch.Size() - records.HeaderSize
+	c.crc = records.UpdateCRC(0, c.header[records.CRCFrom:])
 	if c.left == 0 {
 		return c.end()
 	}
@@ -165,17 +125,16 @@ func (c *checker) begin() error {
 }
 
 func (c *checker) end() error {
-	h := c.header[:]
-	if want := binary.BigEndian.Uint32(h[crcAt:]); c.crc != want {
-		return fmt.Errorf("%w: the batch at offset %d has CRC %08x, its header says %08x", ErrWrongBytes, c.begins, c.crc, want)
+	if err := c.batch.CheckCRC(c.crc); err != nil {
+		return fmt.Errorf("%w: the batch at offset %d: %w", ErrWrongBytes, c.begins, err)
 	}
 	base := c.begins
-	c.begins += int64(int32(binary.BigEndian.Uint32(h[23:]))) + 1
+	c.begins = c.batch.NextOffset()
 	c.have = 0
 	switch {
 	case base == c.next:
 		c.next = c.begins
-		c.digest = crc32.Update(c.digest, castagnoli, h[crcAt:crcAt+4])
+		c.digest = records.UpdateCRC(c.digest, c.header[records.CRCFrom-4:records.CRCFrom])
 		c.batches++
 	case c.begins > c.next:
 		return fmt.Errorf("%w: a batch of offsets %d to %d came where %d was due", ErrWrongBytes, base, c.begins-1, c.next)

@@ -6,24 +6,24 @@ import (
 	"io"
 	"testing"
 
-	"oneplusn/segment"
+	"oneplusn/segment/records"
 )
 
 // published is a stream of n batches as a server would send them, offsets assigned.
 func published(t *testing.T, n int) []byte {
 	t.Helper()
-	records, err := NewRecords(100, 2000, nil)
+	source, err := NewRecords(100, 2000, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stream []byte
 	next := int64(0)
 	for range n {
-		batch, count, err := records.Next(1)
+		batch, count, err := source.Next(1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h, err := segment.CheckBatch(batch); err != nil || int(h.RecordCount) != count || h.Size() != len(batch) {
+		if h, err := records.CheckBatch(batch); err != nil || int(h.RecordCount) != count || h.Size() != len(batch) {
 			t.Fatalf("the log would refuse this batch: %v, %+v", err, h)
 		}
 		for i := range 8 {
@@ -52,7 +52,7 @@ func TestCheckerTakesAStreamInPiecesOfAnySize(t *testing.T) {
 
 func TestCheckerFindsEveryFlippedBit(t *testing.T) {
 	stream := published(t, 2)
-	first, err := segment.ParseBatch(stream)
+	first, err := records.ParseBatch(stream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestCheckerFindsEveryFlippedBit(t *testing.T) {
 
 func TestCheckerFindsGapsAndCuts(t *testing.T) {
 	stream := published(t, 3)
-	h, err := segment.ParseBatch(stream)
+	h, err := records.ParseBatch(stream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestCheckerFindsGapsAndCuts(t *testing.T) {
 
 func TestBatchesBeforeTheOneAskedForAreSkipped(t *testing.T) {
 	stream := published(t, 3)
-	h, err := segment.ParseBatch(stream)
+	h, err := records.ParseBatch(stream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,20 +124,20 @@ func TestBatchesBeforeTheOneAskedForAreSkipped(t *testing.T) {
 
 func TestContentOfAFileComesBackInRecords(t *testing.T) {
 	content := bytes.Repeat([]byte("line of a file\n"), 1000)
-	records, err := NewRecords(333, 4096, bytes.NewReader(content))
+	source, err := NewRecords(333, 4096, bytes.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
 	}
 	total := 0
 	for {
-		batch, n, err := records.Next(7)
+		batch, n, err := source.Next(7)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := segment.CheckBatch(batch); err != nil {
+		if _, err := records.CheckBatch(batch); err != nil {
 			t.Fatal(err)
 		}
 		total += n

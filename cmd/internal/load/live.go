@@ -10,6 +10,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/records"
 )
 
 // LiveOptions say how records are published to subscribers that wait.
@@ -102,25 +104,25 @@ func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(publish
 }
 
 // takeLive takes one or more batches of one record each.
-func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) (records int, err error) {
+func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) (taken int, err error) {
 	now := nowNanos()
 	for len(b) > 0 {
-		if len(b) < batchHeaderBytes+recordBytes {
-			return records, fmt.Errorf("%w: a live batch of %d bytes", ErrWrongBytes, len(b))
+		if len(b) < records.HeaderSize+recordBytes {
+			return taken, fmt.Errorf("%w: a live batch of %d bytes", ErrWrongBytes, len(b))
 		}
-		size := int(binary.BigEndian.Uint32(b[8:])) + batchOverhead
-		if size > len(b) || size < batchHeaderBytes+recordBytes+1 {
-			return records, fmt.Errorf("%w: a live batch says it has %d bytes of %d", ErrWrongBytes, size, len(b))
+		size := int(binary.BigEndian.Uint32(b[8:])) + records.Overhead
+		if size > len(b) || size < records.HeaderSize+recordBytes+1 {
+			return taken, fmt.Errorf("%w: a live batch says it has %d bytes of %d", ErrWrongBytes, size, len(b))
 		}
 		if err := c.feed(b[:size]); err != nil {
-			return records, err
+			return taken, err
 		}
 		sent := int64(binary.BigEndian.Uint64(b[size-1-recordBytes:]))
 		_ = h.RecordValue(min(max((now-sent)/1000, latencyMin), latencyMax))
-		records++
+		taken++
 		b = b[size:]
 	}
-	return records, nil
+	return taken, nil
 }
 
 // publishLive publishes one record at each tick of the pace.
@@ -132,7 +134,7 @@ func publishLive(ctx context.Context, o LiveOptions, live *Live, tick func()) er
 	defer control.Close()
 	period := time.Duration(float64(time.Second) / o.Rate)
 	value := make([]byte, o.RecordBytes)
-	batch := make([]byte, 0, batchHeaderBytes+o.RecordBytes+32)
+	batch := make([]byte, 0, records.HeaderSize+o.RecordBytes+32)
 	started := time.Now()
 	for n := int64(0); ; n++ {
 		due := started.Add(time.Duration(n) * period)
@@ -149,8 +151,8 @@ func publishLive(ctx context.Context, o LiveOptions, live *Live, tick func()) er
 		case <-time.After(wait):
 		}
 		binary.BigEndian.PutUint64(value, uint64(nowNanos()))
-		batch = appendRecord(append(batch[:0], make([]byte, batchHeaderBytes)...), 0, value)
-		sealBatch(batch, 1, time.Now().UnixMilli())
+		batch = records.AppendRecord(append(batch[:0], make([]byte, records.HeaderSize)...), 0, nil, value)
+		records.Seal(batch, records.NewBatch(1, time.Now().UnixMilli()))
 		if _, err := control.Produce(o.Drain.Topic, batch); err != nil {
 			return err
 		}

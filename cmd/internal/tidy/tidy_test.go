@@ -68,7 +68,7 @@ var examples = []example{
 	{"banned imports", "fanout/wire/x.go", `import "net"`, `import "fmt"`, "pure"},
 	{"banned imports", "fanout/group/x.go", `import "os"`, `import "time"`, "pure"},
 	{"banned imports", "fanout/wire/x.go", `import "oneplusn/ring"`, `import "fmt"`, "pure"},
-	{"banned imports", "fanout/group/x.go", `import "oneplusn/segment"`, `import "fmt"`, "pure"},
+	{"banned imports", "fanout/group/x.go", `import "oneplusn/segment"`, `import "oneplusn/segment/records"`, "pure"},
 	{"panic text", "ring/x.go", `func f() { panic("broken") }`, `func f() { panic("p: broken") }`, `"p: "`},
 	{"panic text", "ring/x.go", `func f(err error) { panic(err) }`, `func f() { panic(fmt.Sprintf("p: %d", 1)) }`, `"p: "`},
 	{"doc comments", "ring/x.go", `func F() {}`, "// F is.\nfunc F() {}", "F has no comment"},

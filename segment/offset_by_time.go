@@ -1,0 +1,134 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"oneplusn/segment/records"
+)
+
+// TimeSearch looks in one segment for the first record with a timestamp or a later one. It holds the segment until Release.
+type TimeSearch struct {
+	// Offset and Timestamp are those of the record, -1 and -1 if the segment has none. They and Err are set by Run.
+	Offset, Timestamp int64
+	Err               error
+
+	rng             Range // of the log's thread
+	file            File
+	path            string
+	timestampMillis int64
+	from            int64
+}
+
+// SearchTime begins a search among the records at the offset from or above; nil if the log knows that there is none.
+func (l *Log) SearchTime(timestampMillis, from int64) *TimeSearch {
+	if l.closed {
+		return nil
+	}
+	from = max(from, l.LogStartOffset())
+	r := l.atTime(timestampMillis, from)
+	if r.Len == 0 {
+		return nil
+	}
+	r.Segment.Retain()
+	return &TimeSearch{Offset: -1, Timestamp: -1, rng: r, file: r.Segment.file, path: r.Segment.path,
+		timestampMillis: timestampMillis, from: from}
+}
+
+// Release lets go of the segment. What was found can still be used.
+func (s *TimeSearch) Release() { s.rng.Segment.Release() }
+
+// NextOffset is where the search goes on, in the next segment, if this one has no such record.
+func (s *TimeSearch) NextOffset() int64 { return s.rng.Segment.next }
+
+// atTime is a range in which the batches' own times promise such a record. It is empty if none does.
+func (l *Log) atTime(timestampMillis, from int64) Range {
+	for _, s := range l.segments[l.position(from):] {
+		if s.visible == 0 || s.index.maxTimestamp < timestampMillis || s.next <= from {
+			continue
+		}
+		at := int64(0)
+		if s.index.file == nil {
+			at = min(s.index.beforeTime(timestampMillis, s.visible, &l.scratch), s.visible)
+		}
+		return Range{s, at, s.visible - at}
+	}
+	return Range{}
+}
+
+// narrow is the range without the batches at its start that the segment's index files say are earlier. Without the files
+// the range stays as it is.
+func (r Range) narrow(timestampMillis int64) Range {
+	if r.Segment == nil || r.Pos > 0 {
+		return r
+	}
+	content, err := readFile(r.Segment.fs, beside(r.Segment.path, timeIndexSuffix))
+	if err != nil {
+		return r
+	}
+	times, terr := parseTimeIndex(content)
+	content, err = readFile(r.Segment.fs, beside(r.Segment.path, indexSuffix))
+	if err != nil || terr != nil {
+		return r
+	}
+	x := index{times: times}
+	if x.entries, err = parseIndex(content, r.Len); err != nil {
+		return r
+	}
+	from := x.beforeTime(timestampMillis, r.Len, nil)
+	return Range{r.Segment, from, r.Len - from}
+}
+
+// Run makes the search. It may block, and be called from any goroutine, once. The records of a batch are inflated to at
+// most maxInflatedBytes.
+func (s *TimeSearch) Run(maxInflatedBytes int64) {
+	r := s.rng.narrow(s.timestampMillis)
+	err := walkFile(s.file, r.Pos+r.Len, s.rng.Segment.base, r.Pos, func(h records.Batch, at int64) bool {
+		if h.MaxTimestamp >= s.timestampMillis && h.LastOffset() >= s.from {
+			s.Err = s.inBatch(h, at, maxInflatedBytes)
+		}
+		return s.Err == nil && s.Offset < 0
+	})
+	if s.Err == nil && err != nil {
+		s.Err = fmt.Errorf("segment: searching %s by time: %w", s.path, err)
+	}
+}
+
+// inBatch looks into a batch whose header promises such a record. Like Apache Kafka it does not believe it. Of a batch
+// that cannot be inflated within the limit the start is the closest answer that skips nothing.
+func (s *TimeSearch) inBatch(h records.Batch, at, maxInflatedBytes int64) error {
+	start := max(h.BaseOffset, s.from)
+	if h.Attributes.Has(records.AppendTime) { // all records have the time of the append
+		s.Offset, s.Timestamp = start, h.MaxTimestamp
+		return nil
+	}
+	raw := make([]byte, h.Size())
+	if err := readWhole(s.file, raw, at); err != nil {
+		return fmt.Errorf("segment: searching %s by time: %w", s.path, err)
+	}
+	reader := records.Reader{Large: true}
+	err := reader.Each(h, raw, maxInflatedBytes, func(offset, timestamp int64, _ *records.Record) bool {
+		if timestamp < s.timestampMillis || offset < s.from {
+			return true
+		}
+		s.Offset, s.Timestamp = offset, timestamp
+		return false
+	})
+	if err != nil {
+		s.Offset, s.Timestamp = start, h.MaxTimestamp
+	}
+	return nil
+}
+
+// readWhole fills b, or says why it cannot.
+func readWhole(f io.ReaderAt, b []byte, at int64) error {
+	n, err := f.ReadAt(b, at)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("%d of %d bytes at %d: %w", n, len(b), at, err)
+}
