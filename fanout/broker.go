@@ -128,12 +128,15 @@ func (b *Broker) Ready() <-chan struct{} { return b.loop.Started() }
 func (b *Broker) Run() error {
 	// The thread is never unlocked: it ends with this goroutine, and with it whatever the kernel keeps per thread.
 	runtime.LockOSThread()
+	ended := false
+	defer b.loop.Guard(&ended)
 	err := b.run()
 	// Nobody is called any more: whoever asks is told so now, and not after the logs are closed, which may take long.
 	b.loop.End()
 	if cerr := b.topics.close(b.loop.Log); err == nil {
 		err = cerr
 	}
+	ended = true
 	return err
 }
 

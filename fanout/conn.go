@@ -216,6 +216,7 @@ func (c *conn) close(reason closeReason, err error) {
 		return
 	}
 	c.state = connClosing
+	c.broker.loop.Record(eventClose, int64(c.slot), int64(reason))
 	c.broker.counters.closed[reason]++
 	level := slog.LevelDebug
 	if reason != closedByPeer && reason != closedByIdle && reason != closedByShutdown && reason != closedByRefused {

@@ -75,6 +75,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 // dispatch hands one completion to its owner.
 func (b *Broker) dispatch(completion ring.Completion) {
 	kind := completion.Token.Kind()
+	b.loop.Record(eventCompletion, int64(completion.Token), int64(completion.Result))
 	if kind == kindAccept {
 		b.onAccept()
 		return

@@ -22,6 +22,7 @@ func (b *Broker) request(c *conn, frame []byte) {
 		b.counters.request(c.header.Key)
 	}
 	c.needsRequest = 0
+	b.loop.Record(eventRequest, int64(c.slot), int64(c.header.Key), int64(len(frame)))
 	slow, began := slowRequestOf(c, len(frame)), b.loop.Kernel.Now()
 	b.answer(c)
 	b.turns.requested(&slow, began)

@@ -1,5 +1,5 @@
 // Package admin serves what operators look at, over HTTP: /metrics for Prometheus, /stats as JSON for people and the
-// load generator, /healthz, and /debug/pprof.
+// load generator, /healthz, /debug/events and /debug/pprof.
 //
 // It runs in goroutines of its own and reaches the loop only through [fanout.Broker.Stats]; a slow scraper costs
 // subscribers nothing.
@@ -11,8 +11,10 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -30,6 +32,7 @@ const snapshotTimeout = 5 * time.Second
 // Source is the broker as this package sees it.
 type Source interface {
 	Stats(ctx context.Context) (fanout.Stats, error)
+	WriteEvents(ctx context.Context, w io.Writer) error
 }
 
 // Handler serves the admin pages of source.
@@ -41,6 +44,7 @@ func Handler(source Source) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, r *http.Request) { serveStats(w, r, source) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { serveHealth(w, r, source) })
+	mux.HandleFunc("GET /debug/events", func(w http.ResponseWriter, r *http.Request) { serveEvents(w, r, source) })
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -54,6 +58,7 @@ const index = `oneplusn
 /metrics      for Prometheus
 /stats        the same and more, as JSON
 /healthz      200 while the loop answers
+/debug/events the last operations of the loop
 /debug/pprof  profiles of the process
 `
 
@@ -74,6 +79,18 @@ func serveStats(w http.ResponseWriter, r *http.Request, source Source) {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	_ = encoder.Encode(stats)
+}
+
+func serveEvents(w http.ResponseWriter, r *http.Request, source Source) {
+	ctx, cancel := context.WithTimeout(r.Context(), snapshotTimeout)
+	defer cancel()
+	var events bytes.Buffer
+	if err := source.WriteEvents(ctx, &events); err != nil {
+		http.Error(w, "the loop does not answer: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write(events.Bytes())
 }
 
 func serveHealth(w http.ResponseWriter, r *http.Request, source Source) {

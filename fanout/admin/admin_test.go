@@ -31,6 +31,14 @@ func (s fakeSource) Stats(ctx context.Context) (fanout.Stats, error) {
 	return s.stats, ctx.Err()
 }
 
+func (s fakeSource) WriteEvents(_ context.Context, w io.Writer) error {
+	if s.err != nil {
+		return s.err
+	}
+	_, err := io.WriteString(w, "an event\n")
+	return err
+}
+
 // numbered gives every number in a snapshot a value of its own, and every map and list an entry, so that two that are mixed up
 // are seen.
 func numbered() fanout.Stats {
@@ -185,7 +193,7 @@ func TestMetricsShowTheFigureThatTheyAreNamedAfter(t *testing.T) {
 
 func TestLoopThatDoesNotAnswerIsNotHealthy(t *testing.T) {
 	stuck := fakeSource{err: context.DeadlineExceeded}
-	for _, path := range []string{"/healthz", "/stats"} {
+	for _, path := range []string{"/healthz", "/stats", "/debug/events"} {
 		status, _, body := get(t, stuck, path)
 		if status != http.StatusServiceUnavailable || !strings.Contains(body, "the loop does not answer") {
 			t.Errorf("%s: status %d, %q", path, status, body)
@@ -203,7 +211,7 @@ func TestLoopThatDoesNotAnswerIsNotHealthy(t *testing.T) {
 
 func TestPagesAnswer(t *testing.T) {
 	source := fakeSource{stats: numbered()}
-	for path, want := range map[string]string{"/healthz": "ok\n", "/": "/metrics", "/debug/pprof/": "goroutine", "/debug/pprof/cmdline": "admin.test"} {
+	for path, want := range map[string]string{"/healthz": "ok\n", "/": "/metrics", "/debug/events": "an event\n", "/debug/pprof/": "goroutine", "/debug/pprof/cmdline": "admin.test"} {
 		if status, _, body := get(t, source, path); status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: status %d, %q", path, status, body)
 		}

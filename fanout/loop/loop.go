@@ -13,6 +13,7 @@ package loop
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -24,11 +25,14 @@ import (
 // Loop is the thread that everything runs on, as the parts of the server see it. [New] makes it, [Loop.Start] gives it its kernel.
 type Loop struct {
 	Log    *slog.Logger
-	Kernel ring.Kernel // nil before Start
+	Kernel ring.Kernel // nil before Use
+	// CrashLog gets the last events when the server ends because of a mistake of its own; [os.Stderr] unless a test changes it.
+	CrashLog io.Writer
 
 	wallClock func() time.Time
 	now       time.Duration
 	turn      uint64
+	recorder  recorder
 	tasks     taskQueue
 	jobs      int
 	working   sync.WaitGroup // the goroutines of jobs
@@ -41,7 +45,7 @@ func New(log *slog.Logger, wallClock func() time.Time) *Loop {
 	if wallClock == nil {
 		wallClock = time.Now
 	}
-	return &Loop{Log: log, wallClock: wallClock, started: make(chan struct{}), ended: make(chan struct{})}
+	return &Loop{Log: log, CrashLog: os.Stderr, wallClock: wallClock, started: make(chan struct{}), ended: make(chan struct{})}
 }
 
 // Use gives the loop its kernel, before anything is served.
@@ -81,7 +85,10 @@ func (l *Loop) UnixMillis() int64 { return l.wallClock().UnixMilli() }
 func (l *Loop) Go(work, done func()) {
 	l.jobs++
 	l.working.Go(func() {
+		ended := false
+		defer l.Guard(&ended)
 		work()
+		ended = true
 		l.tasks.push(func() {
 			l.jobs--
 			done()

@@ -1,0 +1,36 @@
+package fanout
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/loop"
+	"oneplusn/fanout/transfer"
+	"oneplusn/ring"
+)
+
+// What the flight recorder keeps of the server: see [loop.Loop.Record].
+var (
+	eventCompletion = loop.NewEventKind("completion", "of", "result").As(0, tokenText)
+	eventRequest    = loop.NewEventKind("request", "slot", "key", "bytes").As(1, func(key int64) string { return kmsg.Key(key).Name() })
+	eventClose      = loop.NewEventKind("close", "slot", "reason").As(1, func(reason int64) string { return closeReason(reason).String() })
+)
+
+var tokenKinds = map[uint8]string{
+	transfer.KindWrite: "write", transfer.KindFill: "fill", transfer.KindPoll: "poll", transfer.KindAdvice: "advice",
+	kindAccept: "accept", kindRecv: "recv", kindCancel: "cancel", kindSync: "sync",
+}
+
+func tokenText(token int64) string {
+	t := ring.Token(token)
+	return fmt.Sprintf("%s/%d.%d", tokenKinds[t.Kind()], t.Slot(), t.Generation())
+}
+
+// WriteEvents writes the last operations of the loop, the oldest first, a line each. The loop is held up meanwhile, for some
+// milliseconds at most, so w must take them at once, as a buffer does.
+func (b *Broker) WriteEvents(ctx context.Context, w io.Writer) error {
+	return b.loop.Call(ctx, func() { b.loop.WriteEvents(w) })
+}
