@@ -97,17 +97,26 @@ func ReadCheckpoint(fsys FS, path string) (map[string]int64, error) {
 	return offsets, nil
 }
 
-// parseCheckpoint reads a version, the number of lines that follow, and lines of topic, partition and offset.
-func parseCheckpoint(text []byte) (map[string]int64, error) {
+// checkpointLines are the lines of a checkpoint file of Apache Kafka behind its version and their number.
+func checkpointLines(text []byte) ([]string, error) {
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	if len(lines) < 2 || lines[0] != "0" {
 		return nil, errors.New("it does not begin with version 0")
 	}
 	if n, err := strconv.Atoi(lines[1]); err != nil || n != len(lines)-2 {
-		return nil, fmt.Errorf("it says that %s entries follow, %d do", lines[1], len(lines)-2)
+		return nil, fmt.Errorf("it says that %.20q entries follow, %d do", lines[1], len(lines)-2)
 	}
-	offsets := make(map[string]int64, len(lines)-2)
-	for i, line := range lines[2:] {
+	return lines[2:], nil
+}
+
+// parseCheckpoint reads lines of topic, partition and offset.
+func parseCheckpoint(text []byte) (map[string]int64, error) {
+	lines, err := checkpointLines(text)
+	if err != nil {
+		return nil, err
+	}
+	offsets := make(map[string]int64, len(lines))
+	for i, line := range lines {
 		fields := strings.Fields(line)
 		if len(fields) != 3 {
 			return nil, fmt.Errorf("line %d has %d fields, it should have topic, partition and offset", i+3, len(fields))
@@ -140,72 +149,4 @@ func WriteCheckpoint(fsys FS, path string, offsets map[string]int64) error {
 		return fmt.Errorf("segment: writing %s: %w", path, err)
 	}
 	return nil
-}
-
-// maxSmallFile bounds what readFile takes into memory.
-const maxSmallFile = 64 << 20
-
-// readFile is the content of a small file.
-func readFile(fsys FS, path string) ([]byte, error) {
-	f, err := fsys.Open(path, ReadOnly)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	if size > maxSmallFile {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are expected", path, size, maxSmallFile)
-	}
-	b := make([]byte, size)
-	if n, err := f.ReadAt(b, 0); n < len(b) {
-		return nil, fmt.Errorf("reading %s: %d of %d bytes: %w", path, n, len(b), err)
-	}
-	return b, nil
-}
-
-// ReplaceFile writes a file so that a crash leaves the old content or the new, never a mixture, and makes it durable. On its
-// way it has the name path.tmp. It may block.
-func ReplaceFile(fsys FS, path string, content []byte) error {
-	if err := putFile(fsys, path, content); err != nil {
-		return err
-	}
-	return fsys.SyncDir(filepath.Dir(path))
-}
-
-// putFile is ReplaceFile for a caller that syncs the directory itself.
-func putFile(fsys FS, path string, content []byte) error {
-	temporary := path + temporarySuffix
-	err := writeFile(fsys, temporary, content)
-	if err == nil {
-		err = fsys.Rename(temporary, path)
-	}
-	if err != nil {
-		_ = fsys.RemoveAll(temporary)
-	}
-	return err
-}
-
-// temporarySuffix marks files that are being written. What a crash left of them is removed by Open.
-const temporarySuffix = ".tmp"
-
-// writeFile writes a file and makes its content durable, but not its name.
-func writeFile(fsys FS, path string, content []byte) error {
-	f, err := fsys.Open(path, Create)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(0)
-	if err == nil {
-		_, err = f.WriteAt([][]byte{content}, 0)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }

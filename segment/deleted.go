@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -77,7 +79,9 @@ const (
 // takes: the longest topic names leave no room for the rest.
 func asideName(dir string) string {
 	parent, name := filepath.Split(dir)
-	rest := "." + randomHex() + deletedSuffix
+	var unique [16]byte
+	_, _ = rand.Read(unique[:])
+	rest := "." + hex.EncodeToString(unique[:]) + deletedSuffix
 	return filepath.Join(parent, name[:min(len(name), maxNameBytes-len(rest))]+rest)
 }
 

@@ -2,7 +2,6 @@ package segment
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,10 +22,7 @@ type epochStart struct {
 	offset int64
 }
 
-const (
-	epochFile     = "leader-epoch-checkpoint"
-	partitionFile = "partition.metadata"
-)
+const epochFile = "leader-epoch-checkpoint"
 
 // LeaderEpoch is the epoch that appended batches get: that of the options, or the last that the directory was written
 // under if it is higher.
@@ -65,9 +61,6 @@ func (l *Log) EpochOf(offset int64) int32 {
 	}
 	return epoch
 }
-
-// TopicID is the id in partition.metadata, zero if there is none.
-func (l *Log) TopicID() [16]byte { return l.topicID }
 
 // openEpochs reads leader-epoch-checkpoint and brings it up to what will be appended. Where records may have been lost
 // that somebody has read, what is appended in their place gets a new epoch: by that, readers find out.
@@ -178,17 +171,14 @@ func (l *Log) lastBatch() (epoch int32, err error) {
 	return epoch, nil
 }
 
-// parseEpochs reads a version, the number of lines that follow, and lines of epoch and start offset.
+// parseEpochs reads lines of epoch and start offset.
 func parseEpochs(text []byte) ([]epochStart, error) {
-	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
-	if len(lines) < 2 || lines[0] != "0" {
-		return nil, errors.New("it does not begin with version 0")
-	}
-	if n, err := strconv.Atoi(lines[1]); err != nil || n != len(lines)-2 {
-		return nil, fmt.Errorf("it says that %.20q epochs follow, %d do", lines[1], len(lines)-2)
+	lines, err := checkpointLines(text)
+	if err != nil {
+		return nil, err
 	}
 	var list []epochStart
-	for i, line := range lines[2:] {
+	for i, line := range lines {
 		first, second, _ := strings.Cut(line, " ")
 		epoch, err := strconv.ParseInt(first, 10, 32)
 		offset, oerr := strconv.ParseInt(second, 10, 64)
@@ -210,75 +200,4 @@ func formatEpochs(list []epochStart) []byte {
 		fmt.Fprintf(&b, "%d %d\n", e.epoch, e.offset)
 	}
 	return b.Bytes()
-}
-
-// openMetadata reads partition.metadata, or writes it if there is an id to write.
-func (l *Log) openMetadata() error {
-	fsys, path := l.options.FS, filepath.Join(l.dir, partitionFile)
-	lost, err := l.readAside(path, "the topic has no id from now on", func(text []byte) (err error) {
-		l.topicID, err = parseMetadata(text)
-		return err
-	})
-	switch {
-	case err == nil && !lost:
-		return nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return err
-	case l.options.TopicID == [16]byte{}:
-		return nil
-	}
-	l.topicID = l.options.TopicID
-	text := fmt.Appendf(nil, "version: 0\ntopic_id: %s", base64.RawURLEncoding.EncodeToString(l.topicID[:]))
-	if err := putFile(fsys, path, text); err != nil {
-		return fmt.Errorf("segment: writing %s: %w", path, err)
-	}
-	l.dirUnsynced = true
-	return nil
-}
-
-// readAside reads a file that says nothing of the records. One that cannot be understood is lost: it is moved away, and
-// keeps nobody from the records. One that the disk does not give stays, as an error.
-func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lost bool, err error) {
-	fsys := l.options.FS
-	text, reason := readFile(fsys, path)
-	if reason != nil && !errors.Is(reason, unix.EISDIR) {
-		return false, fmt.Errorf("segment: %w", reason)
-	}
-	if reason == nil {
-		if reason = parse(text); reason == nil {
-			return false, nil
-		}
-	}
-	aside := path + asideSuffix
-	if err = fsys.RemoveAll(aside); err == nil {
-		err = fsys.Rename(path, aside)
-	}
-	if err != nil {
-		return false, fmt.Errorf("segment: %s is of no use (%w) and could not be moved away: %w", path, reason, err)
-	}
-	l.dirUnsynced = true
-	l.options.Logger.Error("a file beside a log cannot be understood: "+instead, "file", path, "error", reason, "kept_as", aside)
-	return true, nil
-}
-
-// asideSuffix is added to the name of a file that cannot be understood.
-const asideSuffix = ".unreadable"
-
-func parseMetadata(text []byte) (id [16]byte, err error) {
-	for line := range strings.Lines(string(text)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		switch key {
-		case "version":
-			if value != "0" {
-				return id, fmt.Errorf("its version is %.20q, 0 was expected", value)
-			}
-		case "topic_id":
-			raw, err := base64.RawURLEncoding.DecodeString(value)
-			if err != nil || len(raw) != len(id) {
-				return id, fmt.Errorf("its topic id is %.40q, 16 bytes in base64 were expected", value)
-			}
-			return [16]byte(raw), nil
-		}
-	}
-	return id, errors.New("it has no topic id")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"oneplusn/segment/list"
 	"oneplusn/segment/records"
 )
 
@@ -49,7 +50,7 @@ type producer struct {
 	// coordinatorEpoch and txnFirstOffset are -1, but for producers of a directory that a Kafka broker wrote.
 	coordinatorEpoch int32
 	txnFirstOffset   int64
-	newer, older     *producer // by seenMillis
+	bySeen           list.Node[*producer]
 }
 
 func (p *producer) lastSequence() int32 { return p.batches[p.n-1].last }
@@ -58,9 +59,9 @@ func (p *producer) lastSequence() int32 { return p.batches[p.n-1].last }
 type producers struct {
 	limit int
 	// forgot says that somebody who wrote to the log may be unknown: by age, by number, or since before the start.
-	forgot         bool
-	byID           map[int64]*producer
-	newest, oldest *producer
+	forgot bool
+	byID   map[int64]*producer
+	bySeen list.List[*producer] // the one that was silent for longest first
 }
 
 func newProducers(limit int) producers {
@@ -112,9 +113,9 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 		}
 		*p = producer{id: q.id, epoch: q.epoch, coordinatorEpoch: -1, txnFirstOffset: -1}
 		ps.byID[q.id] = p
-	} else {
-		ps.unlink(p)
+		ps.bySeen.PushBack(&p.bySeen, p)
 	}
+	ps.bySeen.MoveToBack(&p.bySeen)
 	if p.epoch != q.epoch {
 		p.epoch, p.n = q.epoch, 0
 	}
@@ -125,17 +126,16 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 	p.batches[p.n] = q
 	p.n++
 	p.seenMillis = nowMillis
-	ps.link(p)
 }
 
 // expire forgets producers that were last seen before a time.
 func (ps *producers) expire(beforeMillis int64) {
-	for p := ps.oldest; p != nil && p.seenMillis < beforeMillis; {
-		newer := p.newer
+	for n := ps.bySeen.First(); n != nil && n.Value().seenMillis < beforeMillis; {
+		p := n.Value()
+		n = n.Next()
 		if !p.isOpen() {
 			ps.forget(p)
 		}
-		p = newer
 	}
 }
 
@@ -145,8 +145,8 @@ func (p *producer) isOpen() bool { return p.txnFirstOffset >= 0 }
 
 // forgetOldest forgets the producer that was silent for longest, and is nil if there is none to be forgotten.
 func (ps *producers) forgetOldest() *producer {
-	for p := ps.oldest; p != nil; p = p.newer {
-		if !p.isOpen() {
+	for n := ps.bySeen.First(); n != nil; n = n.Next() {
+		if p := n.Value(); !p.isOpen() {
 			ps.forget(p)
 			return p
 		}
@@ -156,30 +156,6 @@ func (ps *producers) forgetOldest() *producer {
 
 func (ps *producers) forget(p *producer) {
 	ps.forgot = true
-	ps.unlink(p)
+	p.bySeen.Remove()
 	delete(ps.byID, p.id)
-}
-
-func (ps *producers) link(p *producer) {
-	p.older, p.newer = ps.newest, nil
-	if ps.newest != nil {
-		ps.newest.newer = p
-	} else {
-		ps.oldest = p
-	}
-	ps.newest = p
-}
-
-func (ps *producers) unlink(p *producer) {
-	if p.newer != nil {
-		p.newer.older = p.older
-	} else {
-		ps.newest = p.older
-	}
-	if p.older != nil {
-		p.older.newer = p.newer
-	} else {
-		ps.oldest = p.newer
-	}
-	p.newer, p.older = nil, nil
 }

@@ -1,8 +1,6 @@
 package segment
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 )
@@ -41,7 +39,7 @@ func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 	if offset == l.highWatermark || s.visible == 0 || offset >= s.next {
 		return Range{s, s.visible, 0}, nil
 	}
-	if s.resting() {
+	if s.evicted() {
 		return Range{}, ErrCold
 	}
 	if l.lastRead.found.Segment != nil && l.lastRead.offset == offset && l.lastRead.maxBytes == maxBytes {
@@ -79,10 +77,4 @@ func (l *Log) Behind(r Range) (bytes int64, ended bool) {
 		i--
 	}
 	return r.Segment.visible - r.Pos, r.Segment.base < l.segments[i].base
-}
-
-func randomHex() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }

@@ -90,7 +90,7 @@ func (l *Log) loadedSegment() error {
 		}
 	}
 	if n > 1 {
-		l.rest(l.segments[n-2])
+		l.makeEvictable(l.segments[n-2])
 	}
 	return nil
 }
@@ -211,16 +211,16 @@ func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
 	if decide(f).action != scan {
 		return s, f, found, nil
 	}
-	if err := s.settle(v.fromDisk); err != nil {
+	if err := s.syncBeforeScan(v.fromDisk); err != nil {
 		return s, f, found, err
 	}
 	found = s.scan(size)
 	return s, f, found, v.conclude(&f, i, &found)
 }
 
-// settle sees to it that what is read from here on is what is on the disk, for readers will see it: the process may have
+// syncBeforeScan sees to it that what is read from here on is what is on the disk, for readers will see it: the process may have
 // ended before the data was synced, or after a sync that failed.
-func (s *Segment) settle(fromDisk bool) error {
+func (s *Segment) syncBeforeScan(fromDisk bool) error {
 	err := s.file.Sync()
 	if err != nil || fromDisk {
 		s.file.DropCache()
@@ -297,34 +297,3 @@ func (l *Log) openActive() error {
 	l.dirUnsynced = true
 	return nil
 }
-
-// DamagedError says that a log has damage that must not be cut. Nothing was changed.
-type DamagedError struct {
-	// Case is the row of the recovery table.
-	Case string
-	File string
-	// Position is where the first byte is that is not part of a valid batch.
-	Position int64
-	// Offset is the offset that is due there.
-	Offset int64
-	Reason error
-	// Remedy is what to do; empty for what a damaged segment asks for.
-	Remedy string
-}
-
-func damaged(file string, position int64, reason error) error {
-	return &DamagedError{Case: "damaged-while-served", File: file, Position: position, Reason: reason}
-}
-
-// Error names the file, the position and the remedy.
-func (e *DamagedError) Error() string {
-	remedy := "restore the file from a copy, or look at it with oneplusn check and give up what is behind the damage with " +
-		"oneplusn repair --cut-at-damage"
-	if e.Remedy != "" {
-		remedy = e.Remedy
-	}
-	return fmt.Sprintf("segment: %s is damaged at %d (%s): %v; nothing was changed: %s", e.File, e.Position, e.Case, e.Reason, remedy)
-}
-
-// Unwrap is the reason.
-func (e *DamagedError) Unwrap() error { return e.Reason }

@@ -36,7 +36,8 @@ func (ps *producers) encode() []byte {
 	b := make([]byte, snapshotHeader, snapshotHeader+len(ps.byID)*snapshotEntryBytes)
 	binary.BigEndian.PutUint16(b, snapshotVersion)
 	binary.BigEndian.PutUint32(b[snapshotCRCFrom:], uint32(len(ps.byID)))
-	for p := ps.oldest; p != nil; p = p.newer {
+	for n := ps.bySeen.First(); n != nil; n = n.Next() {
+		p := n.Value()
 		last := sequence{last: -1, lastOffset: -1}
 		if p.n > 0 {
 			last = p.batches[p.n-1]
@@ -102,12 +103,12 @@ func (ps *producers) load(list []producer, seen func(offset, saidMillis int64) i
 			p.seenMillis = seen(p.batches[0].lastOffset, p.seenMillis)
 		}
 		if old := ps.byID[p.id]; old != nil {
-			ps.unlink(old)
+			old.bySeen.Remove()
 		} else if len(ps.byID) >= ps.limit {
 			ps.forgetOldest()
 		}
 		ps.byID[p.id] = &p
-		ps.link(&p)
+		ps.bySeen.PushBack(&p.bySeen, &p)
 	}
 }
 

@@ -185,8 +185,8 @@ func (l *Log) openTransactions() error {
 		l.aborted = append(l.aborted, list...)
 	}
 	first := l.LogEndOffset()
-	for p := l.producers.oldest; p != nil; p = p.newer {
-		if p.txnFirstOffset >= 0 {
+	for _, p := range l.producers.byID {
+		if p.isOpen() {
 			first = min(first, p.txnFirstOffset)
 		}
 	}

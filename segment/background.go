@@ -221,7 +221,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 		s.index.toFile(r.index, r.summary, len(s.index.entries))
 		l.lastRead = lastRead{}
 		s.counted()
-		l.rest(s)
+		l.makeEvictable(s)
 		l.noteDurable()
 	}
 }
@@ -238,7 +238,7 @@ func (l *Log) failWork(what string, err error) {
 // them again.
 func (l *Log) restoreFinished(s *Segment) error {
 	job := l.finishJob(s)
-	if r, rests := s.file.(*restingFile); rests {
+	if r, ok := s.file.(*evictableFile); ok {
 		file := r.file.Load()
 		if file == nil {
 			return nil // nothing has it open that could be written again

@@ -14,7 +14,7 @@ import (
 type Files struct {
 	limit   int
 	mu      sync.Mutex
-	open    []*restingFile
+	open    []*evictableFile
 	hand    int // of the clock that goes round open
 	started bool
 	// unfinished counts the segments that ended and are not finished: their files stay open until they are synced.
@@ -74,7 +74,7 @@ func (f *Files) Trim() {
 	f.trim(nil)
 }
 
-func (f *Files) trim(but *restingFile) {
+func (f *Files) trim(but *evictableFile) {
 	for looked := 0; len(f.open) > f.limit && looked < trimmedAtOnce; looked++ {
 		if f.hand >= len(f.open) {
 			f.hand = 0
@@ -96,7 +96,7 @@ func (f *Files) trim(but *restingFile) {
 	}
 }
 
-func (f *Files) remove(r *restingFile) {
+func (f *Files) remove(r *evictableFile) {
 	last := len(f.open) - 1
 	f.open[r.at] = f.open[last]
 	f.open[r.at].at = r.at
@@ -104,8 +104,8 @@ func (f *Files) remove(r *restingFile) {
 	f.open = f.open[:last]
 }
 
-// restingFile is a file of a finished segment, which nobody writes to. It is closed while it rests.
-type restingFile struct {
+// evictableFile is a file of a finished segment, which nobody writes to. It is closed while it rests.
+type evictableFile struct {
 	files   *Files
 	worker  *worker // of the log, which says when path may be another's
 	fs      FS
@@ -119,21 +119,21 @@ type restingFile struct {
 }
 
 // rest lets the files of a segment rest when they are not needed, if it is finished.
-func (l *Log) rest(s *Segment) {
-	if _, rests := s.file.(*restingFile); rests || l.options.Files == nil || !s.finished() {
+func (l *Log) makeEvictable(s *Segment) {
+	if _, ok := s.file.(*evictableFile); ok || l.options.Files == nil || !s.finished() {
 		return
 	}
-	s.file = l.restingFile(s, s.path, s.file)
-	s.index.file = l.restingFile(s, beside(s.path, indexSuffix), s.index.file)
+	s.file = l.evictableFile(s, s.path, s.file)
+	s.index.file = l.evictableFile(s, beside(s.path, indexSuffix), s.index.file)
 }
 
-func (l *Log) restingFile(s *Segment, path string, file File) *restingFile {
-	r := &restingFile{files: l.options.Files, worker: l.worker, fs: l.options.FS, path: path, segment: s}
+func (l *Log) evictableFile(s *Segment, path string, file File) *evictableFile {
+	r := &evictableFile{files: l.options.Files, worker: l.worker, fs: l.options.FS, path: path, segment: s}
 	r.opened(file)
 	return r
 }
 
-func (r *restingFile) opened(file File) {
+func (r *evictableFile) opened(file File) {
 	r.files.mu.Lock()
 	defer r.files.mu.Unlock()
 	r.file.Store(&file)
@@ -145,13 +145,13 @@ func (r *restingFile) opened(file File) {
 }
 
 // resting says that the segment's file has to be opened before it is read.
-func (s *Segment) resting() bool {
-	r, rests := s.file.(*restingFile)
-	return rests && r.file.Load() == nil
+func (s *Segment) evicted() bool {
+	r, ok := s.file.(*evictableFile)
+	return ok && r.file.Load() == nil
 }
 
 // get is the open file. It may block unless the file is open. The segment must be held, or its log's thread ask.
-func (r *restingFile) get() (File, error) {
+func (r *evictableFile) get() (File, error) {
 	if !r.used.Load() {
 		r.used.Store(true)
 	}
@@ -182,7 +182,7 @@ func (r *restingFile) get() (File, error) {
 }
 
 // Fd is the descriptor, or -1 if the file could not be opened again.
-func (r *restingFile) Fd() int {
+func (r *evictableFile) Fd() int {
 	file, err := r.get()
 	if err != nil {
 		return -1
@@ -190,7 +190,7 @@ func (r *restingFile) Fd() int {
 	return file.Fd()
 }
 
-func (r *restingFile) ReadResident(b []byte, offset int64) int {
+func (r *evictableFile) ReadResident(b []byte, offset int64) int {
 	if r.file.Load() == nil {
 		return 0
 	}
@@ -198,7 +198,7 @@ func (r *restingFile) ReadResident(b []byte, offset int64) int {
 	return file.ReadResident(b, offset)
 }
 
-func (r *restingFile) ReadAt(b []byte, offset int64) (int, error) {
+func (r *evictableFile) ReadAt(b []byte, offset int64) (int, error) {
 	file, err := r.get()
 	if err != nil {
 		return 0, err
@@ -206,7 +206,7 @@ func (r *restingFile) ReadAt(b []byte, offset int64) (int, error) {
 	return file.ReadAt(b, offset)
 }
 
-func (r *restingFile) Size() (int64, error) {
+func (r *evictableFile) Size() (int64, error) {
 	file, err := r.get()
 	if err != nil {
 		return 0, err
@@ -214,7 +214,7 @@ func (r *restingFile) Size() (int64, error) {
 	return file.Size()
 }
 
-func (r *restingFile) Modified() (int64, error) {
+func (r *evictableFile) Modified() (int64, error) {
 	file, err := r.get()
 	if err != nil {
 		return 0, err
@@ -222,7 +222,7 @@ func (r *restingFile) Modified() (int64, error) {
 	return file.Modified()
 }
 
-func (r *restingFile) Sync() error {
+func (r *evictableFile) Sync() error {
 	file, err := r.get()
 	if err != nil {
 		return err
@@ -230,23 +230,23 @@ func (r *restingFile) Sync() error {
 	return file.Sync()
 }
 
-func (r *restingFile) DropCache() {
+func (r *evictableFile) DropCache() {
 	if file, err := r.get(); err == nil {
 		file.DropCache()
 	}
 }
 
 // WriteAt and Truncate are not for a finished segment.
-func (r *restingFile) WriteAt([][]byte, int64) (int, error) {
+func (r *evictableFile) WriteAt([][]byte, int64) (int, error) {
 	panic("segment: a finished segment is written to: " + r.path)
 }
 
-func (r *restingFile) Truncate(int64) error {
+func (r *evictableFile) Truncate(int64) error {
 	panic("segment: a finished segment is cut: " + r.path)
 }
 
 // Close may take long, and holds nothing meanwhile that the log's thread waits for.
-func (r *restingFile) Close() error {
+func (r *evictableFile) Close() error {
 	file := r.end()
 	if file == nil {
 		return nil
@@ -255,7 +255,7 @@ func (r *restingFile) Close() error {
 }
 
 // end takes the file out of those that are open, for good: nil if it rests.
-func (r *restingFile) end() *File {
+func (r *evictableFile) end() *File {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true

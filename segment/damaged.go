@@ -1,0 +1,36 @@
+package segment
+
+import (
+	"fmt"
+)
+
+// DamagedError says that a log has damage that must not be cut. Nothing was changed.
+type DamagedError struct {
+	// Case is the row of the recovery table.
+	Case string
+	File string
+	// Position is where the first byte is that is not part of a valid batch.
+	Position int64
+	// Offset is the offset that is due there.
+	Offset int64
+	Reason error
+	// Remedy is what to do; empty for what a damaged segment asks for.
+	Remedy string
+}
+
+func damaged(file string, position int64, reason error) error {
+	return &DamagedError{Case: "damaged-while-served", File: file, Position: position, Reason: reason}
+}
+
+// Error names the file, the position and the remedy.
+func (e *DamagedError) Error() string {
+	remedy := "restore the file from a copy, or look at it with oneplusn check and give up what is behind the damage with " +
+		"oneplusn repair --cut-at-damage"
+	if e.Remedy != "" {
+		remedy = e.Remedy
+	}
+	return fmt.Sprintf("segment: %s is damaged at %d (%s): %v; nothing was changed: %s", e.File, e.Position, e.Case, e.Reason, remedy)
+}
+
+// Unwrap is the reason.
+func (e *DamagedError) Unwrap() error { return e.Reason }

@@ -1,0 +1,105 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxSmallFile bounds what readFile takes into memory.
+const maxSmallFile = 64 << 20
+
+// readFile is the content of a small file.
+func readFile(fsys FS, path string) ([]byte, error) {
+	f, err := fsys.Open(path, ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > maxSmallFile {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are expected", path, size, maxSmallFile)
+	}
+	b := make([]byte, size)
+	if n, err := f.ReadAt(b, 0); n < len(b) {
+		return nil, fmt.Errorf("reading %s: %d of %d bytes: %w", path, n, len(b), err)
+	}
+	return b, nil
+}
+
+// ReplaceFile writes a file so that a crash leaves the old content or the new, never a mixture, and makes it durable. On its
+// way it has the name path.tmp. It may block.
+func ReplaceFile(fsys FS, path string, content []byte) error {
+	if err := putFile(fsys, path, content); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(path))
+}
+
+// putFile is ReplaceFile for a caller that syncs the directory itself.
+func putFile(fsys FS, path string, content []byte) error {
+	temporary := path + temporarySuffix
+	err := writeFile(fsys, temporary, content)
+	if err == nil {
+		err = fsys.Rename(temporary, path)
+	}
+	if err != nil {
+		_ = fsys.RemoveAll(temporary)
+	}
+	return err
+}
+
+// temporarySuffix marks files that are being written. What a crash left of them is removed by Open.
+const temporarySuffix = ".tmp"
+
+// writeFile writes a file and makes its content durable, but not its name.
+func writeFile(fsys FS, path string, content []byte) error {
+	f, err := fsys.Open(path, Create)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt([][]byte{content}, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// readAside reads a file that says nothing of the records. One that cannot be understood is lost: it is moved away, and
+// keeps nobody from the records. One that the disk does not give stays, as an error.
+func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lost bool, err error) {
+	fsys := l.options.FS
+	text, reason := readFile(fsys, path)
+	if reason != nil && !errors.Is(reason, unix.EISDIR) {
+		return false, fmt.Errorf("segment: %w", reason)
+	}
+	if reason == nil {
+		if reason = parse(text); reason == nil {
+			return false, nil
+		}
+	}
+	aside := path + asideSuffix
+	if err = fsys.RemoveAll(aside); err == nil {
+		err = fsys.Rename(path, aside)
+	}
+	if err != nil {
+		return false, fmt.Errorf("segment: %s is of no use (%w) and could not be moved away: %w", path, reason, err)
+	}
+	l.dirUnsynced = true
+	l.options.Logger.Error("a file beside a log cannot be understood: "+instead, "file", path, "error", reason, "kept_as", aside)
+	return true, nil
+}
+
+// asideSuffix is added to the name of a file that cannot be understood.
+const asideSuffix = ".unreadable"
