@@ -36,7 +36,7 @@ func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
 			}
 			job.release()
 			if c := end(); c != nil {
-				b.replyForgotten(c, resp)
+				b.replyReaped(c, resp)
 			}
 		})
 	})

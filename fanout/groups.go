@@ -185,14 +185,14 @@ func (b *Broker) turnGroups() {
 	b.flushGroups()
 }
 
-// replyForgotten answers a request when the offsets that it had forgotten are written off, so that none of them comes back
-// with a restart.
-func (b *Broker) replyForgotten(c *conn, response kmsg.Response) {
+// replyReaped answers a request when the tombstones of the offsets that it deleted are durable, so that a restart brings none
+// of them back.
+func (b *Broker) replyReaped(c *conn, response kmsg.Response) {
 	if b.groups.coordinator == nil {
 		b.reply(c, response)
 		return
 	}
-	b.groups.coordinator.ReplyForgotten(ticketOf(c), response)
+	b.groups.coordinator.ReplyReaped(ticketOf(c), response)
 }
 
 // settled says that the coordinator has nothing left to be written.

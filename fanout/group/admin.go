@@ -6,7 +6,7 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// DescribeGroups shows groups and their members. A group that there is not is "Dead", without an error, as in Apache
+// DescribeGroups shows groups and their members. An unknown group is reported as "Dead", not as an error, as in Apache
 // Kafka up to version 5 of the request.
 func (c *Coordinator) DescribeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
@@ -35,7 +35,7 @@ func (g *group) describe(r *kmsg.DescribeGroupsResponseGroup) {
 	if g.state == Stable {
 		r.Protocol = g.protocol
 	}
-	for m := range g.list.all() {
+	for m := range g.list.All() {
 		out := kmsg.NewDescribeGroupsResponseGroupMember()
 		out.MemberID, out.InstanceID = m.id, stringOrNull(m.instanceID)
 		out.ClientID, out.ClientHost = m.clientID, m.clientHost
@@ -67,7 +67,7 @@ func (c *Coordinator) ListGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
 	return resp
 }
 
-// DeleteGroups forgets groups that have no members, and their offsets.
+// DeleteGroups forgets groups without members, and their offsets.
 func (c *Coordinator) DeleteGroups(now Instant, from Client, req *kmsg.DeleteGroupsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
 	c.queue.begin()
@@ -87,5 +87,5 @@ func (c *Coordinator) DeleteGroups(now Instant, from Client, req *kmsg.DeleteGro
 		}
 		resp.Groups = append(resp.Groups, r)
 	}
-	c.ReplyForgotten(from.Ticket, resp)
+	c.ReplyReaped(from.Ticket, resp)
 }

@@ -6,13 +6,12 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// budget is the memory that all groups hold together, as counted by the bytes methods of what they are made of. Whatever
-// a client makes the coordinator hold is taken from it first: see [Coordinator.recount].
+// budget is the memory that all groups hold, as the bytes methods of their parts count it. Everything that a client makes
+// the coordinator hold is charged first: see [Coordinator.recount].
 type budget struct {
 	limit, used int64
 }
 
-// take takes memory, if there is enough.
 func (b *budget) take(bytes int64) bool {
 	if bytes > 0 && b.used+bytes > b.limit {
 		return false
@@ -21,7 +20,7 @@ func (b *budget) take(bytes int64) bool {
 	return true
 }
 
-// force takes memory whether or not there is enough: for what was accepted by an earlier process.
+// force takes memory beyond the limit, too: for what an earlier process accepted.
 func (b *budget) force(bytes int64) {
 	if b.used += bytes; b.used < 0 {
 		panic(fmt.Sprintf("group: %d bytes are given back more than were taken", -b.used))
@@ -30,8 +29,8 @@ func (b *budget) force(bytes int64) {
 
 func (b *budget) give(bytes int64) { b.force(-bytes) }
 
-// What things take in memory beside the bytes that clients send: the structures, their entries in maps, the timers.
-// Measured by TestChargedMemoryCoversTheHeap, and rounded up.
+// The memory of each part besides the bytes that clients send: structures, map entries, timers. Measured by
+// TestChargedMemoryCoversTheHeap, and rounded up.
 const (
 	groupBytes    = 768
 	memberBytes   = 896
@@ -59,41 +58,44 @@ func (p *pending) bytes() int64 { return pendingBytes + held(len(p.id)) }
 
 func (o *committed) bytes() int64 { return offsetBytes + held(len(o.at.topic)) + held(len(o.metadata)) }
 
-// recount walks everything that is held, and adds up what it takes. It is what the budget must say at any time.
+// recount adds up everything that is held. It always equals budget.used.
 func (c *Coordinator) recount() (bytes int64) {
 	for _, g := range c.groups.all {
 		bytes += g.bytes()
-		for m := range g.list.all() {
+		for m := range g.list.All() {
 			bytes += m.bytes()
 		}
 		for _, p := range g.pending.all {
 			bytes += p.bytes()
 		}
-		bytes += g.commits.bytes()
+		bytes += offsetsBytes(&g.commits)
 	}
-	for _, l := range c.graves.lists {
-		if l.which == byGroup { // those of a topic are on the lists of groups too
-			bytes += l.bytes()
+	for _, l := range c.reaper.lists {
+		if ofGroup(l) { // a topic's offsets are on the lists of groups too
+			bytes += offsetsBytes(l)
 		}
 	}
-	for i := range c.trails { // what is dead is held until its tombstone is written
-		for n := c.trails[i].first; n != nil; n = n.next {
-			if n.dead {
-				bytes += n.kept.bytes()
+	for i := range c.logs {
+		for r := range c.logs[i].live.All() {
+			if r.dead { // held until its tombstone is written
+				bytes += r.source.bytes()
 			}
 		}
 	}
 	return bytes
 }
 
-func (l *offsetList) bytes() (bytes int64) {
-	for o := l.first; o != nil; o = o.links[l.which].next {
+// ofGroup says that a list of the reaper is a group's, not a topic's.
+func ofGroup(l *offsetList) bool { return l.Len() > 0 && l.First().Value().inGroup.In(l) }
+
+func offsetsBytes(l *offsetList) (bytes int64) {
+	for o := range l.All() {
 		bytes += o.bytes()
 	}
 	return bytes
 }
 
-// size is what a member takes: of the budget, and of the record of its group's membership.
+// size is a member's share of the budget, and of its group's membership record.
 type size struct{ memory, record int64 }
 
 func (m *member) size() size {
@@ -106,12 +108,12 @@ func (m *member) size() size {
 	return size{m.bytes(), int64(record + subscription)}
 }
 
-// fits says whether the record of a group's membership may grow.
+// fits says whether a group's membership record may grow.
 func (c *Coordinator) fits(g *group, bytes int64) bool {
-	return bytes <= 0 || c.config.MaxRecordBytes == 0 || g.record+bytes <= c.config.MaxRecordBytes
+	return bytes <= 0 || c.config.MaxRecordBytes == 0 || g.recordBytes+bytes <= c.config.MaxRecordBytes
 }
 
-// room is the error of a group that is to take more memory and a larger record, or 0. It takes nothing.
+// room is the error if a group's memory and record cannot grow by so much, or 0. It charges nothing.
 func (c *Coordinator) room(g *group, memory, record int64) int16 {
 	switch {
 	case !c.fits(g, record):
@@ -137,18 +139,17 @@ func (c *Coordinator) admit(m *member, protocolType string) int16 {
 	return 0
 }
 
-// resize charges what a member has become, which was checked before.
+// resize charges a member's growth, for which there is room.
 func (c *Coordinator) resize(m *member, was size) {
 	is := m.size()
 	c.budget.force(is.memory - was.memory)
-	m.group.record += is.record - was.record
+	m.group.recordBytes += is.record - was.record
 }
 
-// shed gives back what a member takes.
 func (c *Coordinator) shed(m *member) {
 	is := m.size()
 	c.budget.give(is.memory)
-	m.group.record -= is.record
+	m.group.recordBytes -= is.record
 }
 
 func (c *Coordinator) setProtocolType(g *group, protocolType string) {

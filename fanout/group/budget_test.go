@@ -10,59 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// check compares what is counted with what there is.
-func (c *Coordinator) check(t *testing.T) {
-	t.Helper()
-	if is := c.recount(); is != c.budget.used {
-		t.Fatalf("%d bytes are charged, what is held takes %d", c.budget.used, is)
-	}
-	members, offsets, ids := 0, 0, 0
-	for id, g := range c.groups.all {
-		joining, awaited, record := 0, 0, int64(0)
-		for m := range g.list.all() {
-			if m.join.waits {
-				joining++
-			}
-			record += m.size().record
-		}
-		for _, p := range g.pending.all {
-			if ids++; p.awaited {
-				awaited++
-			}
-		}
-		if joining != g.joining || awaited != g.awaited || record != g.record || g.members.len() != g.list.n {
-			t.Fatalf("group %s: %d join, counted %d; %d ids are awaited, counted %d; %d bytes of record, counted %d; %d of %d members",
-				id, joining, g.joining, awaited, g.awaited, record, g.record, g.members.len(), g.list.n)
-		}
-		members, offsets = members+g.list.n, offsets+g.commits.n
-	}
-	for _, l := range c.graves.lists {
-		if l.which == byGroup {
-			offsets += l.n
-		}
-	}
-	byTopics := 0
-	for name, x := range c.topics.all {
-		if byTopics += x.list.n; x.list.n == 0 || x.gone {
-			t.Fatalf("topic %s has %d offsets, gone: %v", name, x.list.n, x.gone)
-		}
-	}
-	if len(c.graves.lists) == 0 && byTopics != offsets {
-		t.Fatalf("%d offsets are found by topic, %d by group", byTopics, offsets)
-	}
-	for i, timer := range c.timers {
-		if parent := c.timers[max(i-1, 0)/2]; timer.index != i+1 || parent.at > timer.at {
-			t.Fatalf("timer %d is at %v with index %d", i, timer.at, timer.index)
-		}
-	}
-	for _, at := range c.present.all {
-		ids -= at.ids
-	}
-	if members != c.counts.Members || offsets != c.counts.Offsets || ids != 0 {
-		t.Fatalf("%d members and %d offsets, counted %+v; %d ids are of no connection", members, offsets, c.counts, ids)
-	}
-}
-
 func long(i, n int) string { return fmt.Sprintf("%0*d", n, i) }
 
 // holdings are all kinds of things that a client can make the coordinator hold.
@@ -122,21 +69,21 @@ func TestChargedMemoryCoversTheHeap(t *testing.T) {
 				row.make(l, i)
 			}
 			l.forget()
-			before, charged := heap(), l.c.budget.used
+			before, charged := heapBytes(), l.c.budget.used
 			for i := range many {
 				row.make(l, many+i)
 				l.forget()
 			}
-			grew, took := heap()-before, l.c.budget.used-charged
+			grew, took := heapBytes()-before, l.c.budget.used-charged
 			if t.Logf("the heap grew by %d, charged were %d", grew, took); took < grew {
 				t.Errorf("the heap grew by %d bytes, charged were %d", grew, took)
 			}
 			runtime.KeepAlive(l)
 			l.removeAll()
 			l.pass(time.Second)
-			l.c.check(t)
-			if n := l.c.Counts(); n.MemoryBytes != 0 || l.c.present.len() != 0 || len(l.c.timers) != 0 {
-				t.Errorf("all is forgotten, and left are %d bytes, %d connections and %d timers", n.MemoryBytes, l.c.present.len(), len(l.c.timers))
+			l.check()
+			if n := l.c.Counts(); n.MemoryBytes != 0 || l.c.present.len() != 0 || l.c.timers.heap.Len() != 0 {
+				t.Errorf("all is forgotten, and left are %d bytes, %d connections and %d timers", n.MemoryBytes, l.c.present.len(), l.c.timers.heap.Len())
 			}
 		})
 	}
@@ -145,7 +92,7 @@ func TestChargedMemoryCoversTheHeap(t *testing.T) {
 // removeAll has every member leave, and deletes every group.
 func (l *lab) removeAll() {
 	for id := range l.c.groups.all {
-		for m := range l.c.groups.get(id).list.all() {
+		for m := range l.c.groups.get(id).list.All() {
 			leave := l.person(id)
 			leave.id = m.id
 			leave.leave()
@@ -163,7 +110,7 @@ func (l *lab) forget() {
 	l.out = Output{}
 }
 
-func heap() int64 {
+func heapBytes() int64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
@@ -197,15 +144,15 @@ func TestWhatDoesNotFitTheBudgetLeavesNothingBehind(t *testing.T) {
 func TestTableGivesItsMemoryBack(t *testing.T) {
 	var x table[int, *[8]int64]
 	const many = 100_000
-	before := heap()
+	before := heapBytes()
 	for i := range many {
 		x.put(i, nil)
 	}
-	full := heap() - before
+	full := heapBytes() - before
 	for i := range many - 10 {
 		x.remove(i)
 	}
-	if left := heap() - before; left > full/10 {
+	if left := heapBytes() - before; left > full/10 {
 		t.Errorf("%d bytes are left of %d", left, full)
 	}
 	for i := many - 10; i < many; i++ {

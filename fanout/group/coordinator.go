@@ -1,6 +1,7 @@
 package group
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -12,32 +13,31 @@ import (
 type Config struct {
 	// MinSessionTimeout and MaxSessionTimeout bound how long a member may ask to be silent.
 	MinSessionTimeout, MaxSessionTimeout time.Duration
-	// InitialRebalanceDelay is how long an empty group waits for more members after its first one, and again after
-	// each further one, up to the rebalance timeout (KIP-134). A member that stays alone for LoneMemberDelay waits no
-	// longer than that.
+	// InitialRebalanceDelay is how long an empty group waits for another member after each that joins, up to the rebalance
+	// timeout (KIP-134). A member that is alone waits for LoneMemberDelay only.
 	InitialRebalanceDelay, LoneMemberDelay time.Duration
-	// OffsetsRetention is how long offsets are kept after the group was left by its last member, or, of groups that
-	// never had one, after the commit.
+	// OffsetsRetention is how long offsets are kept after the last member left the group, or after the commit if the group
+	// never had members.
 	OffsetsRetention time.Duration
 	// MaxGroups bounds the groups, MaxMembers the members of one group.
 	MaxGroups, MaxMembers int
 	// MaxMetadataBytes bounds the text that comes with one committed offset.
 	MaxMetadataBytes int
-	// MemoryBytes bounds what all groups hold together: members with their subscriptions and assignments, ids that were
-	// handed out, offsets.
+	// MemoryBytes bounds what all groups hold together: members with their subscriptions and assignments, pending ids,
+	// offsets.
 	MemoryBytes int64
 	// MaxRecordBytes bounds the record of one group's membership, so that the log can take it; 0 for no bound.
 	MaxRecordBytes int64
 	// MaxReplyBytes bounds a reply that can be larger than its request; 0 for no bound.
 	MaxReplyBytes int64
-	// NewMemberID makes a member id that was never made before.
+	// NewMemberID makes a unique member id.
 	NewMemberID func(clientID string) string
 	// PartitionExists says whether offsets of a partition may be committed. Nil allows all.
 	PartitionExists func(topic string, partition int32) bool
 }
 
-// Instant is the time, on both clocks that matter: deadlines follow the one that never jumps, and what is kept on disk
-// is compared with the one that outlives the process.
+// Instant is the time on two clocks: deadlines follow the one that never jumps, timestamps in the log the one that outlives
+// the process.
 type Instant struct {
 	Monotonic  time.Duration
 	UnixMillis int64
@@ -55,32 +55,31 @@ type Client struct {
 type Reply struct {
 	Ticket   uint64
 	Response kmsg.Response
-	// Durable says that the response must not be sent before the records of the same [Output], and those of earlier
-	// ones, are kept. If its own could not be ([Coordinator.WasLost]), Refuse turns it into what the client has to be told.
+	// Durable says that the response must not be sent before the records of the same [Output] and of earlier ones are
+	// durable. If its own were lost ([Coordinator.WasLost]), Refuse makes it an error.
 	Durable bool
 
 	first, last uint64 // its records, by their numbers
-	buried      uint64 // and the list of offsets that has to be forgotten before
+	reaped      uint64 // the lists of offsets that have to be reaped before
 }
 
 // Coordinator is the state of all groups. It belongs to one thread.
 type Coordinator struct {
 	config Config
 	groups table[string, *group]
-	// present are the connections, by ticket, that something has to be forgotten for when they are closed.
-	present table[uint64, *presence]
-	timers  timers
-	trails  []trail
-	// refusedTrails counts those that are refused.
-	refusedTrails int
-	topics        table[string, *topicOffsets]
-	graves        graves
-	scan          scan
-	queue         queue
-	budget        budget
-	counts        Counts
-	steps         steps
-	work          int // of steps.advance
+	// present are the connections, by ticket, that hold pending ids or a first JoinGroup.
+	present     table[uint64, *presence]
+	timers      timers
+	logs        []partitionLog
+	refusedLogs int
+	topics      table[string, *topicOffsets]
+	reaper      reaper
+	scan        scan
+	queue       queue
+	budget      budget
+	counts      Counts
+	steps       steps
+	work        int // of steps.advance
 }
 
 // Counts describe a coordinator.
@@ -90,22 +89,22 @@ type Counts struct {
 	Offsets int
 	// MemoryBytes is what they hold, of Config.MemoryBytes.
 	MemoryBytes int64
-	// Rebalances counts generations that were begun, Expired members that were silent for too long, Refused what did
-	// not fit the limits.
+	// Rebalances counts rebalances that began, Expired silent members that were removed, Refused requests for more than
+	// the limits allow.
 	Rebalances, Expired, Refused uint64
 }
 
 // New makes a coordinator without groups, whose records go to the given number of partitions (at least 1).
 func New(config Config, partitions int) *Coordinator {
-	c := &Coordinator{config: config, budget: budget{limit: config.MemoryBytes}, steps: defaultSteps, trails: make([]trail, partitions)}
-	for i := range c.trails {
-		c.trails[i].partition = int32(i)
+	c := &Coordinator{config: config, budget: budget{limit: config.MemoryBytes}, steps: defaultSteps, logs: make([]partitionLog, partitions)}
+	for i := range c.logs {
+		c.logs[i].partition = int32(i)
 	}
-	c.graves.timer.owner = &c.graves
+	c.reaper.timer.owner = &c.reaper
 	return c
 }
 
-// Counts describe the coordinator as it is.
+// Counts describes the coordinator as it is.
 func (c *Coordinator) Counts() Counts {
 	n := c.counts
 	n.Groups, n.MemoryBytes = c.groups.len(), c.budget.used
@@ -115,35 +114,34 @@ func (c *Coordinator) Counts() Counts {
 // Next is the time at which [Coordinator.Advance] has something to do. ok is false if there is no such time.
 func (c *Coordinator) Next() (at time.Duration, ok bool) { return c.timers.next() }
 
-// Advance does what is due: members that were silent are removed, rebalances end, offsets expire. What is too much for
-// once stays due: see [Coordinator.Next].
+// Advance does what is due: silent members are removed, rebalances end, offsets expire. What is too much for one call
+// stays due: see [Coordinator.Next].
 func (c *Coordinator) Advance(now Instant) {
 	for c.work = 0; c.work < c.steps.advance; c.work++ {
-		at, ok := c.timers.next()
-		if !ok || at > now.Monotonic {
+		t := c.timers.due(now.Monotonic)
+		if t == nil {
 			return
 		}
-		t := c.timers[0]
 		c.timers.stop(t)
 		t.owner.fire(c, now)
 	}
 }
 
-// Shutdown answers every request that waits, so that its client looks for a coordinator again.
+// Shutdown answers every waiting request with an error that makes its client look for a coordinator again.
 func (c *Coordinator) Shutdown() {
 	for _, g := range c.groups.all {
-		for m := range g.list.all() {
+		for m := range g.list.All() {
 			c.answerJoin(g, m, wire.CodeCoordinatorNotAvailable)
 			c.answerSync(m, wire.CodeCoordinatorNotAvailable)
 		}
 	}
 }
 
-// maxGroupIDBytes bounds a group's name. Apache Kafka has no limit but that of the protocol, 32 KiB; a name is part of
-// every record that is kept of the group.
+// maxGroupIDBytes bounds a group's name, which is part of each of its records. Apache Kafka's bound is the protocol's,
+// 32 KiB.
 const maxGroupIDBytes = 255
 
-// checkGroupID is the error of a group's name, or 0. Old clients may commit to the group without a name.
+// checkGroupID is the error of a group's name, or 0. Old clients may commit to the group with the empty name.
 func checkGroupID(id string, mayBeEmpty bool) int16 {
 	if len(id) > maxGroupIDBytes || id == "" && !mayBeEmpty {
 		return wire.CodeInvalidGroupID
@@ -158,36 +156,38 @@ func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
 		c.counts.Refused++
 		return nil, wire.CodePolicyViolation
 	}
-	g.trail = c.trailOf(id)
-	if g.trail.refused {
-		panic("group: a group of a refused partition is made: " + id)
+	g.log = c.logOf(id)
+	if g.log.refused {
+		panic(fmt.Sprintf("group: %q is made in partition %d, which is refused", id, g.log.partition))
 	}
 	c.groups.put(id, g)
 	return g, 0
 }
 
-// removeGroup forgets a group that has no members. The work for its offsets is spread over time.
+// removeGroup forgets a group without members. Its offsets are reaped over time.
 func (c *Coordinator) removeGroup(now Instant, g *group) {
+	if g.removed || g.list.Len() > 0 {
+		panic(fmt.Sprintf("group: %q is removed with %d members, removed before: %v", g.id, g.list.Len(), g.removed))
+	}
 	for _, p := range g.pending.all {
 		c.forgetPending(p)
 	}
 	c.timers.stop(&g.phase)
 	c.timers.stop(&g.expiry)
 	c.groups.remove(g.id)
-	g.gone, g.offsets = true, table[place, *committed]{}
+	g.removed, g.offsets = true, table[topicPartition, *committed]{}
 	c.endScan(g)
-	if g.kept() {
-		c.tombstone(&g.node)
+	if g.persisted() {
+		c.tombstone(&g.live)
 	} else {
 		c.budget.give(g.bytes())
 	}
-	if g.commits.n > 0 {
-		c.bury(now, &g.commits)
+	if g.commits.Len() > 0 {
+		c.reapLater(now, &g.commits)
 	}
 }
 
-// Refuse turns a durable reply into what its client has to be told when the records could not be kept. Clients try
-// again by themselves.
+// Refuse makes a durable reply the error of records that were lost. Clients try again by themselves.
 func (r *Reply) Refuse() {
 	const code = wire.CodeCoordinatorNotAvailable
 	switch resp := r.Response.(type) {

@@ -1,12 +1,12 @@
-// Package group is the coordinator of consumer groups: who is a member, who owns which partitions, and how far each
-// group has read. It is a state machine and nothing else: requests and the time go in, replies, records to be kept and
-// the next deadline come out. It does no I/O, reads no clock and starts no goroutine, so a test can run a year of it in
-// a second and see the same thing twice.
+// Package group is the coordinator of consumer groups: it knows each group's members, their partitions, and how far the
+// group has read. It is a pure state machine: requests and the time go in; replies, records for the log and the next
+// deadline come out. It does no I/O, reads no clock and starts no goroutine, so a test runs a year of it in a second, and
+// gets the same result twice.
 //
-// It is Apache Kafka's classic protocol (KIP-62, KIP-134, KIP-345, KIP-394). Which partitions a member gets is decided
-// by the group's leader, a client; the coordinator only sees to it that all members of one generation got their share
-// from the same decision. Cooperative rebalancing (KIP-429) is the clients' too: they keep what they own while they
-// join again, and the coordinator lets them, as a member stays a member while a rebalance goes on.
+// It speaks Apache Kafka's classic protocol (KIP-62, KIP-134, KIP-345, KIP-394). The group's leader, a client, assigns the
+// partitions; the coordinator makes sure that all members of a generation get their share of the same assignment.
+// Cooperative rebalancing (KIP-429) is up to the clients too: a member stays a member during a rebalance, and keeps what it
+// owns.
 //
 //	         first member joins                  all have joined, or time is up
 //	Empty ----------------------> Preparing ---------------------------------> Completing
@@ -14,29 +14,28 @@
 //	  |       the last one left       |  |  a member joins, leaves or is silent     | the leader's
 //	  +-------------------------------+  +------------------ Stable <---------------+ assignment
 //
-// Members are told of a rebalance by the answer to their heartbeat, and wait in JoinGroup until it is over: those
-// answers come later than the question. Every request brings a [Client] with a ticket; every [Reply] carries the ticket
-// of the request that it answers.
+// The answer to a heartbeat tells a member of a rebalance; JoinGroup is answered when the rebalance ends. Every request
+// brings a [Client] with a ticket; its [Reply] carries the same ticket.
 //
-// # What is kept
+// # The log
 //
-// Committed offsets and the membership of each generation are records with the keys and values of Apache Kafka's
-// __consumer_offsets topic; see [Record]. The caller appends them to a log in the order in which they came, and answers
-// the [Reply] values of the same turn only after that. At start it feeds them back through [Coordinator.Restore].
-// What has changed is queued, and encoded when it is taken: a large request's records come in several parts.
-// Every living record is on a list in the order of the log, so a log is kept short by writing the oldest of them again
-// ([Coordinator.Rewrite]) and dropping the log's head: a few records at a time, and no other state is looked at.
+// Committed offsets and the members of each generation are records with the keys and values of Apache Kafka's
+// __consumer_offsets topic; see [Record]. The caller appends them to a log in their order, and then sends the [Reply] values
+// of the same [Output]. At start it feeds the records back through [Coordinator.Restore]. Changes are queued, and
+// encoded when they are taken: a large request's records come in several outputs.
+// The live records of a partition are listed in the order of its log. So a few of the oldest at a time are written again
+// ([Coordinator.Rewrite]), after which the log's head can be dropped; no other state is read for that.
 //
 // # Invariants
 //
-//   - Between two generations of a group no member of the older one can commit, sync or heartbeat with success.
-//   - An assignment is handed out only to members of the generation that it was made for.
-//   - A request is answered exactly once; one that waits is answered at the latest when its deadline has passed.
-//   - Memory is bounded by [Config]: groups, members, bytes of what clients send. What does not fit is refused before it
-//     is held; what the budget says is at any time what a walk over everything adds up to.
-//   - Nobody is waited for whose connection is closed, unless it has been in a generation: then for its session.
-//   - The cost of a request does not depend on the number of groups (ListGroups names them all). What a request or a
-//     deadline does to more offsets than it names is done a thousand at a time, with other work between: a topic or a
-//     group that is deleted is gone at once, and its offsets are written off after that; expiry looks at one group at a
-//     time, the oldest commits first.
+//   - Generations only rise. Between two of them no member of the older one can commit, sync or heartbeat with success.
+//   - Members get only an assignment made for their generation.
+//   - A request is answered exactly once, at the latest at its deadline.
+//   - [Config] bounds the memory: groups, members, bytes that clients send. A request that does not fit is refused before
+//     anything is held. The budget always equals the sum over everything held, and is never negative.
+//   - A rebalance does not wait for a closed connection, except for the session of a member that has been in a generation.
+//   - A group changes its state only as drawn above. No timer of a removed group runs.
+//   - The cost of a request does not depend on the number of groups (except ListGroups). Work on more offsets than a
+//     request names is done a thousand at a time, with other work in between: a deleted topic or group disappears at once,
+//     and its offsets are reaped later; expiry scans one group at a time, the oldest commits first.
 package group

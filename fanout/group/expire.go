@@ -3,10 +3,10 @@ package group
 import "time"
 
 const (
-	// emptyGroupLinger is how long a group without members and offsets is shown before it is forgotten.
+	// emptyGroupLinger is how long tools see a group without members and offsets.
 	emptyGroupLinger = 10 * time.Minute
-	// maxExpiryCheck is Apache Kafka's offsets.retention.check.interval.ms: a group that has old offsets of topics that
-	// it reads is looked at that often.
+	// maxExpiryCheck is Apache Kafka's offsets.retention.check.interval.ms: how often a group is checked whose old offsets
+	// are of topics that it reads.
 	maxExpiryCheck = 10 * time.Minute
 	// scanPause lets turns of the loop go by between two of them.
 	scanPause = time.Millisecond
@@ -14,26 +14,26 @@ const (
 	maxWaitMillis = int64(100 * 365 * 24 * time.Hour / time.Millisecond)
 )
 
-// scan looks through one group's offsets for those that expire, the oldest commit first (KIP-211, KIP-496):
+// scan visits one group's offsets, the oldest commit first, and drops those that expire (KIP-211, KIP-496):
 //
-//   - of a group without members: all, when it has had none for the retention;
-//   - of a group of consumers that is stable: those of topics that none of its members reads, the retention after their
-//     commit;
-//   - of clients that commit without being members: each, the retention after its commit.
+//   - of a group without members: all, the retention after the last member left;
+//   - of a stable group of consumers: those of topics that no member subscribes to, the retention after their commit;
+//   - of a group that never had members: each, the retention after its commit.
 //
-// Offsets whose client said when they expire (versions 2 to 4 of OffsetCommit) go then, under the same conditions.
+// An expiry time that the client chose (versions 2 to 4 of OffsetCommit) replaces the retention.
 type scan struct {
 	group      *group
 	generation int32
 	state      State
 	next       *committed
-	read       uint64 // what topicOffsets.read is of topics that the group reads
+	number     uint64 // topicOffsets.scanned of the topics that the group reads
 }
 
-// expiry wakes a group whose offsets may have to go.
+// expiry wakes a group whose offsets may expire.
 type expiry struct{ group *group }
 
 func (e expiry) fire(c *Coordinator, now Instant) {
+	e.group.mustExist()
 	g, s := e.group, &c.scan
 	switch {
 	case s.group != nil && s.group != g:
@@ -55,52 +55,68 @@ func (e expiry) fire(c *Coordinator, now Instant) {
 			c.afterScan(now, g)
 			return
 		}
-		s.next = o.links[byGroup].next
-		if o.topic.read != s.read && !o.topic.gone && c.expiresMillis(o) <= now.UnixMillis {
+		s.next = o.following()
+		if o.topic.scanned != s.number && !o.topic.deleted && c.expiresMillis(o) <= now.UnixMillis {
 			c.dropOffset(o)
 		}
 	}
 	c.timers.start(&g.expiry, now.Monotonic+scanPause)
 }
 
-// beginScan is false if nothing of the group can expire as it is now.
+// beginScan is false if nothing can expire in the group's present state.
 func (c *Coordinator) beginScan(now Instant, g *group) bool {
 	if g.pending.len() > 0 || g.state != Empty && g.state != Stable {
 		return false
 	}
-	c.scan = scan{group: g, generation: g.generation, state: g.state, next: g.commits.first, read: c.scan.read + 1}
+	c.scan = scan{group: g, generation: g.generation, state: g.state, next: g.oldest(), number: c.scan.number + 1}
 	if g.state == Empty {
 		return true
 	}
 	return g.eachSubscribed(func(topic []byte) {
 		if x := c.topics.get(string(topic)); x != nil {
-			x.read = c.scan.read
+			x.scanned = c.scan.number
 		}
 	})
 }
 
 func (c *Coordinator) endScan(g *group) {
 	if c.scan.group == g {
-		c.scan = scan{read: c.scan.read}
+		c.scan = scan{number: c.scan.number}
 	}
 }
 
-// unscan has the scan under way pass over an offset that is moved or removed.
+// oldest is the group's oldest commit, or nil.
+func (g *group) oldest() *committed {
+	if n := g.commits.First(); n != nil {
+		return n.Value()
+	}
+	return nil
+}
+
+// following is the group's next commit, or nil.
+func (o *committed) following() *committed {
+	if n := o.inGroup.Next(); n != nil {
+		return n.Value()
+	}
+	return nil
+}
+
+// unscan lets the scan skip an offset that moves or goes.
 func (c *Coordinator) unscan(o *committed) {
 	if c.scan.next == o {
-		c.scan.next = o.links[byGroup].next
+		c.scan.next = o.following()
 	}
 }
 
 func (c *Coordinator) afterScan(now Instant, g *group) {
-	if g.commits.n == 0 && g.state == Empty {
+	if g.commits.Len() == 0 && g.state == Empty {
 		c.removeGroup(now, g)
 		return
 	}
 	c.scheduleExpiry(g, now)
 }
 
-// expiresMillis is when an offset is to be forgotten that nobody reads on from.
+// expiresMillis is when an offset expires if no member subscribes to its topic.
 func (c *Coordinator) expiresMillis(o *committed) int64 {
 	if o.expireMillis >= 0 {
 		return o.expireMillis
@@ -112,31 +128,31 @@ func (c *Coordinator) expiresMillis(o *committed) int64 {
 	return since + c.config.OffsetsRetention.Milliseconds()
 }
 
-// scheduleExpiry sets a group's timer, unless it runs. One that runs may fire too early, and is then set again: commits,
-// which put an expiry off, need not look at it.
+// scheduleExpiry starts a group's timer, unless it runs. One that fires too early is started again, so commits, which
+// delay an expiry, leave it alone.
 func (c *Coordinator) scheduleExpiry(g *group, now Instant) {
-	if g.expiry.index != 0 || g.gone || g.state == Empty && g.pending.len() > 0 {
+	if g.expiry.running() || g.removed || g.state == Empty && g.pending.len() > 0 {
 		return
 	}
 	check := min(max(c.config.OffsetsRetention/10, time.Second), maxExpiryCheck)
 	switch {
-	case g.commits.n == 0 && g.state != Empty:
+	case g.commits.Len() == 0 && g.state != Empty:
 		return
-	case g.commits.n == 0:
+	case g.commits.Len() == 0:
 		c.timers.start(&g.expiry, now.Monotonic+emptyGroupLinger)
 		return
 	case g.state == Preparing || g.state == Completing:
 		c.timers.start(&g.expiry, now.Monotonic+check)
 		return
 	}
-	// The oldest commit is the first to expire, unless a client said when. Not at once if it is overdue: a stable group
-	// may be reading on from it.
-	first := c.expiresMillis(g.commits.first)
-	for o, n := g.commits.first, 0; g.explicit > 0 && o != nil && n < c.steps.scan; o, n = o.links[byGroup].next, n+1 {
+	// The oldest commit expires first, unless a client chose the time. Wait even if it is overdue: a stable group may still
+	// read its topic.
+	first := c.expiresMillis(g.oldest())
+	for o, n := g.oldest(), 0; g.explicit > 0 && o != nil && n < c.steps.scan; o, n = o.following(), n+1 {
 		first = min(first, c.expiresMillis(o))
 	}
 	wait := time.Duration(min(first-now.UnixMillis, maxWaitMillis)) * time.Millisecond
-	if g.explicit > 0 && g.commits.n > c.steps.scan {
+	if g.explicit > 0 && g.commits.Len() > c.steps.scan {
 		wait = min(wait, maxExpiryCheck)
 	}
 	if g.state == Stable {

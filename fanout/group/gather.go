@@ -2,22 +2,22 @@ package group
 
 import "time"
 
-// gathering is the wait for more members before a group's first generation (KIP-134): consumers that start together
-// meet in one generation, where each would otherwise make all others rebalance again. It lasts for a delay after the last
-// that has come; in Apache Kafka until such a delay has gone by from its beginning to its end, which is up to twice as long.
+// gathering is the wait for more members before a group's first generation (KIP-134). Consumers that start together meet
+// in one generation; without it each would make all others rebalance again. It ends one delay after the last arrival; in
+// Apache Kafka after a whole delay without an arrival, up to twice as late.
 //
-// Most groups have one member, which should not wait for others that never come: it waits only for LoneMemberDelay, and
-// if nobody else has asked to join by then it goes on alone. The price is one more rebalance when the second comes
-// later; that one lasts until the delay from the group's beginning is over, so that the rest of them meet in it.
+// Most groups have one member, which should not wait in vain: it goes on alone after LoneMemberDelay. The price is one
+// more rebalance if a second member comes later; that one lasts until the delay since the group's beginning has passed, so
+// that the rest meet in it.
 type gathering struct {
 	active bool
 	until  time.Duration // when it ends at the latest
-	// young is when the wait of a member that is alone would have ended without LoneMemberDelay; 0 if it is not alone.
+	// young is when a lone member's wait would have ended without LoneMemberDelay; 0 if it is not alone.
 	young time.Duration
-	grew  bool // somebody has come since the last rebalance began
+	grew  bool // a client has come since the last rebalance began
 }
 
-// gather says how long a rebalance that begins waits for members, those that it has and others.
+// gather is when a rebalance that begins now stops waiting for old and new members.
 func (c *Coordinator) gather(now Instant, g *group, fromEmpty bool) (until time.Duration) {
 	w, delay := &g.gathering, c.config.InitialRebalanceDelay
 	late := w.grew && now.Monotonic < w.young
@@ -45,8 +45,8 @@ func (c *Coordinator) arrived(now Instant, g *group) {
 	}
 }
 
-// gathered ends the wait for others. The rebalance goes on until those have joined that it knows of: members of the last
-// generation hear of it by their next heartbeat, which may take longer.
+// gathered ends the wait for new members. The rebalance still waits for the known ones: members of the last generation
+// learn of it by their next heartbeat.
 func (c *Coordinator) gathered(now Instant, g *group) {
 	g.gathering.active = false
 	c.timers.start(&g.phase, g.gathering.until)

@@ -1,28 +1,53 @@
 package group
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/list"
 )
 
-// State is where a group is; see the drawing in the package's documentation.
+// State is a group's place in the drawing of the package's documentation.
 type State uint8
 
 // The states of a group.
 const (
 	Empty      State = iota // no members
-	Preparing               // members have been told to join again, and are waited for
-	Completing              // all have joined, and wait for the leader's assignment
+	Preparing               // members have to join again
+	Completing              // all have joined and wait for the leader's assignment
 	Stable                  // all have their assignment
 )
 
 // String is the state's name in DescribeGroups, as tools know it.
 func (s State) String() string {
 	return [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable"}[s]
+}
+
+// legal are the states that may follow each state. Restoring a group from the log begins in Empty or Stable.
+var legal = [...][]State{
+	Empty:      {Preparing},
+	Preparing:  {Completing, Empty},
+	Completing: {Preparing, Stable},
+	Stable:     {Preparing},
+}
+
+func (g *group) become(next State) {
+	if !slices.Contains(legal[g.state], next) {
+		panic(fmt.Sprintf("group: %q goes from %v to %v", g.id, g.state, next))
+	}
+	g.state = next
+}
+
+// nextGeneration fences everything that members of the last generation still send.
+func (g *group) nextGeneration() {
+	if g.state != Preparing {
+		panic(fmt.Sprintf("group: %q begins a generation in state %v, which has to be %v", g.id, g.state, Preparing))
+	}
+	g.generation++
 }
 
 // group is one consumer group.
@@ -34,43 +59,49 @@ type group struct {
 	generation   int32
 	leader       string
 
-	list      memberList
-	members   table[string, *member]
-	instances table[string, *member]  // static members (KIP-345), by their instance id
-	pending   table[string, *pending] // ids that were handed out and not joined with yet (KIP-394)
-	awaited   int                     // those of them that a rebalance waits for
-	joining   int                     // members that wait in JoinGroup
-	owing     int                     // members that have not come for their assignment
-	support   table[string, int]      // members that support a protocol
-	record    int64                   // bytes that the members take in the record of the membership
+	list         list.List[*member] // in the order in which they joined
+	members      table[string, *member]
+	instances    table[string, *member]  // static members (KIP-345), by their instance id
+	pending      table[string, *pending] // ids without a member yet (KIP-394)
+	awaited      int                     // those of them that a rebalance waits for
+	joining      int                     // members that wait in JoinGroup
+	awaitingSync int                     // members that have joined and not sent SyncGroup
+	support      table[string, int]      // members that support a protocol
+	recordBytes  int64                   // of the members in the membership record
 
 	phase     timer // the end of Preparing, or of the wait for SyncGroup
 	gathering gathering
 
-	offsets          table[place, *committed]
-	commits          offsetList // the same, and those of topics that are being forgotten
-	explicit         int        // those of them whose client said when they expire
-	gone             bool       // the group was removed
+	offsets          table[topicPartition, *committed]
+	commits          offsetList // the oldest first; those of deleted topics too
+	explicit         int        // those with an expiry time that the client chose
+	removed          bool
 	emptySinceMillis int64
 	expiry           timer
 
-	trail *trail
-	node  node
+	log  *partitionLog
+	live liveRecord
+}
+
+// mustExist guards the timers, which stop when the group is removed.
+func (g *group) mustExist() {
+	if g.removed {
+		panic(fmt.Sprintf("group: a timer of %q fires after the group was removed", g.id))
+	}
 }
 
 func newGroup(id string, now Instant) *group {
 	g := &group{id: id, emptySinceMillis: now.UnixMillis}
 	g.phase.owner = phaseEnd{g}
 	g.expiry.owner = expiry{g}
-	g.commits.which = byGroup
-	g.node.kept = g
+	g.live.source = g
 	return g
 }
 
-// kept says that the group's membership is in the log.
-func (g *group) kept() bool { return g.node.linked() }
+// persisted says that the group's membership is in the log.
+func (g *group) persisted() bool { return g.live.log != nil }
 
-// find is the member that a request speaks of, or the error that its client understands.
+// find is the member that a request names, or the error for its client.
 func (g *group) find(memberID string, instanceID *string) (*member, int16) {
 	if instanceID != nil {
 		switch m := g.instances.get(*instanceID); {
@@ -90,7 +121,7 @@ func (g *group) find(memberID string, instanceID *string) (*member, int16) {
 
 // add makes m a member.
 func (g *group) add(m *member) {
-	g.list.push(m)
+	g.list.PushBack(&m.link, m)
 	g.members.put(m.id, m)
 	g.countSupport(m, 1)
 	if m.static() {
@@ -98,9 +129,9 @@ func (g *group) add(m *member) {
 	}
 }
 
-// remove undoes add. If m was the leader there is none until the end of the rebalance, which every removal begins.
+// remove undoes add. A group without its leader elects one at the end of the rebalance that every removal begins.
 func (g *group) remove(m *member) {
-	g.list.remove(m)
+	m.link.Remove()
 	g.members.remove(m.id)
 	g.countSupport(m, -1)
 	if m.static() {
@@ -111,33 +142,33 @@ func (g *group) remove(m *member) {
 	}
 }
 
-// electLeader makes the first member that waits in JoinGroup the leader, or the first of all. A leader that waits stays.
+// electLeader picks the first member that waits in JoinGroup, or the first of all. A leader that waits stays.
 func (g *group) electLeader() {
 	if m := g.members.get(g.leader); m != nil && m.join.waits {
 		return
 	}
-	for m := range g.list.all() {
+	for m := range g.list.All() {
 		if m.join.waits {
 			g.leader = m.id
 			return
 		}
 	}
-	if g.members.get(g.leader) == nil && g.list.n > 0 {
-		g.leader = g.list.first.id
+	if g.members.get(g.leader) == nil && g.list.Len() > 0 {
+		g.leader = g.list.First().Value().id
 	}
 }
 
-// rebalanceTimeout is the longest that any member asks to be waited for.
+// rebalanceTimeout is the longest of the members' timeouts.
 func (g *group) rebalanceTimeout() (longest time.Duration) {
-	for m := range g.list.all() {
+	for m := range g.list.All() {
 		longest = max(longest, m.rebalanceTimeout)
 	}
 	return longest
 }
 
-// accepts says whether a client with these protocols can be a member beside those that there are.
+// accepts says whether a client shares the protocol type and a protocol with all members except one.
 func (g *group) accepts(protocolType string, protocols []kmsg.JoinGroupRequestProtocol, except *member) bool {
-	others := g.list.n
+	others := g.list.Len()
 	if except != nil {
 		others--
 	}
@@ -174,13 +205,12 @@ func (g *group) countSupport(m *member, by int) {
 	}
 }
 
-// vote is the protocol that most members like best among those that all support. The leader's order decides a tie, so
-// that the outcome does not hang on the order of a map.
+// vote is the protocol that most members prefer among those that all support. The leader's order decides a tie.
 func (g *group) vote() string {
 	votes := make(map[string]int)
-	for m := range g.list.all() {
+	for m := range g.list.All() {
 		for i := range m.protocols {
-			if name := m.protocols[i].Name; g.support.get(name) == g.list.n {
+			if name := m.protocols[i].Name; g.support.get(name) == g.list.Len() {
 				votes[name]++
 				break
 			}

@@ -66,12 +66,12 @@ func (h *hostile) group() string {
 func (h *hostile) member() string {
 	g := h.c.groups.get(h.id)
 	switch n := h.random.IntN(10); {
-	case g != nil && n < 5 && g.list.n > 0:
-		m := g.list.first
-		for range h.random.IntN(g.list.n) {
-			m = m.next
+	case g != nil && n < 5 && g.list.Len() > 0:
+		at := g.list.First()
+		for range h.random.IntN(g.list.Len()) {
+			at = at.Next()
 		}
-		return m.id
+		return at.Value().id
 	case n < 8 && len(h.ids) > 0:
 		return h.ids[h.random.IntN(len(h.ids))]
 	}

@@ -10,17 +10,18 @@ import (
 )
 
 const (
-	// memberIDRequiredFrom is the version from which on a client without an id is sent away with one (KIP-394), so
-	// that one that gives up and tries again does not leave members behind that nobody speaks for.
+	// memberIDRequiredFrom is the first version in which a client without an id gets one and has to join again with it
+	// (KIP-394). So a client that retries leaves no orphaned members behind.
 	memberIDRequiredFrom = 4
-	// newMemberTimeout bounds how long a member is kept whose first rebalance does not end, as in Apache Kafka.
+	// newMemberTimeout bounds a member's first rebalance, as in Apache Kafka.
 	newMemberTimeout = 5 * time.Minute
-	// maxProtocols bounds the protocols of one member, which are compared with each other. Clients have up to five.
+	// maxProtocols bounds the protocols of one member: comparing them is quadratic. Clients have up to five.
 	maxProtocols = 100
 )
 
 // JoinGroup makes a client a member of the coming generation.
 func (c *Coordinator) JoinGroup(now Instant, from Client, req *kmsg.JoinGroupRequest) {
+	c.queue.asked(from.Ticket)
 	refuse := func(code int16) { c.replyJoin(from.Ticket, req.Version, code, req.MemberID) }
 	if code := c.checkJoin(req); code != 0 {
 		refuse(code)
@@ -44,7 +45,7 @@ func (c *Coordinator) JoinGroup(now Instant, from Client, req *kmsg.JoinGroupReq
 	c.scheduleExpiry(g, now)
 }
 
-// checkJoin is what can be wrong with a request whatever the group.
+// checkJoin is the error that does not depend on the group's state, or 0.
 func (c *Coordinator) checkJoin(req *kmsg.JoinGroupRequest) int16 {
 	session := millis(req.SessionTimeoutMillis)
 	code := c.checkGroup(req.Group, false)
@@ -60,7 +61,7 @@ func (c *Coordinator) checkJoin(req *kmsg.JoinGroupRequest) int16 {
 }
 
 func (c *Coordinator) join(now Instant, g *group, from Client, req *kmsg.JoinGroupRequest) int16 {
-	instance := given(req.InstanceID)
+	instance := nilIfEmpty(req.InstanceID)
 	if req.MemberID == "" {
 		if instance != nil && g.instances.get(*instance) != nil {
 			return c.replaceStatic(now, g, g.instances.get(*instance), from, req)
@@ -85,12 +86,12 @@ func (c *Coordinator) join(now Instant, g *group, from Client, req *kmsg.JoinGro
 	return c.rejoin(now, g, m, from, req)
 }
 
-// joinNew takes a client without an id: it gets one and joins, or is told to join with it.
+// joinNew gives a client its id. The client joins with it at once, or has to come again with it.
 func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.JoinGroupRequest, instance *string) int16 {
 	if !g.accepts(req.ProtocolType, req.Protocols, nil) {
 		return wire.CodeInconsistentGroupProtocol
 	}
-	if g.list.n+g.pending.len() >= c.config.MaxMembers {
+	if g.list.Len()+g.pending.len() >= c.config.MaxMembers {
 		c.counts.Refused++
 		return wire.CodeGroupMaxSizeReached
 	}
@@ -110,9 +111,9 @@ func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.Join
 	return 0
 }
 
-// addMember makes a member that waits for the rebalance's end.
+// addMember makes a member that waits for the end of the rebalance.
 func (c *Coordinator) addMember(now Instant, g *group, id string, instance *string, from Client, req *kmsg.JoinGroupRequest) int16 {
-	m := &member{group: g, id: id, clientID: from.ID, clientHost: from.Host, fresh: true}
+	m := &member{group: g, id: id, clientID: from.ID, clientHost: from.Host}
 	if instance != nil {
 		m.instanceID = *instance
 	}
@@ -129,14 +130,13 @@ func (c *Coordinator) addMember(now Instant, g *group, id string, instance *stri
 	return 0
 }
 
-// take notes what a member says of itself when it joins.
+// take copies a member's timeouts and protocols from its request: slices of the request would keep all of it.
 func (m *member) take(req *kmsg.JoinGroupRequest) {
 	m.sessionTimeout = millis(req.SessionTimeoutMillis)
 	m.rebalanceTimeout = millis(req.RebalanceTimeoutMillis)
 	if req.Version == 0 || m.rebalanceTimeout <= 0 {
 		m.rebalanceTimeout = m.sessionTimeout // version 0 has no other
 	}
-	// Copies: slices of the request would keep all of it.
 	m.protocols = make([]kmsg.JoinGroupRequestProtocol, len(req.Protocols))
 	for i := range req.Protocols {
 		m.protocols[i] = kmsg.JoinGroupRequestProtocol{Name: req.Protocols[i].Name, Metadata: bytes.Clone(req.Protocols[i].Metadata)}
@@ -152,11 +152,11 @@ func (c *Coordinator) rejoin(now Instant, g *group, m *member, from Client, req 
 	m.alive(now)
 	switch {
 	case g.state == Completing && same:
-		// Its answer got lost: it gets it again, and the assignment is still to come.
+		// The answer got lost: repeat it. The assignment is still to come.
 		c.replyJoined(g, m, waiter{ticket: from.Ticket, version: req.Version})
 		return 0
 	case g.state == Stable && same && m.id != g.leader:
-		// Only the leader, who knows more than its subscription shows, rebalances a group without a visible reason.
+		// Without a visible change only the leader rebalances the group: it may have seen new partitions.
 		c.replyJoined(g, m, waiter{ticket: from.Ticket, version: req.Version})
 		return 0
 	}
@@ -168,7 +168,7 @@ func (c *Coordinator) rejoin(now Instant, g *group, m *member, from Client, req 
 	return 0
 }
 
-// update takes what a member says of itself, and the id that it has from now on, if there is memory for it.
+// update gives a member its new id, client and protocols, if there is memory for them.
 func (c *Coordinator) update(m *member, req *kmsg.JoinGroupRequest, id string, from Client) int16 {
 	g, before := m.group, *m
 	m.id, m.clientID, m.clientHost = id, from.ID, from.Host
@@ -184,30 +184,29 @@ func (c *Coordinator) update(m *member, req *kmsg.JoinGroupRequest, id string, f
 	g.members.put(m.id, m)
 	g.countSupport(&before, -1)
 	g.countSupport(m, 1)
-	if g.list.n == 1 {
+	if g.list.Len() == 1 {
 		c.setProtocolType(g, req.ProtocolType)
 	}
 	return 0
 }
 
-// waitForJoin lets a member's request wait for the rebalance's end. One that waited already, whose client has given it
-// up, is answered so that its connection is not held up.
+// waitForJoin lets a member's request wait for the end of the rebalance. An earlier request that its client has given up
+// is answered, so that it does not block its connection.
 func (c *Coordinator) waitForJoin(g *group, m *member, ticket uint64, version int16) {
 	c.answerJoin(g, m, wire.CodeRebalanceInProgress)
 	m.join = waiter{waits: true, ticket: ticket, version: version}
 	g.joining++
-	if m.fresh && !m.static() {
+	if !m.joinedOnce && !m.static() {
 		c.bind(m, ticket)
 	}
 }
 
-// answerJoin answers a member's waiting JoinGroup with an error. Without one that waits it does nothing.
+// answerJoin answers a member's JoinGroup with an error, if one waits.
 func (c *Coordinator) answerJoin(g *group, m *member, code int16) {
 	if !m.join.waits {
 		return
 	}
-	w := m.join
-	m.join = waiter{}
+	w := m.join.take()
 	g.joining--
 	c.replyJoin(w.ticket, w.version, code, m.id)
 }
@@ -219,15 +218,15 @@ func (c *Coordinator) replyJoin(ticket uint64, version, code int16, memberID str
 	c.reply(ticket, resp)
 }
 
-// replyJoined tells a member of its generation, and the leader of all members.
+// replyJoined tells a member its generation, and the leader all members.
 func (c *Coordinator) replyJoined(g *group, m *member, w waiter) {
 	resp := kmsg.NewPtrJoinGroupResponse()
 	resp.SetVersion(w.version)
 	resp.Generation, resp.MemberID, resp.LeaderID = g.generation, m.id, g.leader
 	resp.ProtocolType, resp.Protocol = kmsg.StringPtr(g.protocolType), kmsg.StringPtr(g.protocol)
 	if m.id == g.leader {
-		resp.Members = make([]kmsg.JoinGroupResponseMember, 0, g.list.n)
-		for other := range g.list.all() {
+		resp.Members = make([]kmsg.JoinGroupResponseMember, 0, g.list.Len())
+		for other := range g.list.All() {
 			r := kmsg.NewJoinGroupResponseMember()
 			r.MemberID, r.InstanceID = other.id, stringOrNull(other.instanceID)
 			r.ProtocolMetadata = other.metadata(g.protocol)
@@ -239,8 +238,7 @@ func (c *Coordinator) replyJoined(g *group, m *member, w waiter) {
 
 func millis(n int32) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// given is nil for an empty string too.
-func given(s *string) *string {
+func nilIfEmpty(s *string) *string {
 	if s == nil || *s == "" {
 		return nil
 	}

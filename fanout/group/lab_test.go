@@ -89,13 +89,13 @@ func (l *lab) hand(req kmsg.Request) {
 	case *kmsg.OffsetCommitRequest:
 		l.c.OffsetCommit(l.now, from, r)
 	case *kmsg.OffsetFetchRequest:
-		l.c.reply(from.Ticket, l.c.OffsetFetch(r))
+		l.answer(l.c.OffsetFetch(r))
 	case *kmsg.OffsetDeleteRequest:
 		l.c.OffsetDelete(l.now, from, r)
 	case *kmsg.DescribeGroupsRequest:
-		l.c.reply(from.Ticket, l.c.DescribeGroups(r))
+		l.answer(l.c.DescribeGroups(r))
 	case *kmsg.ListGroupsRequest:
-		l.c.reply(from.Ticket, l.c.ListGroups(r))
+		l.answer(l.c.ListGroups(r))
 	case *kmsg.DeleteGroupsRequest:
 		l.c.DeleteGroups(l.now, from, r)
 	default:
@@ -103,11 +103,25 @@ func (l *lab) hand(req kmsg.Request) {
 	}
 }
 
+// answer collects what the broker sends at once.
+func (l *lab) answer(response kmsg.Response) {
+	l.c.queue.asked(l.tickets)
+	l.c.reply(l.tickets, response)
+}
+
+// check compares what the coordinator counts with what there is.
+func (l *lab) check() {
+	l.t.Helper()
+	if err := l.c.check(); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // collect does what the broker does with the output.
 func (l *lab) collect() {
 	l.t.Helper()
 	if !l.unchecked {
-		l.c.check(l.t)
+		l.check()
 	}
 	for l.c.TakeOutput(&l.out) {
 		l.take()
@@ -185,9 +199,9 @@ func (l *lab) restart() {
 // checkAnswered checks that every request was answered, or waits for one of the things that requests wait for.
 func (l *lab) checkAnswered() {
 	l.t.Helper()
-	waiting := len(l.c.queue.waiting) + len(l.c.queue.burying)
+	waiting := len(l.c.queue.waiting) + len(l.c.queue.reaping)
 	for _, g := range l.c.groups.all {
-		for m := range g.list.all() {
+		for m := range g.list.All() {
 			if m.join.waits {
 				waiting++
 			}

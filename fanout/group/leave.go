@@ -12,6 +12,7 @@ const leaveManyFrom = 3
 // LeaveGroup removes members at once, where silence would only do so after the session timeout. An administrator
 // removes static members by their instance id.
 func (c *Coordinator) LeaveGroup(now Instant, from Client, req *kmsg.LeaveGroupRequest) {
+	c.queue.asked(from.Ticket)
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
 	if resp.ErrorCode = c.checkGroup(req.Group, false); resp.ErrorCode != 0 {
 		c.reply(from.Ticket, resp)
@@ -28,7 +29,7 @@ func (c *Coordinator) LeaveGroup(now Instant, from Client, req *kmsg.LeaveGroupR
 		want := &req.Members[i]
 		r := kmsg.NewLeaveGroupResponseMember()
 		r.MemberID, r.InstanceID = want.MemberID, want.InstanceID
-		r.ErrorCode = c.leaveOne(now, g, want.MemberID, given(want.InstanceID))
+		r.ErrorCode = c.leaveOne(now, g, want.MemberID, nilIfEmpty(want.InstanceID))
 		resp.Members = append(resp.Members, r)
 	}
 	c.reply(from.Ticket, resp)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment/list"
 )
 
 // consumerProtocol is the protocol type of consumers, as against that of Kafka Connect's workers and others.
@@ -18,6 +20,16 @@ type waiter struct {
 	version int16
 }
 
+// take ends the wait of a request that is to be answered now.
+func (w *waiter) take() waiter {
+	if !w.waits {
+		panic("group: a request is answered that does not wait")
+	}
+	waited := *w
+	*w = waiter{}
+	return waited
+}
+
 // member is one member of one group.
 type member struct {
 	group      *group
@@ -27,22 +39,22 @@ type member struct {
 	clientHost string
 
 	sessionTimeout, rebalanceTimeout time.Duration
-	// aliveUntil is when the member is removed if it stays silent.
+	// aliveUntil is when a silent member is removed.
 	aliveUntil time.Duration
 	session    timer
 
-	protocols  []kmsg.JoinGroupRequestProtocol // the best liked first
+	protocols  []kmsg.JoinGroupRequestProtocol // in the order of preference
 	assignment []byte
 
 	join, sync waiter
-	// fresh says that it has not been through a rebalance yet. Until then it is forgotten with its connection, whose
-	// ticket is bound; see presence.
-	fresh bool
-	bound uint64
-	// owesSync says that it was told to sync in this generation and has not.
-	owesSync bool
+	// joinedOnce says that it has been in a generation. Before that it is forgotten with its connection, whose ticket is
+	// bound; see presence.
+	joinedOnce bool
+	bound      uint64
+	// awaitingSync says that it has joined this generation and has not sent SyncGroup.
+	awaitingSync bool
 
-	prev, next *member // in the group's list
+	link list.Node[*member]
 }
 
 func (m *member) static() bool { return m.instanceID != "" }
@@ -55,7 +67,7 @@ func named(protocol string) func(kmsg.JoinGroupRequestProtocol) bool {
 	return func(p kmsg.JoinGroupRequestProtocol) bool { return p.Name == protocol }
 }
 
-// metadata is what the member said of itself for a protocol: for consumers, its subscription.
+// metadata is the member's metadata for a protocol: for consumers, the subscription.
 func (m *member) metadata(protocol string) []byte {
 	for i := range m.protocols {
 		if m.protocols[i].Name == protocol {
@@ -65,7 +77,7 @@ func (m *member) metadata(protocol string) []byte {
 	return nil
 }
 
-// topics are those that a consumer subscribes to.
+// topics are a consumer's subscription.
 func (m *member) topics(protocol string) []string {
 	if m.group.protocolType != consumerProtocol {
 		return nil
@@ -77,21 +89,21 @@ func (m *member) topics(protocol string) []string {
 	return subscription.Topics
 }
 
-// sameProtocols says that a member joins again with what it said before.
+// sameProtocols says that a member joins again with the protocols and metadata it had.
 func (m *member) sameProtocols(protocols []kmsg.JoinGroupRequestProtocol) bool {
 	return slices.EqualFunc(m.protocols, protocols, func(a, b kmsg.JoinGroupRequestProtocol) bool {
 		return a.Name == b.Name && bytes.Equal(a.Metadata, b.Metadata)
 	})
 }
 
-// alive notes that the member was heard of. Its timer finds out when it fires.
+// alive extends the session. The timer reads aliveUntil when it fires.
 func (m *member) alive(now Instant) { m.aliveUntil = now.Monotonic + m.sessionTimeout }
 
 // fire implements alarm: the member may have been silent for too long.
 func (m *member) fire(c *Coordinator, now Instant) {
-	// One that waits for an answer of ours is not silent. A member that has never been through a rebalance is given
-	// up nevertheless after newMemberTimeout: its client may be gone, and does not know its id.
-	if m.sync.waits || m.join.waits && !m.fresh {
+	// A member that waits for an answer is not silent. One that has not been in a generation is removed all the same after
+	// newMemberTimeout: its client may be gone, and does not know its id.
+	if m.sync.waits || m.join.waits && m.joinedOnce {
 		m.alive(now)
 	}
 	if m.aliveUntil > now.Monotonic {

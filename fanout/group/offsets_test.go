@@ -213,7 +213,7 @@ func TestLookingForExpiredOffsetsTakesSmallSteps(t *testing.T) {
 			t.Fatalf("%d offsets are left", n)
 		}
 	}
-	l.c.check(t)
+	l.check()
 	if n := l.c.Counts().Offsets; n != 0 {
 		t.Errorf("%d offsets are left", n)
 	}

@@ -7,26 +7,26 @@ import (
 )
 
 const (
-	// pendingWait is the longest that an id which was handed out and not used holds up a rebalance. Its client has
-	// only to send one more request. Apache Kafka waits for the session timeout that was asked for.
+	// pendingWait is how long a pending id delays a rebalance at most: its client only has to send one more request. Apache
+	// Kafka waits for the client's session timeout.
 	pendingWait = 2 * time.Second
-	// maxPendingPerClient is how many ids one connection has pending: the oldest is forgotten for one more.
+	// maxPendingPerClient bounds the pending ids of one connection: one more drops the oldest.
 	maxPendingPerClient = 64
 )
 
-// pending is a member id that was handed out; its client is expected to join with it (KIP-394).
+// pending is a member id that a client got, and has not joined with yet (KIP-394).
 type pending struct {
 	group  *group
 	id     string
 	ticket uint64 // of the connection that got it
 	timer  timer
-	until  time.Duration // when it is forgotten
-	// awaited says that a rebalance does not end without it.
+	until  time.Duration // when it expires
+	// awaited says that a rebalance waits for it.
 	awaited bool
 	older   *pending // the one that its connection got before
 }
 
-// presence is what a connection stands for: when it is closed, nobody waits for that any more.
+// presence is what no rebalance waits for any more once a connection is closed.
 type presence struct {
 	newest *pending
 	ids    int
@@ -71,7 +71,7 @@ func (at *presence) oldest() *pending {
 	return p
 }
 
-// unlinkPending takes the id off its connection's list.
+// unlinkPending removes the id from its connection's list.
 func (c *Coordinator) unlinkPending(p *pending) {
 	at := c.present.get(p.ticket)
 	for link := &at.newest; *link != nil; link = &(*link).older {
@@ -98,7 +98,7 @@ func (p *pending) stopAwaiting() {
 	}
 }
 
-// forgetPending takes a pending id away, because it was used or never will be.
+// forgetPending removes an id that was used or never will be.
 func (c *Coordinator) forgetPending(p *pending) {
 	p.stopAwaiting()
 	c.timers.stop(&p.timer)
@@ -107,14 +107,14 @@ func (c *Coordinator) forgetPending(p *pending) {
 	c.budget.give(p.bytes())
 }
 
-// dropPending forgets an id that was handed out and not used.
+// dropPending forgets an unused id, which a rebalance may have waited for.
 func (c *Coordinator) dropPending(p *pending, now Instant) {
 	c.forgetPending(p)
 	c.rebalanceStep(now, p.group)
 	c.scheduleExpiry(p.group, now)
 }
 
-// fire implements alarm: the id has been waited for long enough, and then it is forgotten.
+// fire implements alarm: first rebalances stop waiting for the id, then it expires.
 func (p *pending) fire(c *Coordinator, now Instant) {
 	if p.until > now.Monotonic {
 		c.timers.start(&p.timer, p.until)
@@ -125,9 +125,9 @@ func (p *pending) fire(c *Coordinator, now Instant) {
 	c.dropPending(p, now)
 }
 
-// Disconnected says that the connection of a ticket is closed. Ids that it was given are forgotten, and so is a member
-// whose first JoinGroup waits on it: nobody has heard of that member yet, and its client comes back as another. A member
-// that has been in a generation stays until its session is over.
+// Disconnected says that the connection of a ticket is closed. Its pending ids are forgotten, and so is the member whose
+// first JoinGroup waits on it: the client does not know its id, and comes back as another. A member that has been in a
+// generation stays until its session ends.
 func (c *Coordinator) Disconnected(now Instant, ticket uint64) {
 	at := c.present.get(ticket)
 	if at == nil {
@@ -141,14 +141,14 @@ func (c *Coordinator) Disconnected(now Instant, ticket uint64) {
 	}
 }
 
-// bind has a member that is new forgotten with the connection that its first JoinGroup waits on.
+// bind ties a new member to the connection that its first JoinGroup waits on.
 func (c *Coordinator) bind(m *member, ticket uint64) {
 	c.unbind(m)
 	c.presenceOf(ticket).joining = m
 	m.bound = ticket
 }
 
-// unbind undoes bind: the member has been through a rebalance, or is gone.
+// unbind undoes bind: the member is in a generation, or gone.
 func (c *Coordinator) unbind(m *member) {
 	if at := c.present.get(m.bound); at != nil && at.joining == m {
 		at.joining = nil

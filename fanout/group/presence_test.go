@@ -71,7 +71,7 @@ func TestOneConnectionHasFewPendingIDs(t *testing.T) {
 		req.Protocols = protocols("range")
 		l.c.JoinGroup(l.now, Client{Ticket: 7, ID: "c"}, req)
 		l.c.TakeOutput(&l.out)
-		l.c.check(t)
+		l.check()
 		if id := l.out.Replies[0].Response.(*kmsg.JoinGroupResponse).MemberID; i == 0 {
 			first = id
 		}

@@ -1,27 +1,35 @@
 package group
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment/invariants"
+)
 
 // Output is what there is to do: records to append, and replies to send after that. A large request's records come in
-// several of them, so that no turn of the loop takes long.
+// several outputs, so that no turn of the loop takes long.
 type Output struct {
 	Replies []Reply
 	Records []Record
 }
 
-// queue are the living records that have to be written, by their nodes: a record is encoded when it is taken, so what
-// waits takes no memory of its own, and what is committed twice meanwhile is written once.
+// queue holds the live records to be written. A record is encoded when it is taken: until then it takes no memory of its
+// own, and what is committed twice meanwhile is written once.
 type queue struct {
-	nodes []*node
-	head  int
-	// queued and taken number the nodes that have been put on and taken off.
+	live []*liveRecord
+	head int
+	// queued and taken number the live records that have been queued and taken.
 	queued, taken uint64
 	// first is the first number that belongs to the request that is being answered.
 	first   uint64
 	replies []Reply // that can be sent
 	waiting []Reply // for records that are still to be taken
-	burying []Reply // for offsets that are forgotten first
+	reaping []Reply // for the reaper
 	lost    []numbers
+	// open are the tickets of requests without an answer, if invariants are checked.
+	open map[uint64]struct{}
 }
 
 // numbers are those of consecutive records.
@@ -30,38 +38,65 @@ type numbers struct{ first, last uint64 }
 // begin starts a request whose reply is durable.
 func (q *queue) begin() { q.first = q.queued + 1 }
 
-func (q *queue) push(n *node) {
-	if n.queued {
-		q.first = min(q.first, n.number)
+func (q *queue) push(r *liveRecord) {
+	if r.queued {
+		q.first = min(q.first, r.number)
 		return
 	}
 	q.queued++
-	n.queued, n.number = true, q.queued
-	q.nodes = append(q.nodes, n)
+	r.queued, r.number = true, q.queued
+	q.live = append(q.live, r)
+}
+
+// asked and answered hold that every request is answered exactly once.
+func (q *queue) asked(ticket uint64) {
+	if !invariants.Enabled {
+		return
+	}
+	if _, open := q.open[ticket]; open {
+		panic(fmt.Sprintf("group: ticket %#x asks again before its answer", ticket))
+	}
+	if q.open == nil {
+		q.open = make(map[uint64]struct{})
+	}
+	q.open[ticket] = struct{}{}
+}
+
+func (q *queue) answered(ticket uint64) {
+	if !invariants.Enabled {
+		return
+	}
+	if _, open := q.open[ticket]; !open {
+		panic(fmt.Sprintf("group: ticket %#x is answered, but has no open request", ticket))
+	}
+	delete(q.open, ticket)
 }
 
 func (c *Coordinator) reply(ticket uint64, response kmsg.Response) {
+	c.queue.answered(ticket)
 	c.queue.replies = append(c.queue.replies, Reply{Ticket: ticket, Response: response})
 }
 
-// replyDurable answers a request when what it wrote since begin is kept.
+// replyDurable answers a request when what it wrote since begin is durable.
 func (c *Coordinator) replyDurable(ticket uint64, response kmsg.Response) {
 	q := &c.queue
+	q.answered(ticket)
 	q.waiting = append(q.waiting, Reply{Ticket: ticket, Response: response, Durable: true, first: q.first, last: q.queued})
 }
 
-// ReplyForgotten has a response sent when all is written off that was to be forgotten up to now.
-func (c *Coordinator) ReplyForgotten(ticket uint64, response kmsg.Response) {
+// ReplyReaped sends a response when the tombstones of everything deleted so far are durable. The ticket need not be that
+// of a request to the coordinator.
+func (c *Coordinator) ReplyReaped(ticket uint64, response kmsg.Response) {
 	q := &c.queue
-	q.burying = append(q.burying,
-		Reply{Ticket: ticket, Response: response, Durable: true, first: q.first, buried: c.graves.buried})
+	q.reaping = append(q.reaping,
+		Reply{Ticket: ticket, Response: response, Durable: true, first: q.first, reaped: c.reaper.queued})
 }
 
-// Settled says that there is nothing to take, and no offset left that is being forgotten.
-func (c *Coordinator) Settled() bool { return len(c.graves.lists) == 0 && !c.HasOutput() }
+// Settled says that there is nothing to take, and nothing to reap.
+func (c *Coordinator) Settled() bool { return len(c.reaper.lists) == 0 && !c.HasOutput() }
 
-// TakeReplies moves into out the replies that depend on no record, and nothing else: for while the records of the last
-// output are still on their way. It reports false if there are none.
+// TakeReplies moves the replies that depend on no record into out, and nothing else: for use while the records of the
+// last output are being written. It reports false if there are none.
 func (c *Coordinator) TakeReplies(out *Output) bool {
 	q := &c.queue
 	out.Records = out.Records[:0]
@@ -81,21 +116,22 @@ func (c *Coordinator) Taken(mark uint64) bool { return c.queue.taken >= mark }
 // HasOutput says that there is something to take.
 func (c *Coordinator) HasOutput() bool {
 	q := &c.queue
-	return len(q.replies) > 0 || q.head < len(q.nodes) || len(q.waiting) > 0 ||
-		len(q.burying) > 0 && q.burying[0].buried <= c.graves.emptied
+	return len(q.replies) > 0 || q.head < len(q.live) || len(q.waiting) > 0 ||
+		len(q.reaping) > 0 && q.reaping[0].reaped <= c.reaper.reaped
 }
 
 // TakeOutput moves what there is to do into out, whose slices are used again. It reports false if there is nothing.
 func (c *Coordinator) TakeOutput(out *Output) bool {
+	c.checkOften()
 	q := &c.queue
 	out.Records = c.takeRecords(out.Records[:0])
 	out.Replies, q.replies = q.replies, out.Replies[:0]
 	n := 0
-	for ; n < len(q.burying) && q.burying[n].buried <= c.graves.emptied; n++ {
-		q.burying[n].last = q.queued // the tombstones have been queued since
-		q.waiting = append(q.waiting, q.burying[n])
+	for ; n < len(q.reaping) && q.reaping[n].reaped <= c.reaper.reaped; n++ {
+		q.reaping[n].last = q.queued // the tombstones have been queued since
+		q.waiting = append(q.waiting, q.reaping[n])
 	}
-	q.burying = cutFirst(q.burying, n)
+	q.reaping = cutFirst(q.reaping, n)
 	for n = 0; n < len(q.waiting) && q.waiting[n].last <= q.taken; n++ {
 		out.Replies = append(out.Replies, q.waiting[n])
 	}
@@ -103,7 +139,7 @@ func (c *Coordinator) TakeOutput(out *Output) bool {
 	return len(out.Replies)+len(out.Records) > 0
 }
 
-// cutFirst takes the first n replies away.
+// cutFirst removes the first n replies.
 func cutFirst(replies []Reply, n int) []Reply {
 	rest := copy(replies, replies[n:])
 	clear(replies[rest:])
@@ -112,82 +148,33 @@ func cutFirst(replies []Reply, n int) []Reply {
 
 func (c *Coordinator) takeRecords(records []Record) []Record {
 	q := &c.queue
-	for bytes := 0; q.head < len(q.nodes) && len(records) < c.steps.records && bytes < c.steps.bytes; q.head++ {
-		n := q.nodes[q.head]
-		q.nodes[q.head] = nil
+	for bytes := 0; q.head < len(q.live) && len(records) < c.steps.records && bytes < c.steps.bytes; q.head++ {
+		r := q.live[q.head]
+		q.live[q.head] = nil
 		q.taken++
-		n.queued = false
-		if n.trail == nil {
+		r.queued = false
+		if r.log == nil {
 			continue
 		}
-		if next := n.kept.successor(c); next != nil && next != n && next.number < n.number {
-			// What has the key now was written before this, which is being forgotten: it came late, or was lost once.
-			if n.dead {
-				n.unlink()
-				c.budget.give(n.kept.bytes())
+		if next := r.source.successor(c); next != nil && next != r && next.number < r.number {
+			// The key's new record was written before this one, a tombstone that came late or was lost once.
+			if r.dead {
+				c.tombstoned(r)
 			}
 			continue
 		}
-		r := Record{Partition: n.trail.partition, Key: n.kept.key(), node: n, number: n.number}
-		if !n.dead {
-			r.Value = n.kept.value(c.config.MaxRecordBytes)
+		record := Record{Partition: r.log.partition, Key: r.source.key(), live: r, number: r.number}
+		if !r.dead {
+			record.Value = r.source.value(c.config.MaxRecordBytes)
 		}
-		bytes += len(r.Key) + len(r.Value)
-		records = append(records, r)
+		bytes += len(record.Key) + len(record.Value)
+		records = append(records, record)
 	}
-	if q.head == len(q.nodes) {
-		q.nodes, q.head = q.nodes[:0], 0
-		if cap(q.nodes) > 4*c.steps.records {
-			q.nodes = nil
+	if q.head == len(q.live) {
+		q.live, q.head = q.live[:0], 0
+		if cap(q.live) > 4*c.steps.records {
+			q.live = nil
 		}
 	}
 	return records
-}
-
-// maxLost is how many ranges of lost records are told apart.
-const maxLost = 64
-
-// Appended says where a record of [Output] has been put.
-func (c *Coordinator) Appended(r *Record, offset int64) {
-	n := r.node
-	switch {
-	case n.number != r.number || n.trail == nil: // it has changed since, and will be written again
-	case n.dead:
-		n.unlink()
-		c.budget.give(n.kept.bytes())
-	default:
-		n.offset = offset
-	}
-}
-
-// Lost says that a record could not be appended. What it says stays true here, and it will be the first that Rewrite
-// writes again.
-func (c *Coordinator) Lost(r *Record) {
-	q := &c.queue
-	if len(q.lost) == maxLost {
-		q.lost = append(q.lost[:0], numbers{q.lost[0].first, q.lost[maxLost-1].last}) // rather refuse too many
-	}
-	if k := len(q.lost); k > 0 && q.lost[k-1].last+1 == r.number {
-		q.lost[k-1].last = r.number
-	} else {
-		q.lost = append(q.lost, numbers{r.number, r.number})
-	}
-	n := r.node
-	if n.number != r.number || n.trail == nil {
-		return
-	}
-	t := n.trail
-	n.unlink()
-	n.offset = lostOffset
-	t.pushFirst(n)
-}
-
-// WasLost says whether records that a durable reply depends on were lost.
-func (c *Coordinator) WasLost(r *Reply) bool {
-	for _, lost := range c.queue.lost {
-		if r.first <= lost.last && r.last >= lost.first {
-			return true
-		}
-	}
-	return false
 }

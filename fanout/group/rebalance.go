@@ -2,7 +2,7 @@ package group
 
 import "oneplusn/fanout/wire"
 
-// rebalance makes all members join again, if they have not been told to yet, and ends that if all have.
+// rebalance begins a rebalance, if none is under way, and ends it if all members have joined.
 func (c *Coordinator) rebalance(now Instant, g *group) {
 	if g.state != Preparing {
 		c.beginRebalance(now, g)
@@ -14,17 +14,17 @@ func (c *Coordinator) beginRebalance(now Instant, g *group) {
 	c.counts.Rebalances++
 	fromEmpty := g.state == Empty
 	if g.state == Completing {
-		for m := range g.list.all() {
+		for m := range g.list.All() {
 			c.answerSync(m, wire.CodeRebalanceInProgress)
 		}
 	}
-	g.state = Preparing
+	g.become(Preparing)
 	c.timers.start(&g.phase, c.gather(now, g, fromEmpty))
 }
 
-// rebalanceStep ends a rebalance for which nobody else has to be waited for.
+// rebalanceStep ends a rebalance that waits for nobody.
 func (c *Coordinator) rebalanceStep(now Instant, g *group) {
-	if g.state == Preparing && (!g.gathering.active || g.list.n == 0) && g.joining == g.list.n && g.awaited == 0 {
+	if g.state == Preparing && (!g.gathering.active || g.list.Len() == 0) && g.joining == g.list.Len() && g.awaited == 0 {
 		c.endRebalance(now, g)
 	}
 }
@@ -33,6 +33,7 @@ func (c *Coordinator) rebalanceStep(now Instant, g *group) {
 type phaseEnd struct{ group *group }
 
 func (p phaseEnd) fire(c *Coordinator, now Instant) {
+	p.group.mustExist()
 	switch g := p.group; g.state {
 	case Preparing:
 		if g.gathering.active && now.Monotonic < g.gathering.until {
@@ -41,57 +42,57 @@ func (p phaseEnd) fire(c *Coordinator, now Instant) {
 		}
 		c.endRebalance(now, g)
 	case Completing, Stable:
-		c.dropThoseThatOweSync(now, g)
+		c.dropUnsynced(now, g)
 	}
 }
 
-// endRebalance begins the next generation with the members that have joined. Static members stay without joining, until
-// their session is over.
+// endRebalance begins the next generation with the members that have joined. Static members stay without joining until
+// their session ends.
 func (c *Coordinator) endRebalance(now Instant, g *group) {
 	g.gathering.active = false
-	c.work += g.list.n
-	for m := range g.list.all() {
+	c.work += g.list.Len()
+	for m := range g.list.All() {
 		if !m.join.waits && !m.static() {
 			c.removeMember(g, m)
 		}
 	}
 	switch {
-	case g.list.n == 0:
+	case g.list.Len() == 0:
 		c.becomeEmpty(now, g)
 		return
 	case g.joining == 0:
-		// Only static members are left and none has come back: their sessions end this, or one of them does.
+		// Only static members are left, and none is back: this ends with their sessions, or when one joins.
 		c.timers.start(&g.phase, now.Monotonic+max(g.rebalanceTimeout(), c.config.MinSessionTimeout))
 		return
 	}
 	g.electLeader()
-	g.generation++
-	g.protocol = g.vote()
-	g.state, g.owing = Completing, 0
+	g.nextGeneration()
+	g.become(Completing)
+	g.protocol, g.awaitingSync = g.vote(), 0
 	c.timers.start(&g.phase, now.Monotonic+g.rebalanceTimeout())
-	for m := range g.list.all() {
+	for m := range g.list.All() {
 		was := m.size()
 		m.assignment = nil
 		c.resize(m, was)
-		if m.owesSync = m.join.waits; !m.owesSync {
+		if m.awaitingSync = m.join.waits; !m.awaitingSync {
 			continue
 		}
-		g.owing++
-		w := m.join
-		c.unbind(m)
-		m.join, m.fresh = waiter{}, false
+		g.awaitingSync++
+		w := m.join.take()
 		g.joining--
+		c.unbind(m)
+		m.joinedOnce = true
 		m.alive(now)
 		c.timers.start(&m.session, m.aliveUntil)
 		c.replyJoined(g, m, w)
 	}
 }
 
-// dropThoseThatOweSync removes members that joined and did not come for their assignment in time.
-func (c *Coordinator) dropThoseThatOweSync(now Instant, g *group) {
+// dropUnsynced removes the members that joined but did not sync in time.
+func (c *Coordinator) dropUnsynced(now Instant, g *group) {
 	dropped := false
-	for m := range g.list.all() {
-		if m.owesSync {
+	for m := range g.list.All() {
+		if m.awaitingSync {
 			c.counts.Expired++
 			c.removeMember(g, m)
 			dropped = true
@@ -104,17 +105,17 @@ func (c *Coordinator) dropThoseThatOweSync(now Instant, g *group) {
 
 // becomeEmpty ends the last generation of a group.
 func (c *Coordinator) becomeEmpty(now Instant, g *group) {
-	g.state = Empty
-	g.generation++
+	g.nextGeneration()
+	g.become(Empty)
 	g.protocol, g.leader = "", ""
 	g.emptySinceMillis = now.UnixMillis
 	c.timers.stop(&g.phase)
-	c.keepMembership(g)
+	c.persistMembership(g)
 	c.timers.stop(&g.expiry)
 	c.scheduleExpiry(g, now)
 }
 
-// removeMember forgets a member; what that means for the group is the caller's.
+// removeMember forgets a member. The caller rebalances the group.
 func (c *Coordinator) removeMember(g *group, m *member) {
 	c.answerJoin(g, m, wire.CodeUnknownMemberID)
 	c.answerSync(m, wire.CodeUnknownMemberID)

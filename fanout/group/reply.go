@@ -6,8 +6,7 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// replySize bounds a reply that can be many times as large as its request, because one thing may be named often in it.
-// What does not fit is answered with an error.
+// replySize bounds a reply that can be many times as large as its request. Items that do not fit become errors.
 type replySize struct{ bytes, limit int64 }
 
 func (c *Coordinator) newReplySize() replySize { return replySize{limit: c.config.MaxReplyBytes} }
@@ -21,8 +20,7 @@ func (s *replySize) add(bytes int) bool {
 	return true
 }
 
-// Asked is how many offsets, members or groups the answer to a request lists that changes nothing, about; long texts count for
-// more.
+// Asked estimates how many offsets, members or groups the answer to a read-only request lists; long texts count as several.
 func (c *Coordinator) Asked(req kmsg.Request) (items int) {
 	const itemBytes = 128
 	switch r := req.(type) {
@@ -31,7 +29,7 @@ func (c *Coordinator) Asked(req kmsg.Request) (items int) {
 	case *kmsg.DescribeGroupsRequest:
 		for _, id := range r.Groups {
 			if g := c.groups.get(id); g != nil {
-				items += g.list.n + g.described()/itemBytes
+				items += g.list.Len() + g.described()/itemBytes
 			}
 		}
 	case *kmsg.OffsetFetchRequest:
@@ -39,7 +37,7 @@ func (c *Coordinator) Asked(req kmsg.Request) (items int) {
 			items += len(r.Topics[i].Partitions)
 		}
 		if g := c.groups.get(r.Group); g != nil && r.Topics == nil && r.Version >= 2 {
-			items = g.commits.n
+			items = g.commits.Len()
 		}
 	}
 	return items
@@ -48,10 +46,10 @@ func (c *Coordinator) Asked(req kmsg.Request) (items int) {
 // listedBytes is what a group takes in ListGroups beside its id.
 const listedBytes = 32
 
-// noMetadata is the text of an offset that has none: one for all, since a request may name a hundred thousand.
+// noMetadata is shared: a request may name a hundred thousand offsets without metadata.
 var noMetadata = kmsg.StringPtr("")
 
-// fetchedOffset is the answer for a partition, o is nil if nothing was committed.
+// fetchedOffset is the answer for a partition; o is nil for one without a commit.
 func (s *replySize) fetchedOffset(partition int32, o *committed) kmsg.OffsetFetchResponseTopicPartition {
 	const fixed = 4 + 8 + 4 + 2 + 2 // partition, offset, epoch, the text's length, error
 	r := kmsg.OffsetFetchResponseTopicPartition{Partition: partition, Offset: -1, LeaderEpoch: -1, Metadata: noMetadata}
@@ -69,5 +67,5 @@ func (s *replySize) fetchedOffset(partition int32, o *committed) kmsg.OffsetFetc
 	return r
 }
 
-// described is how much a group takes in DescribeGroups, at most.
-func (g *group) described() int { return int(g.record) + 64*g.list.n + len(g.id) }
+// described bounds a group's bytes in DescribeGroups.
+func (g *group) described() int { return int(g.recordBytes) + 64*g.list.Len() + len(g.id) }

@@ -182,8 +182,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		}
 		counts := l.c.Counts()
 		if counts.Groups != 0 || counts.Members != 0 || counts.Offsets != 0 || counts.MemoryBytes != 0 ||
-			len(l.c.timers) != 0 || l.c.present.len() != 0 {
-			t.Fatalf("round %d: %+v and %d timers are left", round, counts, len(l.c.timers))
+			l.c.timers.heap.Len() != 0 || l.c.present.len() != 0 {
+			t.Fatalf("round %d: %+v and %d timers are left", round, counts, l.c.timers.heap.Len())
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Restore takes a record that was kept by an earlier process, in the order of the log. Keys of kinds that are not known
-// here are left alone. The limits of [Config] are not applied: what was accepted once is not refused later.
+// Restore takes the records of an earlier process, in the order of the log. Unknown kinds of keys are ignored. The limits
+// of [Config] do not apply: what was accepted once is not refused later.
 func (c *Coordinator) Restore(now Instant, partition int32, offset int64, key, value []byte) error {
 	if len(key) < 2 {
 		return fmt.Errorf("group: the key of record %d has %d bytes, the least is 2", offset, len(key))
@@ -39,7 +39,7 @@ func (c *Coordinator) restored(now Instant, id string, partition int32) *group {
 	g := c.groups.get(id)
 	if g == nil {
 		g = newGroup(id, now)
-		g.trail = &c.trails[partition]
+		g.log = &c.logs[partition]
 		c.groups.put(id, g)
 		c.budget.force(g.bytes())
 	}
@@ -47,11 +47,11 @@ func (c *Coordinator) restored(now Instant, id string, partition int32) *group {
 }
 
 func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, k *kmsg.OffsetCommitKey, value []byte) error {
-	at := place{k.Topic, k.Partition}
+	at := topicPartition{k.Topic, k.Partition}
 	if value == nil {
 		if g := c.groups.get(k.Group); g != nil && g.offsets.get(at) != nil {
 			o := g.offsets.get(at)
-			o.node.unlink()
+			o.live.unlink()
 			c.takeOffset(o)
 			c.budget.give(o.bytes())
 		}
@@ -82,21 +82,15 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 		expires = max(v.ExpireTimestamp, -1)
 	}
 	o.setExpiry(expires)
-	o.node.restore(g.trail, offset)
+	g.log.put(&o.live, offset)
 	return nil
-}
-
-func (n *node) restore(t *trail, offset int64) {
-	n.unlink()
-	n.offset = offset
-	t.pushLast(n)
 }
 
 func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, id string, value []byte) error {
 	if value == nil {
 		if g := c.groups.get(id); g != nil {
 			c.clearMembers(g)
-			g.node.unlink()
+			g.live.unlink()
 			c.setProtocolType(g, "")
 			g.generation = 0
 		}
@@ -112,7 +106,7 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 	}
 	g := c.restored(now, id, partition)
 	c.clearMembers(g)
-	g.node.restore(g.trail, offset)
+	g.log.put(&g.live, offset)
 	c.setProtocolType(g, v.ProtocolType)
 	g.state, g.generation = Empty, v.Generation
 	if g.emptySinceMillis = now.UnixMillis; v.Version >= 2 && v.CurrentStateTimestamp >= 0 {
@@ -124,8 +118,8 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 	for i := range v.Members {
 		c.restoreMember(g, &v.Members[i])
 	}
-	if g.list.n > 0 {
-		g.state, g.leader = Stable, g.list.first.id
+	if g.list.Len() > 0 {
+		g.state, g.leader = Stable, g.list.First().Value().id
 	}
 	if v.Leader != nil && g.members.get(*v.Leader) != nil {
 		g.leader = *v.Leader
@@ -134,8 +128,8 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 }
 
 func (c *Coordinator) restoreMember(g *group, v *kmsg.GroupMetadataValueMember) {
-	m := &member{group: g, id: v.MemberID, clientID: v.ClientID, clientHost: v.ClientHost}
-	if instance := given(v.InstanceID); instance != nil {
+	m := &member{group: g, id: v.MemberID, clientID: v.ClientID, clientHost: v.ClientHost, joinedOnce: true}
+	if instance := nilIfEmpty(v.InstanceID); instance != nil {
 		m.instanceID = *instance
 	}
 	m.session.owner = m
@@ -155,7 +149,7 @@ func (c *Coordinator) restoreMember(g *group, v *kmsg.GroupMetadataValueMember) 
 }
 
 func (c *Coordinator) clearMembers(g *group) {
-	for m := range g.list.all() {
+	for m := range g.list.All() {
 		c.shed(m)
 		c.counts.Members--
 		g.remove(m)
@@ -164,17 +158,16 @@ func (c *Coordinator) clearMembers(g *group) {
 	g.state = Empty
 }
 
-// Restored ends what Restore began: from here on members have to be heard of, and offsets expire. Groups that were
-// removed leave nothing.
+// Restored ends the restoring: from here on sessions and offsets expire. Removed groups leave nothing.
 func (c *Coordinator) Restored(now Instant) {
 	for id, g := range c.groups.all {
-		if g.list.n == 0 && g.commits.n == 0 && !g.kept() {
+		if g.list.Len() == 0 && g.commits.Len() == 0 && !g.persisted() {
 			c.groups.remove(id)
 			c.budget.give(g.bytes())
 			continue
 		}
-		for m := range g.list.all() {
-			// The clients find out first that the server was away: they get a little longer than their session.
+		for m := range g.list.All() {
+			// Clients first have to notice that the server is back: they get a little more than their session.
 			m.aliveUntil = now.Monotonic + m.sessionTimeout + restartGrace
 			c.timers.start(&m.session, m.aliveUntil)
 		}
@@ -183,22 +176,18 @@ func (c *Coordinator) Restored(now Instant) {
 	}
 }
 
-// sortCommits puts the offsets in the order of their commits again: a log that was rewritten has another.
+// sortCommits restores the order of the commits: a rewritten log has another.
 func (g *group) sortCommits() {
 	older := func(a, b *committed) int { return cmp.Compare(a.commitMillis, b.commitMillis) }
-	all := make([]*committed, 0, g.commits.n)
-	for o := g.commits.first; o != nil; o = o.links[byGroup].next {
-		all = append(all, o)
-	}
+	all := slices.AppendSeq(make([]*committed, 0, g.commits.Len()), g.commits.All())
 	if slices.IsSortedFunc(all, older) {
 		return
 	}
 	slices.SortStableFunc(all, older)
-	g.commits = offsetList{which: byGroup}
 	for _, o := range all {
-		g.commits.push(o)
+		g.commits.MoveToBack(&o.inGroup)
 	}
 }
 
-// restartGrace is what members get on top of their session timeout after a restart.
+// restartGrace extends the session timeout after a restart.
 const restartGrace = 5 * time.Second

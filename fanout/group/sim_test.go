@@ -374,7 +374,7 @@ func (s *simulation) checkWhole() {
 		all = append(all, m.owned...)
 	}
 	slices.Sort(all)
-	if len(all) != simPartitions || len(slices.Compact(all)) != simPartitions || g.list.n != len(alive) || g.state != Stable {
-		s.t.Fatalf("%d partitions are owned by %d members; the group is %v with %d", len(all), len(alive), g.state, g.list.n)
+	if len(all) != simPartitions || len(slices.Compact(all)) != simPartitions || g.list.Len() != len(alive) || g.state != Stable {
+		s.t.Fatalf("%d partitions are owned by %d members; the group is %v with %d", len(all), len(alive), g.state, g.list.Len())
 	}
 }

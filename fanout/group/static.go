@@ -8,9 +8,9 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// replaceStatic lets the client that comes back under a known instance id (KIP-345) take the place of the member that
-// had it: with a member id of its own, so that the old one is fenced, and with the old one's assignment. A stable group
-// is not rebalanced for it, unless it wants other topics or the group would choose another protocol.
+// replaceStatic lets a client with a known instance id (KIP-345) take the place and the assignment of the member that had
+// it. The new member id fences the old one. A stable group rebalances only if the client subscribes to other topics or the
+// group would choose another protocol.
 func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Client, req *kmsg.JoinGroupRequest) int16 {
 	if !g.accepts(req.ProtocolType, req.Protocols, m) {
 		return wire.CodeInconsistentGroupProtocol
@@ -20,10 +20,10 @@ func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Clien
 	if code := c.update(m, req, c.config.NewMemberID(from.ID), from); code != 0 {
 		return code
 	}
-	if m.join.waits { // told of the id that it knows
-		c.replyJoin(m.join.ticket, m.join.version, wire.CodeFencedInstanceID, old)
-		m.join = waiter{}
+	if m.join.waits { // its client knows the old id
+		w := m.join.take()
 		g.joining--
+		c.replyJoin(w.ticket, w.version, wire.CodeFencedInstanceID, old)
 	}
 	c.answerSync(m, wire.CodeFencedInstanceID)
 	oldLeader := g.leader
@@ -33,13 +33,13 @@ func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Clien
 	m.alive(now)
 	c.timers.start(&m.session, m.aliveUntil)
 	if g.state == Stable && g.vote() == g.protocol && sameTopics(topics, m.topics(g.protocol)) {
-		c.keepMembership(g)
+		c.persistMembership(g)
 		resp := kmsg.NewPtrJoinGroupResponse()
 		resp.SetVersion(req.Version)
 		resp.Generation, resp.MemberID = g.generation, m.id
 		resp.ProtocolType, resp.Protocol = kmsg.StringPtr(g.protocolType), kmsg.StringPtr(g.protocol)
-		// A returning leader is told the id that the leader had: it would assign partitions otherwise, and nobody
-		// would hear of that assignment.
+		// A returning leader gets the old leader's id: it must not believe that it leads, and compute an assignment that
+		// nobody receives.
 		resp.LeaderID = oldLeader
 		c.reply(from.Ticket, resp)
 		return 0
@@ -49,7 +49,7 @@ func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Clien
 	return 0
 }
 
-// sameTopics compares subscriptions, whose order says nothing.
+// sameTopics compares subscriptions regardless of their order.
 func sameTopics(a, b []string) bool {
 	a, b = slices.Clone(a), slices.Clone(b)
 	slices.Sort(a)

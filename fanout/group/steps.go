@@ -1,16 +1,16 @@
 package group
 
-// steps bound what is done at once, so that no turn of the loop takes long: each is a fraction of a millisecond's work, and
-// what is left is done in the turns after that. Only a test has others.
+// steps bound the work of one call, so that no turn of the loop takes long: each is a fraction of a millisecond. The rest
+// follows in later turns. Only tests set other bounds.
 type steps struct {
-	// advance counts alarms in one [Coordinator.Advance], members of a generation that begins, and offsets that are
-	// looked at: a hundred thousand groups may be due at the same time.
+	// advance counts alarms in one [Coordinator.Advance], members of new generations, and scanned offsets: a hundred
+	// thousand groups may be due at the same time.
 	advance int
-	// reap counts offsets that are forgotten because their topic or group was deleted.
+	// reap counts offsets of deleted topics and groups.
 	reap int
-	// scan counts offsets that are looked at for whether they expire.
+	// scan counts offsets that may expire.
 	scan int
-	// records and bytes are what one [Output] has at most; one record may be larger.
+	// records and bytes bound one [Output]; one record may be larger.
 	records, bytes int
 }
 

@@ -2,8 +2,8 @@ package group
 
 import "encoding/binary"
 
-// eachTopic calls f with the topics that a consumer's subscription names (ConsumerProtocolSubscription: a version, then
-// the topics), and reports whether it could be read so far. It does not allocate: a group may subscribe to a million.
+// eachTopic calls f with the topics of a consumer's subscription (ConsumerProtocolSubscription: a version, then the
+// topics), and reports whether their list is intact. It does not allocate: a group may subscribe to a million.
 func eachTopic(subscription []byte, f func(topic []byte)) bool {
 	const version, count = 2, 4
 	if len(subscription) < version+count {
@@ -25,13 +25,13 @@ func eachTopic(subscription []byte, f func(topic []byte)) bool {
 	return n >= 0
 }
 
-// eachSubscribed calls f with the topics that the members of a group of consumers read, some of them often. It is false
-// if that can't be known.
+// eachSubscribed calls f with the topics that the members of a group of consumers subscribe to, with repetitions. It
+// reports false if a subscription cannot be read.
 func (g *group) eachSubscribed(f func(topic []byte)) bool {
 	if g.protocolType != consumerProtocol {
 		return false
 	}
-	for m := range g.list.all() {
+	for m := range g.list.All() {
 		if !eachTopic(m.metadata(g.protocol), f) {
 			return false
 		}

@@ -10,7 +10,8 @@ import (
 
 // SyncGroup gives a member its assignment; the leader's request brings it.
 func (c *Coordinator) SyncGroup(now Instant, from Client, req *kmsg.SyncGroupRequest) {
-	g, m, code := c.member(req.Group, req.MemberID, given(req.InstanceID), req.Generation)
+	c.queue.asked(from.Ticket)
+	g, m, code := c.member(req.Group, req.MemberID, nilIfEmpty(req.InstanceID), req.Generation)
 	if code == 0 && g.state == Preparing {
 		code = wire.CodeRebalanceInProgress
 	}
@@ -24,7 +25,7 @@ func (c *Coordinator) SyncGroup(now Instant, from Client, req *kmsg.SyncGroupReq
 		c.replySync(from.Ticket, req.Version, 0, m.assignment)
 		return
 	}
-	c.answerSync(m, wire.CodeRebalanceInProgress) // one that its client has given up
+	c.answerSync(m, wire.CodeRebalanceInProgress) // an earlier one that its client has given up
 	m.sync = waiter{waits: true, ticket: from.Ticket, version: req.Version}
 	if m.id != g.leader {
 		return
@@ -34,7 +35,7 @@ func (c *Coordinator) SyncGroup(now Instant, from Client, req *kmsg.SyncGroupReq
 	}
 }
 
-// assign takes the leader's assignment and hands it to all who wait for it.
+// assign stores the leader's assignment and answers the members that wait for it.
 func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupRequestGroupAssignment) int16 {
 	var more int64
 	for i := range assignment {
@@ -46,52 +47,50 @@ func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupR
 		c.counts.Refused++
 		return wire.CodePolicyViolation
 	}
-	c.budget.give(more) // the members take it over; it is less if one is named twice
+	c.budget.give(more) // resize charges it; it is less if a member is named twice
 	for i := range assignment {
 		if m := g.members.get(assignment[i].MemberID); m != nil {
 			was := m.size()
-			// A copy: it would keep all of the request, which may be larger by what nobody is given.
+			// A copy: the slice would keep all of the request.
 			m.assignment = bytes.Clone(assignment[i].MemberAssignment)
 			c.resize(m, was)
 		}
 	}
-	g.state = Stable
-	c.keepMembership(g)
-	for m := range g.list.all() {
+	g.become(Stable)
+	c.persistMembership(g)
+	for m := range g.list.All() {
 		if !m.sync.waits {
 			continue
 		}
-		w := m.sync
-		m.sync = waiter{}
+		w := m.sync.take()
 		m.alive(now)
 		c.replySync(w.ticket, w.version, 0, m.assignment)
 	}
-	if g.owing == 0 {
+	if g.awaitingSync == 0 {
 		c.timers.stop(&g.phase)
 	}
 	c.scheduleExpiry(g, now)
 	return 0
 }
 
-// cameToSync notes that a member has come for its assignment, or never will. When all have and the assignment is there,
-// nobody is waited for any more.
+// cameToSync stops waiting for a member that has sent SyncGroup, or never will. After the last one of a stable group the
+// timer stops.
 func (c *Coordinator) cameToSync(g *group, m *member) {
-	if !m.owesSync {
+	if !m.awaitingSync {
 		return
 	}
-	m.owesSync = false
-	if g.owing--; g.owing == 0 && g.state == Stable {
+	m.awaitingSync = false
+	if g.awaitingSync--; g.awaitingSync == 0 && g.state == Stable {
 		c.timers.stop(&g.phase)
 	}
 }
 
-// answerSync answers a member's waiting SyncGroup with an error. Without one that waits it does nothing.
+// answerSync answers a member's SyncGroup with an error, if one waits.
 func (c *Coordinator) answerSync(m *member, code int16) {
 	if !m.sync.waits {
 		return
 	}
-	w := m.sync
-	m.sync = waiter{}
+	w := m.sync.take()
 	c.replySync(w.ticket, w.version, code, nil)
 }
 
@@ -105,10 +104,11 @@ func (c *Coordinator) replySync(ticket uint64, version, code int16, assignment [
 	c.reply(ticket, resp)
 }
 
-// Heartbeat says that a member is alive, and is told whether it has to join again.
+// Heartbeat extends a member's session. The answer tells whether to join again.
 func (c *Coordinator) Heartbeat(now Instant, from Client, req *kmsg.HeartbeatRequest) {
+	c.queue.asked(from.Ticket)
 	resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
-	g, m, code := c.member(req.Group, req.MemberID, given(req.InstanceID), req.Generation)
+	g, m, code := c.member(req.Group, req.MemberID, nilIfEmpty(req.InstanceID), req.Generation)
 	if code == 0 {
 		m.alive(now)
 		if g.state == Preparing {
@@ -119,7 +119,7 @@ func (c *Coordinator) Heartbeat(now Instant, from Client, req *kmsg.HeartbeatReq
 	c.reply(from.Ticket, resp)
 }
 
-// member is the one that a request of a generation speaks of, or the error that makes its client join again.
+// member finds the member that a request of a generation names, or the error that makes its client join again.
 func (c *Coordinator) member(groupID, memberID string, instance *string, generation int32) (*group, *member, int16) {
 	if code := c.checkGroup(groupID, false); code != 0 {
 		return nil, nil, code

@@ -7,6 +7,8 @@
 //   - A list belongs to one goroutine at a time.
 package list
 
+import "iter"
+
 // List is a list of values of type T, in the order of their adding. The zero value is empty.
 type List[T any] struct {
 	first, last *Node[T]
@@ -29,6 +31,19 @@ func (l *List[T]) First() *Node[T] { return l.first }
 
 // Last is the last node, or nil.
 func (l *List[T]) Last() *Node[T] { return l.last }
+
+// All yields the values in their order. The one at hand may leave the list.
+func (l *List[T]) All() iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for n := l.first; n != nil; {
+			next := n.next
+			if !yield(n.value) {
+				return
+			}
+			n = next
+		}
+	}
+}
 
 // PushBack adds a node at the end. It panics if the node is in a list.
 func (l *List[T]) PushBack(n *Node[T], value T) { l.insert(n, value, l.last, nil) }

@@ -33,10 +33,7 @@ func TestListIsWhatASliceWouldBe(t *testing.T) {
 			n.Remove()
 			model = slices.Delete(model, at, at+1)
 		}
-		var got []int
-		for n := l.First(); n != nil; n = n.Next() {
-			got = append(got, n.Value())
-		}
+		got := slices.Collect(l.All())
 		if !slices.Equal(got, model) || l.Len() != len(model) {
 			t.Fatalf("step %d: the list holds %v, want %v", step, got, model)
 		}

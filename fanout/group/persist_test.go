@@ -107,12 +107,12 @@ func TestRecordsThatCouldNotBeWrittenAreRewrittenFirst(t *testing.T) {
 	l := newLab(t, nil)
 	l.commit("g", "", -1, nil, "t", 0, 1)
 	l.commit("g", "", -1, nil, "t", 1, 1)
-	l.c.keep(&l.c.trails[0], &l.c.groups.get("g").offsets.get(place{"t", 1}).node)
+	l.c.persist(&l.c.logs[0], &l.c.groups.get("g").offsets.get(topicPartition{"t", 1}).live)
 	l.c.TakeOutput(&l.out)
 	l.c.Lost(&l.out.Records[0])
 	l.c.Rewrite(0, 0, 1)
 	l.c.TakeOutput(&l.out)
-	if len(l.out.Records) != 1 || l.out.Records[0].node != &l.c.groups.get("g").offsets.get(place{"t", 1}).node {
+	if len(l.out.Records) != 1 || l.out.Records[0].live != &l.c.groups.get("g").offsets.get(topicPartition{"t", 1}).live {
 		t.Errorf("rewritten: %+v", l.out.Records)
 	}
 }
@@ -127,7 +127,7 @@ func TestGroupsArePlacedAsByApacheKafka(t *testing.T) {
 		"polygenelubricants": 0, // its hash code is the least of all, which has no positive
 		"gr\u00fcppe":        1233264812 % 50,
 	} {
-		if got := c.trailOf(id).partition; got != want {
+		if got := c.logOf(id).partition; got != want {
 			t.Errorf("group %q is in partition %d, want %d", id, got, want)
 		}
 	}
@@ -135,7 +135,7 @@ func TestGroupsArePlacedAsByApacheKafka(t *testing.T) {
 
 // A value that claims more than its bytes can hold is refused without a look for all of it.
 func TestValuesThatClaimMoreThanTheyHoldAreRefused(t *testing.T) {
-	offsetKey := (&committed{group: newGroup("g", Instant{}), at: place{"t", 0}}).key()
+	offsetKey := (&committed{group: newGroup("g", Instant{}), at: topicPartition{"t", 0}}).key()
 	offset := kmsg.OffsetCommitValue{Version: 4, Offset: 7, Metadata: "note", CommitTimestamp: 1}
 	member := kmsg.GroupMetadataValueMember{MemberID: "m", Subscription: []byte("s"), Assignment: []byte("a")}
 	members := kmsg.GroupMetadataValue{Version: 4, ProtocolType: "consumer", Members: []kmsg.GroupMetadataValueMember{member, member}}

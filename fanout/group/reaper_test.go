@@ -37,7 +37,7 @@ func TestDeletingATopicTakesSmallStepsAndIsSeenAtOnce(t *testing.T) {
 		t.Errorf("all offsets are of %d topics", len(got))
 	}
 	l.commit("g", "", -1, nil, "t", last, 77)
-	for steps := 0; l.c.graves.timer.index != 0; steps++ {
+	for steps := 0; l.c.reaper.timer.running(); steps++ {
 		before := len(l.kept)
 		l.pass(reapPause)
 		if len(l.kept)-before > testReap || steps > 100 {
@@ -45,7 +45,7 @@ func TestDeletingATopicTakesSmallStepsAndIsSeenAtOnce(t *testing.T) {
 		}
 	}
 	for range 2 {
-		l.c.check(t)
+		l.check()
 		if n := l.c.Counts().Offsets; n != partitions+1 || l.committed("g", "t", last).Offset != 77 {
 			t.Errorf("%d offsets are left, want %d; the new topic's is %d", n, partitions+1, l.committed("g", "t", last).Offset)
 		}

@@ -1,0 +1,52 @@
+package group
+
+// maxLost is how many ranges of lost records are told apart.
+const maxLost = 64
+
+// Appended says where a record of [Output] is in the log.
+func (c *Coordinator) Appended(record *Record, offset int64) {
+	r := record.live
+	switch {
+	case r.number != record.number || r.log == nil: // it has changed since, and will be written again
+	case r.dead:
+		c.tombstoned(r)
+	default:
+		r.offset = offset
+	}
+}
+
+// tombstoned forgets a record whose tombstone needs no more writing.
+func (c *Coordinator) tombstoned(r *liveRecord) {
+	r.unlink()
+	c.budget.give(r.source.bytes())
+}
+
+// Lost says that a record could not be appended. It stays true here, and Rewrite writes it again before any other.
+func (c *Coordinator) Lost(record *Record) {
+	q := &c.queue
+	if len(q.lost) == maxLost {
+		q.lost = append(q.lost[:0], numbers{q.lost[0].first, q.lost[maxLost-1].last}) // rather refuse too many
+	}
+	if k := len(q.lost); k > 0 && q.lost[k-1].last+1 == record.number {
+		q.lost[k-1].last = record.number
+	} else {
+		q.lost = append(q.lost, numbers{record.number, record.number})
+	}
+	r := record.live
+	if r.number != record.number || r.log == nil {
+		return
+	}
+	r.link.Remove()
+	r.offset = lostOffset
+	r.log.live.PushFront(&r.link, r)
+}
+
+// WasLost says whether records that a durable reply depends on were lost.
+func (c *Coordinator) WasLost(r *Reply) bool {
+	for _, lost := range c.queue.lost {
+		if r.first <= lost.last && r.last >= lost.first {
+			return true
+		}
+	}
+	return false
+}
