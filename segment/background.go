@@ -82,6 +82,14 @@ func (l *Log) Work() (work func() (done func())) {
 	return nil
 }
 
+// endWork ends the one piece of work that was handed out.
+func (l *Log) endWork() {
+	if !l.working {
+		panic("segment: work has ended that was not under way: " + l.dir)
+	}
+	l.working = false
+}
+
 // awaitsPlan says that a closed segment is synced by a plan before it is finished: one that is under way and may cover
 // it, or the one that acknowledgements wait for, which has no time for the rest of finishing.
 func (l *Log) awaitsPlan(s *Segment) bool {
@@ -100,7 +108,7 @@ func (l *Log) prepareWork() func() func() {
 		}
 		file, err := fsys.Open(path, Create)
 		return func() {
-			l.working = false
+			l.endWork()
 			switch {
 			case err != nil:
 				l.failWork("preparing the next segment", err)
@@ -115,6 +123,9 @@ func (l *Log) prepareWork() func() func() {
 
 // finishWork does for a closed segment what makes opening the log again cheap.
 func (l *Log) finishWork(s *Segment) func() func() {
+	if s == l.active() {
+		panic("segment: the active segment is finished while it is written to: " + s.path)
+	}
 	l.working, l.finishing = true, s
 	s.Retain()
 	job := l.finishJob(s)
@@ -127,7 +138,8 @@ func (l *Log) finishWork(s *Segment) func() func() {
 			result = job.run()
 		}
 		return func() {
-			l.working, l.finishing = false, nil
+			l.endWork()
+			l.finishing = nil
 			l.finish(s, result)
 			s.Release()
 		}

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"math"
 
 	"oneplusn/segment/records"
 )
@@ -63,6 +64,9 @@ func (l *Log) dropWrite(w *Write) error {
 // takeOver makes the segment that a write began the active one.
 func (l *Log) takeOver(w *Write) *Segment {
 	last := l.active()
+	if w.target != last || w.base != last.next {
+		panic(fmt.Sprintf("segment: %s begins at offset %d behind %s, which ends with %d", w.path, w.base, last.path, last.next))
+	}
 	last.index.seal()
 	last.snapshot = l.producers.encode()
 	l.options.Files.ended(last)
@@ -88,6 +92,9 @@ func (l *Log) commit(s *Segment, w *Write) {
 		if b := &w.batches[i]; b.producer.id >= 0 {
 			l.producers.add(b.producer, b.nowMillis)
 		}
+	}
+	if s.next != w.next || s.size != w.at+w.bytes || s.size > math.MaxUint32 {
+		panic(fmt.Sprintf("segment: after a write up to offset %d at %d %s ends with offset %d at %d", w.next, w.at+w.bytes, s.path, s.next, s.size))
 	}
 	if !l.options.ManualCommit && !l.awaitsSync {
 		s.visible = s.size

@@ -158,7 +158,7 @@ func (l *Log) lastBatch() (epoch int32, err error) {
 		if s.size == 0 {
 			continue
 		}
-		at := s.index.find(uint32(s.next-1-s.base), s.size, &l.scratch).from
+		at := s.index.find(relative(s.next-1, s.base), s.size, &l.scratch).from
 		err = walkFile(s.file, s.size, s.base, at, func(h records.Batch, _ int64) bool {
 			epoch = h.LeaderEpoch
 			return true

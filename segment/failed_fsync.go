@@ -50,7 +50,7 @@ func (l *Log) markWork() func() func() {
 			err = markFailedSync(fsys, dir)
 		}
 		return func() {
-			l.working = false
+			l.endWork()
 			if err != nil {
 				l.options.Logger.Error("the next start may take lost pages for safe", "directory", l.dir, "error", err,
 					"remedy", "mount the file system anew before it, which empties the page cache")

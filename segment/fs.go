@@ -112,7 +112,12 @@ type osFile struct {
 	fd int
 }
 
-func (f *osFile) Fd() int { return f.fd }
+func (f *osFile) Fd() int {
+	if f.fd < 0 {
+		panic("segment: the descriptor of a closed file is used: " + f.Name())
+	}
+	return f.fd
+}
 
 // Close lets go of the number too: whoever used it later would use another file.
 func (f *osFile) Close() error {

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"encoding/binary"
+	"fmt"
 	"sort"
 
 	"oneplusn/segment/records"
@@ -54,6 +55,9 @@ func newIndex(interval int64) index {
 
 // add notes a batch that was appended at position. It is the rule of Kafka's LogSegment.append.
 func (x *index) add(base, last uint32, position, maxTimestamp int64) {
+	if n := len(x.tail); last < base || n > 0 && (base <= x.tail[n-1].last || position <= int64(x.tail[n-1].position)) {
+		panic(fmt.Sprintf("segment: a batch of offsets %d to %d at %d does not follow %v", base, last, position, x.tail[max(n-1, 0):]))
+	}
 	if maxTimestamp > x.maxTimestamp {
 		x.maxTimestamp, x.maxOffset = maxTimestamp, last
 	}
@@ -182,6 +186,9 @@ func (x *index) beforeTime(timestampMillis, size int64, sc *scratch) int64 {
 
 // toFile lets go of what the index file has.
 func (x *index) toFile(f File, summary []indexEntry, count int) {
+	if x.file != nil || len(summary) != (count+indexStride-1)/indexStride {
+		panic(fmt.Sprintf("segment: %d of %d index entries stay in memory, the file was open before: %v", len(summary), count, x.file != nil))
+	}
 	x.file, x.entries, x.count = f, summary, count
 	x.times, x.tail = nil, nil
 }

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"errors"
+	"fmt"
 
 	"oneplusn/segment/records"
 )
@@ -17,6 +18,7 @@ type Lookup struct {
 	start, end, before int64
 	found              bool
 	err                error
+	ran                bool
 }
 
 // Lookup is what [Log.Read] of the same arguments needs from the disk. With a codec other than None it is what [Log.Before] needs
@@ -41,6 +43,10 @@ func (k *Lookup) Segment() *Segment { return k.segment }
 
 // Run makes the search. It may block, and be called from any goroutine, once.
 func (k *Lookup) Run() {
+	if k.ran {
+		panic(fmt.Sprintf("segment: the lookup of offset %d of %s runs again", k.offset, k.segment.path))
+	}
+	k.ran = true
 	k.view.scratch = &scratch{waits: true}
 	defer func() { k.view.scratch = nil }()
 	if r, ok := k.view.file.(*evictableFile); ok {
@@ -67,13 +73,16 @@ func (l *Log) Looked(k *Lookup, offset, maxBytes int64) (Range, error) {
 	if s != k.segment || offset != k.offset || maxBytes > k.maxBytes {
 		return l.Read(offset, maxBytes)
 	}
+	if !k.ran {
+		panic(fmt.Sprintf("segment: the lookup of offset %d of %s is used before it ran", offset, s.path))
+	}
 	if k.err != nil {
 		return Range{}, k.err
 	}
 	if maxBytes < k.maxBytes && k.end-k.start > maxBytes {
 		return l.Read(offset, maxBytes)
 	}
-	l.lastRead = lastRead{offset, maxBytes, Range{s, k.start, k.end - k.start}}
+	l.lastRead = lastRead{offset, maxBytes, s.span(k.start, k.end)}
 	return l.lastRead.found, nil
 }
 
@@ -99,9 +108,12 @@ func (l *Log) Before(codec records.Codec, r Range, k *Lookup) (before Range, fou
 		return r, false, nil
 	}
 	if k != nil && k.err == nil && k.segment == r.Segment && k.codec == codec && k.start == r.Pos && k.end == r.Pos+r.Len {
-		return Range{r.Segment, r.Pos, k.before - r.Pos}, k.found, nil
+		return r.Segment.span(r.Pos, k.before), k.found, nil
 	}
 	v := r.Segment.view(&l.scratch)
 	at, found, err := v.before(codec, r.Pos, r.Pos+r.Len)
-	return Range{r.Segment, r.Pos, at - r.Pos}, found, err
+	if err != nil {
+		return Range{}, false, err
+	}
+	return r.Segment.span(r.Pos, at), found, nil
 }

@@ -52,7 +52,7 @@ func (l *Log) atTime(timestampMillis, from int64) Range {
 		if s.index.file == nil {
 			at = min(s.index.beforeTime(timestampMillis, s.visible, &l.scratch), s.visible)
 		}
-		return Range{s, at, s.visible - at}
+		return s.span(at, s.visible)
 	}
 	return Range{}
 }

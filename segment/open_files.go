@@ -44,7 +44,9 @@ func (f *Files) ended(s *Segment) {
 // counted takes the segment out of those that are not finished.
 func (s *Segment) counted() {
 	if f := s.unfinishedIn; f != nil {
-		f.unfinished.Add(-1)
+		if n := f.unfinished.Add(-1); n < 0 {
+			panic(fmt.Sprintf("segment: %d segments wait to be finished: %s was counted twice", n, s.path))
+		}
 		s.unfinishedIn = nil
 	}
 }
@@ -97,6 +99,9 @@ func (f *Files) trim(but *evictableFile) {
 }
 
 func (f *Files) remove(r *evictableFile) {
+	if r.at >= len(f.open) || f.open[r.at] != r {
+		panic("segment: a file is closed that is not among the open ones: " + r.path)
+	}
 	last := len(f.open) - 1
 	f.open[r.at] = f.open[last]
 	f.open[r.at].at = r.at

@@ -81,9 +81,9 @@ func (s *Segment) inspectTail(x *index, size int64) error {
 			return false
 		}
 		if h.MaxTimestamp > x.maxTimestamp {
-			x.maxTimestamp, x.maxOffset = h.MaxTimestamp, uint32(h.LastOffset()-s.base)
+			x.maxTimestamp, x.maxOffset = h.MaxTimestamp, relative(h.LastOffset(), s.base)
 		}
-		x.tail = append(x.tail, tailBatch{uint32(h.BaseOffset - s.base), uint32(h.LastOffset() - s.base), uint32(at)})
+		x.tail = append(x.tail, tailBatch{relative(h.BaseOffset, s.base), relative(h.LastOffset(), s.base), uint32(at)})
 		s.next = h.NextOffset()
 		return true
 	})

@@ -116,6 +116,9 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 		ps.bySeen.PushBack(&p.bySeen, p)
 	}
 	ps.bySeen.MoveToBack(&p.bySeen)
+	if len(ps.byID) != ps.bySeen.Len() {
+		panic(fmt.Sprintf("segment: %d producers by id, %d by the time they were seen", len(ps.byID), ps.bySeen.Len()))
+	}
 	if p.epoch != q.epoch {
 		p.epoch, p.n = q.epoch, 0
 	}

@@ -46,7 +46,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 		if s.next <= from || s.size == 0 {
 			continue
 		}
-		at := s.index.find(uint32(max(from-s.base, 0)), s.size, &l.scratch).from
+		at := s.index.find(relative(max(from, s.base), s.base), s.size, &l.scratch).from
 		err := walkFile(s.file, s.size, s.base, at, func(h records.Batch, pos int64) bool {
 			if h.BaseOffset >= from {
 				l.producers.replay(h, s.appendedMillis)
@@ -102,7 +102,7 @@ func (l *Log) replayTail(snapshot int64) error {
 		if s.size == 0 || snapshot <= s.base {
 			continue
 		}
-		end := s.index.find(uint32(min(snapshot, s.next)-1-s.base), s.size, &l.scratch).end
+		end := s.index.find(relative(min(snapshot, s.next)-1, s.base), s.size, &l.scratch).end
 		from, _ := s.index.boundaryBefore(max(end-left, 0), &l.scratch)
 		piece, err := s.sequences(from, snapshot)
 		if isReadError(err) {

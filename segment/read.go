@@ -37,7 +37,7 @@ func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 		return Range{}, err
 	}
 	if offset == l.highWatermark || s.visible == 0 || offset >= s.next {
-		return Range{s, s.visible, 0}, nil
+		return s.span(s.visible, s.visible), nil
 	}
 	if s.evicted() {
 		return Range{}, ErrCold
@@ -50,7 +50,7 @@ func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 	if err != nil {
 		return Range{}, err
 	}
-	l.lastRead = lastRead{offset, maxBytes, Range{s, start, end - start}}
+	l.lastRead = lastRead{offset, maxBytes, s.span(start, end)}
 	return l.lastRead.found, nil
 }
 

@@ -68,6 +68,7 @@ func (l *Log) open(found OpenOptions) error {
 			return err
 		}
 	}
+	l.checkOffsets()
 	if v.fromDisk {
 		if err := l.forgetFailedSync(); err != nil {
 			return err

@@ -174,7 +174,7 @@ func (r *repairer) rebuild(s SegmentReport) error {
 	}
 	x := newIndex(r.options.IndexIntervalBytes)
 	err = walkFile(file, s.Bytes, s.BaseOffset, 0, func(h records.Batch, at int64) bool {
-		x.add(uint32(h.BaseOffset-s.BaseOffset), uint32(h.LastOffset()-s.BaseOffset), at, h.MaxTimestamp)
+		x.add(relative(h.BaseOffset, s.BaseOffset), relative(h.LastOffset(), s.BaseOffset), at, h.MaxTimestamp)
 		r.txns.batch(file, h, at)
 		return true
 	})

@@ -36,6 +36,7 @@ func (l *Log) Expire(nowMillis int64) (remove func() error) {
 	}
 	l.logStart = l.LogStartOffset()
 	l.lastRead = lastRead{}
+	l.checkOffsets()
 	return l.removal(gone)
 }
 
@@ -102,5 +103,6 @@ func (l *Log) DeleteRecords(offset int64) error {
 	}
 	l.logStart = max(l.LogStartOffset(), offset)
 	l.lastRead = lastRead{}
+	l.checkOffsets()
 	return nil
 }

@@ -106,7 +106,7 @@ func (v *view) find(offset, maxBytes int64) (start, end int64, err error) {
 // start is where the first batch begins whose last offset is the one given, or a later one. firstEnd is where it ends, or 0
 // as long as nobody has looked.
 func (v *view) start(offset int64) (start, firstEnd int64, err error) {
-	p := v.index.find(uint32(offset-v.base), v.visible, v.scratch)
+	p := v.index.find(relative(offset, v.base), v.visible, v.scratch)
 	if p.exact {
 		return p.from, p.end, nil
 	}

@@ -2,7 +2,6 @@ package segment
 
 import (
 	"fmt"
-	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -41,7 +40,10 @@ type Segment struct {
 const unknownCodecs uint = 1 << 31
 
 // Fd is the file's descriptor, for the log's thread. It is valid while the segment is held.
-func (s *Segment) Fd() int { return s.file.Fd() }
+func (s *Segment) Fd() int {
+	s.checkHeld()
+	return s.file.Fd()
+}
 
 // Path is the file's name.
 func (s *Segment) Path() string { return s.path }
@@ -53,15 +55,22 @@ func (s *Segment) BaseOffset() int64 { return s.base }
 func (s *Segment) NextOffset() int64 { return s.next }
 
 // Retain holds the segment: its file stays open, and mapped if it was, though the log may have let go of it.
-func (s *Segment) Retain() { s.holds++ }
+func (s *Segment) Retain() {
+	s.checkHeld()
+	s.holds++
+}
+
+// checkHeld finds out who uses a segment whose file may be closed, and its descriptor's number another's.
+func (s *Segment) checkHeld() {
+	if s.holds < 1 {
+		panic("segment: used after the last hold was released: " + s.path)
+	}
+}
 
 // Release gives a hold back. The last one lets the file be closed.
 func (s *Segment) Release() {
-	s.holds--
-	if s.holds < 0 {
-		panic("segment: released more often than held: " + s.path)
-	}
-	if s.holds > 0 {
+	s.checkHeld()
+	if s.holds--; s.holds > 0 {
 		return
 	}
 	s.counted()
@@ -80,6 +89,7 @@ func (s *Segment) Size() int64 { return s.visible }
 // before stays mapped as long as the segment is held. Reading behind the end of the file is a fault, which the kernel turns
 // into EFAULT for its own reads and into SIGBUS for ours.
 func (s *Segment) Map() ([]byte, error) {
+	s.checkHeld()
 	if s.mapped != nil && int64(len(s.mapped)) >= s.size {
 		return s.mapped, nil
 	}
@@ -97,11 +107,8 @@ func (s *Segment) Map() ([]byte, error) {
 
 // note takes a batch into account that was written at s.size.
 func (s *Segment) note(h records.Batch) {
-	if base, last := h.BaseOffset-s.base, h.LastOffset()-s.base; base < 0 || last > math.MaxInt32 {
-		panic(fmt.Sprintf("segment: offsets %d to %d in a segment that begins at %d: an index has 31 bits", h.BaseOffset, h.LastOffset(), s.base))
-	}
 	s.codecs |= 1 << (h.Attributes.Codec())
-	s.index.add(uint32(h.BaseOffset-s.base), uint32(h.LastOffset()-s.base), s.size, h.MaxTimestamp)
+	s.index.add(relative(h.BaseOffset, s.base), relative(h.LastOffset(), s.base), s.size, h.MaxTimestamp)
 	s.size += int64(h.Size())
 	s.next = h.NextOffset()
 }

@@ -85,6 +85,7 @@ func (l *Log) syncDir() error {
 // Synced says that all of the plan was done. The durable offset moves, and with it the high watermark if
 // [Options.ManualCommit] is set.
 func (l *Log) Synced(p *SyncPlan) {
+	l.checkPlan(p)
 	if l.closed || l.poisoned != nil { // by the sync of another file, meanwhile: what is below the high watermark is all that is safe
 		l.endPlan(p)
 		return
@@ -112,6 +113,7 @@ func (l *Log) covered(s *Segment, size int64) {
 	if l.options.ManualCommit {
 		s.visible = max(s.visible, s.synced)
 	}
+	s.checkSizes()
 }
 
 // noteDurable moves the durable offset over the segments that are durable as a whole.
@@ -146,11 +148,13 @@ func (l *Log) raiseHighWatermark(to int64) {
 	}
 	l.highWatermark = to
 	l.lastRead = lastRead{}
+	l.checkOffsets()
 }
 
 // SyncFailed says that a part of the plan failed. The kernel reports that only once and may have dropped the pages, so
 // it is never tried again: the log takes no more writes. What is below the high watermark can still be read.
 func (l *Log) SyncFailed(p *SyncPlan, err error) {
+	l.checkPlan(p)
 	if err == nil {
 		err = errors.New("no reason was given")
 	}
@@ -158,6 +162,13 @@ func (l *Log) SyncFailed(p *SyncPlan, err error) {
 		l.poison(err)
 	}
 	l.endPlan(p)
+}
+
+// checkPlan finds out who hands back a plan twice: the second time it would cover what it never synced.
+func (l *Log) checkPlan(p *SyncPlan) {
+	if p != &l.plan || !l.planned {
+		panic("segment: a plan was handed back that is not under way: " + l.dir)
+	}
 }
 
 func (l *Log) endPlan(p *SyncPlan) {

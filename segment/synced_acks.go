@@ -87,7 +87,12 @@ func (l *Log) syncMark(rest func() error) func() error {
 func (l *Log) relax() { l.worker.acks.until = l.highWatermark }
 
 // Checkpointed says that the recovery point on the disk is at least offset, a [Log.DurableOffset] of before.
-func (l *Log) Checkpointed(offset int64) { l.checkpointed = max(l.checkpointed, offset) }
+func (l *Log) Checkpointed(offset int64) {
+	if offset > l.durable && !l.closed {
+		panic(fmt.Sprintf("segment: %s: the recovery point on the disk is %d, and only offsets below %d are durable", l.dir, offset, l.durable))
+	}
+	l.checkpointed = max(l.checkpointed, offset)
+}
 
 // wantsMarkGone says that nothing is left that the mark protects.
 func (l *Log) wantsMarkGone() bool {
@@ -111,7 +116,7 @@ func (l *Log) unmarkWork() func() func() {
 			}
 		}
 		return func() {
-			l.working = false
+			l.endWork()
 			if err != nil {
 				w.acks.state.CompareAndSwap(markGoing, markPresent)
 				l.failWork("removing "+syncedAcksFile, err)

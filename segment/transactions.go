@@ -43,7 +43,7 @@ func (l *Log) Stable(r Range) Range {
 	case !u.open || r.Segment == nil || r.Segment.base < u.segment || r.Segment.base == u.segment && r.Pos+r.Len <= u.pos:
 		return r
 	case r.Segment.base == u.segment && r.Pos < u.pos:
-		return Range{r.Segment, r.Pos, u.pos - r.Pos}
+		return r.Segment.span(r.Pos, u.pos)
 	}
 	return Range{}
 }
@@ -204,7 +204,7 @@ func (l *Log) findUnstable(offset int64) error {
 		i++
 	}
 	s := l.segments[i]
-	pos := s.index.find(uint32(max(offset-s.base, 0)), s.size, &l.scratch).from
+	pos := s.index.find(relative(max(offset, s.base), s.base), s.size, &l.scratch).from
 	err := walkFile(s.file, s.size, s.base, pos, func(h records.Batch, at int64) bool {
 		if pos = at; h.NextOffset() <= offset {
 			pos += int64(h.Size())

@@ -91,6 +91,9 @@ func (w *Write) Bytes() int64 { return w.bytes }
 // the server's own may be larger than a segment, and get one for themselves.
 func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, error) {
 	l := w.log
+	if !w.inFlight || w.ran || in.offsets < 1 {
+		panic(fmt.Sprintf("segment: %s: %d offsets are added to a write (in flight %v, ran %v)", l.dir, in.offsets, w.inFlight, w.ran))
+	}
 	if len(w.pieces) > 0 && (len(w.pieces) == maxWritePieces || w.bytes+int64(len(batches)) > maxWriteBytes || w.has(in.producer)) {
 		return Appended{}, ErrNextWrite
 	}
@@ -120,6 +123,7 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 		}
 		w.beginSegment(nowMillis)
 	}
+	relative(last, w.base)
 	l.assign(batches, &in, base, nowMillis)
 	w.take(batches, in, last, nowMillis)
 	return Appended{BaseOffset: base, LastOffset: last, LogStartOffset: l.LogStartOffset(),
@@ -188,6 +192,9 @@ func (w *Write) Run() {
 	if l.worker.gone.Load() {
 		return
 	}
+	if w.ran {
+		panic("segment: a write runs again: " + w.path)
+	}
 	w.ran = true
 	w.err = w.run(l.worker.fs, l.dir)
 }
@@ -211,6 +218,9 @@ func (w *Write) run(fsys FS, dir string) error {
 	}
 	n, err := file.WriteAt(w.pieces, w.at)
 	if err == nil {
+		if int64(n) != w.bytes {
+			panic(fmt.Sprintf("segment: %d of %d bytes were written to %s, and no error was told", n, w.bytes, w.path))
+		}
 		return nil
 	}
 	w.remains = n > 0 && cutFile(file, w.at, w.path) != nil // then before the next write

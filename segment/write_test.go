@@ -247,16 +247,19 @@ func TestConfigurationChangesWhileAWriteAndASyncRun(t *testing.T) {
 // In steady state a write allocates nothing, however many appends share it.
 func TestWriteAllocatesNothing(t *testing.T) {
 	l := openLog(t, t.TempDir(), Options{}, OpenOptions{})
-	raw := testBatch{value: 100}.encode()
-	in, err := l.Check(raw)
+	var batches [10][]byte
+	for i := range batches {
+		batches[i] = testBatch{value: 100}.encode()
+	}
+	in, err := l.Check(batches[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := testing.AllocsPerRun(100, func() {
 		w, err := l.BeginWrite()
-		for range 10 {
+		for i := range batches {
 			if err == nil {
-				_, err = w.Add(raw, in, 1)
+				_, err = w.Add(batches[i], in, 1)
 			}
 		}
 		if err == nil {

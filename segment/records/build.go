@@ -1,6 +1,9 @@
 package records
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // A batch is built in place: room for the header, then the records, then the header.
 //
@@ -40,6 +43,9 @@ func NewBatch(records int, timestampMillis int64) Batch {
 
 // Seal writes the header of a batch whose records are in place. The magic, the length and the CRC follow from the bytes.
 func Seal(batch []byte, h Batch) {
+	if len(batch) < HeaderSize || len(batch) > MaxBatchSize {
+		panic(fmt.Sprintf("records: a batch of %d bytes is built, allowed are %d to %d", len(batch), HeaderSize, MaxBatchSize))
+	}
 	Assign(batch, h.BaseOffset, h.LeaderEpoch)
 	binary.BigEndian.PutUint32(batch[lengthAt:], uint32(len(batch)-Overhead))
 	batch[magicAt] = magicV2
@@ -53,6 +59,13 @@ func Seal(batch []byte, h Batch) {
 	SetMaxTimestamp(batch, h.MaxTimestamp)
 }
 
+// checkWhole finds out who would give a CRC to a part of a batch, or to more than one.
+func checkWhole(batch []byte) {
+	if len(batch) < HeaderSize || int64(binary.BigEndian.Uint32(batch[lengthAt:]))+Overhead != int64(len(batch)) {
+		panic(fmt.Sprintf("records: %d bytes are changed as one batch, whose length field says otherwise", len(batch)))
+	}
+}
+
 // Assign writes what the log decides into a batch, outside its CRC.
 func Assign(batch []byte, baseOffset int64, leaderEpoch int32) {
 	binary.BigEndian.PutUint64(batch, uint64(baseOffset))
@@ -61,6 +74,7 @@ func Assign(batch []byte, baseOffset int64, leaderEpoch int32) {
 
 // SetMaxTimestamp changes the latest timestamp of a whole batch, and its CRC with it.
 func SetMaxTimestamp(batch []byte, millis int64) {
+	checkWhole(batch)
 	binary.BigEndian.PutUint64(batch[maxTimestampAt:], uint64(millis))
 	binary.BigEndian.PutUint32(batch[crcAt:], UpdateCRC(0, batch[CRCFrom:]))
 }
