@@ -85,7 +85,7 @@ func (b *Broker) dispatch(completion ring.Completion) {
 		return
 	}
 	if kind == transfer.KindAdvice {
-		if !b.engine.Advised(completion) {
+		if !b.engine.PageCache.Advised(completion) {
 			b.counters.stale++
 		}
 		return

@@ -77,7 +77,7 @@ type PipeStats struct {
 	Reclaimed uint64 `json:"reclaimed"`
 }
 
-// ColdCacheStats describe what subscribers read from a disk; see [transfer.ColdCounts].
+// ColdCacheStats describe what subscribers read from a disk; see [pagecache.Counts].
 type ColdCacheStats struct {
 	LimitBytes     int64  `json:"limit_bytes"`
 	HeldBytes      int64  `json:"held_bytes"`
@@ -184,7 +184,7 @@ func (b *Broker) snapshot() Stats {
 		},
 		Pipes: PipeStats{Open: p.Open, Lent: p.Borrowed, LentMax: p.BorrowedMax, Max: p.Max,
 			Waiting: p.Waiting, Reclaimed: p.Reclaimed},
-		ColdCache:        ColdCacheStats(b.engine.Cold()),
+		ColdCache:        ColdCacheStats(b.engine.PageCache.Counts()),
 		Connections:      b.conns.open,
 		WaitingFetches:   len(b.waiting),
 		ColdLookups:      b.lookups.begun,

@@ -6,26 +6,48 @@
 //	sendfile  file --sendfile(2)--> socket                           Kafka's own way, on the loop's thread
 //	copy      file --ring read--> buffer --ring send--> socket       the traditional way
 //
-// A [Flow] is the sending side of one connection. It moves one [Response] at a time, and has at most one operation in
-// flight that writes to the socket and at most one that fills its stage. The stage is what lies between file and
-// socket: a pipe (splice) or a buffer (copy), lent by a [pool] only while it is being filled, holds bytes, or is being
-// emptied.
+// A [Flow] is the sending side of one connection. It moves one response at a time, a list of [Part]s, and has at most one
+// operation in flight that writes to the socket and at most one that fills its stage. The stage is what lies between file
+// and socket: a pipe (splice) or a buffer (copy), borrowed from a [pool] only while it is being filled, holds bytes, or is
+// being emptied.
+//
+// # The life of a flow
+//
+//	       Start                            all parts done
+//	idle ---------> begin the next part ------------------------> FlowDone, idle
+//	                  |  ^
+//	the planner picks |  | part done
+//	the part's mode   v  |
+//	  +-------------> step <-------------------------------+
+//	  |                |  the mode queues a fill,          |
+//	  | fill completed |  a write, or both                 | write completed: the position
+//	  +-- filling <----+----> writing ---------------------+ advances by its result
+//	                             |  the socket is full, bytes are staged
+//	                             v
+//	                step <--- polling (stalled: its stage may be reclaimed for another flow)
+//
+//	any state -- error --> FlowFailed; the owner calls Abort
+//	any state -- Abort --> aborted: nothing more is queued; all is given back when nothing is in flight
+//
+// engine.go is that machine. What a mode does at its own points is a row of the table in mode.go, and a file: splice.go,
+// copy.go, send.go, sendfile.go; stage.go is what those with a stage have in common. What reads from a disk leave in the
+// page cache is package pagecache's concern.
 //
 // # Who owns staged bytes
 //
-// The page cache. A stage is only a way there: a flow whose socket is full can be reclaimed of its stage at any time, the
+// The page cache. A stage is only a way there: the stage of a flow whose socket is full can be reclaimed at any time, the
 // bytes in it are thrown away and staged again later from the file. So a stalled subscriber holds a stage only until
-// somebody else needs it, and a small pool serves any number of subscribers.
+// another flow needs it, and a small pool serves any number of subscribers.
 //
 // # Invariants
 //
 //   - A flow's position moves by the result of an operation that wrote to the socket, never by what was planned.
 //   - The length of a splice from pipe to socket is exactly what the pipe holds.
 //   - A pipe goes back to the pool only when it is empty and idle; any other is closed and replaced.
-//   - No operation of a reclaimed flow is in flight on the stage: only flows that wait for their socket are reclaimed.
+//   - Only the stage of a flow that polls is reclaimed: no operation is in flight on it.
+//   - No operation of no bytes is queued, and none moves more than it was asked to.
+//   - A completion belongs to the flow's present life, and to an operation that is in flight.
 //   - The last bytes of a response are never sent with MSG_MORE.
-//   - What subscribers bring into the page cache from a disk is taken note of before it is read, see [coldCache]; pages
-//     that were there when they were first asked for are never dropped by us.
-//   - A range of which the cold cache holds a block is never sent inline: its own advice may drop a page at any time.
+//   - A range of which the page cache tracks a block is never sent inline: our own advice may evict a page at any time.
 //   - The ledger is fed at completion, from the operation that completed.
 package transfer

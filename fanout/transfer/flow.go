@@ -1,33 +1,27 @@
 package transfer
 
 import (
+	"fmt"
 	"time"
 
+	"oneplusn/fanout/transfer/pagecache"
 	"oneplusn/ring"
+	"oneplusn/segment/list"
 )
 
-// Source is a segment file that ranges are sent from.
+// Source is a segment file that ranges are sent from. It is reference counted.
 type Source interface {
-	// Fd is the file's descriptor, valid until Release.
-	Fd() int
+	pagecache.File
 	// Map is the file mapped read-only from its start, at least as far as any range that is sent.
 	Map() ([]byte, error)
-	// Retain adds a hold to those that there are.
-	Retain()
-	// Release gives back a hold: the one that came with a [Part], or one of Retain.
-	Release()
-	// Held says that anybody holds it. If not, its descriptor is closed.
-	Held() bool
-	// Size is the length in bytes of what may be sent from it at present. It only grows.
-	Size() int64
 }
 
 // Part is a piece of a response: header bytes, then a range of a file.
 type Part struct {
 	// Header lies outside the Go heap and belongs to the flow until the response is done.
 	Header []byte
-	// Source is nil for a part without a range. Otherwise the part carries one hold on it, which the engine releases
-	// when the range has been handed to the socket, or the flow is aborted.
+	// Source is nil for a part without a range. Otherwise the part carries one reference, which the engine releases when
+	// the range has been handed to the socket, or the flow is aborted.
 	Source Source
 	// Pos and Len are the range in bytes; all of it is committed and never changes again.
 	Pos, Len int64
@@ -55,18 +49,16 @@ type Flow struct {
 	staged  int // bytes in the stage: the range from moved on
 	drained int // bytes that left the stage since it was filled
 	warm    int // bytes from moved on that were read from disk for sendfile
-	writing bool
-	filling bool
-	// The part of the fill in flight that is, or was lately, on a disk only.
-	coldFrom, coldTo int64
-	polling          bool
 
-	writeCode   ring.Opcode
-	writeOrigin origin
-	retries     int
+	// What is in flight: at most one operation of each kind.
+	writing, filling, polling bool
+	writeCode                 ring.Opcode
+	writeOrigin               origin
+	writeBytes, fillBytes     int   // asked for
+	coldFrom, coldTo          int64 // the part of the fill in blocks that the page cache tracks
+	retries                   int
 
-	list       *flowList
-	prev, next *Flow
+	node list.Node[*Flow] // in a pool's waiters or stalled, or in the engine's ready
 
 	sent         uint64
 	lastProgress time.Duration
@@ -74,6 +66,19 @@ type Flow struct {
 
 // Active says that a response is under way.
 func (f *Flow) Active() bool { return f.active }
+
+// pending is the flag of the flow's operation of a kind, nil for a kind that flows do not have.
+func (f *Flow) pending(kind uint8) *bool {
+	switch kind {
+	case KindWrite:
+		return &f.writing
+	case KindFill:
+		return &f.filling
+	case KindPoll:
+		return &f.polling
+	}
+	return nil
+}
 
 // InFlight is the number of the flow's operations that the kernel holds.
 func (f *Flow) InFlight() int { return btoi(f.writing) + btoi(f.filling) + btoi(f.polling) }
@@ -89,6 +94,10 @@ func (f *Flow) Sent() uint64 { return f.sent }
 
 // Open readies a flow for a new connection. The parts' memory is kept from the slot's last one.
 func (f *Flow) Open(token ring.Token, socket int, message *ring.Message) {
+	if f.active || f.InFlight() > 0 || f.stage != nil || f.node.Linked() || socket < 0 {
+		panic(fmt.Sprintf("transfer: a flow that is opened is idle and has a socket; this one: active %v, %d in flight, socket %d",
+			f.active, f.InFlight(), socket))
+	}
 	*f = Flow{Token: token, Socket: socket, Message: message, parts: f.parts[:0]}
 }
 
@@ -118,13 +127,16 @@ func (f *Flow) advance(n int) (headers int) {
 			f.nextPart()
 		}
 	}
+	if n > 0 {
+		panic(fmt.Sprintf("transfer: %d more bytes reached the socket than the response has", n))
+	}
 	return headers
 }
 
 // partDone says that the current part has been sent whole.
 func (f *Flow) partDone() bool { return len(f.headerLeft()) == 0 && f.rangeLeft() == 0 }
 
-// nextPart gives back the current part's source and goes on to the next.
+// nextPart drops the current part's reference and goes on to the next part.
 func (f *Flow) nextPart() {
 	if s := f.parts[f.cur].Source; s != nil {
 		s.Release()
@@ -134,7 +146,7 @@ func (f *Flow) nextPart() {
 	f.headerSent, f.moved = 0, 0
 }
 
-// releaseSources gives back every source that is still held.
+// releaseSources drops the references that are left.
 func (f *Flow) releaseSources() {
 	for i := range f.parts {
 		if s := f.parts[i].Source; s != nil {
@@ -152,50 +164,13 @@ func btoi(b bool) int {
 	return 0
 }
 
-// flowList is a first-in-first-out list of flows, linked through the flows themselves. A flow is on one list at most.
-type flowList struct {
-	first, last *Flow
-	n           int
-}
-
-func (l *flowList) push(f *Flow) {
-	if f.list != nil {
-		panic("transfer: a flow cannot be on two lists")
+// pop takes the first flow off a list. It returns nil if the list is empty.
+func pop(l *list.List[*Flow]) *Flow {
+	n := l.First()
+	if n == nil {
+		return nil
 	}
-	f.list, f.prev, f.next = l, l.last, nil
-	if l.last != nil {
-		l.last.next = f
-	} else {
-		l.first = f
-	}
-	l.last = f
-	l.n++
-}
-
-func (l *flowList) pop() *Flow {
-	f := l.first
-	if f != nil {
-		f.unlink()
-	}
+	f := n.Value()
+	n.Remove()
 	return f
-}
-
-// unlink takes the flow off its list, if it is on one.
-func (f *Flow) unlink() {
-	l := f.list
-	if l == nil {
-		return
-	}
-	if f.prev != nil {
-		f.prev.next = f.next
-	} else {
-		l.first = f.next
-	}
-	if f.next != nil {
-		f.next.prev = f.prev
-	} else {
-		l.last = f.prev
-	}
-	f.list, f.prev, f.next = nil, nil, nil
-	l.n--
 }

@@ -164,7 +164,7 @@ func (b *bench) turn() error {
 	for _, c := range got {
 		switch {
 		case c.Token.Kind() == KindAdvice:
-			b.engine.Advised(c)
+			b.engine.PageCache.Advised(c)
 		case ofFlow(c.Token):
 			b.engine.Complete(b.flows[c.Token.Slot()], c)
 		}

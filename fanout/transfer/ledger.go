@@ -37,9 +37,9 @@ func (l *Ledger) countOp(code ring.Opcode, from origin, result int, headerBytes 
 	case code == ring.OpSend:
 		l.Headers.Add(n)
 	case code == ring.OpSendmsg:
-		head := min(n, uint64(headerBytes))
-		l.Headers.Add(head)
-		l.CacheToSocket.Add(n - head)
+		headers := min(n, uint64(headerBytes))
+		l.Headers.Add(headers)
+		l.CacheToSocket.Add(n - headers)
 	}
 }
 
@@ -52,3 +52,6 @@ const (
 	fromPipe                 // a splice stage
 	fromMap                  // the mapped segment
 )
+
+// staged says that the bytes lie in a stage, which such an operation empties.
+func (o origin) staged() bool { return o == fromBuffer || o == fromPipe }

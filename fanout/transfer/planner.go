@@ -30,14 +30,14 @@ type hotRange struct {
 	pos, n int64
 }
 
-// resident says that reading a range will not wait for a disk. Of what the cold cache holds it says no such thing: its
-// pages may be dropped by our own advice before they are read.
+// resident says that reading a range will not wait for a disk. Of blocks that the page cache tracks it says no such thing:
+// our own advice may evict their pages before they are read.
 func (e *Engine) resident(s Source, pos, n int64) bool {
 	h := &e.hot
 	if h.source == s && pos >= h.pos && pos+n <= h.pos+h.n {
 		return true
 	}
-	if e.cold.holds(s, pos, n) || !e.kernel.Resident(s.Fd(), pos, n) {
+	if e.PageCache.Holds(s, pos, n) || !e.kernel.Resident(s.Fd(), pos, n) {
 		return false
 	}
 	*h = hotRange{s, pos, n}

@@ -3,14 +3,8 @@ package transfer
 import (
 	"fmt"
 
-	"oneplusn/ring"
+	"oneplusn/segment/list"
 )
-
-// stage is what lies between a file and a socket: a pipe, or a buffer outside the Go heap.
-type stage struct {
-	pipe ring.Pipe
-	buf  []byte
-}
 
 // stageMaker opens and closes the stages of one kind.
 type stageMaker interface {
@@ -28,19 +22,26 @@ type pool struct {
 	open int
 
 	// waiters are flows that need a stage; stalled are flows that hold one with bytes in it and wait for their socket.
-	waiters flowList
-	stalled flowList
+	waiters list.List[*Flow]
+	stalled list.List[*Flow]
 
 	reclaimed   uint64
 	borrowedMax int
+	closed      bool
 }
 
 // borrowed is the number of stages that flows hold.
 func (p *pool) borrowed() int { return p.open - len(p.free) }
 
-// take lends a stage, or nil when all are borrowed to flows that are moving.
+// take lends a stage, or nil when all are borrowed by flows that are moving.
 func (p *pool) take() *stage {
+	if p.closed {
+		panic("transfer: a stage is taken from a pool that is closed")
+	}
 	s := p.find()
+	if s != nil {
+		s.pool, s.idle = p, false
+	}
 	p.borrowedMax = max(p.borrowedMax, p.borrowed())
 	return s
 }
@@ -63,9 +64,13 @@ func (p *pool) find() *stage {
 
 // reclaim takes the stage of the flow that has been stalled longest. What it held is still in the page cache.
 func (p *pool) reclaim() *stage {
-	victim := p.stalled.pop()
+	victim := pop(&p.stalled)
 	if victim == nil {
 		return nil
+	}
+	if victim.stage == nil || victim.writing || victim.filling {
+		panic(fmt.Sprintf("transfer: a flow that is stalled has a stage that the kernel does not use; %v writes: %v, fills: %v",
+			victim.Token, victim.writing, victim.filling))
 	}
 	s := victim.stage
 	victim.stage, victim.staged = nil, 0
@@ -84,6 +89,11 @@ func (p *pool) emptied(s *stage) *stage {
 
 // give takes a stage back. dirty says that it may hold bytes.
 func (p *pool) give(s *stage, dirty bool) {
+	if s.pool != p || s.idle || p.closed {
+		panic(fmt.Sprintf("transfer: a stage is given back that the pool has not lent: idle %v, closed %v, %d borrowed",
+			s.idle, p.closed, p.borrowed()))
+	}
+	s.idle = true
 	if dirty {
 		if s = p.emptied(s); s == nil {
 			return
@@ -97,43 +107,27 @@ func (p *pool) closeAll() error {
 	for _, s := range p.free {
 		p.make.close(s)
 	}
-	p.open, p.free = borrowed, nil
+	p.open, p.free, p.closed = borrowed, nil, true
 	if borrowed > 0 {
 		return fmt.Errorf("transfer: %d stages are still borrowed", borrowed)
 	}
 	return nil
 }
 
-// pipeMaker makes the stages of splice.
-type pipeMaker struct {
-	kernel ring.Kernel
-	bytes  int
+// PoolStats describes the pipes.
+type PoolStats struct {
+	Open, Borrowed, Max int
+	// BorrowedMax is the most that were borrowed at once.
+	BorrowedMax int
+	// Waiting is the number of flows that need a pipe and have none.
+	Waiting int
+	// Reclaimed counts pipes taken from stalled flows.
+	Reclaimed uint64
 }
 
-func (m pipeMaker) open() (*stage, error) {
-	p, err := m.kernel.OpenPipe(m.bytes)
-	if err != nil {
-		return nil, err
-	}
-	return &stage{pipe: p}, nil
+// Pipes is the state of the pipe pool.
+func (e *Engine) Pipes() PoolStats {
+	p := &e.pipes
+	return PoolStats{Open: p.open, Borrowed: p.borrowed(), Max: p.max, BorrowedMax: p.borrowedMax,
+		Waiting: p.waiters.Len(), Reclaimed: p.reclaimed}
 }
-
-// discard closes the pipe and opens another in its place: reading the bytes out would copy them.
-func (m pipeMaker) discard(s *stage) error {
-	m.kernel.ClosePipe(s.pipe)
-	p, err := m.kernel.OpenPipe(m.bytes)
-	s.pipe = p
-	return err
-}
-
-func (m pipeMaker) close(s *stage) { m.kernel.ClosePipe(s.pipe) }
-
-// bufferMaker makes the stages of copy. Their memory is one arena, carved as it is first needed.
-type bufferMaker struct {
-	arena *ring.Arena
-	bytes int
-}
-
-func (m bufferMaker) open() (*stage, error)  { return &stage{buf: m.arena.Take(m.bytes)}, nil }
-func (m bufferMaker) discard(s *stage) error { return nil }
-func (m bufferMaker) close(*stage)           {}

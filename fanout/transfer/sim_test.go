@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"oneplusn/fanout/transfer/pagecache"
 	"oneplusn/ring"
 	"oneplusn/ring/sim"
 )
@@ -60,6 +61,7 @@ type simulation struct {
 	subs   []*simSubscriber
 	resets int
 	failed []string
+	cache  pagecache.Config
 	warm   bool // the segment was in the page cache at first
 	kind   bool // the kernel drops nothing by itself
 }
@@ -135,9 +137,11 @@ func newSimulation(seed uint64) (*simulation, error) {
 		return nil, err
 	}
 	if draw.IntN(3) > 0 && s.config.Mode != Sendfile {
-		s.engine.cold = newColdCache(k, Config{ColdCacheBytes: int64(1+draw.IntN(8)) * coldBlockBytes,
-			ReadaheadBytes: int64(draw.IntN(3)) * coldBlockBytes, KernelReadaheadBytes: int64(draw.IntN(2)) * coldBlockBytes})
-		s.engine.cold.blockBytes = 4096 << draw.IntN(3) // the segment has some of them
+		limit, ahead, kernelAhead := draw.IntN(8), draw.IntN(3), draw.IntN(2)
+		block := int64(4096) << draw.IntN(3) // the segment has some of them
+		s.cache = pagecache.Config{LimitBytes: int64(1+limit) * block, ReadaheadBytes: int64(ahead) * block,
+			KernelReadaheadBytes: int64(kernelAhead) * block, BlockBytes: block}
+		s.engine.PageCache = pagecache.New(k, KindAdvice, s.cache)
 	}
 	for i := range 1 + draw.IntN(12) {
 		sub := &simSubscriber{flow: new(Flow), responses: 1 + draw.IntN(5)}
@@ -177,7 +181,7 @@ func (s *simulation) turnUntil(what string, ready func() bool) {
 		for _, c := range slices.Clone(got) {
 			switch {
 			case c.Token.Kind() == KindAdvice:
-				s.engine.Advised(c)
+				s.engine.PageCache.Advised(c)
 			case ofFlow(c.Token):
 				s.engine.Complete(s.subs[c.Token.Slot()].flow, c)
 			}
@@ -212,7 +216,7 @@ func (s *simulation) run() {
 	}
 	s.turnUntil("winding up", func() bool { return s.kernel.InFlight() == 0 })
 	s.checkLedger()
-	s.checkCold()
+	s.checkPages()
 	if err := s.engine.Close(); err != nil {
 		s.fail("%v", err)
 	}
@@ -224,29 +228,27 @@ func (s *simulation) run() {
 	}
 }
 
-// checkCold compares what is in the page cache with what the cold cache believes.
-func (s *simulation) checkCold() {
-	c := &s.engine.cold
-	if !c.on() {
+// checkPages compares what is in the page cache with what is tracked of it.
+func (s *simulation) checkPages() {
+	c := s.engine.PageCache
+	if !c.On() {
 		return
-	}
-	if len(c.order)-c.head != len(c.blocks) || c.leaving != 0 || c.readaheads != 0 || c.advices.Taken() != 0 {
-		s.fail("the cold cache has %d blocks in order and %d in all; %d leaving, %d read ahead, %d advices not free",
-			len(c.order)-c.head, len(c.blocks), c.leaving, c.readaheads, c.advices.Taken())
 	}
 	size := int64(len(s.source.Content()))
 	for at := int64(0); at < size; at += 4096 {
 		resident := s.kernel.Resident(s.source.Fd(), at, 1)
-		switch known := c.has(coldBlock{s.source, at / c.blockBytes}); {
+		switch tracked := c.Holds(s.source, at, 1); {
 		case s.warm && s.kind && !resident:
 			s.fail("the page at %d was dropped, but it was hot", at)
-		case !s.warm && s.kind && resident && !known:
+		case !s.warm && s.kind && resident && !tracked:
 			s.fail("the page at %d was read from the disk, and nobody knows", at)
 		}
 	}
-	// Blocks that subscribers came to while they were being dropped are kept.
-	if most := 2*c.limit + int(c.ahead) + len(s.subs)*(s.config.ChunkBytes/int(c.blockBytes)+2); len(c.blocks) > most {
-		s.fail("the cold cache has %d blocks, %d are allowed and %d can be in use", len(c.blocks), c.limit, most)
+	// Blocks that subscribers came to while they were being evicted are kept.
+	n, block := c.Counts(), s.cache.BlockBytes
+	most := 2*n.LimitBytes + s.cache.ReadaheadBytes + int64(len(s.subs))*(int64(s.config.ChunkBytes)/block+2)*block
+	if n.HeldBytes > most {
+		s.fail("%d bytes of the page cache are tracked, %d are allowed and %d can be in use", n.HeldBytes, n.LimitBytes, most)
 	}
 }
 
@@ -296,7 +298,7 @@ func TestSimulatedSubscribersReceiveExactlyTheirBytes(t *testing.T) {
 			t.Fatalf("seed %d, %+v:\n%s\nagain: make sim SEED=%d", seed, s.config, strings.Join(s.failed, "\n"), seed)
 		}
 		resets += s.resets
-		n := s.engine.Cold()
+		n := s.engine.PageCache.Counts()
 		dropped += int(n.DroppedBytes)
 		ahead += int(n.ReadaheadBytes)
 		busy += int(n.BusyBytes)

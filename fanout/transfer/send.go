@@ -3,12 +3,12 @@ package transfer
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"oneplusn/ring"
 )
 
-// sendMapped queues one sendmsg of what comes next, heads and mapped ranges alike, up to the chunk size. Parts that
+// send: [header, mapped range] --ring sendmsg--> socket. One copy, one operation.
+
+// sendMapped queues one sendmsg of what comes next, headers and mapped ranges alike, up to the chunk size. Parts that
 // follow in the same mode go with it, so that a response of small ranges is one operation. The ring itself waits while
 // the socket is full: there is no stage to hold meanwhile.
 func (e *Engine) sendMapped(f *Flow) {
@@ -30,12 +30,9 @@ func (e *Engine) sendMapped(f *Flow) {
 		}
 		headerSent, moved = 0, 0
 	}
-	if m.bytes == 0 {
-		panic("transfer: an empty message would be sent again and again")
-	}
 	op := ring.Sendmsg(f.Token.As(KindWrite), f.Socket, m.Message, 0)
 	op.Async = m.cold
-	e.write(f, op, fromMap)
+	e.write(f, op, m.bytes, fromMap)
 }
 
 // message is one sendmsg as it is put together.
@@ -79,50 +76,6 @@ func (e *Engine) addPart(m *message, p *Part, headerSent int, moved int64) (whol
 	}
 	resident := e.resident(p.Source, pos, take)
 	m.cold = m.cold || !resident
-	e.cold.reading(p.Source, pos, take, !resident)
+	e.PageCache.NoteRead(p.Source, pos, take, !resident)
 	return take == left, nil
-}
-
-// sendfile moves one chunk on the loop's thread, as Kafka does. Unlike there, a range that is not resident is read by
-// a worker of the kernel first: into a pipe, and the pipe thrown away. So the disk never stops the loop.
-func (e *Engine) sendfile(f *Flow) {
-	p := &f.parts[f.cur]
-	pos := p.Pos + f.moved
-	n := min(f.rangeLeft(), int64(e.config.ChunkBytes))
-	if f.warm > 0 {
-		n = min(n, int64(f.warm))
-	} else if !e.resident(p.Source, pos, n) {
-		e.fill(f)
-		return
-	}
-	f.warm = 0 // by the next time the pages may be gone again
-	sent := e.kernel.Sendfile(f.Socket, p.Source.Fd(), pos, int(n))
-	switch {
-	case sent > 0:
-		f.retries = 0
-		f.lastProgress = e.now
-		f.advance(sent)
-		e.Ledger.ByReference.Add(uint64(sent))
-		if int64(sent) < n {
-			e.poll(f)
-			return
-		}
-		e.pump(f)
-	case sent == 0:
-		e.fail(f, fmt.Errorf("%w: nothing at %d", ErrShortFile, pos))
-	case unix.Errno(-sent) == unix.EAGAIN:
-		e.poll(f)
-	case f.again(unix.Errno(-sent)):
-		e.ready.push(f)
-	default:
-		e.fail(f, fmt.Errorf("transfer: writing to the subscriber: %w", unix.Errno(-sent)))
-	}
-}
-
-// warmed takes the end of a read-ahead for sendfile: n bytes are in the pipe, and so in the page cache.
-func (e *Engine) warmed(f *Flow, n int) {
-	f.staged = n
-	e.giveStage(f, true)
-	f.warm = n
-	e.pump(f)
 }
