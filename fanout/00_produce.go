@@ -14,7 +14,7 @@ import (
 // produceResult is one partition of a produce: its way to the log, and what it is answered with.
 type produceResult struct {
 	wire.ProduceResult
-	conn *conn
+	client *client
 	// settled says that the answer is known: the append failed, or the high watermark has passed lastOffset where that is
 	// waited for.
 	settled    bool
@@ -27,9 +27,8 @@ type produceResult struct {
 // producing is the state of a connection's produce as a whole. While parts of it are being written the frame is pinned,
 // and the connection is busy though its answer may have been sent.
 type producing struct {
-	unsettled int  // parts
-	writing   int  // parts that wait for their write, or for its end
-	ended     bool // the answer was sent before the last of these
+	unsettled int // parts
+	writing   int // parts that wait for their write, or for its end
 }
 
 // handleProduce appends record batches.
@@ -47,7 +46,7 @@ type producing struct {
 //
 // Versions: 3 to 8 are read; 0 to 2 are advertised only because librdkafka before 2.11.1 compresses with gzip, snappy
 // and lz4 only when the advertised range contains 0. From 7 on zstd is allowed (KIP-110).
-func (b *Broker) handleProduce(c *conn) error {
+func (b *Broker) handleProduce(c *client) error {
 	req := &c.produce
 	req.Room = c.listRoom(produceListBytes)
 	if err := req.Parse(c.header.Version, c.header.Body); err != nil {
@@ -56,7 +55,7 @@ func (b *Broker) handleProduce(c *conn) error {
 	c.produced = slices.Grow(c.produced[:0], len(req.Partitions))[:len(req.Partitions)]
 	c.producing = producing{unsettled: len(c.produced)}
 	for i := range c.produced {
-		c.produced[i] = produceResult{conn: c, wait: waitNode{conn: c, result: i}}
+		c.produced[i] = produceResult{client: c, wait: waitNode{client: c, result: i}}
 	}
 	if b.checkProduce(c) {
 		b.appendProduce(c)
@@ -65,7 +64,7 @@ func (b *Broker) handleProduce(c *conn) error {
 }
 
 // appendProduce queues the batches of a produce that were found good, and answers if there are none.
-func (b *Broker) appendProduce(c *conn) {
+func (b *Broker) appendProduce(c *client) {
 	for i := range c.produced {
 		r := &c.produced[i]
 		p, err := r.check.partition, r.check.err
@@ -98,7 +97,7 @@ func (b *Broker) appendProduce(c *conn) {
 }
 
 // closeRefused closes the connection of a produce with acks=0 of which something was refused.
-func (b *Broker) closeRefused(c *conn) bool {
+func (b *Broker) closeRefused(c *client) bool {
 	for i := range c.produced {
 		if r := &c.produced[i]; r.ErrorCode != 0 {
 			c.close(closedByRefused, fmt.Errorf("fanout: a produce with acks=0 was refused with error %d: %s", r.ErrorCode, r.ErrorMessage))
@@ -109,7 +108,7 @@ func (b *Broker) closeRefused(c *conn) bool {
 }
 
 // answerProduce sends the response whose results are in c.produced.
-func (b *Broker) answerProduce(c *conn) {
+func (b *Broker) answerProduce(c *client) {
 	results := b.produced[:0]
 	for i := range c.produced {
 		results = append(results, c.produced[i].ProduceResult)
@@ -142,7 +141,7 @@ func (b *Broker) produceTo(req *wire.ProduceRequest, part *wire.ProducePartition
 
 // appendEnded implements [appendOwner]: one partition of a produce was written, or not.
 func (r *produceResult) appendEnded(b *Broker, p *partition, appended segment.Appended, err error) {
-	c := r.conn
+	c := r.client
 	c.producing.writing--
 	last := c.producing.writing == 0
 	switch {
@@ -158,8 +157,6 @@ func (r *produceResult) appendEnded(b *Broker, p *partition, appended segment.Ap
 	case c.state != connOpen: // nobody waits for it
 	case !r.settled:
 		b.answerPart(p, r, appended, err)
-	case last && c.producing.ended: // timed out, and answered so
-		c.requestEnded()
 	}
 	if last {
 		c.unpin()
@@ -180,7 +177,7 @@ func (b *Broker) answerPart(p *partition, r *produceResult, appended segment.App
 	}
 	r.lastOffset = appended.LastOffset
 	// A duplicate waits too: its first copy may be on its way to the disk still.
-	if r.conn.produce.Acks != 0 && p.policy.waits() && r.lastOffset >= p.log.HighWatermark() {
+	if r.client.produce.Acks != 0 && p.policy.waits() && r.lastOffset >= p.log.HighWatermark() {
 		p.acks.push(&r.wait)
 		return
 	}
@@ -189,15 +186,14 @@ func (b *Broker) answerPart(p *partition, r *produceResult, appended segment.App
 
 // settle notes that one part of a produce has its answer, and answers with the last.
 func (b *Broker) settle(r *produceResult) {
-	c := r.conn
+	c := r.client
 	r.settled = true
 	if c.producing.unsettled--; c.producing.unsettled > 0 {
 		return
 	}
 	if c.produce.Acks == 0 {
 		if !b.closeRefused(c) {
-			c.noResponse = true
-			c.requestEnded()
+			c.respondNothing()
 		}
 		return
 	}

@@ -49,7 +49,7 @@ type fetchResult struct {
 // Versions: 4 to 11, the ones that end with the last partition's records, so that a response is header bytes and
 // ranges by turns and ends with a range. From 7 on with fetch sessions (KIP-227): see [fetchSession]. Clients below 10
 // do not know zstd, and get UNSUPPORTED_COMPRESSION_TYPE (KIP-110).
-func (b *Broker) handleFetch(c *conn) error {
+func (b *Broker) handleFetch(c *client) error {
 	c.fetch.Room = c.listRoom(fetchListBytes)
 	if err := c.fetch.Parse(c.header.Version, c.header.Body); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (b *Broker) handleFetch(c *conn) error {
 }
 
 // tryFetch answers the fetch, or lets it wait: for the disk, for its partitions to grow, or for max_wait to pass.
-func (b *Broker) tryFetch(c *conn) {
+func (b *Broker) tryFetch(c *client) {
 	e := b.evaluate(c)
 	if e.cold && (e.sent == 0 || !c.lookups.made()) && b.lookUp(c, e.from) {
 		return
@@ -80,37 +80,21 @@ func (b *Broker) tryFetch(c *conn) {
 }
 
 // maxBytes is how many bytes of records the response may have.
-func (b *Broker) maxBytes(c *conn) int64 {
+func (b *Broker) maxBytes(c *client) int64 {
 	return int64(min(max(c.fetch.MaxBytes, 0), b.config.FetchMaxBytes))
 }
 
 // minBytes is how many there have to be. What the response may not have is not waited for.
-func (b *Broker) minBytes(c *conn) int64 { return min(int64(c.fetch.MinBytes), b.maxBytes(c)) }
+func (b *Broker) minBytes(c *client) int64 { return min(int64(c.fetch.MinBytes), b.maxBytes(c)) }
 
 // fetchDeadline is when the fetch has waited for as long as its client would.
-func (c *conn) fetchDeadline() time.Duration {
+func (c *client) fetchDeadline() time.Duration {
 	return c.startedAt + min(time.Duration(c.fetch.MaxWaitMillis)*time.Millisecond, maxWait)
-}
-
-// reparse reads the request under way again after its frame has moved.
-func (b *Broker) reparse(c *conn) error {
-	header, err := wire.ParseHeader(c.in.buf[wire.FrameSizeBytes:c.in.firstFrame(b.config.MaxRequestBytes)])
-	if err != nil {
-		return err
-	}
-	c.header = header
-	switch header.Key {
-	case wire.KeyProduce:
-		return c.produce.Parse(header.Version, header.Body)
-	case wire.KeyFetch:
-		return c.fetch.Parse(header.Version, header.Body)
-	}
-	return nil
 }
 
 // fetches are the partitions that the fetch under way is about. With a session they are the session's, also for the full
 // request that begins it: a request may name a partition twice, a session has it once.
-func (c *conn) fetches() []wire.FetchPartition {
+func (c *client) fetches() []wire.FetchPartition {
 	if c.incremental || c.answersSession != 0 {
 		return c.session.partitions
 	}
@@ -129,7 +113,7 @@ type evaluation struct {
 }
 
 // evaluate finds out what each partition of the fetch would be answered with, into b.results.
-func (b *Broker) evaluate(c *conn) (e evaluation) {
+func (b *Broker) evaluate(c *client) (e evaluation) {
 	wants := c.fetches()
 	b.evaluated.begin(len(wants))
 	e.from = b.findPartitions(c, wants)
@@ -160,7 +144,7 @@ func (b *Broker) evaluate(c *conn) (e evaluation) {
 }
 
 // findPartitions begins b.results with the partitions, and says which of them comes first.
-func (b *Broker) findPartitions(c *conn, wants []wire.FetchPartition) (from int) {
+func (b *Broker) findPartitions(c *client, wants []wire.FetchPartition) (from int) {
 	b.results = b.results[:0]
 	b.firstServed = nil
 	for i := range wants {
@@ -176,7 +160,7 @@ func (b *Broker) findPartitions(c *conn, wants []wire.FetchPartition) (from int)
 
 // evaluateOne fills in what r.partition is answered with, if left bytes may still be sent. The first batch of all may be
 // larger.
-func (b *Broker) evaluateOne(c *conn, r *fetchResult, want *wire.FetchPartition, left int64, first bool) {
+func (b *Broker) evaluateOne(c *client, r *fetchResult, want *wire.FetchPartition, left int64, first bool) {
 	r.FetchResult = wire.FetchResult{HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
 	p := r.partition
 	if p == nil {
@@ -259,7 +243,7 @@ const leaderEpoch = 0
 
 // sendFetch encodes b.results as header bytes cut by ranges, fixes the frame's size, holds the segments, and starts
 // the transfer.
-func (b *Broker) sendFetch(c *conn) {
+func (b *Broker) sendFetch(c *client) {
 	wants := c.fetches()
 	if c.answersSession != 0 {
 		for i := range wants {
@@ -330,7 +314,7 @@ func (b *Broker) runFrom(wants []wire.FetchPartition, i int) (n int) {
 }
 
 // fetchParts joins header bytes and ranges: one part for each range, with all the header bytes before it.
-func (b *Broker) fetchParts(c *conn, mem []byte) []transfer.Part {
+func (b *Broker) fetchParts(c *client, mem []byte) []transfer.Part {
 	parts := c.flow.Parts()
 	from := 0
 	for i, cut := range b.cuts {

@@ -21,7 +21,7 @@ const (
 //     background: see [timeSearches].
 //
 // Versions: 0 asks for several offsets and gets a list (at most one here); 1 to 5 get offset and timestamp.
-func (b *Broker) handleListOffsets(c *conn, req *kmsg.ListOffsetsRequest) {
+func (b *Broker) handleListOffsets(c *client, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 	s := &timeSearches{c: c, end: c.errand(), version: req.Version, isolation: req.IsolationLevel,
 		maxInflated: b.config.MaxInflatedBytes, resp: resp}

@@ -22,7 +22,7 @@ import (
 //   - The address is --advertise, or else the one that this client connected to, which it can evidently reach.
 //
 // Versions: 0 to 8.
-func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
+func (b *Broker) handleMetadata(c *client, req *kmsg.MetadataRequest) {
 	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
 		b.sendAllTopics(c)
 		return
@@ -47,7 +47,7 @@ func (b *Broker) handleMetadata(c *conn, req *kmsg.MetadataRequest) {
 		})
 	}
 	b.makeTopics(namesOf(missing), plan, func(map[string]error) {
-		if c := end(); c != nil {
+		if end() {
 			b.sendTopics(c, names, refused)
 		}
 	})
@@ -128,7 +128,7 @@ func metadataNames(req *kmsg.MetadataRequest) []string {
 }
 
 // sendTopics answers with the topics of those names. Those that were to be created and are refused have an error.
-func (b *Broker) sendTopics(c *conn, names []string, refused map[string]bool) {
+func (b *Broker) sendTopics(c *client, names []string, refused map[string]bool) {
 	version := c.header.Version
 	out := wire.AppendMetadataHead(b.scratch[:0], version, c.header.CorrelationID, b.node(c))
 	out = wire.AppendMetadataTopics(out, len(names))
@@ -175,13 +175,13 @@ func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
 }
 
 // node is this broker, as the client of c is to know it.
-func (b *Broker) node(c *conn) wire.MetadataNode {
+func (b *Broker) node(c *client) wire.MetadataNode {
 	host, port := b.advertised(c)
 	return wire.MetadataNode{ID: b.topics.meta.nodeID, Host: host, Port: port, ClusterID: b.topics.meta.clusterID}
 }
 
 // advertised is the address that the client of c is to connect to.
-func (b *Broker) advertised(c *conn) (host string, port int32) {
+func (b *Broker) advertised(c *client) (host string, port int32) {
 	address := b.config.Advertise
 	if address == "" {
 		address = sockaddrString(unix.Getsockname(c.fd))

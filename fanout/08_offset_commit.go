@@ -15,7 +15,7 @@ import (
 //   - Partitions that there are not are refused one by one, the others are kept.
 //
 // Versions: 0 to 7. 0 has no members; 2 to 4 may say how long to keep the offsets; from 7 on with group.instance.id.
-func (b *Broker) handleOffsetCommit(c *conn, req *kmsg.OffsetCommitRequest) {
+func (b *Broker) handleOffsetCommit(c *client, req *kmsg.OffsetCommitRequest) {
 	if req.Version == 0 {
 		req.Generation = -1
 	}

@@ -14,6 +14,6 @@ import (
 //   - From version 2 on, no list of topics means everything that the group has committed.
 //
 // Versions: 0 to 5; from 5 on with the leader epoch of the commit.
-func (b *Broker) handleOffsetFetch(c *conn, req *kmsg.OffsetFetchRequest) {
+func (b *Broker) handleOffsetFetch(c *client, req *kmsg.OffsetFetchRequest) {
 	b.askCoordinator(c, req, func(g *group.Coordinator) kmsg.Response { return g.OffsetFetch(req) })
 }

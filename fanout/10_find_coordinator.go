@@ -21,15 +21,14 @@ const (
 //
 // Versions: 0 asks for a group's; 1 and 2 for a group's or a transaction's, and have an error message. Version 0 must
 // be advertised: librdkafka takes it as the sign that lz4 may be used.
-func (b *Broker) handleFindCoordinator(c *conn, req *kmsg.FindCoordinatorRequest) {
+func (b *Broker) handleFindCoordinator(c *client, req *kmsg.FindCoordinatorRequest) {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	resp.NodeID, resp.Port = -1, -1
 	switch req.CoordinatorType {
 	case coordinatorOfGroup:
 		end := c.errand()
 		b.withCoordinator(func(failed error) {
-			c := end()
-			if c == nil {
+			if !end() {
 				return
 			}
 			switch {

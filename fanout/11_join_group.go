@@ -19,7 +19,7 @@ import (
 //
 // Versions: 0 to 5. From 1 on with a rebalance timeout; from 4 on a client without a member id gets one and has to come
 // again with it (KIP-394); from 5 on with group.instance.id (KIP-345).
-func (b *Broker) handleJoinGroup(c *conn, req *kmsg.JoinGroupRequest) {
+func (b *Broker) handleJoinGroup(c *client, req *kmsg.JoinGroupRequest) {
 	id, host := string(c.header.ClientID), hostOf(c)
 	b.coordinate(c, func(g *group.Coordinator, from group.Client) {
 		from.ID, from.Host = id, host

@@ -13,6 +13,6 @@ import (
 //     on without it.
 //
 // Versions: 0 to 3; 3 with group.instance.id.
-func (b *Broker) handleHeartbeat(c *conn, req *kmsg.HeartbeatRequest) {
+func (b *Broker) handleHeartbeat(c *client, req *kmsg.HeartbeatRequest) {
 	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.Heartbeat(b.instant(), from, req) })
 }

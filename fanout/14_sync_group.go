@@ -13,6 +13,6 @@ import (
 //   - What the assignment says is between the clients; it is not looked at.
 //
 // Versions: 0 to 3; 3 with group.instance.id.
-func (b *Broker) handleSyncGroup(c *conn, req *kmsg.SyncGroupRequest) {
+func (b *Broker) handleSyncGroup(c *client, req *kmsg.SyncGroupRequest) {
 	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.SyncGroup(b.instant(), from, req) })
 }

@@ -9,6 +9,6 @@ import (
 // handleDescribeGroups shows groups and their members. A group that there is not is "Dead", without an error.
 //
 // Versions: 0 to 4; 4 with group.instance.id.
-func (b *Broker) handleDescribeGroups(c *conn, req *kmsg.DescribeGroupsRequest) {
+func (b *Broker) handleDescribeGroups(c *client, req *kmsg.DescribeGroupsRequest) {
 	b.askCoordinator(c, req, func(g *group.Coordinator) kmsg.Response { return g.DescribeGroups(req) })
 }

@@ -9,6 +9,6 @@ import (
 // handleListGroups names all groups, those without members too as long as their offsets are kept.
 //
 // Versions: 0 to 2.
-func (b *Broker) handleListGroups(c *conn, req *kmsg.ListGroupsRequest) {
+func (b *Broker) handleListGroups(c *client, req *kmsg.ListGroupsRequest) {
 	b.askCoordinator(c, req, func(g *group.Coordinator) kmsg.Response { return g.ListGroups(req) })
 }

@@ -22,7 +22,7 @@ const maxPartitions = 10000
 //   - A topic of that name that is being deleted is deleted first.
 //
 // Versions: 0 to 4; from 1 on with validate_only and error messages.
-func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
+func (b *Broker) handleCreateTopics(c *client, req *kmsg.CreateTopicsRequest) {
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 	if req.ValidateOnly {
 		b.checkNewTopics(req, resp)
@@ -40,7 +40,7 @@ func (b *Broker) handleCreateTopics(c *conn, req *kmsg.CreateTopicsRequest) {
 				r.ErrorCode, r.ErrorMessage = wire.CodeKafkaStorageError, kmsg.StringPtr(failed[r.Topic].Error())
 			}
 		}
-		if c := end(); c != nil {
+		if end() {
 			b.reply(c, resp)
 		}
 	})

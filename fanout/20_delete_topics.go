@@ -23,7 +23,7 @@ import (
 //   - A topic that is being made, or configured, is deleted after that.
 //
 // Versions: 0 to 3.
-func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
+func (b *Broker) handleDeleteTopics(c *client, req *kmsg.DeleteTopicsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 	end := c.errand()
 	b.topics.changes.enter(b.concerned(req.TopicNames), func(job *dirJob) {
@@ -35,7 +35,7 @@ func (b *Broker) handleDeleteTopics(c *conn, req *kmsg.DeleteTopicsRequest) {
 				}
 			}
 			job.release()
-			if c := end(); c != nil {
+			if end() {
 				b.replyReaped(c, resp)
 			}
 		})

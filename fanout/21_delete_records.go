@@ -17,7 +17,7 @@ import (
 //   - The answer comes when the new start is on disk.
 //
 // Versions: 0 and 1.
-func (b *Broker) handleDeleteRecords(c *conn, req *kmsg.DeleteRecordsRequest) {
+func (b *Broker) handleDeleteRecords(c *client, req *kmsg.DeleteRecordsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
 	var moved []*partition
 	for i := range req.Topics {
@@ -47,7 +47,7 @@ func (b *Broker) handleDeleteRecords(c *conn, req *kmsg.DeleteRecordsRequest) {
 	end := c.errand()
 	b.topics.changes.write(&b.topics.startsFile, func(err error) {
 		b.startsWritten(resp, moved, err)
-		if c := end(); c != nil {
+		if end() {
 			b.reply(c, resp)
 		}
 	})

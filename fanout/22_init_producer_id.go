@@ -13,7 +13,7 @@ import (
 //   - A transactional id is refused: there are no transactions.
 //
 // Versions: 0 and 1.
-func (b *Broker) handleInitProducerID(c *conn, req *kmsg.InitProducerIDRequest) {
+func (b *Broker) handleInitProducerID(c *client, req *kmsg.InitProducerIDRequest) {
 	resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
 	if req.TransactionalID != nil {
@@ -28,7 +28,7 @@ func (b *Broker) handleInitProducerID(c *conn, req *kmsg.InitProducerIDRequest) 
 		} else {
 			resp.ProducerID, resp.ProducerEpoch = id, 0
 		}
-		if c := end(); c != nil {
+		if end() {
 			b.reply(c, resp)
 		}
 	})

@@ -19,7 +19,7 @@ import (
 //   - Names that were asked for and do not exist are left out.
 //
 // Versions: 0 to 3; from 1 on with sources and synonyms, from 3 on with types and documentation.
-func (b *Broker) handleDescribeConfigs(c *conn, req *kmsg.DescribeConfigsRequest) {
+func (b *Broker) handleDescribeConfigs(c *client, req *kmsg.DescribeConfigsRequest) {
 	// Looked up here; what they hold never changes, so it can be described anywhere.
 	topics := make([]*topicConfig, len(req.Resources))
 	for i := range req.Resources {
@@ -42,7 +42,7 @@ func (b *Broker) handleDescribeConfigs(c *conn, req *kmsg.DescribeConfigsRequest
 		}
 		var encoded []byte
 		return func() { encoded = b.appendDescribed(nil, correlationID, req, topics) }, func() {
-			if c := end(); c != nil {
+			if end() {
 				c.respond(encoded)
 			}
 		}

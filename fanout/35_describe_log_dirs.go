@@ -15,7 +15,7 @@ import (
 //   - No list of topics means all of them. Unknown topics and partitions are left out.
 //
 // Versions: 0 and 1.
-func (b *Broker) handleDescribeLogDirs(c *conn, req *kmsg.DescribeLogDirsRequest) {
+func (b *Broker) handleDescribeLogDirs(c *client, req *kmsg.DescribeLogDirsRequest) {
 	if req.Topics == nil && c.putOff(int(b.topics.room.partitions.Used())) {
 		return
 	}

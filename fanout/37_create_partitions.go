@@ -17,7 +17,7 @@ import (
 //   - Changes of one topic are made one after the other.
 //
 // Versions: 0 and 1.
-func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsRequest) {
+func (b *Broker) handleCreatePartitions(c *client, req *kmsg.CreatePartitionsRequest) {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	if req.ValidateOnly {
 		b.checkNewPartitions(req, resp, nil)
@@ -36,7 +36,7 @@ func (b *Broker) handleCreatePartitions(c *conn, req *kmsg.CreatePartitionsReque
 				r.ErrorCode, r.ErrorMessage = wire.CodeKafkaStorageError, kmsg.StringPtr(failed[r.Topic].Error())
 			}
 		}
-		if c := end(); c != nil {
+		if end() {
 			b.reply(c, resp)
 		}
 	})

@@ -17,7 +17,7 @@ import (
 //   - The broker's own settings are refused, flags set them, and so are those of its own topic, __consumer_offsets.
 //
 // Versions: 0.
-func (b *Broker) handleIncrementalAlterConfigs(c *conn, req *kmsg.IncrementalAlterConfigsRequest) {
+func (b *Broker) handleIncrementalAlterConfigs(c *client, req *kmsg.IncrementalAlterConfigsRequest) {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	for i := range req.Resources {
 		r := kmsg.NewIncrementalAlterConfigsResponseResource()
@@ -26,7 +26,7 @@ func (b *Broker) handleIncrementalAlterConfigs(c *conn, req *kmsg.IncrementalAlt
 	}
 	end := c.errand()
 	b.alterNext(req, resp, 0, func() {
-		if c := end(); c != nil {
+		if end() {
 			b.reply(c, resp)
 		}
 	})

@@ -9,6 +9,6 @@ import (
 // handleOffsetDelete forgets a group's offsets of topics that none of its members reads (KIP-496).
 //
 // Versions: 0.
-func (b *Broker) handleOffsetDelete(c *conn, req *kmsg.OffsetDeleteRequest) {
+func (b *Broker) handleOffsetDelete(c *client, req *kmsg.OffsetDeleteRequest) {
 	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.OffsetDelete(b.instant(), from, req) })
 }

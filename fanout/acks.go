@@ -7,7 +7,7 @@ import (
 )
 
 // awaitProduce parks the connection's produce until all its parts are settled.
-func (b *Broker) awaitProduce(c *conn) {
+func (b *Broker) awaitProduce(c *client) {
 	c.parked = true
 	c.deadline = b.loop.Now() + max(min(time.Duration(c.produce.TimeoutMillis)*time.Millisecond, maxWait), b.config.pace.produceWait)
 	b.waiting.add(c)
@@ -25,7 +25,7 @@ func (b *Broker) releaseAcks(p *partition) {
 	}
 	b.releaseGroups(p, false)
 	for w := p.acks.first; w != nil; w = p.acks.first {
-		if r := &w.conn.produced[w.result]; r.lastOffset >= p.log.HighWatermark() {
+		if r := &w.client.produced[w.result]; r.lastOffset >= p.log.HighWatermark() {
 			return
 		}
 		b.ackOne(w)
@@ -36,7 +36,7 @@ func (b *Broker) releaseAcks(p *partition) {
 func (b *Broker) refuseAcks(p *partition, code int16, message string) {
 	b.releaseGroups(p, true)
 	for w := p.acks.first; w != nil; w = p.acks.first {
-		r := &w.conn.produced[w.result]
+		r := &w.client.produced[w.result]
 		r.ProduceResult = failedProduce(code, message)
 		b.ackOne(w)
 	}
@@ -45,11 +45,11 @@ func (b *Broker) refuseAcks(p *partition, code int16, message string) {
 // ackOne settles one partition of a waiting produce, and answers it with the last.
 func (b *Broker) ackOne(w *waitNode) {
 	w.unlink()
-	b.settle(&w.conn.produced[w.result])
+	b.settle(&w.client.produced[w.result])
 }
 
 // produceTimedOut answers a produce that has waited for as long as its client would.
-func (b *Broker) produceTimedOut(c *conn) {
+func (b *Broker) produceTimedOut(c *client) {
 	for i := range c.produced {
 		if r := &c.produced[i]; !r.settled {
 			r.ProduceResult = failedProduce(wire.CodeRequestTimedOut, "the disk has not confirmed the write in time; it may still")

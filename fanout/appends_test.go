@@ -180,7 +180,7 @@ func TestAppendsGetTheirOffsetsInTheOrderInWhichTheyCame(t *testing.T) {
 		admin := s.dial()
 		admin.create("slow", 1)
 		gate.shut("slow-0")
-		var clients []*client
+		var clients []*dialed
 		var requests []*kmsg.ProduceRequest
 		log := &shadow{topic: "slow"}
 		for i := range 20 {
@@ -272,7 +272,7 @@ func TestRetryOfWhatIsBeingWrittenIsADuplicate(t *testing.T) {
 		admin.create("slow", 1)
 		batch := func(sequence int32) []byte { return ofProducer(makeBatch(uint64(sequence), 1, 50, 0), 9, sequence) }
 		gate.shut("slow-0")
-		var clients []*client
+		var clients []*dialed
 		var requests []*kmsg.ProduceRequest
 		for i, sequence := range []int32{0, 0, 1, 1, 0} {
 			c := s.dial()
@@ -338,7 +338,7 @@ func TestTopicIsDeletedDuringItsWrite(t *testing.T) {
 	admin.create("slow", 1)
 	admin.publish(&shadow{topic: "slow"}, makeBatch(0, 1, 9000, 0))
 	gate.shut("/slow-0/")
-	var clients []*client
+	var clients []*dialed
 	var requests []*kmsg.ProduceRequest
 	for i := range 3 {
 		c, req := s.dial(), produceAll("slow", makeBatch(uint64(i), 1, 9000, 0)) // each begins a segment
@@ -437,7 +437,7 @@ func TestCommitThatWaitsForItsWriteStopsNobodyElse(t *testing.T) {
 			c.create("feed", 1)
 			c.commit("group", "feed", 1)
 			gate.shut(offsetsTopic)
-			var clients []*client
+			var clients []*dialed
 			var requests []*kmsg.OffsetCommitRequest
 			for i := range 3 {
 				m, req := s.dial(), commitRequest(fmt.Sprintf("group%d", i), "feed", 1, int64(10+i), "")

@@ -39,6 +39,7 @@ type Broker struct {
 	acceptor    acceptor
 	engine      *transfer.Engine
 	conns       *connTable
+	clients     []client // one for each slot of conns
 	topics      topics
 	frames      requestMemory
 	blocks      responseMemory
@@ -182,6 +183,7 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	if b.conns, err = newConnTable(b.config.MaxConnections); err != nil {
 		return err
 	}
+	b.clients = make([]client, b.config.MaxConnections)
 	b.config.files.Started()
 	if err := b.acceptor.listen(k); err != nil {
 		return fmt.Errorf("%w (on %s)", err, b.address)

@@ -91,7 +91,7 @@ func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 	defer reserving.release()
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.Version = 1
-	all := make([]*client, clients)
+	all := make([]*dialed, clients)
 	for i := range all {
 		all[i] = s.dial()
 		for range each {

@@ -119,7 +119,7 @@ func TestFetchOfManyColdPartitionsKeepsToItsLimits(t *testing.T) {
 	const partitions = 40
 	s := startColdServer(t, partitions, 20, random)
 	for round := range 6 {
-		c := &session{client: s.dial()}
+		c := &session{dialed: s.dial()}
 		offsets := make([]int64, partitions)
 		maxBytes := []int32{1, 10_000, 100_000, 50 << 20}[random.IntN(4)]
 		for turn := 0; ; turn++ {
@@ -186,7 +186,7 @@ func TestFetchesOfTheSameColdOffsetShareOneLookup(t *testing.T) {
 	reads := s.disk.hold("read", "feed-0")
 	defer reads.release()
 	w := wanted{topic: "feed", offset: 20}
-	var clients []*client
+	var clients []*dialed
 	for range 100 {
 		c := s.dial()
 		c.send(fetchRequest(11, w))
@@ -212,8 +212,8 @@ func TestFetchesOfTheSameColdOffsetShareOneLookup(t *testing.T) {
 
 // whileCold asks for a cold offset, does something while the disk is asked, and lets the disk answer.
 func whileCold(
-	t *testing.T, what func(s *coldServer, c *client),
-) (s *coldServer, c *client, answer func(id int32) kmsg.FetchResponseTopicPartition) {
+	t *testing.T, what func(s *coldServer, c *dialed),
+) (s *coldServer, c *dialed, answer func(id int32) kmsg.FetchResponseTopicPartition) {
 	t.Helper()
 	s = startColdServer(t, 1, 50, seeded(t, 4))
 	reads := s.disk.hold("read", "feed-0")
@@ -249,13 +249,13 @@ func TestFetchTellsOfAnOffsetOutOfRangeThoughTheAnswerIsFull(t *testing.T) {
 // While the disk is asked, what the fetch is about goes on: its topic, its records, the bytes behind it.
 func TestColdFetchIsAnsweredByWhatTheLogIsThen(t *testing.T) {
 	t.Run("the topic is deleted", func(t *testing.T) {
-		_, c, answer := whileCold(t, func(s *coldServer, _ *client) { s.dial().remove("feed") })
+		_, c, answer := whileCold(t, func(s *coldServer, _ *dialed) { s.dial().remove("feed") })
 		if p := answer(c.next); p.ErrorCode != wire.CodeUnknownTopicOrPartition {
 			t.Errorf("error %d", p.ErrorCode)
 		}
 	})
 	t.Run("the topic is made again", func(t *testing.T) {
-		_, c, answer := whileCold(t, func(s *coldServer, _ *client) {
+		_, c, answer := whileCold(t, func(s *coldServer, _ *dialed) {
 			admin := s.dial()
 			admin.remove("feed")
 			if !eventually(func() bool { return admin.tryCreate("feed", 1) == 0 }) {
@@ -267,19 +267,19 @@ func TestColdFetchIsAnsweredByWhatTheLogIsThen(t *testing.T) {
 		}
 	})
 	t.Run("the records are deleted", func(t *testing.T) {
-		_, c, answer := whileCold(t, func(s *coldServer, _ *client) { s.dial().deleteRecords("feed", 40) })
+		_, c, answer := whileCold(t, func(s *coldServer, _ *dialed) { s.dial().deleteRecords("feed", 40) })
 		if p := answer(c.next); p.ErrorCode != wire.CodeOffsetOutOfRange {
 			t.Errorf("error %d", p.ErrorCode)
 		}
 	})
 	t.Run("more is published", func(t *testing.T) {
-		s, c, answer := whileCold(t, func(s *coldServer, _ *client) { s.dial().publish(s.logs[0], makeBatch(9, 1, 500, 0)) })
+		s, c, answer := whileCold(t, func(s *coldServer, _ *dialed) { s.dial().publish(s.logs[0], makeBatch(9, 1, 500, 0)) })
 		if err := checkAnswer(s.logs[0], answer(c.next).RecordBatches, 20, 1<<20); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("the frame moves", func(t *testing.T) {
-		s, c, answer := whileCold(t, func(s *coldServer, c *client) {
+		s, c, answer := whileCold(t, func(s *coldServer, c *dialed) {
 			before := s.stats().RequestMemory
 			for range 200 {
 				c.send(fetchRequest(11, wanted{topic: "feed", offset: 49}))
@@ -295,14 +295,14 @@ func TestColdFetchIsAnsweredByWhatTheLogIsThen(t *testing.T) {
 // A client that goes, and a server that stops, wait for no disk but for the searches that are under way.
 func TestColdFetchEndsWithItsClientAndItsServer(t *testing.T) {
 	t.Run("the client goes", func(t *testing.T) {
-		s, _, _ := whileCold(t, func(s *coldServer, c *client) {
+		s, _, _ := whileCold(t, func(s *coldServer, c *dialed) {
 			c.close()
 			s.await("the connection to be gone", func(st Stats) bool { return st.Connections == 1 })
 		})
 		s.dial().alive()
 	})
 	t.Run("the server stops", func(t *testing.T) {
-		s, c, answer := whileCold(t, func(s *coldServer, _ *client) { s.broker.Stop() })
+		s, c, answer := whileCold(t, func(s *coldServer, _ *dialed) { s.broker.Stop() })
 		if err := checkAnswer(s.logs[0], answer(c.next).RecordBatches, 20, 1<<20); err != nil {
 			t.Error(err)
 		}

@@ -77,7 +77,7 @@ func (l *fetchLookups) forget() {
 
 // lookUp begins to look up the cold partitions of a fetch that was evaluated, in the order in which it takes them. It
 // reports false if that has been tried often enough, or the server stops.
-func (b *Broker) lookUp(c *conn, from int) bool {
+func (b *Broker) lookUp(c *client, from int) bool {
 	l := &c.lookups
 	if b.stopping || l.rounds == maxFetchRounds {
 		return false
@@ -104,7 +104,7 @@ func (b *Broker) lookUp(c *conn, from int) bool {
 }
 
 // join lets the connection wait for a lookup, which is begun unless there is one.
-func (l *coldLookups) join(c *conn, log *segment.Log, offset, maxBytes int64, codec records.Codec) *segment.Lookup {
+func (l *coldLookups) join(c *client, log *segment.Log, offset, maxBytes int64, codec records.Codec) *segment.Lookup {
 	search := log.Lookup(offset, maxBytes, codec)
 	key := lookupKey{search.Segment(), offset, maxBytes, codec}
 	job := l.byKey[key]
@@ -144,7 +144,7 @@ func (b *Broker) beginLookups() {
 
 func (b *Broker) anybodyWaits(job *coldLookup) bool {
 	for _, id := range job.waiting {
-		if b.again(id.slot, id.generation) != nil {
+		if b.stillOpen(id.slot, id.generation) != nil {
 			return true
 		}
 	}
@@ -160,7 +160,7 @@ func (b *Broker) endLookup(job *coldLookup) {
 func (b *Broker) lookedUp(job *coldLookup) {
 	b.endLookup(job)
 	for _, id := range job.waiting {
-		c := b.again(id.slot, id.generation)
+		c := b.stillOpen(id.slot, id.generation)
 		if c == nil {
 			continue
 		}

@@ -119,7 +119,7 @@ func oldLog(t *testing.T, dir, topic string, batches ...[]byte) {
 	}
 }
 
-func (c *client) offsetAt(topic string, timestamp int64) kmsg.ListOffsetsResponseTopicPartition {
+func (c *dialed) offsetAt(topic string, timestamp int64) kmsg.ListOffsetsResponseTopicPartition {
 	c.t.Helper()
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version, req.ReplicaID = 1, -1

@@ -5,11 +5,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/transfer"
-	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
 
@@ -50,6 +48,7 @@ const (
 // conn is one connection. It lives in a slot of the broker's table and never moves.
 type conn struct {
 	broker     *Broker
+	handler    handler
 	slot       uint32
 	generation uint32
 	state      connState
@@ -67,30 +66,10 @@ type conn struct {
 	// shared is a part of the response that others may be being sent as well.
 	shared *block
 
-	// The request under way. Its frame lies in the input until the response has been sent.
-	header     wire.Header
-	busy       bool // a request is being answered: no other is looked at
-	noResponse bool // a Produce with acks=0
-	startedAt  time.Duration
-	fetch      wire.FetchRequest
-	// The fetch session, whether the fetch under way is one of its incremental requests, and the id to answer with.
-	session        fetchSession
-	incremental    bool
-	answersSession int32
-	// served is the partition that came first in the last fetch with records.
-	served  *partition
-	lookups fetchLookups
-	produce wire.ProduceRequest
-
-	produced  []produceResult
-	producing producing
-
-	// A waiting fetch, or a produce that waits for its sync.
-	parked    bool
-	deadline  time.Duration
-	heapIndex int
-	waits     []waitNode
-	readable  int64 // of a fetch: the sum over its partitions
+	busy bool // a request is being answered: no other is looked at
+	// answered says that the request under way has its answer, and is not over because its frame is pinned.
+	answered bool
+	serving  bool // serve is running
 
 	charged int64 // request memory that the lists of partitions take
 	decoded int64 // request memory that the request under way and its answer take, decoded
@@ -101,10 +80,30 @@ type conn struct {
 	needsRequest            int64
 	hasTurn                 bool // the request's lists are charged to the turn of the large line
 	needsResponse           int
-	kept                    kmsg.Response // to be sent when there is room for it; nil if the request is answered again
 
 	lastActive time.Duration
-	peer       string
+}
+
+// handler is the part above a connection that knows what its frames mean: see [client].
+type handler interface {
+	// request answers a frame that was received whole, or begins to. Exactly one answer follows, or respondNothing, or the
+	// connection is closed. again says that the frame came before, and has waited for memory.
+	request(frame []byte, again bool)
+	// again answers the request under way from its frame once more: it has waited for response memory, or for its turn.
+	again()
+	// moved tells where the frame of the request under way lies now. With an error it cannot be read there.
+	moved(frame []byte) error
+	// dropped says that the frame of the request under way goes, and ended that the request is over.
+	dropped()
+	ended()
+	// listBytes is what the lists take that requests are parsed into, and dropLists gives them up.
+	listBytes() int64
+	dropLists()
+	// reclaim answers a request that does nothing but wait, so that its memory comes back. It is false if there is none.
+	reclaim() bool
+	// closing and freed say that the connection ends: nothing is to be begun any more, and nothing is in flight any more.
+	closing()
+	freed()
 }
 
 // inFlight is the number of operations of this connection that the kernel holds, of its errands, and of pins on its frames.
@@ -186,8 +185,9 @@ func (b *Broker) openConn(fd int) {
 	if c.slab == nil {
 		c.slab = b.conns.slabOf(c.slot)
 	}
-	c.state, c.fd, c.heapIndex = connOpen, fd, -1
-	c.busy, c.parked, c.recvPaused = false, false, false
+	c.handler = b.clients[c.slot].open(b, c)
+	c.state, c.fd = connOpen, fd
+	c.busy, c.answered, c.recvPaused = false, false, false
 	c.lastActive = b.loop.Now()
 	c.flow.Open(ring.NewToken(0, c.slot, c.generation), fd, ring.MessageAt(c.slab))
 	c.armRecv()
@@ -229,8 +229,7 @@ func (c *conn) close(reason closeReason, err error) {
 		}
 		c.broker.loop.Log.Log(c.broker.ctx, level, "connection closed", attrs...)
 	}
-	c.broker.unpark(c)
-	c.broker.leaveGroups(c)
+	c.handler.closing()
 	c.leaveQueues()
 	c.broker.engine.Abort(&c.flow)
 	c.broker.loop.Kernel.Shutdown(c.fd)
@@ -254,9 +253,7 @@ func (c *conn) freeIfIdle() {
 	c.trimLists()
 	c.dropLists()
 	c.needsRequest = 0
-	c.broker.endSession(c)
-	c.served = nil
-	c.lookups.forget()
+	c.handler.freed()
 	c.state, c.fd = connFree, -1
 	c.generation = (c.generation + 1) & ring.MaxGeneration
 	c.broker.conns.free = append(c.broker.conns.free, c.slot)

@@ -36,11 +36,9 @@ func (b *Broker) answerCostly() {
 	for now := began; b.costly.line.first != nil && now-began < costlyTime; {
 		c := b.costly.line.first.conn
 		c.forTurn.leave()
-		slow := slowRequestOf(c, len(c.header.Body))
 		b.costly.turn = c
-		b.answer(c)
+		c.handler.again()
 		b.costly.turn = nil
-		b.turns.requested(&slow, now)
 		now = b.loop.Kernel.Now()
 	}
 }

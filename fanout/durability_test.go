@@ -110,7 +110,7 @@ func produceAll(topic string, batch []byte) *kmsg.ProduceRequest {
 	return produceRequest(7, -1, topic, map[int32][]byte{0: batch})
 }
 
-func produced(t *testing.T, c *client, req *kmsg.ProduceRequest, correlationID int32) kmsg.ProduceResponseTopicPartition {
+func produced(t *testing.T, c *dialed, req *kmsg.ProduceRequest, correlationID int32) kmsg.ProduceResponseTopicPartition {
 	t.Helper()
 	return c.receive(req, correlationID).(*kmsg.ProduceResponse).Topics[0].Partitions[0]
 }
@@ -147,7 +147,7 @@ func TestAlwaysAcknowledgesAfterTheFsync(t *testing.T) {
 }
 
 // publisherEnd is the high watermark of partition 0.
-func publisherEnd(t *testing.T, c *client, topic string) int64 {
+func publisherEnd(t *testing.T, c *dialed, topic string) int64 {
 	t.Helper()
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version, req.ReplicaID = 1, -1
@@ -173,7 +173,7 @@ func TestProducesGatherWhileAnFsyncRuns(t *testing.T) {
 	req := produceAll("feed", makeBatch(1, 1, 10, 0))
 	first.send(req)
 	d.await(t, 1, 1)
-	others := make([]*client, producers)
+	others := make([]*dialed, producers)
 	for i := range others {
 		others[i] = s.dial()
 		others[i].send(produceAll("feed", makeBatch(uint64(i+2), 1, 10, 0)))
@@ -232,7 +232,7 @@ func TestFailedFsyncRefusesThePartitionAndNoOther(t *testing.T) {
 	}
 }
 
-func (c *client) sendAgain(req kmsg.Request) (correlationID int32) {
+func (c *dialed) sendAgain(req kmsg.Request) (correlationID int32) {
 	c.send(req)
 	return c.next
 }

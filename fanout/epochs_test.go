@@ -17,7 +17,7 @@ import (
 )
 
 // epochEnd asks where an epoch of partition 0 has ended.
-func (c *client) epochEnd(topic string, current, epoch int32) kmsg.OffsetForLeaderEpochResponseTopicPartition {
+func (c *dialed) epochEnd(topic string, current, epoch int32) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	c.t.Helper()
 	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
 	req.Version, req.ReplicaID = 3, -2
@@ -27,7 +27,7 @@ func (c *client) epochEnd(topic string, current, epoch int32) kmsg.OffsetForLead
 }
 
 // metadataEpoch is the leader epoch of partition 0 that clients are told.
-func (c *client) metadataEpoch(topic string) int32 {
+func (c *dialed) metadataEpoch(topic string) int32 {
 	c.t.Helper()
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 7
@@ -36,7 +36,7 @@ func (c *client) metadataEpoch(topic string) int32 {
 }
 
 // fetchWithEpoch is the error of a fetch of a client that knows an epoch.
-func (c *client) fetchWithEpoch(topic string, offset int64, epoch int32) int16 {
+func (c *dialed) fetchWithEpoch(topic string, offset int64, epoch int32) int16 {
 	c.t.Helper()
 	req := waitingFetch(topic, 0, offset, 0)
 	req.Version = 11
@@ -46,7 +46,7 @@ func (c *client) fetchWithEpoch(topic string, offset int64, epoch int32) int16 {
 }
 
 // publishMany appends batches of one record each.
-func publishMany(c *client, topic string, n int) {
+func publishMany(c *dialed, topic string, n int) {
 	c.t.Helper()
 	for i := range n {
 		if r := c.produce(topic, 0, makeBatch(uint64(i), 1, 10, time.Now().UnixMilli())); r.ErrorCode != 0 {

@@ -46,7 +46,7 @@ func TestRequestsThatAskForMuchWaitInALine(t *testing.T) {
 	good := s.dial()
 	good.create("wide", 600)
 	const clients = 30
-	var asking []*client
+	var asking []*dialed
 	req := kmsg.NewPtrDescribeLogDirsRequest()
 	req.Version = 1
 	for range clients {

@@ -53,7 +53,7 @@ const (
 
 // enterSession reads the session part of a fetch. It returns the error for the whole request, or 0; then c.fetches are
 // the partitions to be answered.
-func (b *Broker) enterSession(c *conn) int16 {
+func (b *Broker) enterSession(c *client) int16 {
 	req, s := &c.fetch, &c.session
 	c.incremental = false
 	switch {
@@ -86,7 +86,7 @@ func (b *Broker) enterSession(c *conn) int16 {
 }
 
 // newSession begins a session with the partitions of a full request. Without room for it the client goes on without.
-func (b *Broker) newSession(c *conn) {
+func (b *Broker) newSession(c *client) {
 	req, s := &c.fetch, &c.session
 	if len(req.Partitions) == 0 || !b.updateSession(s, req) {
 		b.endSession(c)
@@ -191,7 +191,7 @@ func (b *Broker) forget(s *fetchSession, topic []byte, partition int32) {
 }
 
 // endSession gives the session's memory back.
-func (b *Broker) endSession(c *conn) {
+func (b *Broker) endSession(c *client) {
 	b.sessions.Give(c.session.charged)
 	c.session = fetchSession{}
 }

@@ -16,7 +16,7 @@ import (
 
 // session is a client's side of a fetch session.
 type session struct {
-	*client
+	*dialed
 	id, epoch int32
 }
 
@@ -65,7 +65,7 @@ func TestFetchSessionTellsOnlyOfWhatChanged(t *testing.T) {
 	c.create("other", 1)
 	log := &shadow{topic: "feed", partition: 1}
 	c.publish(log, makeBatch(1, 1, 100, 0))
-	sub := &session{client: s.dial()}
+	sub := &session{dialed: s.dial()}
 	expect := func(what string, got map[string]kmsg.FetchResponseTopicPartition, want ...string) {
 		t.Helper()
 		if !slices.Equal(names(got), want) {
@@ -104,7 +104,7 @@ func TestFetchSessionBegunWithRepeatedPartitionsAnswersEachOnce(t *testing.T) {
 	c := s.dial()
 	c.create("feed", 2)
 	c.publish(&shadow{topic: "feed"}, makeBatch(1, 1, 100, 0))
-	sub := &session{client: s.dial()}
+	sub := &session{dialed: s.dial()}
 	first, second := wanted{topic: "feed"}, wanted{topic: "feed", partition: 1}
 	resp := sub.ask(sub.request(nil, first, second, first, first)).(*kmsg.FetchResponse)
 	answered := 0
@@ -120,16 +120,16 @@ func TestFetchSessionIsOnlyForItsConnectionAndEpoch(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()
 	c.create("feed", 1)
-	sub := &session{client: c}
+	sub := &session{dialed: c}
 	sub.fetch(nil, wanted{topic: "feed"})
-	code := func(c *client, id, epoch int32) int16 {
+	code := func(c *dialed, id, epoch int32) int16 {
 		req := fetchRequest(11)
 		req.SessionID, req.SessionEpoch = id, epoch
 		return c.ask(req).(*kmsg.FetchResponse).ErrorCode
 	}
 	for _, row := range []struct {
 		what      string
-		on        *client
+		on        *dialed
 		id, epoch int32
 		want      int16
 	}{
@@ -154,7 +154,7 @@ func TestFetchSessionsHaveALimitAndGiveItBack(t *testing.T) {
 		c.FetchSessionMemoryBytes = sessionTopicBytes + 2*int64(len("feed")) + 3*sessionPartitionBytes
 	})
 	s.dial().create("feed", 3)
-	first, second := &session{client: s.dial()}, &session{client: s.dial()}
+	first, second := &session{dialed: s.dial()}, &session{dialed: s.dial()}
 	both := []wanted{{topic: "feed"}, {topic: "feed", partition: 1}}
 	first.fetch(nil, both...)
 	if got := second.fetch(nil, both...); second.id != 0 || len(got) != 2 {
@@ -176,7 +176,7 @@ func TestWaitingSessionIsWokenByEachOfItsPartitions(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()
 	c.create("feed", 20)
-	sub := &session{client: s.dial()}
+	sub := &session{dialed: s.dial()}
 	var all []wanted
 	for i := range int32(20) {
 		all = append(all, wanted{topic: "feed", partition: i})
@@ -268,13 +268,13 @@ func TestFetchesAllocateNothing(t *testing.T) {
 	c := s.dial()
 	c.create("feed", 2)
 	c.publish(&shadow{topic: "feed"}, makeBatch(1, 10, 100, 0))
-	sub := &session{client: s.dial()}
+	sub := &session{dialed: s.dial()}
 	sub.fetch(nil, wanted{topic: "feed"}, wanted{topic: "feed", partition: 1})
 	sub.fetch(nil)
 	incremental := sub.frame(sub.request(nil))
 	full := c.frame(fetchRequest(11, wanted{topic: "feed"}, wanted{topic: "feed", partition: 1}))
 	answer := make([]byte, 64<<10)
-	exchange := func(c *client, frame []byte) {
+	exchange := func(c *dialed, frame []byte) {
 		if _, err := c.conn.Write(frame); err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +298,7 @@ func TestFetchesAllocateNothing(t *testing.T) {
 		exchange(c, full)
 		binary.BigEndian.PutUint32(epoch, next)
 		next++
-		exchange(sub.client, incremental)
+		exchange(sub.dialed, incremental)
 	})
 	if perFetch > 0 {
 		t.Errorf("%v allocations for a fetch, want none", perFetch)
@@ -314,7 +314,7 @@ func TestFetchSessionsAreBoundedByTheirBytes(t *testing.T) {
 	for i := range 14 {
 		wants = append(wants, wanted{topic: fmt.Sprint(strings.Repeat("n", 32_000), i)})
 	}
-	first, second := &session{client: s.dial()}, &session{client: s.dial()}
+	first, second := &session{dialed: s.dial()}, &session{dialed: s.dial()}
 	first.fetch(nil, wants...)
 	if n := used(); first.id == 0 || n < 14*2*32_000 || n > limit {
 		t.Fatalf("session %d of %d bytes, want one of twice its names", first.id, n)
@@ -333,7 +333,7 @@ func TestFetchSessionsAreBoundedByTheirBytes(t *testing.T) {
 	if n := used(); before-n < 13*2*32_000 {
 		t.Errorf("%d of %d bytes came back with 13 of 14 names", before-n, before)
 	}
-	first.client.close()
+	first.dialed.close()
 	s.await("the memory to come back", func(st Stats) bool { return st.Budgets["fetch session"].Used == 0 })
 	if !strings.Contains(s.log.String(), "raise --fetch-session-memory") {
 		t.Errorf("the log does not name the remedy:\n%s", s.log)

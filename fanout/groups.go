@@ -79,12 +79,12 @@ func (b *Broker) instant() group.Instant {
 }
 
 // coordinate hands a request to the coordinator, once there is one. The answer comes with a later turn's output.
-func (b *Broker) coordinate(c *conn, request func(g *group.Coordinator, from group.Client)) {
+func (b *Broker) coordinate(c *client, request func(g *group.Coordinator, from group.Client)) {
 	from := group.Client{Ticket: ticketOf(c)}
 	end := c.errand()
 	b.withCoordinator(func(failed error) {
-		switch c := end(); {
-		case c == nil: // nobody would tell the coordinator that the client is gone
+		switch {
+		case !end(): // nobody would tell the coordinator that the client is gone
 		case failed != nil:
 			c.close(closedByStorage, failed)
 		default:
@@ -95,14 +95,14 @@ func (b *Broker) coordinate(c *conn, request func(g *group.Coordinator, from gro
 
 // askCoordinator answers a request that changes nothing, once there is a coordinator: not with the others at the end of a
 // turn, so that only one answer at a time is in memory that no budget counts. req may ask for much: see costly.
-func (b *Broker) askCoordinator(c *conn, req kmsg.Request, answer func(g *group.Coordinator) kmsg.Response) {
+func (b *Broker) askCoordinator(c *client, req kmsg.Request, answer func(g *group.Coordinator) kmsg.Response) {
 	if g := b.groups.coordinator; g != nil && c.putOff(g.Asked(req)) {
 		return
 	}
 	end := c.errand()
 	b.withCoordinator(func(failed error) {
-		switch c := end(); {
-		case c == nil:
+		switch {
+		case !end():
 		case failed != nil:
 			c.close(closedByStorage, failed)
 		default:
@@ -111,7 +111,7 @@ func (b *Broker) askCoordinator(c *conn, req kmsg.Request, answer func(g *group.
 	})
 }
 
-func ticketOf(c *conn) uint64 { return uint64(c.slot)<<32 | uint64(c.generation) }
+func ticketOf(c *client) uint64 { return uint64(c.slot)<<32 | uint64(c.generation) }
 
 func slotOf(ticket uint64) (slot, generation uint32) { return uint32(ticket >> 32), uint32(ticket) }
 
@@ -143,7 +143,7 @@ func (b *Broker) withCoordinator(do func(failed error)) {
 }
 
 // hostOf is a client's address as Apache Kafka writes it.
-func hostOf(c *conn) string {
+func hostOf(c *client) string {
 	host, _, err := net.SplitHostPort(sockaddrString(unix.Getpeername(c.fd)))
 	if err != nil {
 		return "?"
@@ -187,7 +187,7 @@ func (b *Broker) turnGroups() {
 
 // replyReaped answers a request when the tombstones of the offsets that it deleted are durable, so that a restart brings none
 // of them back.
-func (b *Broker) replyReaped(c *conn, response kmsg.Response) {
+func (b *Broker) replyReaped(c *client, response kmsg.Response) {
 	if b.groups.coordinator == nil {
 		b.reply(c, response)
 		return
@@ -199,7 +199,7 @@ func (b *Broker) replyReaped(c *conn, response kmsg.Response) {
 func (g *groups) settled() bool { return g.coordinator == nil || g.coordinator.Settled() }
 
 // leaveGroups tells the coordinator that a connection is closed.
-func (b *Broker) leaveGroups(c *conn) {
+func (b *Broker) leaveGroups(c *client) {
 	if b.groups.coordinator != nil {
 		b.groups.coordinator.Disconnected(b.instant(), ticketOf(c))
 	}
@@ -213,7 +213,7 @@ func (b *Broker) stopGroups() {
 }
 
 // coordinatorOf fills in where the coordinator is: here.
-func (b *Broker) coordinatorOf(c *conn, resp *kmsg.FindCoordinatorResponse) {
+func (b *Broker) coordinatorOf(c *client, resp *kmsg.FindCoordinatorResponse) {
 	resp.NodeID = b.topics.meta.nodeID
 	resp.Host, resp.Port = b.advertised(c)
 }

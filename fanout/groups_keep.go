@@ -67,7 +67,7 @@ func (b *Broker) answerFree() {
 }
 
 func (b *Broker) answerGroup(r *group.Reply) {
-	if c := b.again(slotOf(r.Ticket)); c != nil {
+	if c := b.stillOpen(slotOf(r.Ticket)); c != nil {
 		b.reply(c, r.Response)
 	}
 }

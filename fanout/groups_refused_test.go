@@ -56,7 +56,7 @@ func withCommits(t *testing.T, groups ...string) string {
 }
 
 // askAll sends every kind of request that is for a group, and returns the error codes.
-func (c *client) askAll(group string) map[string]int16 {
+func (c *dialed) askAll(group string) map[string]int16 {
 	c.t.Helper()
 	codes := map[string]int16{"commit": commitCode(c.ask(commitRequest(group, "feed", 1, 7, "")))}
 	fetch := kmsg.NewPtrOffsetFetchRequest()
@@ -89,7 +89,7 @@ func (c *client) askAll(group string) map[string]int16 {
 }
 
 // checkServes fails the test unless topics are served, and looked at, with and without their damaged neighbour.
-func checkServes(t *testing.T, c *client) {
+func checkServes(t *testing.T, c *dialed) {
 	t.Helper()
 	c.create("other", 1)
 	c.publish(&shadow{topic: "other"}, makeBatch(9, 1, 10, 0))

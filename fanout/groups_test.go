@@ -33,7 +33,7 @@ func commitCode(resp kmsg.Response) int16 {
 }
 
 // commit commits an offset that must be accepted.
-func (c *client) commit(group, topic string, offset int64) {
+func (c *dialed) commit(group, topic string, offset int64) {
 	c.t.Helper()
 	if code := commitCode(c.ask(commitRequest(group, topic, 1, offset, ""))); code != 0 {
 		c.t.Fatalf("committing %d for group %s: error %d", offset, group, code)
@@ -41,7 +41,7 @@ func (c *client) commit(group, topic string, offset int64) {
 }
 
 // committed is what a group has committed for partition 0.
-func (c *client) committed(group, topic string) int64 {
+func (c *dialed) committed(group, topic string) int64 {
 	c.t.Helper()
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.Version, req.Group = 5, group
@@ -62,7 +62,7 @@ func joinRequest(version int16, group, member string) *kmsg.JoinGroupRequest {
 }
 
 // joinAlone makes the client its group's only member.
-func (c *client) joinAlone(group string) *kmsg.JoinGroupResponse {
+func (c *dialed) joinAlone(group string) *kmsg.JoinGroupResponse {
 	c.t.Helper()
 	first := c.ask(joinRequest(5, group, "")).(*kmsg.JoinGroupResponse)
 	if first.ErrorCode != 79 || first.MemberID == "" {
@@ -81,7 +81,7 @@ func (c *client) joinAlone(group string) *kmsg.JoinGroupResponse {
 	return resp
 }
 
-func (c *client) heartbeat(group, member string, generation int32) int16 {
+func (c *dialed) heartbeat(group, member string, generation int32) int16 {
 	c.t.Helper()
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Version, req.Group, req.MemberID, req.Generation = 3, group, member, generation
@@ -150,7 +150,7 @@ func TestWaitingMembersAreAnsweredAtTheEnd(t *testing.T) {
 	s := start(t, nil)
 	first := s.dial()
 	first.joinAlone("g")
-	waiting := make([]*client, 3)
+	waiting := make([]*dialed, 3)
 	for i := range waiting {
 		waiting[i] = s.dial()
 		id := waiting[i].ask(joinRequest(5, "g", "")).(*kmsg.JoinGroupResponse).MemberID
@@ -176,7 +176,7 @@ func TestWaitingMembersAreAnsweredAtTheEnd(t *testing.T) {
 // librdkafka's test 0118: two consumers that are made one after the other share the partitions in their first generation.
 func TestTwoThatJoinAtOnceMeetInTheirFirstGeneration(t *testing.T) {
 	s := start(t, nil)
-	both := []*client{s.dial(), s.dial()}
+	both := []*dialed{s.dial(), s.dial()}
 	joins := make([]*kmsg.JoinGroupRequest, len(both))
 	for i, c := range both {
 		joins[i] = joinRequest(5, "g", c.ask(joinRequest(5, "g", "")).(*kmsg.JoinGroupResponse).MemberID)

@@ -31,7 +31,7 @@ type server struct {
 	before            holdings
 	stopOnce, endOnce sync.Once
 	// clients are all that were dialed.
-	clients []*client
+	clients []*dialed
 	// wantEnd is a part of the error that Run must return; empty for none.
 	wantEnd string
 }
@@ -172,15 +172,15 @@ func (l *logLines) String() string {
 	return string(l.text)
 }
 
-// client is one connection that speaks the protocol by hand.
-type client struct {
+// dialed is one connection that speaks the protocol by hand.
+type dialed struct {
 	t    *testing.T
 	conn *net.TCPConn
 	next int32 // the correlation id of the next request
 }
 
 // dial connects. The connection is closed before the server is stopped.
-func (s *server) dial() *client {
+func (s *server) dial() *dialed {
 	s.t.Helper()
 	return s.dialWith(0)
 }
@@ -190,12 +190,12 @@ func (s *server) dial() *client {
 const slowWindowBytes = 192 << 10
 
 // dialSlow connects with a small receive buffer, so that little is on the way to it.
-func (s *server) dialSlow() *client {
+func (s *server) dialSlow() *dialed {
 	s.t.Helper()
 	return s.dialWith(slowWindowBytes)
 }
 
-func (s *server) dialWith(receiveBytes int) *client {
+func (s *server) dialWith(receiveBytes int) *dialed {
 	s.t.Helper()
 	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		if receiveBytes > 0 {
@@ -209,20 +209,20 @@ func (s *server) dialWith(receiveBytes int) *client {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = conn.Close() })
-	c := &client{t: s.t, conn: conn.(*net.TCPConn)}
+	c := &dialed{t: s.t, conn: conn.(*net.TCPConn)}
 	s.clients = append(s.clients, c)
 	return c
 }
 
 // otherClients are all that were dialed but some.
-func (s *server) otherClients(but ...*client) []*client {
-	return slices.DeleteFunc(slices.Clone(s.clients), func(c *client) bool { return slices.Contains(but, c) })
+func (s *server) otherClients(but ...*dialed) []*dialed {
+	return slices.DeleteFunc(slices.Clone(s.clients), func(c *dialed) bool { return slices.Contains(but, c) })
 }
 
-func (c *client) close() { _ = c.conn.Close() }
+func (c *dialed) close() { _ = c.conn.Close() }
 
 // write sends bytes as they are.
-func (c *client) write(b []byte) {
+func (c *dialed) write(b []byte) {
 	c.t.Helper()
 	_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := c.conn.Write(b); err != nil {
@@ -231,18 +231,18 @@ func (c *client) write(b []byte) {
 }
 
 // frame is a whole request as bytes.
-func (c *client) frame(req kmsg.Request) []byte {
+func (c *dialed) frame(req kmsg.Request) []byte {
 	c.next++
 	return kmsg.NewRequestFormatter(kmsg.FormatterClientID("test")).AppendRequest(nil, req, c.next)
 }
 
-func (c *client) send(req kmsg.Request) {
+func (c *dialed) send(req kmsg.Request) {
 	c.t.Helper()
 	c.write(c.frame(req))
 }
 
 // frameBytes reads a response without its size.
-func (c *client) frameBytes() []byte {
+func (c *dialed) frameBytes() []byte {
 	c.t.Helper()
 	b, err := readFrame(c.conn)
 	if err != nil {
@@ -265,7 +265,7 @@ func readFrame(conn net.Conn) ([]byte, error) {
 }
 
 // receive reads the response to req, which must be the oldest that is not answered.
-func (c *client) receive(req kmsg.Request, correlationID int32) kmsg.Response {
+func (c *dialed) receive(req kmsg.Request, correlationID int32) kmsg.Response {
 	c.t.Helper()
 	resp, err := parseResponse(c.frameBytes(), req, correlationID)
 	if err != nil {
@@ -290,14 +290,14 @@ func parseResponse(frame []byte, req kmsg.Request, correlationID int32) (kmsg.Re
 }
 
 // ask sends one request and reads its response.
-func (c *client) ask(req kmsg.Request) kmsg.Response {
+func (c *dialed) ask(req kmsg.Request) kmsg.Response {
 	c.t.Helper()
 	c.send(req)
 	return c.receive(req, c.next)
 }
 
 // expectClosed reads until the server closes the connection, and returns what came before that.
-func (c *client) expectClosed() []byte {
+func (c *dialed) expectClosed() []byte {
 	c.t.Helper()
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience))
 	got, err := io.ReadAll(c.conn)
@@ -308,14 +308,14 @@ func (c *client) expectClosed() []byte {
 }
 
 // create makes a topic.
-func (c *client) create(topic string, partitions int32) {
+func (c *dialed) create(topic string, partitions int32) {
 	c.t.Helper()
 	if code := c.tryCreate(topic, partitions); code != 0 {
 		c.t.Fatalf("creating topic %s: error %d", topic, code)
 	}
 }
 
-func (c *client) tryCreate(topic string, partitions int32) int16 {
+func (c *dialed) tryCreate(topic string, partitions int32) int16 {
 	c.t.Helper()
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Version = 4
@@ -326,7 +326,7 @@ func (c *client) tryCreate(topic string, partitions int32) int16 {
 }
 
 // remove deletes a topic.
-func (c *client) remove(topic string) {
+func (c *dialed) remove(topic string) {
 	c.t.Helper()
 	req := kmsg.NewPtrDeleteTopicsRequest()
 	req.Version = 3
@@ -337,7 +337,7 @@ func (c *client) remove(topic string) {
 }
 
 // alive fails the test unless the connection is served.
-func (c *client) alive() {
+func (c *dialed) alive() {
 	c.t.Helper()
 	req := kmsg.NewPtrApiVersionsRequest()
 	if code := c.ask(req).(*kmsg.ApiVersionsResponse).ErrorCode; code != 0 {

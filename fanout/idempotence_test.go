@@ -105,7 +105,7 @@ func TestDuplicateWaitsForTheFsyncOfItsFirstCopy(t *testing.T) {
 	again.send(repeat)
 	s.await("the duplicate to wait", func(st Stats) bool { return st.Duplicates == 1 && st.WaitingFetches == 2 })
 	d.end(0)
-	for c, r := range map[*client]int64{first: 0, again: 0} {
+	for c, r := range map[*dialed]int64{first: 0, again: 0} {
 		if got := produced(t, c, req, c.next); got.ErrorCode != 0 || got.BaseOffset != r {
 			t.Errorf("error %d, offset %d", got.ErrorCode, got.BaseOffset)
 		}

@@ -49,7 +49,13 @@ func (c *conn) unpin() {
 		in.retired[i] = lent{}
 	}
 	in.retired = in.retired[:0]
+	if !in.held {
+		c.trimLists()
+	}
 	c.rewind()
+	if c.answered && c.state == connOpen {
+		c.requestEnded()
+	}
 	c.freeIfIdle()
 }
 
@@ -218,7 +224,9 @@ func (c *conn) lend(want, have int) (lent, bool) {
 }
 
 // moved reads the request under way again if its frame was moved.
-func (c *conn) moved() bool { return !c.in.held || c.broker.reparse(c) == nil }
+func (c *conn) moved() bool {
+	return !c.in.held || c.handler.moved(c.in.buf[wire.FrameSizeBytes:c.in.firstFrame(c.broker.config.MaxRequestBytes)]) == nil
+}
 
 // unspill moves spilled bytes to the buffer, and says whether it moved any. The frame at the front must not be that of a
 // request under way.
@@ -250,12 +258,16 @@ func (c *conn) frameWant(data []byte) int {
 
 // serve answers the requests in the input, one after the other, until one has to wait.
 func (c *conn) serve() {
+	if c.serving {
+		return
+	}
+	c.serving = true
 	for c.state == connOpen && !c.busy && !c.forRequest.waits() {
 		pending := c.in.pending()
 		size, ok, err := wire.FrameSize(pending, c.broker.config.MaxRequestBytes)
 		if err != nil {
 			c.close(closedByProtocol, err)
-			return
+			break
 		}
 		if !ok || len(pending) < wire.FrameSizeBytes+size {
 			if c.unspill() || c.grow() {
@@ -266,8 +278,11 @@ func (c *conn) serve() {
 			}
 			break
 		}
-		c.broker.request(c, pending[wire.FrameSizeBytes:wire.FrameSizeBytes+size])
+		again := c.needsRequest > 0
+		c.busy, c.in.held, c.needsRequest = true, true, 0
+		c.handler.request(pending[wire.FrameSizeBytes:wire.FrameSizeBytes+size], again)
 	}
+	c.serving = false
 	c.throttleReading()
 }
 
@@ -294,7 +309,7 @@ func (c *conn) dropFrame() {
 	size, _, _ := wire.FrameSize(in.pending(), c.broker.config.MaxRequestBytes)
 	in.start += wire.FrameSizeBytes + size
 	in.held, in.began = false, c.broker.loop.Now()
-	c.header.ClientID, c.header.Body = nil, nil
+	c.handler.dropped()
 	c.trimLists()
 	c.rewind()
 }
@@ -302,12 +317,8 @@ func (c *conn) dropFrame() {
 // requestDone ends the request under way: it was answered, or needs no answer.
 func (c *conn) requestDone() {
 	c.dropFrame()
-	if c.producing.ended {
-		c.producing.ended = false
-		c.trimLists()
-	}
-	c.busy = false
-	c.broker.counters.requestSeconds(c.header.Key, c.broker.loop.Now()-c.startedAt)
+	c.busy, c.answered = false, false
+	c.handler.ended()
 }
 
 // throttleReading stops reading from a client that is far ahead or for whose bytes there is no room, and starts again

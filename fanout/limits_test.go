@@ -12,7 +12,7 @@ func TestConnectionsAboveTheLimitAreRefusedAndSlotsServeAgain(t *testing.T) {
 	const limit = 5
 	s := start(t, func(c *Config) { c.MaxConnections = limit })
 	for round := range 3 {
-		var clients []*client
+		var clients []*dialed
 		for range limit {
 			c := s.dial()
 			c.alive()

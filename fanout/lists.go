@@ -8,7 +8,7 @@ import (
 
 // waitNode is one partition that a fetch or a produce waits for. It is linked into the partition's list meanwhile.
 type waitNode struct {
-	conn   *conn
+	client *client
 	result int // which of a produce's results or of a fetch's partitions it is
 	// Of a fetch: where its offset is, and how many bytes from there on count towards min_bytes.
 	place      segment.Range
@@ -55,7 +55,7 @@ func (w *waitNode) unlink() {
 
 // deadlines is a binary heap of waiting connections by the time at which they have waited long enough. A connection
 // knows its place in it, so that it can leave early.
-type deadlines []*conn
+type deadlines []*client
 
 func (d deadlines) next() (time.Duration, bool) {
 	if len(d) == 0 {
@@ -64,13 +64,13 @@ func (d deadlines) next() (time.Duration, bool) {
 	return d[0].deadline, true
 }
 
-func (d *deadlines) add(c *conn) {
+func (d *deadlines) add(c *client) {
 	c.heapIndex = len(*d)
 	*d = append(*d, c)
 	d.up(c.heapIndex)
 }
 
-func (d *deadlines) remove(c *conn) {
+func (d *deadlines) remove(c *client) {
 	i, last := c.heapIndex, len(*d)-1
 	if i < 0 {
 		return

@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/transfer"
-	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
 
@@ -182,13 +181,8 @@ func (b *Broker) beginStop() {
 	b.acceptor.stop()
 	b.stopGroups()
 	for c := range b.conns.all() {
-		switch {
-		case c.state != connOpen:
-		case c.parked && c.header.Key == wire.KeyFetch: // a produce has its sync to wait for
-			b.unpark(c)
-			b.tryFetch(c) // closed by respondDone: a connection is not served further while stopping
-		case !c.busy:
-			c.close(closedByShutdown, nil)
+		if c.state == connOpen && !c.handler.reclaim() && !c.busy {
+			c.close(closedByShutdown, nil) // the others are closed when their request has ended
 		}
 	}
 }

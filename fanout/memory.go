@@ -24,8 +24,8 @@ const keptListBytes = 16 << 10
 // partitions is served without an allocation.
 const chargedListBytes = 1 << 20
 
-// listBytes is what the connection's lists of partitions take.
-func (c *conn) listBytes() int64 {
+// listBytes implements [handler].
+func (c *client) listBytes() int64 {
 	const fetch, forgotten = int64(unsafe.Sizeof(wire.FetchPartition{})), int64(unsafe.Sizeof(wire.ForgottenPartition{}))
 	const produce, produced = int64(unsafe.Sizeof(wire.ProducePartition{})), int64(unsafe.Sizeof(produceResult{}))
 	const wait = int64(unsafe.Sizeof(waitNode{}))
@@ -48,7 +48,7 @@ func (c *conn) lists() *budget.Budget {
 }
 
 // listRoom is the number of partitions of bytes each that the connection's lists may get now.
-func (c *conn) listRoom(bytes int64) int {
+func (c *client) listRoom(bytes int64) int {
 	return int(min((keptListBytes+c.charged+c.lists().Left())/bytes, c.broker.mostPartitions()))
 }
 
@@ -62,7 +62,7 @@ func (b *Broker) mostPartitions() int64 {
 }
 
 // tooManyPartitions is the error of a request of more partitions than it may name, or [wire.ErrNoRoom].
-func (b *Broker) tooManyPartitions(c *conn) error {
+func (b *Broker) tooManyPartitions(c *client) error {
 	named := c.fetch.Named
 	if c.header.Key == wire.KeyProduce {
 		named = c.produce.Named
@@ -75,7 +75,7 @@ func (b *Broker) tooManyPartitions(c *conn) error {
 }
 
 // noListRoom lets a request of more partitions than there is room for wait, or refuses it.
-func (b *Broker) noListRoom(c *conn) error {
+func (b *Broker) noListRoom(c *client) error {
 	needs := int64(c.fetch.Named) * fetchListBytes
 	if c.header.Key == wire.KeyProduce {
 		needs = int64(c.produce.Named) * produceListBytes
@@ -112,7 +112,7 @@ func (c *conn) feedWhole() bool {
 
 // chargeLists takes what the connection's lists have grown to from the request memory: see listRoom.
 func (c *conn) chargeLists() error {
-	grown := max(c.listBytes()-keptListBytes, 0) - c.charged
+	grown := max(c.handler.listBytes()-keptListBytes, 0) - c.charged
 	if grown <= 0 {
 		return nil
 	}
@@ -127,8 +127,8 @@ func (c *conn) chargeLists() error {
 const decodedFactor = 32
 
 // chargeDecoded takes the memory of a request that is decoded whole. ok is false if it has to wait for it.
-func (c *conn) chargeDecoded() (ok bool, err error) {
-	needs := decodedFactor * int64(len(c.header.Body))
+func (c *conn) chargeDecoded(bytes int) (ok bool, err error) {
+	needs := decodedFactor * int64(bytes)
 	switch {
 	case needs <= keptListBytes || c.decoded > 0: // small, or answered again
 		return true, nil
@@ -143,10 +143,10 @@ func (c *conn) chargeDecoded() (ok bool, err error) {
 func (c *conn) trimLists() {
 	c.lists().Give(c.decoded)
 	c.decoded = 0
-	if c.producing.writing > 0 {
-		return // its lists are still needed: requestDone calls again
+	if c.in.pins > 0 {
+		return // its lists are still needed: unpin calls again
 	}
-	if c.hasTurn || c.listBytes() > keptListBytes+chargedListBytes {
+	if c.hasTurn || c.handler.listBytes() > keptListBytes+chargedListBytes {
 		c.dropLists()
 		c.hasTurn = false
 	}
@@ -154,12 +154,11 @@ func (c *conn) trimLists() {
 
 // dropLists lets go of lists that are larger than every connection may keep. Nothing may wait on them.
 func (c *conn) dropLists() {
-	if c.producing.writing > 0 {
+	if c.in.pins > 0 {
 		return
 	}
-	if c.listBytes() > keptListBytes {
-		c.fetch, c.produce = wire.FetchRequest{}, wire.ProduceRequest{}
-		c.produced, c.waits = nil, nil
+	if c.handler.listBytes() > keptListBytes {
+		c.handler.dropLists()
 	}
 	c.lists().Give(c.charged)
 	c.charged = 0

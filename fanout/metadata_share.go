@@ -25,7 +25,7 @@ type sharedList struct {
 
 // allTopics is the encoded list, and the memory that it lies in, held once for the caller. With an error the list is scratch
 // memory.
-func (b *Broker) allTopics(c *conn) (*block, []byte, error) {
+func (b *Broker) allTopics(c *client) (*block, []byte, error) {
 	version := c.header.Version
 	l := &b.metadata.lists[version]
 	if l.block == nil || l.turn != b.loop.Turn() {
@@ -37,7 +37,7 @@ func (b *Broker) allTopics(c *conn) (*block, []byte, error) {
 		list = wire.AppendMetadataEnd(list, version)
 		b.keepScratch(list)
 		if l.block == nil || !bytes.Equal(l.block.bytes[:l.n], list) {
-			blk, err := b.blocks.take(c, len(list))
+			blk, err := b.blocks.take(c.conn, len(list))
 			if err != nil {
 				return nil, list, err
 			}
@@ -82,7 +82,7 @@ func (m *sharedMetadata) drop(memory *responseMemory) (dropped bool) {
 }
 
 // sendAllTopics answers with the list of all topics, which others may be being sent as well.
-func (b *Broker) sendAllTopics(c *conn) {
+func (b *Broker) sendAllTopics(c *client) {
 	shared, list, err := b.allTopics(c)
 	if err != nil {
 		c.refuseBlock(len(list), err)

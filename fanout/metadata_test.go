@@ -102,7 +102,7 @@ func TestClientsThatAskForAllTopicsShareOneAnswer(t *testing.T) {
 	}
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version, req.Topics = 8, nil
-	var clients []*client
+	var clients []*dialed
 	for range 40 {
 		c := s.dialSlow()
 		c.send(req)

@@ -8,8 +8,8 @@ import (
 
 // handleOther answers the requests that are not on the path of records. They are decoded from a copy of their frame, so
 // a handler may keep them.
-func (b *Broker) handleOther(c *conn) error {
-	if ok, err := c.chargeDecoded(); !ok {
+func (b *Broker) handleOther(c *client) error {
+	if ok, err := c.chargeDecoded(len(c.header.Body)); !ok {
 		if err != nil {
 			c.close(closedByMemory, err)
 		}
@@ -54,7 +54,7 @@ func (b *Broker) handleOther(c *conn) error {
 }
 
 // handleGroup answers the requests that are about consumer groups.
-func (b *Broker) handleGroup(c *conn, decoded kmsg.Request) error {
+func (b *Broker) handleGroup(c *client, decoded kmsg.Request) error {
 	switch req := decoded.(type) {
 	case *kmsg.OffsetCommitRequest:
 		b.handleOffsetCommit(c, req)
@@ -84,7 +84,7 @@ func (b *Broker) handleGroup(c *conn, decoded kmsg.Request) error {
 
 // reply encodes and sends a response of kmsg's. While there is no room for it, it is kept if it says what the request has
 // done, and its size is bounded by the request's; a request that only asks is answered again.
-func (b *Broker) reply(c *conn, response kmsg.Response) {
+func (b *Broker) reply(c *client, response kmsg.Response) {
 	c.respond(wire.AppendResponse(b.scratch[:0], c.header.CorrelationID, response))
 	if c.forResponse.waits() && !onlyAsks(c.header.Key) {
 		c.kept = response

@@ -123,7 +123,7 @@ func directoriesOf(t *testing.T, dir string) map[string]int {
 type pair struct {
 	s             *server
 	disk          *gateFS
-	first, second *client
+	first, second *dialed
 	a, b          adminRequest
 	topic         string
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // createPartitions asks for a topic to have so many partitions.
-func (c *client) createPartitions(topic string, count int32) int16 {
+func (c *dialed) createPartitions(topic string, count int32) int16 {
 	c.t.Helper()
 	req := kmsg.NewPtrCreatePartitionsRequest()
 	req.Version = 1

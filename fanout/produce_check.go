@@ -79,7 +79,7 @@ const zstdSince = 7
 
 // checkProduce checks all batches of the connection's produce. It is false if that is done in the background, which goes on
 // with appendProduce.
-func (b *Broker) checkProduce(c *conn) bool {
+func (b *Broker) checkProduce(c *client) bool {
 	req := &c.produce
 	transactional := false
 	for i := range req.Partitions {
@@ -108,7 +108,7 @@ func (b *Broker) checkProduce(c *conn) bool {
 
 // checkLater checks in the background what has not been checked of a connection's produce, which is pinned. Until that is
 // back the loop touches no check of the produce.
-func (b *Broker) checkLater(c *conn, zstd bool) {
+func (b *Broker) checkLater(c *client, zstd bool) {
 	b.inflating.Go(b.loop, func() (work, done func()) {
 		if c.state != connOpen {
 			c.unpin()
@@ -131,7 +131,7 @@ func (b *Broker) checkLater(c *conn, zstd bool) {
 }
 
 // checkedLater goes on with a produce. Its client may have gone, and its topics may have been deleted.
-func (b *Broker) checkedLater(c *conn) {
+func (b *Broker) checkedLater(c *client) {
 	if c.state == connOpen {
 		for i := range c.produced {
 			if r := &c.produced[i]; r.check.partition != nil {
@@ -141,7 +141,4 @@ func (b *Broker) checkedLater(c *conn) {
 		b.appendProduce(c)
 	}
 	c.unpin()
-	if c.state == connOpen && !c.busy {
-		c.serve() // a produce with acks=0 has no answer that would lead to the next request
-	}
 }

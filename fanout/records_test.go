@@ -110,14 +110,14 @@ func produceRequest(version, acks int16, topic string, partitions map[int32][]by
 }
 
 // produce publishes to one partition and returns its answer.
-func (c *client) produce(topic string, partition int32, records []byte) kmsg.ProduceResponseTopicPartition {
+func (c *dialed) produce(topic string, partition int32, records []byte) kmsg.ProduceResponseTopicPartition {
 	c.t.Helper()
 	req := produceRequest(7, -1, topic, map[int32][]byte{partition: records})
 	return c.ask(req).(*kmsg.ProduceResponse).Topics[0].Partitions[0]
 }
 
 // publish publishes one batch that must be accepted, and notes it.
-func (c *client) publish(s *shadow, batch []byte) {
+func (c *dialed) publish(s *shadow, batch []byte) {
 	c.t.Helper()
 	r := c.produce(s.topic, s.partition, batch)
 	if r.ErrorCode != 0 {
@@ -166,7 +166,7 @@ func waitingFetch(topic string, partition int32, offset int64, maxWaitMillis int
 }
 
 // fetchOne fetches from one partition.
-func (c *client) fetchOne(version int16, w wanted) kmsg.FetchResponseTopicPartition {
+func (c *dialed) fetchOne(version int16, w wanted) kmsg.FetchResponseTopicPartition {
 	c.t.Helper()
 	resp := c.ask(fetchRequest(version, w)).(*kmsg.FetchResponse)
 	return resp.Topics[0].Partitions[0]

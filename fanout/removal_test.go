@@ -73,7 +73,7 @@ func (f *copyingFS) copied(do func()) []string {
 }
 
 // partitionsOf is how many partitions a topic has, 0 for one that is unknown.
-func (c *client) partitionsOf(topic string) int {
+func (c *dialed) partitionsOf(topic string) int {
 	c.t.Helper()
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 4
@@ -107,11 +107,11 @@ func leftovers(t *testing.T, dir string) (names []string) {
 func TestChangeOfTopicsThatACrashEndsIsDoneOrNot(t *testing.T) {
 	for name, row := range map[string]struct {
 		before, after int
-		change        func(c *client)
+		change        func(c *dialed)
 	}{
-		"delete":            {2, 0, func(c *client) { c.remove("feed") }},
-		"create":            {0, 2, func(c *client) { c.create("feed", 2) }},
-		"create partitions": {1, 3, func(c *client) { c.createPartitions("feed", 3) }},
+		"delete":            {2, 0, func(c *dialed) { c.remove("feed") }},
+		"create":            {0, 2, func(c *dialed) { c.create("feed", 2) }},
+		"create partitions": {1, 3, func(c *dialed) { c.createPartitions("feed", 3) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -8,9 +8,9 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// request answers one frame, or begins to. The frame stays where it is until requestDone.
-func (b *Broker) request(c *conn, frame []byte) {
-	c.busy, c.in.held, c.noResponse = true, true, false
+// request implements [handler].
+func (c *client) request(frame []byte, again bool) {
+	b := c.broker
 	c.startedAt = b.loop.Now()
 	var err error
 	c.header, err = wire.ParseHeader(frame)
@@ -18,10 +18,9 @@ func (b *Broker) request(c *conn, frame []byte) {
 		b.requestRefused(c, err)
 		return
 	}
-	if c.needsRequest == 0 { // else it was counted before it waited for memory
+	if !again {
 		b.counters.request(c.header.Key)
 	}
-	c.needsRequest = 0
 	b.loop.Record(eventRequest, int64(c.slot), int64(c.header.Key), int64(len(frame)))
 	slow, began := slowRequestOf(c, len(frame)), b.loop.Kernel.Now()
 	b.answer(c)
@@ -29,7 +28,7 @@ func (b *Broker) request(c *conn, frame []byte) {
 }
 
 // answer answers the request under way, or begins to.
-func (b *Broker) answer(c *conn) {
+func (b *Broker) answer(c *client) {
 	var err error
 	switch c.header.Key {
 	case wire.KeyProduce:
@@ -63,7 +62,7 @@ func (b *Broker) answer(c *conn) {
 
 // requestRefused deals with a header that cannot be served. Clients find out what is served by ApiVersions, so that one
 // is answered whatever its version is (KIP-511); for any other there is no answer that the client could read.
-func (b *Broker) requestRefused(c *conn, err error) {
+func (b *Broker) requestRefused(c *client, err error) {
 	if errors.Is(err, wire.ErrUnsupportedVersion) && c.header.Key == wire.KeyApiVersions {
 		b.handleApiVersions(c)
 		return
@@ -71,12 +70,12 @@ func (b *Broker) requestRefused(c *conn, err error) {
 	c.close(closedByProtocol, err)
 }
 
-func (b *Broker) handleApiVersions(c *conn) {
+func (b *Broker) handleApiVersions(c *client) {
 	c.respond(wire.AppendApiVersions(b.scratch[:0], c.header.CorrelationID, c.header.Version))
 }
 
 // respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory. If there is no
-// room for it, the request is answered again when there is: see answerAgain.
+// room for it, the request is answered again when there is: see again.
 func (c *conn) respond(encoded []byte) {
 	c.broker.keepScratch(encoded)
 	if mem, ok := c.place(encoded); ok {
@@ -109,8 +108,8 @@ func (b *Broker) dropScratch() {
 
 // respondNothing ends a request that has no response.
 func (c *conn) respondNothing() {
-	c.noResponse = true
-	c.requestDone()
+	c.dropFrame()
+	c.requestEnded()
 }
 
 // place copies header bytes to where the kernel may read them: the connection's slab, or a block if they are many. ok is
@@ -145,10 +144,10 @@ func (b *Broker) FlowDone(f *transfer.Flow) {
 	c.requestEnded()
 }
 
-// requestEnded goes on with the next request, as soon as no write needs the frame of this one any more.
+// requestEnded goes on with the next request, as soon as nothing reads the frame of this one any more.
 func (c *conn) requestEnded() {
-	if c.producing.writing > 0 {
-		c.producing.ended = true // appendEnded calls again
+	if c.in.pins > 0 {
+		c.answered = true // unpin calls again
 		return
 	}
 	c.requestDone()
@@ -169,11 +168,11 @@ func (b *Broker) FlowFailed(f *transfer.Flow, err error) {
 	b.conns.slots[f.Token.Slot()].close(reason, err)
 }
 
-// again looks up a connection that a background job was started for. It is nil if the connection has ended since.
-func (b *Broker) again(slot, generation uint32) *conn {
+// stillOpen looks up a connection that a background job was started for. It is nil if the connection has ended since.
+func (b *Broker) stillOpen(slot, generation uint32) *client {
 	c := &b.conns.slots[slot]
 	if c.generation != generation || c.state != connOpen {
 		return nil
 	}
-	return c
+	return &b.clients[slot]
 }

@@ -23,7 +23,7 @@ func cramped(mode transfer.Mode) func(*Config) {
 }
 
 // publishSome fills three partitions with batches of very different sizes.
-func publishSome(c *client, topic string) []*shadow {
+func publishSome(c *dialed, topic string) []*shadow {
 	random := rand.New(rand.NewPCG(1, 2))
 	logs := make([]*shadow, 3)
 	for p := range logs {
@@ -45,7 +45,7 @@ func TestEveryModeDeliversWhatWasPublishedByteForByte(t *testing.T) {
 			s := start(t, cramped(mode))
 			publisher := s.dial()
 			publisher.create("feed", 3)
-			clients := make([]*client, 8)
+			clients := make([]*dialed, 8)
 			waiting := waitingFetch("feed", 0, 0, longMillis)
 			for i := range clients {
 				clients[i] = s.dial()
@@ -73,7 +73,7 @@ func TestEveryModeDeliversWhatWasPublishedByteForByte(t *testing.T) {
 }
 
 // readAll reads every partition from its start to its end, all of them in each fetch, and compares.
-func (c *client) readAll(version int16, logs []*shadow) error {
+func (c *dialed) readAll(version int16, logs []*shadow) error {
 	got := make([][]byte, len(logs))
 	offsets := make([]int64, len(logs))
 	for {
@@ -347,7 +347,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	}
 }
 
-func (c *client) producerID() int64 {
+func (c *dialed) producerID() int64 {
 	c.t.Helper()
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.Version = 1
@@ -358,7 +358,7 @@ func (c *client) producerID() int64 {
 	return resp.ProducerID
 }
 
-func (c *client) clusterID() string {
+func (c *dialed) clusterID() string {
 	c.t.Helper()
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 8

@@ -72,7 +72,7 @@ type seamModel struct {
 }
 
 // produce publishes bytes as they are. What is acknowledged continues the log, and can be decoded whole.
-func (m *seamModel) produce(c *client, raw []byte) {
+func (m *seamModel) produce(c *dialed, raw []byte) {
 	m.t.Helper()
 	r := c.produce("seam", 0, bytes.Clone(raw))
 	if r.ErrorCode != 0 {
@@ -114,7 +114,7 @@ func (m *seamModel) checkRecords(raw []byte, count int64) {
 }
 
 // read reads from an offset to the end, and compares. Each answer begins with the batch that holds its offset.
-func (m *seamModel) read(c *client, from int64, maxBytes int32) {
+func (m *seamModel) read(c *dialed, from int64, maxBytes int32) {
 	m.t.Helper()
 	for next := from; next < m.end; {
 		p := c.fetchOne(11, wanted{topic: "seam", offset: next, maxBytes: maxBytes})
@@ -152,7 +152,7 @@ func FuzzAcknowledgedIsWhatIsRead(f *testing.F) {
 	f.Add([]byte{0, 8, 1, 40, 0, 0, 0, 8, 2, 40, 0, 1, 0, 8, 3, 40, 0, 2, 0, 8, 4, 40, 0, 3, 1, 0, 0, 2, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, bytes []byte) {
 		dir := t.TempDir()
-		open := func() (*server, *client) {
+		open := func() (*server, *dialed) {
 			s := start(t, func(c *Config) { c.DataDir, c.Fsync, c.RetentionAge, c.SegmentBytes = dir, Fsync{}, -1, 16<<10 })
 			return s, s.dial()
 		}

@@ -3,8 +3,6 @@ package fanout
 import (
 	"fmt"
 	"time"
-
-	"oneplusn/fanout/wire"
 )
 
 // This file is what happens when memory for requests or responses is used up: clients are held back, and nobody is closed
@@ -36,26 +34,6 @@ func (c *conn) leaveQueues() {
 	c.forRequest.leave()
 	c.forResponse.leave()
 	c.forTurn.leave()
-	c.kept = nil
-}
-
-// answerAgain answers a request once more for whose response there was no room.
-func (b *Broker) answerAgain(c *conn) {
-	kept := c.kept
-	c.kept = nil
-	switch {
-	case kept != nil:
-		b.reply(c, kept)
-	case c.header.Key == wire.KeyProduce:
-		b.answerProduce(c)
-	case c.header.Key == wire.KeyFetch:
-		for i := range c.session.told { // what was noted as told was not sent
-			c.session.told[i] = untold
-		}
-		b.tryFetch(c)
-	default:
-		b.answer(c)
-	}
 }
 
 // relieve lets connections go on for which there is memory again. It runs once a turn.
@@ -87,7 +65,7 @@ func (b *Broker) relieveResponses() {
 		}
 		m.turn, b.costly.turn = c, c
 		c.forResponse.leave()
-		b.answerAgain(c)
+		c.handler.again()
 		m.turn, b.costly.turn = nil, nil
 		if c.forResponse.waits() {
 			return
@@ -121,10 +99,7 @@ func (b *Broker) reclaim() {
 	for c := range b.conns.all() {
 		switch {
 		case c.state != connOpen:
-		case c.parked && c.header.Key == wire.KeyFetch && (c.charged > 0 || c.in.large(&b.frames)):
-			b.unpark(c)
-			c.fetch.MaxWaitMillis = 0
-			b.tryFetch(c)
+		case (c.charged > 0 || c.in.large(&b.frames)) && c.handler.reclaim():
 		case !c.in.held && c.charged > 0:
 			c.dropLists()
 		}

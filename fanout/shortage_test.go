@@ -19,7 +19,7 @@ func tight(c *Config) {
 }
 
 // largeProduce is a produce of some 800 KB as bytes.
-func (c *client) largeProduce(topic string) []byte {
+func (c *dialed) largeProduce(topic string) []byte {
 	return c.frame(produceRequest(7, -1, topic, map[int32][]byte{0: makeBatch(7, 1, 800_000, 0)}))
 }
 
@@ -49,7 +49,7 @@ func TestRequestsWaitForRequestMemory(t *testing.T) {
 	good := s.dial()
 	good.create("feed", 1)
 	log := &shadow{topic: "feed"}
-	var clients []*client
+	var clients []*dialed
 	var rests [][]byte
 	for range 24 {
 		c := s.dial()
@@ -189,7 +189,7 @@ func TestResponsesWaitForResponseMemory(t *testing.T) {
 		wants = append(wants, wanted{topic: "no-such-topic"})
 	}
 	req := fetchRequest(11, wants...)
-	readers := make([]*client, 7)
+	readers := make([]*dialed, 7)
 	for i := range readers {
 		readers[i] = s.dialSlow()
 		readers[i].send(req)

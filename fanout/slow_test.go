@@ -12,7 +12,7 @@ import (
 )
 
 // bulk publishes enough that a response does not fit into any socket buffer.
-func bulk(c *client, topic string) *shadow {
+func bulk(c *dialed, topic string) *shadow {
 	c.create(topic, 1)
 	log := &shadow{topic: topic}
 	for i := range 10 {
@@ -25,7 +25,7 @@ func bulk(c *client, topic string) *shadow {
 func everything(log *shadow) wanted { return wanted{log.topic, log.partition, 0, 50 << 20} }
 
 // drain reads the response to a fetch of the whole log, in pieces of at most pieceBytes.
-func (c *client) drain(log *shadow, pieceBytes int) error {
+func (c *dialed) drain(log *shadow, pieceBytes int) error {
 	want := log.from(0)
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience))
 	var got []byte
@@ -60,7 +60,7 @@ func TestSlowSubscriberDoesNotStallOthers(t *testing.T) {
 				c.Transfer.MaxPipes, c.Transfer.CopyBytes = 2, 2*c.Transfer.ChunkBytes
 			})
 			log := bulk(s.dial(), "feed")
-			var stalled []*client
+			var stalled []*dialed
 			for range 6 { // three for each pipe
 				c := s.dialSlow()
 				c.send(fetchRequest(11, everything(log)))
@@ -107,7 +107,7 @@ func TestSlowSubscriberDoesNotStallOthers(t *testing.T) {
 }
 
 // trickle takes single bytes until it is told to stop, and says how many.
-func (c *client) trickle(stop <-chan struct{}) (n int) {
+func (c *dialed) trickle(stop <-chan struct{}) (n int) {
 	var one [1]byte
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -126,7 +126,7 @@ func (c *client) trickle(stop <-chan struct{}) (n int) {
 }
 
 // drainRest reads what follows the first bytes of a response, and compares its end with the log's.
-func (c *client) drainRest(log *shadow, skipped int) error {
+func (c *dialed) drainRest(log *shadow, skipped int) error {
 	want := log.from(0)
 	rest := make([]byte, fetchOverhead(log.topic)+len(want)-skipped)
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience))

@@ -29,7 +29,7 @@ func stopped(t *testing.T) string {
 }
 
 // codes are the errors of an append to each partition of feed; the other topic takes records whatever they are.
-func (c *client) codes() (codes [3]int16) {
+func (c *dialed) codes() (codes [3]int16) {
 	c.t.Helper()
 	for i := range codes {
 		codes[i] = c.produce("feed", int32(i), makeBatch(2, 1, 10, time.Now().UnixMilli())).ErrorCode

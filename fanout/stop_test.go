@@ -23,7 +23,7 @@ func TestStopAnswersWaitingFetches(t *testing.T) {
 	publisher.publish(log, makeBatch(1, 1, 100, 0))
 	req := waitingFetch("feed", 0, 0, longMillis)
 	req.MinBytes = 1 << 20
-	clients := make([]*client, 20)
+	clients := make([]*dialed, 20)
 	for i := range clients {
 		clients[i] = s.dial()
 		clients[i].send(req)
@@ -47,7 +47,7 @@ func TestStopFinishesResponsesUnderWay(t *testing.T) {
 			s := start(t, cramped(mode))
 			s.broker.config.DrainTimeout = patience
 			log := bulk(s.dial(), "feed")
-			clients := make([]*client, 5)
+			clients := make([]*dialed, 5)
 			for i := range clients {
 				clients[i] = s.dialSlow()
 				clients[i].send(fetchRequest(11, everything(log)))
@@ -75,7 +75,7 @@ func TestStopClosesStalledSubscribersAtTheTimeout(t *testing.T) {
 				c.DrainTimeout = 50 * time.Millisecond
 			})
 			log := bulk(s.dial(), "feed")
-			stalled := []*client{s.dialSlow(), s.dialSlow(), s.dialSlow(), s.dialSlow()}
+			stalled := []*dialed{s.dialSlow(), s.dialSlow(), s.dialSlow(), s.dialSlow()}
 			for _, c := range stalled {
 				c.send(fetchRequest(11, everything(log)))
 			}
@@ -117,7 +117,7 @@ func TestConnectionsThatVanishInAnyStateLeaveNothing(t *testing.T) {
 			publisher := s.dial()
 			log := bulk(publisher, "feed")
 			for round := range 5 {
-				var clients []*client
+				var clients []*dialed
 				for i := range 10 {
 					c := s.dialSlow()
 					clients = append(clients, c)

@@ -100,7 +100,7 @@ func heapBytes() uint64 {
 type sweeper struct {
 	t      *testing.T
 	s      *server
-	good   *client // is answered throughout
+	good   *dialed // is answered throughout
 	random *rand.Rand
 	conn   *net.TCPConn // of the swept requests; nil after it was closed
 	sent   int

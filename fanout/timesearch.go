@@ -10,8 +10,8 @@ import (
 // timeSearches are the partitions of a request whose offsets have to be read from batches. They go in rounds: each reads one
 // segment of each partition in the background, and the loop compares what was found with what the log is by then.
 type timeSearches struct {
-	c           *conn
-	end         func() *conn // of the errand
+	c           *client
+	end         func() bool // of the errand
 	version     int16
 	isolation   int8
 	maxInflated int64 // of one batch, in bytes
@@ -36,8 +36,8 @@ func (s *timeSearches) add(t timeSearch, from int64) {
 // searchTimes runs a round of searches, or answers the request when there are none left.
 func (b *Broker) searchTimes(s *timeSearches) {
 	if len(s.list) == 0 {
-		if c := s.end(); c != nil {
-			b.reply(c, oldStyle(s.version, s.resp))
+		if s.end() {
+			b.reply(s.c, oldStyle(s.version, s.resp))
 		}
 		return
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // offsetOfTime asks for the first offset of a time.
-func (c *client) offsetOfTime(topic string, partition int32, timestamp int64, isolation int8) kmsg.ListOffsetsResponseTopicPartition {
+func (c *dialed) offsetOfTime(topic string, partition int32, timestamp int64, isolation int8) kmsg.ListOffsetsResponseTopicPartition {
 	c.t.Helper()
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version, req.ReplicaID, req.IsolationLevel = 5, -1, isolation

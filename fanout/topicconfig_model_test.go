@@ -15,7 +15,7 @@ import (
 )
 
 // autoCreate makes a topic the way a producer does: by asking for it.
-func (c *client) autoCreate(topic string) {
+func (c *dialed) autoCreate(topic string) {
 	c.t.Helper()
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version, req.AllowAutoTopicCreation = 4, true

@@ -14,7 +14,7 @@ import (
 	"oneplusn/segment"
 )
 
-func (c *client) createWith(topic string, set map[string]string) (int16, string) {
+func (c *dialed) createWith(topic string, set map[string]string) (int16, string) {
 	c.t.Helper()
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Version = 4
@@ -38,7 +38,7 @@ func text(s *string) string {
 }
 
 // alter sets the values of a topic; an empty one deletes.
-func (c *client) alter(topic string, set map[string]string, validateOnly bool) (int16, string) {
+func (c *dialed) alter(topic string, set map[string]string, validateOnly bool) (int16, string) {
 	c.t.Helper()
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	req.ValidateOnly = validateOnly
@@ -58,7 +58,7 @@ func (c *client) alter(topic string, set map[string]string, validateOnly bool) (
 }
 
 // described are the values of a resource, and those of them that were set for it.
-func (c *client) described(kind kmsg.ConfigResourceType, name string) (all, own map[string]string) {
+func (c *dialed) described(kind kmsg.ConfigResourceType, name string) (all, own map[string]string) {
 	c.t.Helper()
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.Version, req.IncludeSynonyms, req.IncludeDocumentation = 3, true, true
@@ -92,7 +92,7 @@ func TestTopicConfigurationSurvivesARestart(t *testing.T) {
 		t.Fatalf("alter: error %d %s", code, message)
 	}
 	want := map[string]string{"segment.bytes": "16384", "cleanup.policy": "delete", "flush.messages": "1", "retention.bytes": "0"}
-	check := func(c *client) {
+	check := func(c *dialed) {
 		all, own := c.described(kmsg.ConfigResourceTypeTopic, "feed")
 		if !maps.Equal(own, want) {
 			t.Errorf("set for the topic is %v, want %v", own, want)
@@ -232,7 +232,7 @@ func logFiles(t *testing.T, s *server, partition string) int {
 	return len(names)
 }
 
-func (c *client) deleteRecords(topic string, offset int64) (lowWatermark int64, code int16) {
+func (c *dialed) deleteRecords(topic string, offset int64) (lowWatermark int64, code int16) {
 	c.t.Helper()
 	req := kmsg.NewPtrDeleteRecordsRequest()
 	req.Version = 1
@@ -262,7 +262,7 @@ func TestDeletedRecordsStayDeleted(t *testing.T) {
 	if low, code := c.deleteRecords("feed", 25); code != 0 || low != 25 {
 		t.Fatalf("low watermark %d, error %d", low, code)
 	}
-	check := func(c *client) {
+	check := func(c *dialed) {
 		t.Helper()
 		if r := c.fetchOne(11, wanted{topic: "feed", offset: 24}); r.ErrorCode != wire.CodeOffsetOutOfRange {
 			t.Errorf("a deleted record can be fetched: error %d", r.ErrorCode)

@@ -11,7 +11,7 @@ import (
 )
 
 // tryCreateMany asks for topics in one request, and says what each was answered.
-func (c *client) tryCreateMany(partitions int32, validateOnly bool, names ...string) []kmsg.CreateTopicsResponseTopic {
+func (c *dialed) tryCreateMany(partitions int32, validateOnly bool, names ...string) []kmsg.CreateTopicsResponseTopic {
 	c.t.Helper()
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Version, req.ValidateOnly = 4, validateOnly
@@ -23,7 +23,7 @@ func (c *client) tryCreateMany(partitions int32, validateOnly bool, names ...str
 	return c.ask(req).(*kmsg.CreateTopicsResponse).Topics
 }
 
-func (c *client) addPartitions(topic string, to int32) kmsg.CreatePartitionsResponseTopic {
+func (c *dialed) addPartitions(topic string, to int32) kmsg.CreatePartitionsResponseTopic {
 	c.t.Helper()
 	req := kmsg.NewPtrCreatePartitionsRequest()
 	t := kmsg.NewCreatePartitionsRequestTopic()

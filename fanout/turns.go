@@ -60,7 +60,7 @@ func (t *turnTimes) stepped(name string) {
 }
 
 // slowRequestOf copies what is to be said of a request from its frame, before it is given back.
-func slowRequestOf(c *conn, frameBytes int) slowRequest {
+func slowRequestOf(c *client, frameBytes int) slowRequest {
 	r := slowRequest{key: c.header.Key, version: c.header.Version, bytes: frameBytes, fd: c.fd}
 	r.clientBytes = copy(r.client[:], c.header.ClientID)
 	return r

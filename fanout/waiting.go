@@ -11,7 +11,7 @@ import (
 // sum for each fetch that waits for it, however many partitions these are about.
 
 // park lets the connection's fetch wait: for its partitions to grow, or until max_wait has passed. It was just evaluated.
-func (b *Broker) park(c *conn) {
+func (b *Broker) park(c *client) {
 	n := len(c.fetches())
 	if cap(c.waits) < n {
 		c.waits = make([]waitNode, n)
@@ -20,7 +20,7 @@ func (b *Broker) park(c *conn) {
 	c.readable = 0
 	for i := range c.waits {
 		r := &b.results[i]
-		c.waits[i] = waitNode{conn: c, result: i, place: r.place, readable: r.readable}
+		c.waits[i] = waitNode{client: c, result: i, place: r.place, readable: r.readable}
 		c.readable += r.readable
 		if r.repeated {
 			continue
@@ -34,7 +34,7 @@ func (b *Broker) park(c *conn) {
 }
 
 // answerWaiting answers a request that has waited for as long as its client would.
-func (b *Broker) answerWaiting(c *conn) {
+func (b *Broker) answerWaiting(c *client) {
 	if c.header.Key == wire.KeyProduce {
 		b.produceTimedOut(c)
 		return
@@ -46,7 +46,7 @@ func (b *Broker) answerWaiting(c *conn) {
 const maxWait = 5 * time.Minute
 
 // unpark takes the request off every list that it waits on.
-func (b *Broker) unpark(c *conn) {
+func (b *Broker) unpark(c *client) {
 	if !c.parked {
 		return
 	}
@@ -118,15 +118,15 @@ func (b *Broker) wakePartition(p *partition) bool {
 			p.waiters.push(w)
 			continue
 		}
-		b.unpark(w.conn)
-		b.tryFetch(w.conn)
+		b.unpark(w.client)
+		b.tryFetch(w.client)
 	}
 	return true
 }
 
 // grew counts what a partition has grown by for one fetch that waits for it, and says whether the fetch is to be answered.
 func (b *Broker) grew(w *waitNode, p *partition) bool {
-	c := w.conn
+	c := w.client
 	want := &c.fetches()[w.result]
 	switch {
 	case want.FetchOffset < p.log.LogStartOffset():

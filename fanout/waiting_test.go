@@ -33,7 +33,7 @@ func TestOnePublishWakesEveryWaitingSubscriber(t *testing.T) {
 	publisher.create("feed", 1)
 	log := &shadow{topic: "feed"}
 	waiting := waitingFetch("feed", 0, 0, longMillis)
-	clients := make([]*client, subscribers)
+	clients := make([]*dialed, subscribers)
 	for i := range clients {
 		clients[i] = s.dial()
 		clients[i].send(waiting)
@@ -141,7 +141,7 @@ func TestDeletingATopicAnswersWhoWaitsForIt(t *testing.T) {
 	admin := s.dial()
 	admin.create("feed", 2)
 	admin.create("other", 1)
-	clients := []*client{s.dial(), s.dial(), s.dial()}
+	clients := []*dialed{s.dial(), s.dial(), s.dial()}
 	req := fetchRequest(11, wanted{topic: "other"}, wanted{topic: "feed", partition: 1}, wanted{topic: "feed"})
 	req.MaxWaitMillis = longMillis
 	for _, c := range clients {
@@ -248,7 +248,7 @@ func TestTwoThousandWaitingSubscribersAllGetOnePublish(t *testing.T) {
 	publisher.create("feed", 1)
 	log := &shadow{topic: "feed"}
 	waiting := waitingFetch("feed", 0, 0, longMillis)
-	clients := make([]*client, subscribers)
+	clients := make([]*dialed, subscribers)
 	for i := range clients {
 		clients[i] = s.dial()
 		clients[i].send(waiting)
@@ -270,7 +270,7 @@ func TestTwoThousandWaitingSubscribersAllGetOnePublish(t *testing.T) {
 func TestDisconnectedSubscribersStopWaiting(t *testing.T) {
 	s := start(t, nil)
 	s.dial().create("feed", 1)
-	clients := make([]*client, 50)
+	clients := make([]*dialed, 50)
 	for i := range clients {
 		clients[i] = s.dial()
 		clients[i].send(waitingFetch("feed", 0, 0, longMillis))
@@ -308,7 +308,7 @@ func TestAppendCostsAWaitingFetchOnePartition(t *testing.T) {
 	logs := []*shadow{{topic: "feed"}, {topic: "feed", partition: partitions - 1}}
 	batch := makeBatch(1, 1, 1000, 0)
 	req.MinBytes, req.MaxWaitMillis = int32(appends*len(batch)), longMillis
-	var clients []*client
+	var clients []*dialed
 	for range fetches {
 		c := s.dial()
 		c.send(req)
@@ -351,7 +351,7 @@ func TestFetchesThatEndTogetherAreAnsweredOverTurns(t *testing.T) {
 		if !grows {
 			req.MinBytes, req.MaxWaitMillis = 1<<20, 500
 		}
-		var clients []*client
+		var clients []*dialed
 		for range fetches {
 			c := s.dial()
 			c.send(req)

@@ -28,7 +28,7 @@ func (s *server) loopTime() (total time.Duration) {
 }
 
 // wide is a server with a topic of a thousand partitions, and a group with as many offsets and long texts.
-func wide(t *testing.T) (*server, *client) {
+func wide(t *testing.T) (*server, *dialed) {
 	s := start(t, func(c *Config) { c.MaxPartitions = wire.MaxPartitions }) // so that a request may name as many
 	c := s.dial()
 	c.create("wide", 1000)
