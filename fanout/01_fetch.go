@@ -237,7 +237,7 @@ func checkLeaderEpoch(epoch, current int32) int16 {
 	return wire.CodeUnknownLeaderEpoch
 }
 
-// leaderEpoch is the first epoch of every partition that is made here. See [segment.Log.LeaderEpoch] and lives for those
+// leaderEpoch is the first epoch of every partition that is made here. See [segment.Log.LeaderEpoch] and leaderEpochs for those
 // that follow; a directory that comes from elsewhere goes on with the one that it has.
 const leaderEpoch = 0
 

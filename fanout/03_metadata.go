@@ -1,10 +1,8 @@
 package fanout
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,7 +26,11 @@ func (b *Broker) handleMetadata(c *client, req *kmsg.MetadataRequest) {
 		return
 	}
 	names := metadataNames(req)
-	missing, refused := b.missingTopics(req, names)
+	refused := make(map[string]bool) // not created, because there are too many
+	var missing []string
+	if b.config.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
+		missing = b.topics.creatable(names, refused)
+	}
 	if len(missing) == 0 {
 		if !c.putOff(b.topics.partitionsOf(names)) {
 			b.sendTopics(c, names, refused)
@@ -36,17 +38,7 @@ func (b *Broker) handleMetadata(c *client, req *kmsg.MetadataRequest) {
 		return
 	}
 	end := c.errand()
-	plan := func(*dirJob) []newTopic {
-		left := b.topics.room.autoTopics - len(b.topics.byName)
-		return slices.DeleteFunc(missing, func(n newTopic) bool {
-			if b.topics.byName[n.name] != nil {
-				return true
-			}
-			left--
-			return !b.admit(&n, left, refused)
-		})
-	}
-	b.makeTopics(namesOf(missing), plan, func(map[string]error) {
+	b.topics.createMissing(missing, refused, func() {
 		if end() {
 			b.sendTopics(c, names, refused)
 		}
@@ -54,67 +46,14 @@ func (b *Broker) handleMetadata(c *client, req *kmsg.MetadataRequest) {
 }
 
 // partitionsOf is the number of partitions of topics.
-func (t *topics) partitionsOf(names []string) (n int) {
+func (c *catalog) partitionsOf(names []string) (n int) {
 	for _, name := range names {
-		if tp := t.byName[name]; tp != nil {
+		if tp := c.byName[name]; tp != nil {
 			n += len(tp.partitions)
 		}
 	}
 	return n
 }
-
-func namesOf(list []newTopic) []string {
-	names := make([]string, 0, len(list))
-	for i := range list {
-		names = append(names, list[i].name)
-	}
-	return names
-}
-
-// missingTopics are those that the request creates. refused are those that it does not, because there are too many.
-func (b *Broker) missingTopics(req *kmsg.MetadataRequest, names []string) (missing []newTopic, refused map[string]bool) {
-	refused = make(map[string]bool)
-	if !b.config.AutoCreateTopics || req.Version >= 4 && !req.AllowAutoTopicCreation {
-		return nil, refused
-	}
-	left := b.topics.room.autoTopics - len(b.topics.byName)
-	for _, name := range names {
-		exists := b.topics.byName[name] != nil || b.topics.changes.held(name) || name == offsetsTopic
-		if exists || wire.TopicNameError([]byte(name)) != nil {
-			continue
-		}
-		if len(missing) >= left {
-			refused[name] = true
-			continue
-		}
-		missing = append(missing, newTopic{name: name, partitions: b.config.Partitions, config: b.topics.defaults})
-	}
-	if len(refused) > 0 {
-		b.notCreated(len(refused), errTooManyTopics)
-	}
-	return missing, refused
-}
-
-// admit takes room for a topic that a client asked for, and after which left more may be created, or notes that there is none.
-func (b *Broker) admit(n *newTopic, left int, refused map[string]bool) bool {
-	err := errTooManyTopics
-	if left >= 0 {
-		err = b.topics.room.take(n.partitions)
-	}
-	if err != nil {
-		refused[n.name] = true
-		b.notCreated(1, err)
-	}
-	return err == nil
-}
-
-func (b *Broker) notCreated(n int, why error) {
-	b.limitLog.Warn(b.loop.Log, b.loop.Now(), "topics that a client asked for are not created", "topics", n, "reason", why,
-		"limit", b.topics.room.autoTopics)
-}
-
-// errTooManyTopics says that asking for topics creates no more of them.
-var errTooManyTopics = errors.New("there are as many topics as asking for one may create: raise --auto-create-limit, or create topics with an admin client")
 
 // metadataNames are the topics that the client asked for, in its order.
 func metadataNames(req *kmsg.MetadataRequest) []string {
@@ -157,7 +96,7 @@ func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
 		partitions, internal = tp.partitions, tp.internal
 	case wire.TopicNameError([]byte(name)) != nil:
 		code = wire.CodeInvalidTopic
-	case b.topics.changes.held(name):
+	case b.topics.changes.has(name):
 		code = wire.CodeLeaderNotAvailable // the client asks again shortly
 	default:
 		code = wire.CodeUnknownTopicOrPartition
@@ -169,7 +108,7 @@ func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
 		if p.refused == nil {
 			epoch = p.log.LeaderEpoch()
 		}
-		dst = wire.AppendMetadataPartition(dst, version, p.index, b.topics.meta.nodeID, epoch, p.refused != nil)
+		dst = wire.AppendMetadataPartition(dst, version, p.index, b.topics.identity.nodeID, epoch, p.refused != nil)
 	}
 	return wire.AppendMetadataTopicEnd(dst, version)
 }
@@ -177,7 +116,7 @@ func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
 // node is this broker, as the client of c is to know it.
 func (b *Broker) node(c *client) wire.MetadataNode {
 	host, port := b.advertised(c)
-	return wire.MetadataNode{ID: b.topics.meta.nodeID, Host: host, Port: port, ClusterID: b.topics.meta.clusterID}
+	return wire.MetadataNode{ID: b.topics.identity.nodeID, Host: host, Port: port, ClusterID: b.topics.identity.clusterID}
 }
 
 // advertised is the address that the client of c is to connect to.

@@ -22,7 +22,7 @@ func (b *Broker) handleInitProducerID(c *client, req *kmsg.InitProducerIDRequest
 		return
 	}
 	end := c.errand()
-	b.takeProducerID(func(id int64, err error) {
+	b.topics.ids.take(func(id int64, err error) {
 		if err != nil {
 			resp.ErrorCode = wire.CodeKafkaStorageError
 		} else {
@@ -30,50 +30,6 @@ func (b *Broker) handleInitProducerID(c *client, req *kmsg.InitProducerIDRequest
 		}
 		if end() {
 			b.reply(c, resp)
-		}
-	})
-}
-
-// takeProducerID calls done with the next id: at once, or when more are reserved on the disk. All who wait meanwhile share
-// the reservation.
-func (b *Broker) takeProducerID(done func(id int64, err error)) {
-	m := &b.topics.meta
-	if len(m.idsWanted) == 0 {
-		if id, ok := m.takeID(); ok {
-			done(id, nil)
-			return
-		}
-	}
-	m.idsWanted = append(m.idsWanted, done)
-	b.reserveProducerIDs()
-}
-
-func (b *Broker) reserveProducerIDs() {
-	m := &b.topics.meta
-	if m.reserving {
-		return
-	}
-	m.reserving = true
-	b.topics.changes.write(&m.idsFile, func(err error) {
-		waiting := m.idsWanted
-		m.idsWanted = nil
-		if err != nil {
-			b.loop.Log.Error("producer ids could not be reserved", "error", err, "remedy", storageRemedy(err))
-		}
-		for len(waiting) > 0 {
-			id, ok := int64(-1), err != nil
-			if err == nil {
-				id, ok = m.takeID()
-			}
-			if !ok {
-				break
-			}
-			waiting[0](id, err) // who may ask for another one at once
-			waiting = waiting[1:]
-		}
-		m.reserving = false
-		if m.idsWanted = append(waiting, m.idsWanted...); len(m.idsWanted) > 0 {
-			b.reserveProducerIDs()
 		}
 	})
 }

@@ -6,7 +6,7 @@ import (
 
 // handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers find out that a log was cut
 // (KIP-320). A log gets a new epoch at a start that may have lost records, and a topic that is made again one above those
-// of the life before: see lives.
+// of the life before: see leaderEpochs.
 //
 // Behaviour:
 //   - The answer is the largest epoch that is not above the one asked for, and the offset behind its last record, at most

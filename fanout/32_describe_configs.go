@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -121,12 +122,13 @@ func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *
 		}
 		return
 	}
-	standard := brokerTopicConfig(DefaultConfig())
+	flagless := DefaultConfig()
+	standard := topicDefaults(&flagless)
 	for i := range settings {
 		s := &settings[i]
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
 		c.Name, c.ConfigType, c.Documentation = s.name, s.kind, kmsg.StringPtr(s.doc)
-		byBroker := s.value(b.topics.defaults)
+		byBroker := s.value(b.topics.config.defaults)
 		inherited, source := s.brokerName, kmsg.ConfigSourceDefaultConfig
 		if byBroker != s.value(standard) {
 			source = kmsg.ConfigSourceStaticBrokerConfig
@@ -154,18 +156,17 @@ func (b *Broker) describeBroker(r *kmsg.DescribeConfigsResponseResource, name st
 	if name == "" {
 		return
 	}
-	if name != strconv.Itoa(int(b.topics.meta.nodeID)) {
+	if name != strconv.Itoa(int(b.topics.identity.nodeID)) {
 		r.ErrorCode = wire.CodeInvalidRequest
-		r.ErrorMessage = kmsg.StringPtr(fmt.Sprintf("broker %q was asked for, this is %d", name, b.topics.meta.nodeID))
+		r.ErrorMessage = kmsg.StringPtr(fmt.Sprintf("broker %q was asked for, this is %d", name, b.topics.identity.nodeID))
 		return
 	}
-	now, standard := b.brokerConfigs(b.config, b.topics.defaults), b.brokerConfigs(DefaultConfig(), brokerTopicConfig(DefaultConfig()))
-	for i, e := range now {
+	for _, e := range b.brokerConfigs() {
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
 		c.Name, c.ConfigType, c.ReadOnly = e.name, e.kind, true
 		c.Documentation = kmsg.StringPtr(e.doc)
 		source := kmsg.ConfigSourceDefaultConfig
-		if e.value != standard[i].value {
+		if e.value != e.standard {
 			source = kmsg.ConfigSourceStaticBrokerConfig
 		}
 		addSynonym(&c, e.name, e.value, source)
@@ -174,41 +175,50 @@ func (b *Broker) describeBroker(r *kmsg.DescribeConfigsResponseResource, name st
 	}
 }
 
-// brokerEntry is one of the broker's own settings.
-type brokerEntry struct {
-	name, value string
-	kind        kmsg.ConfigType
-	doc         string
+// brokerSettings are settings of the broker that clients' tools look at, beside the defaults of topics.
+var brokerSettings = []struct {
+	name  string
+	kind  kmsg.ConfigType
+	doc   string
+	value func(c *Config) string
+}{
+	{"node.id", kmsg.ConfigTypeInt, "This node's number, from meta.properties.", func(c *Config) string { return decimal(int64(c.NodeID)) }},
+	{"log.dirs", kmsg.ConfigTypeString, "Set by --data.", func(c *Config) string { return c.DataDir }},
+	{"num.partitions", kmsg.ConfigTypeInt, "Set by --partitions.", func(c *Config) string { return strconv.Itoa(c.Partitions) }},
+	{"default.replication.factor", kmsg.ConfigTypeInt, "There is one replica, this one.", func(*Config) string { return "1" }},
+	{"auto.create.topics.enable", kmsg.ConfigTypeBoolean, "Set by --auto-create-topics.",
+		func(c *Config) string { return strconv.FormatBool(c.AutoCreateTopics) }},
+	{"socket.request.max.bytes", kmsg.ConfigTypeInt, "Set by --max-request-bytes.",
+		func(c *Config) string { return decimal(int64(c.MaxRequestBytes)) }},
+	{"fetch.max.bytes", kmsg.ConfigTypeInt, "Set by --fetch-max-bytes.", func(c *Config) string { return decimal(int64(c.FetchMaxBytes)) }},
+	{"max.connections", kmsg.ConfigTypeInt, "Set by --max-connections.", func(c *Config) string { return strconv.Itoa(c.MaxConnections) }},
+	{"connections.max.idle.ms", kmsg.ConfigTypeLong, "Set by --idle-timeout.",
+		func(c *Config) string { return decimal(c.IdleTimeout.Milliseconds()) }},
+	{"log.retention.check.interval.ms", kmsg.ConfigTypeLong, "Set by --retention-check.",
+		func(c *Config) string { return decimal(c.RetentionCheck.Milliseconds()) }},
 }
 
-// brokerConfigs are the broker's settings: those that stand behind a topic's, and a few that clients' tools look at.
-func (b *Broker) brokerConfigs(config Config, defaults *topicConfig) []brokerEntry {
-	entries := []brokerEntry{
-		{"node.id", strconv.Itoa(int(b.topics.meta.nodeID)), kmsg.ConfigTypeInt, "This node's number, from meta.properties."},
-		{"log.dirs", config.DataDir, kmsg.ConfigTypeString, "Set by --data."},
-		{"num.partitions", strconv.Itoa(config.Partitions), kmsg.ConfigTypeInt, "Set by --partitions."},
-		{"default.replication.factor", "1", kmsg.ConfigTypeInt, "There is one replica, this one."},
-		{"auto.create.topics.enable", strconv.FormatBool(config.AutoCreateTopics), kmsg.ConfigTypeBoolean, "Set by --auto-create-topics."},
-		{"socket.request.max.bytes", decimal(int64(config.MaxRequestBytes)), kmsg.ConfigTypeInt, "Set by --max-request-bytes."},
-		{"fetch.max.bytes", decimal(int64(config.FetchMaxBytes)), kmsg.ConfigTypeInt, "Set by --fetch-max-bytes."},
-		{"max.connections", strconv.Itoa(config.MaxConnections), kmsg.ConfigTypeInt, "Set by --max-connections."},
-		{"connections.max.idle.ms", decimal(config.IdleTimeout.Milliseconds()), kmsg.ConfigTypeLong, "Set by --idle-timeout."},
-		{"log.retention.check.interval.ms", decimal(config.RetentionCheck.Milliseconds()), kmsg.ConfigTypeLong, "Set by --retention-check."},
+// brokerConfig is a setting of the broker, as it is and as it would be without flags.
+type brokerConfig struct {
+	name            string
+	kind            kmsg.ConfigType
+	doc             string
+	value, standard string
+}
+
+// brokerConfigs returns the broker's settings, sorted by name.
+func (b *Broker) brokerConfigs() []brokerConfig {
+	now, standard := b.config, DefaultConfig()
+	now.NodeID, standard.NodeID = b.topics.identity.nodeID, b.topics.identity.nodeID
+	var configs []brokerConfig
+	for _, s := range brokerSettings {
+		configs = append(configs, brokerConfig{s.name, s.kind, s.doc, s.value(&now), s.value(&standard)})
 	}
+	defaults := topicDefaults(&standard)
 	for i := range settings {
 		s := &settings[i]
-		entries = append(entries, brokerEntry{s.brokerName, s.value(defaults), s.kind, s.doc})
+		configs = append(configs, brokerConfig{s.brokerName, s.kind, s.doc, s.value(b.topics.config.defaults), s.value(defaults)})
 	}
-	slices.SortFunc(entries, func(a, b brokerEntry) int { return compareNames(a.name, b.name) })
-	return entries
-}
-
-func compareNames(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+	slices.SortFunc(configs, func(a, b brokerConfig) int { return strings.Compare(a.name, b.name) })
+	return configs
 }

@@ -2,9 +2,7 @@ package fanout
 
 import (
 	"iter"
-	"maps"
 	"path/filepath"
-	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -21,14 +19,14 @@ func (b *Broker) handleDescribeLogDirs(c *client, req *kmsg.DescribeLogDirsReque
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 	dir := kmsg.NewDescribeLogDirsResponseDir()
-	dir.Dir = b.topics.dir
+	dir.Dir = b.config.DataDir
 	if path, err := filepath.Abs(dir.Dir); err == nil {
 		dir.Dir = path
 	}
 	if req.Topics == nil {
-		for _, name := range slices.Sorted(maps.Keys(b.topics.byName)) {
+		for _, name := range b.topics.sortedNames() {
 			tp := b.topics.byName[name]
-			dir.Topics = append(dir.Topics, logSizes(tp, tp.served()))
+			dir.Topics = append(dir.Topics, logSizes(tp, tp.online()))
 		}
 	}
 	for i := range req.Topics {
@@ -40,7 +38,7 @@ func (b *Broker) handleDescribeLogDirs(c *client, req *kmsg.DescribeLogDirsReque
 	b.reply(c, resp)
 }
 
-// these are those of the topic's partitions that are asked for and have a log. The cost is that of the list.
+// these yields the partitions of a list that exist and are online. The cost is that of the list.
 func (tp *topic) these(wanted []int32) iter.Seq[*partition] {
 	return func(yield func(*partition) bool) {
 		for _, index := range wanted {

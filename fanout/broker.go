@@ -40,7 +40,7 @@ type Broker struct {
 	engine      *transfer.Engine
 	conns       *connTable
 	clients     []client // one for each slot of conns
-	topics      topics
+	topics      *catalog
 	frames      requestMemory
 	blocks      responseMemory
 	metadata    sharedMetadata
@@ -53,7 +53,6 @@ type Broker struct {
 	syncs       syncs
 	appends     appends
 	inline      inlineWrites
-	checkpoints checkpoints
 	groups      groups
 	results     []fetchResult
 	firstServed *partition     // the first of results with records
@@ -72,7 +71,6 @@ type Broker struct {
 	limitLog    loop.LogLimit
 	storageLog  loop.LogLimit
 	nextSweep   time.Duration
-	nextExpiry  time.Duration // when retention is looked at next
 	nextReclaim time.Duration // when memory may be taken back next: see reclaim
 	stopping    bool
 	stopBy      time.Duration
@@ -99,23 +97,21 @@ func Open(config Config) (*Broker, error) {
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
 		acceptor:  acceptor{epollFD: -1},
 	}
-	b.topics.changes.jobs = b.loop
 	var err error
 	if b.acceptor.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err
 	}
-	if err := b.topics.open(config, b.loop.Log); err != nil {
+	if b.topics, err = openCatalog(b.loop, config.catalog(), b); err != nil {
 		b.acceptor.close()
 		return nil, err
 	}
-	there := b.topics.partitionCount()
-	b.descriptors = newDescriptors(&b.config, there, b.loop.Log)
+	b.descriptors = newDescriptors(&b.config, b.topics.partitionCount(), b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
-	b.topics.room = newTopicRoom(&b.config, b.descriptors.files, there)
+	b.topics.useFiles(b.descriptors.files)
 	b.inline.allowed = config.InlineWrites && config.fs == nil && onLocalFileSystem(config.DataDir)
 	b.settleColdCache()
 	b.restoreGroups()
-	b.topics.settle(b.loop.Log)
+	b.topics.settle()
 	return b, nil
 }
 
@@ -134,7 +130,7 @@ func (b *Broker) Run() error {
 	err := b.run()
 	// Nobody is called any more: whoever asks is told so now, and not after the logs are closed, which may take long.
 	b.loop.End()
-	if cerr := b.topics.close(b.loop.Log); err == nil {
+	if cerr := b.topics.close(); err == nil {
 		err = cerr
 	}
 	ended = true
@@ -193,7 +189,7 @@ func (b *Broker) prepare(k ring.Kernel) error {
 
 // tearDown runs after the loop: the kernel holds nothing any more, and all that was lent must be back.
 func (b *Broker) tearDown() error {
-	if !b.topics.changes.idle() {
+	if !b.topics.idle() {
 		return fmt.Errorf("fanout: changes of the data directory are still under way after shutdown")
 	}
 	if n := b.loop.Kernel.InFlight(); n != 0 {

@@ -99,7 +99,7 @@ func (b *Broker) settleColdCache() {
 	case t.Mode == transfer.Sendfile:
 		why = "--transfer sendfile does not look at the page cache"
 	default:
-		why = whyPageCacheHidden(filepath.Join(b.config.DataDir, metaFile))
+		why = whyPageCacheHidden(filepath.Join(b.config.DataDir, identityFile))
 	}
 	if why != "" {
 		b.loop.Log.Info("the page cache is left to the kernel: --cold-cache and --readahead have no effect", "reason", why)

@@ -44,7 +44,7 @@ func startColdMode(t *testing.T, mode transfer.Mode, cacheBytes, readaheadBytes 
 		c.Fsync = Fsync{}
 	})
 	dir := s.broker.config.DataDir
-	if why := whyPageCacheHidden(filepath.Join(dir, metaFile)); why != "" {
+	if why := whyPageCacheHidden(filepath.Join(dir, identityFile)); why != "" {
 		t.Skip(why)
 	}
 	var fs unix.Statfs_t

@@ -173,7 +173,7 @@ func TestPortInUseIsNamedWithTheRemedy(t *testing.T) {
 		config.Listen = listen
 		if b, err := Open(config); err == nil {
 			b.acceptor.close()
-			_ = b.topics.close(b.loop.Log)
+			_ = b.topics.close()
 			t.Errorf("--listen %q was accepted", listen)
 		}
 	}
@@ -190,11 +190,11 @@ func TestDamagedMetaFilesAreRefusedWithTheirNames(t *testing.T) {
 	before := held(t)
 	for _, content := range []string{"", "version=1\n", "cluster.id=x\nnode.id=-1\n", "cluster.id=x\nbroker.id=many\n"} {
 		config := testConfig(t)
-		if err := os.WriteFile(filepath.Join(config.DataDir, metaFile), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(config.DataDir, identityFile), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(config); err == nil || !strings.Contains(err.Error(), metaFile) {
-			t.Errorf("%s holding %q: %v", metaFile, content, err)
+		if _, err := Open(config); err == nil || !strings.Contains(err.Error(), identityFile) {
+			t.Errorf("%s holding %q: %v", identityFile, content, err)
 		}
 	}
 	before.checkNothingLeft(t)

@@ -12,8 +12,8 @@ func TestRequestsOfClientsThatHaveGoneStayChargedUntilTheyEnd(t *testing.T) {
 	s := start(t, nil)
 	good := s.dial()
 	good.create("feed", 1)
-	var held *dirJob
-	s.onLoop(func(b *Broker) { b.topics.changes.enter([]string{"wanted"}, func(job *dirJob) { held = job }) })
+	var held *dirChange
+	s.onLoop(func(b *Broker) { b.topics.changes.enter([]string{"wanted"}, func(ch *dirChange) { held = ch }) })
 	const clients = 20
 	for range clients {
 		c := s.dial()
@@ -36,7 +36,7 @@ func TestRequestsOfClientsThatHaveGoneStayChargedUntilTheyEnd(t *testing.T) {
 		t.Errorf("%d bytes are charged for %d requests that wait, %d were before their clients went", now, clients, charged)
 	}
 	good.alive()
-	s.onLoop(func(*Broker) { held.release() })
+	s.onLoop(func(*Broker) { held.end() })
 	s.await("everything to be given back", func(st Stats) bool { return st.RequestMemory == 0 && st.Connections == 1 })
 }
 

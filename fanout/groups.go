@@ -126,13 +126,9 @@ func (b *Broker) withCoordinator(do func(failed error)) {
 	if len(g.wanting) > 1 {
 		return
 	}
-	plan := func(*dirJob) []newTopic {
-		return []newTopic{{name: offsetsTopic, partitions: 1, config: offsetsConfig(b.topics.defaults)}}
-	}
-	b.makeTopics([]string{offsetsTopic}, plan, func(errs map[string]error) {
-		failed := errs[offsetsTopic]
+	b.topics.createInternal(func(tp *topic, failed error) {
 		if failed == nil {
-			b.useTopic(b.topics.byName[offsetsTopic])
+			b.useTopic(tp)
 		}
 		waiting := g.wanting
 		g.wanting = nil
@@ -214,6 +210,6 @@ func (b *Broker) stopGroups() {
 
 // coordinatorOf fills in where the coordinator is: here.
 func (b *Broker) coordinatorOf(c *client, resp *kmsg.FindCoordinatorResponse) {
-	resp.NodeID = b.topics.meta.nodeID
+	resp.NodeID = b.topics.identity.nodeID
 	resp.Host, resp.Port = b.advertised(c)
 }

@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"math"
 	"strconv"
 	"time"
 )
@@ -41,20 +40,14 @@ type rewrite struct {
 	size int64
 }
 
-// offsetsConfig is the offsets topic's configuration: nothing goes by age or size.
-func offsetsConfig(defaults *topicConfig) *topicConfig {
-	c, err := topicConfigOf(defaults, newOverrides(map[string]string{
-		"max.message.bytes":      strconv.Itoa(offsetsBatchBytes),
-		"message.timestamp.type": "CreateTime",
-		"retention.bytes":        "-1",
-		"retention.ms":           "-1",
-		"segment.bytes":          strconv.Itoa(offsetsSegmentBytes),
-		"segment.ms":             decimal((100 * 365 * 24 * time.Hour).Milliseconds()),
-	}), math.MaxInt32)
-	if err != nil {
-		panic("fanout: the offsets topic's configuration: " + err.Error())
-	}
-	return c
+// offsetsSettings are the offsets topic's configuration: nothing goes by age or size.
+var offsetsSettings = map[string]string{
+	"max.message.bytes":      strconv.Itoa(offsetsBatchBytes),
+	"message.timestamp.type": "CreateTime",
+	"retention.bytes":        "-1",
+	"retention.ms":           "-1",
+	"segment.bytes":          strconv.Itoa(offsetsSegmentBytes),
+	"segment.ms":             decimal((100 * 365 * 24 * time.Hour).Milliseconds()),
 }
 
 // rewriteOffsets takes every rewrite one step on.
@@ -118,7 +111,7 @@ func (b *Broker) dropRewritten(w *rewrite, p *partition) {
 		return
 	}
 	if remove := p.log.Expire(b.loop.UnixMillis()); remove != nil {
-		b.removeFiles([]func() error{remove})
+		b.topics.removeFiles([]func() error{remove})
 	}
 	*w = rewrite{keptSize: w.written, lost: w.lost}
 }

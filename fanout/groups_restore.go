@@ -21,7 +21,7 @@ func (b *Broker) restoreGroups() {
 	}
 	counts := b.groups.coordinator.Counts()
 	b.loop.Log.Info("committed offsets are read", "groups", counts.Groups, "offsets", counts.Offsets, "members", counts.Members,
-		"partitions_refused", tp.refused())
+		"partitions_refused", tp.offline())
 }
 
 // restoreFrom reads the partitions that are not refused. It is false if another one has to be.

@@ -23,8 +23,7 @@ const sweepEvery = time.Second
 // serveTurns turns until the broker has stopped.
 func (b *Broker) serveTurns() error {
 	b.nextSweep = b.loop.Now() + b.config.pace.sweep
-	b.nextExpiry = b.loop.Now()
-	b.checkpoints.next = b.loop.Now() + b.config.pace.checkpoint
+	b.topics.nextCheckpoint = b.loop.Now() + b.config.pace.checkpoint
 	for !b.stopped() {
 		completions, err := b.loop.Kernel.Wait(b.timeout())
 		if err != nil {
@@ -137,14 +136,8 @@ func (b *Broker) expire() {
 	if b.loop.Now() >= b.nextSweep {
 		b.nextSweep = b.loop.Now() + b.config.pace.sweep
 		b.sweep()
-		if b.loop.Now() >= b.checkpoints.next {
-			b.checkpoint()
-		}
 	}
-	if b.loop.Now() >= b.nextExpiry {
-		b.nextExpiry = b.loop.Now() + b.config.RetentionCheck
-		b.expireSegments()
-	}
+	b.topics.turn()
 }
 
 // sweep closes connections that idle or whose peer has stopped taking bytes, and retries what had to be put off.

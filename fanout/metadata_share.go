@@ -2,8 +2,6 @@ package fanout
 
 import (
 	"bytes"
-	"maps"
-	"slices"
 
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
@@ -14,7 +12,6 @@ import (
 // cost one list, not five hundred.
 type sharedMetadata struct {
 	lists [wire.MetadataVersions]sharedList
-	names []string // of all topics, sorted
 }
 
 type sharedList struct {
@@ -29,7 +26,7 @@ func (b *Broker) allTopics(c *client) (*block, []byte, error) {
 	version := c.header.Version
 	l := &b.metadata.lists[version]
 	if l.block == nil || l.turn != b.loop.Turn() {
-		names := b.metadata.sortedNames(&b.topics)
+		names := b.topics.sortedNames()
 		list := wire.AppendMetadataTopics(b.scratch[:0], len(names))
 		for _, name := range names {
 			list = b.appendTopic(list, version, name)
@@ -48,19 +45,6 @@ func (b *Broker) allTopics(c *client) (*block, []byte, error) {
 	}
 	l.block.holds++
 	return l.block, l.block.bytes[:l.n], nil
-}
-
-// sortedNames sorts again only if the topics are others than the last time.
-func (m *sharedMetadata) sortedNames(t *topics) []string {
-	same := len(m.names) == len(t.byName)
-	for i := 0; same && i < len(m.names); i++ {
-		same = t.byName[m.names[i]] != nil
-	}
-	if !same {
-		m.names = slices.AppendSeq(m.names[:0], maps.Keys(t.byName))
-		slices.Sort(m.names)
-	}
-	return m.names
 }
 
 func (l *sharedList) drop(m *responseMemory) {

@@ -112,7 +112,7 @@ func directoriesOf(t *testing.T, dir string) map[string]int {
 	}
 	found := make(map[string]int)
 	for _, e := range entries {
-		if name, _, ok := partitionDir(e.Name()); ok {
+		if name, _, ok := parseDirectory(e.Name()); ok {
 			found[name]++
 		}
 	}

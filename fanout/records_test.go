@@ -53,7 +53,7 @@ type shadow struct {
 	batches   [][]byte
 	bases     []int64
 	end       int64
-	epoch     int32 // above the log's first if a topic was deleted before: see lives
+	epoch     int32 // above the log's first if a topic was deleted before: see leaderEpochs
 }
 
 // add notes a batch that was acknowledged at base.

@@ -214,7 +214,7 @@ func TestTopicIsDeletedThoughTheDiskIsFull(t *testing.T) {
 	c.create("feed", 3)
 	c.publish(&shadow{topic: "feed"}, makeBatch(1, 3, 10, 0))
 	var full []*gate
-	for _, file := range []string{markPrefix, livesFile, segment.LogStartFile, segment.RecoveryPointFile} {
+	for _, file := range []string{markPrefix, leaderEpochFile, segment.LogStartFile, segment.RecoveryPointFile} {
 		full = append(full, disk.fail("open", file, syscall.ENOSPC))
 	}
 	room := disk.hold("remove", "-delete")

@@ -234,8 +234,8 @@ func (b *Broker) addNamed(s *Stats, k ring.Stats) {
 	}
 	for _, tp := range b.topics.byName {
 		s.Partitions += len(tp.partitions)
-		s.PartitionsRefused += tp.refused()
-		for p := range tp.served() {
+		s.PartitionsRefused += tp.offline()
+		for p := range tp.online() {
 			s.LogBytes += p.log.SizeBytes()
 		}
 	}

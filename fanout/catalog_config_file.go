@@ -13,8 +13,8 @@ import (
 	"oneplusn/segment"
 )
 
-// topicConfigFile holds what was set for a topic. It lies in the directory of partition 0, so that it goes away with the
-// topic, by the same rename, and comes along when the topic's directories are copied. Apache Kafka ignores it there.
+// topicConfigFile holds what was set for a topic. It lies in the directory of partition 0: so it goes with the topic, by the
+// same rename, and comes along when the topic's directories are copied. Apache Kafka ignores it there.
 const topicConfigFile = "topic.properties"
 
 func topicConfigPath(dataDir, topic string) string {
@@ -34,8 +34,8 @@ func writeTopicConfig(fs segment.FS, path string, set overrides) error {
 	return nil
 }
 
-// readTopicConfig is what was set for a topic. A topic without the file was not made here: its directories were copied
-// from another broker, whose configuration of it is not known, so nothing of it is deleted until somebody says so.
+// readTopicConfig reads what was set for a topic. A topic without the file is foreign: its directories were copied from another
+// broker, whose configuration is unknown, so nothing of it is deleted until somebody configures it.
 func readTopicConfig(path string) (set overrides, foreign bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -7,11 +7,10 @@ import (
 	"slices"
 )
 
-// overrides are the values that were set for one topic by name. They never change: with and without return others. The
-// zero value has none, and every method may be called on it.
+// overrides are the values that were set for one topic, by name. They are immutable: with and without return new ones. The zero
+// value has none.
 type overrides struct{ values map[string]string }
 
-// newOverrides keeps a copy of values.
 func newOverrides(values map[string]string) overrides { return overrides{maps.Clone(values)} }
 
 func (o overrides) get(name string) (value string, ok bool) {
@@ -32,7 +31,7 @@ func (o overrides) without(name string) overrides {
 	return overrides{values}
 }
 
-// all are the names, sorted, with their values.
+// all yields the names, sorted, with their values.
 func (o overrides) all() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for _, name := range slices.Sorted(maps.Keys(o.values)) {

@@ -13,8 +13,8 @@ import (
 	"oneplusn/segment"
 )
 
-// topicConfig is the configuration of one topic: what was set for it by name, and what follows from that and from the
-// broker's defaults. It is replaced as a whole, never changed, so a goroutine may read one while the loop has the next.
+// topicConfig is the configuration of one topic: what was set for it by name, and what follows from that and the defaults. It is
+// replaced as a whole, never changed, so another goroutine may read it.
 type topicConfig struct {
 	set     overrides
 	options segment.Options
@@ -28,10 +28,10 @@ type setting struct {
 	brokerName string
 	kind       kmsg.ConfigType
 	doc        string
-	// min and max bound a number. A setting that is not a number has its only values in choices.
+	// min and max bound a number. A setting that is not a number lists its values in choices.
 	min, max int64
 	choices  []string
-	// number is where a number's value is in the configuration of a topic; nil for a setting that has one choice.
+	// get and put read and change a configuration; nil for a setting with one choice.
 	get func(c *topicConfig) string
 	put func(c *topicConfig, value string, number int64)
 }
@@ -42,7 +42,7 @@ const (
 	unlimited = math.MaxInt64
 )
 
-// settings are all keys of a topic that exist here, in the order in which they are described.
+// settings are all keys of a topic's configuration, in the order in which they are described.
 var settings = []setting{
 	{name: "cleanup.policy", brokerName: "log.cleanup.policy", kind: kmsg.ConfigTypeList, choices: []string{"delete"},
 		doc: "Old segments are deleted as a whole; nothing is compacted."},
@@ -110,7 +110,7 @@ func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 // millis is a time in milliseconds as a duration; negative ones stay negative, and what is too long is the longest.
 func millis(n int64) time.Duration { return time.Duration(min(n, maxMillis)) * time.Millisecond }
 
-// notZero keeps a limit of 0 apart from none given, which is what 0 means in [segment.Options].
+// notZero keeps a limit of 0 apart from no limit, which 0 means in [segment.Options].
 func notZero(n int64) int64 {
 	if n == 0 {
 		return 1
@@ -118,7 +118,7 @@ func notZero(n int64) int64 {
 	return n
 }
 
-// orNegative is how [segment.Options] write a limit of 0.
+// orNegative keeps a limit of 0 apart from the default, which 0 means in [segment.Options].
 func orNegative(n int64) int64 {
 	if n == 0 {
 		return -1
@@ -138,7 +138,7 @@ func settingOf(name string) *setting {
 	return nil
 }
 
-// value is the setting's value for a topic, whether it was set for it or not.
+// value returns the setting's value in a configuration.
 func (s *setting) value(c *topicConfig) string {
 	if s.get == nil {
 		return s.choices[0]
@@ -146,7 +146,7 @@ func (s *setting) value(c *topicConfig) string {
 	return s.get(c)
 }
 
-// apply checks a value and puts it into c.
+// apply puts a value into c, if it is allowed.
 func (s *setting) apply(c *topicConfig, value string) error {
 	if s.choices != nil {
 		if !slices.Contains(s.choices, value) {
@@ -172,56 +172,29 @@ func (s *setting) remedy(value string) string {
 	return ""
 }
 
-// topicConfigOf derives a topic's configuration from what is set for it.
-func topicConfigOf(broker *topicConfig, set overrides, maxRequestBytes int32) (*topicConfig, error) {
-	c := &topicConfig{set: set, options: broker.options, flush: broker.flush}
+// topicConfigOf derives a topic's configuration from what is set for it, on top of defaults.
+func topicConfigOf(defaults *topicConfig, set overrides, maxBatchBytes int) (*topicConfig, error) {
+	c := &topicConfig{set: set, options: defaults.options, flush: defaults.flush}
 	for name, value := range set.all() {
 		s := settingOf(name)
 		if s == nil {
-			return nil, fmt.Errorf("%s is not a setting of topics here (%s)", name, settingNames())
+			return nil, unknownSetting(name)
 		}
 		if err := s.apply(c, value); err != nil {
 			return nil, err
 		}
 	}
-	if most := int(maxRequestBytes) - requestOverheadBytes; c.options.MaxBatchBytes > most {
-		return nil, fmt.Errorf("max.message.bytes=%d: a request carries at most %d (--max-request-bytes)", c.options.MaxBatchBytes, most)
+	if c.options.MaxBatchBytes > maxBatchBytes {
+		return nil, fmt.Errorf("max.message.bytes=%d: a request carries at most %d (--max-request-bytes)", c.options.MaxBatchBytes, maxBatchBytes)
 	}
 	c.options.ManualCommit = c.flush.waits()
 	return c, nil
 }
 
-// requestOverheadBytes is room for what a Produce request has beside its batch.
-const requestOverheadBytes = 1024
-
-func settingNames() string {
+func unknownSetting(name string) error {
 	names := make([]string, 0, len(settings))
 	for i := range settings {
 		names = append(names, settings[i].name)
 	}
-	return strings.Join(names, ", ")
-}
-
-// brokerTopicConfig is what topics get for which nothing was set.
-func brokerTopicConfig(config Config) *topicConfig {
-	c := &topicConfig{
-		options: segment.Options{
-			SegmentBytes:   config.SegmentBytes,
-			SegmentAge:     config.SegmentAge,
-			RetentionBytes: notZero(config.RetentionBytes),
-			RetentionAge:   time.Duration(notZero(int64(config.RetentionAge))),
-			MaxBatchBytes:  config.MaxMessageBytes,
-			LeaderEpoch:    leaderEpoch,
-			FS:             config.fs,
-			Files:          config.files,
-			Logger:         config.Logger,
-
-			MaxInflatedBytes:         config.MaxInflatedBytes,
-			TimestampBeforeMaxMillis: math.MaxInt64,
-			TimestampAfterMaxMillis:  time.Hour.Milliseconds(), // Apache Kafka's since 4.0
-		},
-		flush: config.Fsync.flushPolicy(),
-	}
-	c.options.ManualCommit = c.flush.waits()
-	return c
+	return fmt.Errorf("%s is not a setting of topics here (%s)", name, strings.Join(names, ", "))
 }

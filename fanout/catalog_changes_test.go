@@ -9,18 +9,18 @@ import (
 )
 
 // Changes of one name run one after the other, in the order in which they came; those of other names do not wait for them;
-// and in the end nothing is held. Random changes with random names, owners and ends.
+// and in the end nothing is held. Random changes with random names and ends.
 func TestChangesOfOneNameRunInTheirOrderAndOthersBeside(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
-	var q dirQueue
-	type change struct {
+	var q changeQueue
+	type numbered struct {
 		number int
-		job    *dirJob
+		change *dirChange
 	}
 	var (
-		running  []change
+		running  []numbered
 		holder   = map[string]int{} // by name, the change that runs
 		last     = map[string]int{} // by name, the last that ran
 		began    int
@@ -28,16 +28,14 @@ func TestChangesOfOneNameRunInTheirOrderAndOthersBeside(t *testing.T) {
 	)
 	end := func(i int) {
 		c := running[i]
-		if c.job.owners == 1 {
-			for _, name := range c.job.names {
-				if holder[name] != c.number {
-					t.Fatalf("%s is held by change %d and by %d", name, c.number, holder[name])
-				}
-				delete(holder, name)
+		for _, name := range c.change.names {
+			if holder[name] != c.number {
+				t.Fatalf("%s is held by change %d and by %d", name, c.number, holder[name])
 			}
-			running = append(running[:i], running[i+1:]...)
+			delete(holder, name)
 		}
-		c.job.release()
+		running = append(running[:i], running[i+1:]...)
+		c.change.end()
 	}
 	const changes = 2000
 	for number := 1; number <= changes; number++ {
@@ -45,9 +43,9 @@ func TestChangesOfOneNameRunInTheirOrderAndOthersBeside(t *testing.T) {
 		for i := range names {
 			names[i] = fmt.Sprint("t", rng.IntN(20))
 		}
-		q.enter(names, func(job *dirJob) {
+		q.enter(names, func(ch *dirChange) {
 			began++
-			for _, name := range job.names {
+			for _, name := range ch.names {
 				if holder[name] != 0 {
 					t.Fatalf("change %d runs while %d holds %s", number, holder[name], name)
 				}
@@ -56,10 +54,7 @@ func TestChangesOfOneNameRunInTheirOrderAndOthersBeside(t *testing.T) {
 				}
 				holder[name], last[name] = number, number
 			}
-			for range rng.IntN(3) {
-				job.retain()
-			}
-			running = append(running, change{number, job})
+			running = append(running, numbered{number, ch})
 			together = max(together, len(running))
 		})
 		for len(running) > 0 && rng.IntN(3) > 0 {
@@ -72,39 +67,36 @@ func TestChangesOfOneNameRunInTheirOrderAndOthersBeside(t *testing.T) {
 	if began != changes || !q.idle() {
 		t.Errorf("%d of %d changes ran; idle %v", began, changes, q.idle())
 	}
-	if together < 2 || together > maxDirJobs {
-		t.Errorf("%d changes ran beside each other, want 2 to %d", together, maxDirJobs)
+	if together < 2 || together > maxChanges {
+		t.Errorf("%d changes ran beside each other, want 2 to %d", together, maxChanges)
 	}
 }
 
-func TestNamesThatNobodyHoldsAreNotGivenBack(t *testing.T) {
-	var q dirQueue
-	var kept *dirJob
-	q.enter([]string{"t"}, func(job *dirJob) { kept = job })
-	kept.release()
-	for name, misuse := range map[string]func(){"release": kept.release, "retain": kept.retain} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%s of names that were given back goes unnoticed", name)
-				}
-			}()
-			misuse()
-		}()
+func TestChangeThatDoesNotRunCannotEnd(t *testing.T) {
+	var q changeQueue
+	var first, second *dirChange
+	q.enter([]string{"t"}, func(ch *dirChange) { first = ch })
+	q.enter([]string{"t"}, func(ch *dirChange) { second = ch })
+	waiting := q.reserved["t"][1]
+	ends := func(ch *dirChange) (panicked bool) {
+		defer func() { panicked = recover() != nil }()
+		ch.end()
+		return false
+	}
+	if !ends(waiting) || ends(first) || !ends(first) || second != waiting || ends(second) || !q.idle() {
+		t.Error("a change ends that waits, or twice, or does not end")
 	}
 }
 
 // However many ask for a file to be written, one write is under way, and the next covers all who asked meanwhile.
 func TestSharedFileIsWrittenOnceForAllWhoAskMeanwhile(t *testing.T) {
 	var (
-		q       dirQueue
 		pending heldJobs
 		writes  int
 		state   int
 		wrote   int
 	)
-	q.jobs = &pending
-	f := sharedFile{begin: func() (func() error, func()) {
+	f := sharedFile{jobs: &pending, snapshot: func() (func() error, func()) {
 		writes++
 		content := state
 		return func() error { return nil }, func() { wrote = content }
@@ -112,7 +104,7 @@ func TestSharedFileIsWrittenOnceForAllWhoAskMeanwhile(t *testing.T) {
 	answered := 0
 	for i := range 100 {
 		state = i
-		q.write(&f, func(err error) {
+		f.write(func(err error) {
 			answered++
 			if err != nil || wrote < i {
 				t.Errorf("request %d is answered when %d was written, %v", i, wrote, err)
@@ -124,17 +116,17 @@ func TestSharedFileIsWrittenOnceForAllWhoAskMeanwhile(t *testing.T) {
 		pending = pending[1:]
 		run()
 	}
-	if writes != 2 || answered != 100 || wrote != 99 || !q.idle() {
-		t.Errorf("%d writes, %d answers, %d was written last, idle %v; want 2, 100 and 99", writes, answered, wrote, q.idle())
+	if writes != 2 || answered != 100 || wrote != 99 || f.writing {
+		t.Errorf("%d writes, %d answers, %d was written last, writing %v; want 2, 100 and 99", writes, answered, wrote, f.writing)
 	}
 	bad := errors.New("no")
-	f.begin = func() (func() error, func()) {
+	f.snapshot = func() (func() error, func()) {
 		return func() error { return bad }, func() { t.Error("it was written") }
 	}
 	var got error
-	q.write(&f, func(err error) { got = err })
+	f.write(func(err error) { got = err })
 	pending[0]()
-	if got != bad || !q.idle() {
+	if got != bad || f.writing {
 		t.Errorf("a write that fails is answered with %v", got)
 	}
 }

@@ -17,16 +17,16 @@ import (
 	"oneplusn/segment"
 )
 
-// removal is a set of partitions that are to go, or that are not to stay if the server ends now. A file of the data
-// directory says so, the mark: from the moment when it is durable the next start removes the directories of those
-// partitions before it serves anything. So a topic is deleted with all of its partitions or not at all, whatever fails or
-// whenever the server ends, and one that is only half made never shows:
+// removal is a set of partitions that are to go, or that must not stay if the server ends now. A file of the data directory, the
+// mark, lists them: once it is durable, the next start removes the directories of those partitions before it serves anything.
+// So a topic is deleted with all of its partitions or not at all, whatever fails and whenever the server ends, and one that is
+// only half made never shows:
 //
-//	delete:  announce ---> [the topic is gone] ---> moveAside, again until it works ---> withdraw
+//	delete:  announce ---> [the topic is gone] ---> sweep, again until it works ---> withdraw
 //	create:  announce ---> make the directories ---> withdraw ---> [the topic is there]
 //
-// The mark's going is durable before anybody may use the names again. Its methods may block; they run off the loop, and
-// may be called from several goroutines.
+// The removal of the mark is durable before the names may be used again. Its methods may block; they run off the loop, and may
+// be called from several goroutines.
 type removal struct {
 	fs   segment.FS
 	dir  string // the data directory
@@ -37,8 +37,7 @@ type removal struct {
 	withdrawn bool
 }
 
-// removedPartitions are those of a topic from a number on, up to but without another. A directory beyond that is not the
-// server's.
+// removedPartitions are the partitions of a topic from first up to but without end. A directory beyond is not the server's.
 type removedPartitions struct {
 	topic      string
 	first, end int32
@@ -65,7 +64,7 @@ var (
 	markHalfName = regexp.MustCompile(`^removal\.[0-9a-f]{32}\.tmp$`)
 )
 
-// announce writes the mark. After an error there is none, as far as that can be seen to.
+// announce writes the mark. After an error it tries to leave none.
 func (r *removal) announce() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,18 +84,18 @@ func (r *removal) announce() error {
 	return nil
 }
 
-// narrow lets the removal be about those parts alone. The mark stays what it is until it is announced again.
+// narrow reduces the removal to those parts. The mark keeps the others until it is announced again.
 func (r *removal) narrow(parts []removedPartitions) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.parts = parts
 }
 
-// withdraw removes the mark, and makes that durable together with all names that were made or renamed before.
+// withdraw removes the mark, and makes that durable, and all names that were made or renamed before.
 func (r *removal) withdraw() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.fs.SyncDir(r.dir); err != nil { // first: without the mark the names must be as they are to be
+	if err := r.fs.SyncDir(r.dir); err != nil { // first: without the mark the names must be final
 		return fmt.Errorf("fanout: syncing the data directory: %w", err)
 	}
 	if err := r.removeMark(); err != nil {
@@ -117,13 +116,13 @@ func (r *removal) removeMark() error {
 	return nil
 }
 
-// sweep moves every directory aside that the mark names and that is still there, and says where to. Nobody may use them
-// by name any more.
+// sweep moves every directory aside that the mark names and that still exists, and returns their new paths. Nobody may use
+// them by name any more.
 func (r *removal) sweep() (aside []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.withdrawn {
-		return nil, nil // the names may be others' by now
+		return nil, nil // the names may be in use again
 	}
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
@@ -135,7 +134,7 @@ func (r *removal) sweep() (aside []string, err error) {
 	}
 	var errs []error
 	for _, e := range entries {
-		name, index, ok := partitionDir(e.Name())
+		name, index, ok := parseDirectory(e.Name())
 		if !e.IsDir() || !ok || !byTopic[name].has(name, index) {
 			continue
 		}
@@ -148,7 +147,7 @@ func (r *removal) sweep() (aside []string, err error) {
 	return aside, errors.Join(errs...)
 }
 
-// readRemoval reads a mark. ok is false for a file that is none of ours, whatever its name is.
+// readRemoval reads a mark. ok is false for a file that has the name of a mark, and not its content.
 func readRemoval(fs segment.FS, path string) (r *removal, ok bool, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -1,0 +1,105 @@
+package fanout
+
+import (
+	"fmt"
+	"slices"
+)
+
+// maxChanges is how many changes of the data directory run at once. More would not make the disk faster, and each occupies a
+// thread of the operating system while it waits for the disk.
+const maxChanges = 16
+
+// changeQueue orders the changes of the data directory: topics that are created, extended, deleted or configured.
+//
+// A change reserves the names of its topics from its begin to its end. Changes of one name run one after the other, in the
+// order of their requests; changes of different names run side by side. So a change finds what the one before it left, on the
+// disk and in memory, and nothing else touches either meanwhile. It belongs to the loop's thread.
+type changeQueue struct {
+	reserved map[string][]*dirChange // by name: the change that holds it, then those that wait for it, in order
+	ready    []*dirChange            // hold all of their names, and wait for one of maxChanges to end
+	running  int
+	starting bool
+}
+
+// dirChange is one entry of the queue.
+type dirChange struct {
+	queue *changeQueue
+	names []string // sorted
+	begin func(*dirChange)
+	ahead int // how many of its names other changes hold, or wait for before it
+	runs  bool
+}
+
+// enter calls begin on the loop once no earlier change holds, or waits for, any of the names: at once if that is so now. The
+// names stay reserved until the change ends.
+func (q *changeQueue) enter(names []string, begin func(*dirChange)) {
+	ch := &dirChange{queue: q, names: slices.Compact(slices.Sorted(slices.Values(names))), begin: begin}
+	if q.reserved == nil {
+		q.reserved = make(map[string][]*dirChange)
+	}
+	for _, name := range ch.names {
+		if len(q.reserved[name]) > 0 {
+			ch.ahead++
+		}
+		q.reserved[name] = append(q.reserved[name], ch)
+	}
+	if ch.ahead == 0 {
+		q.ready = append(q.ready, ch)
+		q.start()
+	}
+}
+
+// start begins what is ready. It does not nest: what becomes ready during a begin is begun by the outer call.
+func (q *changeQueue) start() {
+	if q.starting {
+		return
+	}
+	q.starting = true
+	for len(q.ready) > 0 && q.running < maxChanges {
+		ch := q.ready[0]
+		q.ready[0] = nil
+		q.ready = q.ready[1:]
+		q.running++
+		ch.runs = true
+		ch.begin(ch)
+	}
+	q.starting = false
+}
+
+// end passes the names on to the changes that wait for them.
+func (ch *dirChange) end() {
+	if !ch.runs {
+		panic(fmt.Sprintf("fanout: a change of %q ends that is not running", ch.names))
+	}
+	ch.runs = false
+	q := ch.queue
+	q.running--
+	for _, name := range ch.names {
+		line := q.reserved[name]
+		if line[0] != ch {
+			panic("fanout: two changes hold the name " + name)
+		}
+		line[0] = nil
+		if line = line[1:]; len(line) == 0 {
+			delete(q.reserved, name)
+			continue
+		}
+		q.reserved[name] = line
+		if line[0].ahead--; line[0].ahead == 0 {
+			q.ready = append(q.ready, line[0])
+		}
+	}
+	q.start()
+}
+
+// holds reports whether the change holds the name now.
+func (ch *dirChange) holds(name string) bool {
+	_, is := slices.BinarySearch(ch.names, name)
+	return is && ch.runs
+}
+
+// has reports whether a change of the name runs or waits.
+func (q *changeQueue) has(name string) bool { return len(q.reserved[name]) > 0 }
+
+// idle reports whether no change runs or waits.
+func (q *changeQueue) idle() bool { return len(q.reserved) == 0 && q.running == 0 && len(q.ready) == 0 }

@@ -1,0 +1,125 @@
+package fanout
+
+import (
+	"fmt"
+	"slices"
+
+	"oneplusn/fanout/wire"
+	"oneplusn/segment"
+)
+
+// deleteTopics deletes topics with all of their partitions, or none of them if the deletion cannot be written down. done gets an
+// error code for each name, on the loop. A name is given once.
+func (c *catalog) deleteTopics(names []string, done func(codes []int16)) {
+	c.changes.enter(c.existing(names), func(ch *dirChange) {
+		codes := make([]int16, len(names))
+		d := &deletion{catalog: c}
+		for i, name := range names {
+			switch tp := c.byName[name]; {
+			case tp == nil || !ch.holds(name): // it did not exist when the request came
+				codes[i] = unknownTopic(name)
+			case tp.internal:
+				codes[i] = wire.CodeInvalidTopic
+			case tp.offline() > 0: // its files may be all that is left of the records
+				codes[i] = wire.CodeKafkaStorageError
+			default:
+				d.topics = append(d.topics, tp)
+			}
+		}
+		d.run(func(err error) {
+			for i := range codes {
+				if codes[i] == 0 && err != nil {
+					codes[i] = wire.CodeKafkaStorageError
+				}
+			}
+			ch.end()
+			done(codes)
+		})
+	})
+}
+
+func unknownTopic(name string) int16 {
+	if wire.TopicNameError([]byte(name)) != nil {
+		return wire.CodeInvalidTopic
+	}
+	return wire.CodeUnknownTopicOrPartition
+}
+
+// existing are the names that a request about existing topics has to reserve: a topic has them, or a change that runs or waits.
+// A request may name a hundred thousand others.
+func (c *catalog) existing(names []string) (found []string) {
+	for _, name := range names {
+		if c.byName[name] != nil || c.changes.has(name) {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// deletion deletes topics whose names a change holds.
+type deletion struct {
+	catalog *catalog
+	topics  []*topic
+	removal *removal
+	marked  bool // the mark of the removal is durable
+}
+
+// run is a step. After an error all of the topics still exist.
+func (d *deletion) run(next func(error)) {
+	if len(d.topics) == 0 {
+		next(nil)
+		return
+	}
+	c := d.catalog
+	var parts []removedPartitions
+	for _, tp := range d.topics {
+		parts = append(parts, removedPartitions{tp.name, 0, int32(len(tp.partitions))})
+	}
+	d.removal = newRemoval(c.config.fs, c.config.dir, parts)
+	inOrder(c.epochs.reserveFor(d.topics).orIfFull(), offLoop(c.loop, d.announce).orIfFull())(func(err error) {
+		if err != nil {
+			c.loop.Log.Error("topics could not be deleted, they stay", "topics", len(d.topics), "first", d.topics[0].name, "error", err,
+				"remedy", storageRemedy(err))
+			next(err)
+			return
+		}
+		// From here on they are deleted, and stay so: what fails is finished later. But without the mark nobody knows that.
+		f := &finishing{catalog: c, removal: d.removal, gone: d.forget()}
+		f.run(func(err error) {
+			if d.marked {
+				err = nil
+			}
+			next(err)
+		})
+	})
+}
+
+// announce blocks.
+func (d *deletion) announce() error {
+	err := d.removal.announce()
+	d.marked = err == nil
+	return err
+}
+
+// forget takes the topics out of the table, tells everybody who waits for them, and ends their logs. Their directories stay.
+func (d *deletion) forget() (gone []*segment.Deleted) {
+	c := d.catalog
+	c.epochs.raise(c.epochs.above(d.topics))
+	for _, tp := range d.topics {
+		if c.byName[tp.name] != tp {
+			panic(fmt.Sprintf("fanout: topic %s changed while it was deleted: its name was not reserved", tp.name))
+		}
+		delete(c.byName, tp.name)
+		c.sorted = nil
+		c.follower.topicDeleted(tp.name)
+		// The last one first: without the mark a crash leaves a topic with fewer partitions, and not one with a gap.
+		for _, p := range slices.Backward(tp.partitions) {
+			delete(c.starts, p.directory()) // the next log of this name would begin there
+			c.follower.partitionRemoved(p)
+			gone = append(gone, p.log.Delete())
+		}
+		c.room.give(tp.counted())
+		c.loop.Log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
+	}
+	return gone
+}

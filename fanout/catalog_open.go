@@ -1,0 +1,208 @@
+package fanout
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"oneplusn/segment"
+)
+
+// A start takes damaged partitions offline, and serves the rest: a partition whose files cannot be used, or a topic whose
+// configuration cannot be read, keeps its place and answers with an error. What stops a start concerns the whole directory, and
+// nothing can replace it: its lock, its identity (meta.properties), a mark of a clean stop that cannot be removed; or a host
+// that is out of descriptors or memory, on which intact partitions would go offline.
+
+// recover opens what the directory holds.
+func (c *catalog) recover() error {
+	fresh, err := c.identity.open(c.config.fs, c.config.dir, c.config.nodeID)
+	if err != nil {
+		return err
+	}
+	c.ids.open(c.config.fs, c.config.dir, fresh, c.loop, c.loop.Log)
+	c.readStarts()
+	if c.points, err = ReadRecoveryPoints(c.config.dir); err != nil {
+		c.loop.Log.Error("the recovery points of logs are unknown, so damage that has records behind it is not cut", "error", err)
+	}
+	clean, err := segment.TakeCleanMark(segment.OS, c.config.dir)
+	if err != nil {
+		return err
+	}
+	if err := c.finishRemovals(); err != nil {
+		return err
+	}
+	if err := c.openAll(clean); err != nil {
+		_ = c.closeLogs()
+		return err
+	}
+	highest := int32(0)
+	for _, tp := range c.byName {
+		for p := range tp.online() {
+			highest = max(highest, p.log.LeaderEpoch())
+		}
+	}
+	c.epochs.open(c.config.fs, c.config.dir, highest, c.loop, c.loop.Log)
+	return nil
+}
+
+// readStarts reads the starts of logs that DeleteRecords moved. Without them logs begin where their first segments do, as in
+// Apache Kafka: what was deleted last can be read again, and nothing is lost.
+func (c *catalog) readStarts() {
+	path := filepath.Join(c.config.dir, segment.LogStartFile)
+	var err error
+	if c.starts, err = segment.ReadCheckpoint(segment.OS, path); err == nil {
+		return
+	}
+	c.starts = make(map[string]int64)
+	aside := path + ".unreadable"
+	c.loop.Log.Error("where logs begin is unknown: records that DeleteRecords deleted can be read again until their segments go",
+		"error", err, "kept_as", aside, "not_kept", errorText(os.Rename(path, aside)))
+}
+
+// partitionEntry is a directory that has a partition's name.
+type partitionEntry struct {
+	topic string
+	index int32
+	path  string
+}
+
+// openAll opens the logs of every topic that has a directory.
+func (c *catalog) openAll(clean bool) error {
+	found, err := c.listPartitions()
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		tp := c.topicOf(e.topic)
+		if !c.fillGap(tp, e) {
+			continue
+		}
+		directory := filepath.Base(e.path)
+		point := c.points.Of(directory)
+		var p *partition
+		err := tp.unusable
+		if err == nil {
+			p, err = tp.config.openPartition(e.path, e.index,
+				segment.OpenOptions{Clean: clean, LogStartOffset: c.starts[directory], RecoveryPoint: point})
+		}
+		if exhausted(err) {
+			return fmt.Errorf("fanout: %d partitions are there, and the limit on open files is %d: raise it (ulimit -n, LimitNOFILE=): %w",
+				len(found), c.config.openFilesLimit, err)
+		}
+		if err != nil {
+			c.loop.Log.Error("a partition is refused, the others are served", "topic", tp.name, "partition", e.index, "error", err)
+			p = &partition{index: e.index, refused: err, recoveryPoint: point}
+		}
+		tp.add(p)
+	}
+	for name, tp := range c.byName {
+		if len(tp.partitions) == 0 { // of stray directories only
+			delete(c.byName, name)
+		}
+	}
+	return nil
+}
+
+// listPartitions returns the directories of partitions, in the order of topics and partitions. It removes what deletions have
+// left.
+func (c *catalog) listPartitions() ([]partitionEntry, error) {
+	entries, err := os.ReadDir(c.config.dir)
+	if err != nil {
+		return nil, fmt.Errorf("fanout: cannot read the data directory: %w", err)
+	}
+	var found []partitionEntry
+	for _, e := range entries {
+		path := filepath.Join(c.config.dir, e.Name())
+		if e.IsDir() && segment.IsDeleted(e.Name()) {
+			c.loop.Log.Info("removing a deleted partition's files", "directory", e.Name())
+			if err := os.RemoveAll(path); err != nil {
+				c.loop.Log.Error("a deleted partition's files could not be removed", "directory", e.Name(), "error", err)
+			}
+			continue
+		}
+		if name, index, ok := parseDirectory(e.Name()); ok && e.IsDir() && !c.isRemoved(name, index) {
+			found = append(found, partitionEntry{name, index, path})
+		}
+	}
+	slices.SortFunc(found, func(a, b partitionEntry) int {
+		return cmp.Or(strings.Compare(a.topic, b.topic), cmp.Compare(a.index, b.index))
+	})
+	return found, nil
+}
+
+// maxMissingPartitions bounds the places that are kept for partitions without a directory.
+const maxMissingPartitions = 10_000
+
+// fillGap takes the partitions offline that have no directory between those before and this one: without their places
+// producers would assign keys as if the topic were smaller. ok is false for a directory that is no part of the topic: it has no
+// segment, or is too far away.
+func (c *catalog) fillGap(tp *topic, e partitionEntry) (ok bool) {
+	have := int32(len(tp.partitions))
+	if e.index == have {
+		return true
+	}
+	if e.index-have > maxMissingPartitions || !holdsSegment(e.path) {
+		c.loop.Log.Error("a directory is ignored: it has a partition's name, and the partitions before it are missing", "directory", e.path,
+			"missing_from", have, "remedy", "put them back, or move it away")
+		return false
+	}
+	for index := have; index < e.index; index++ {
+		err := fmt.Errorf("fanout: topic %s has partition %d but not %d: put the directory %s-%d back, or move the topic's directories away",
+			tp.name, e.index, index, tp.name, index)
+		c.loop.Log.Error("a partition is missing, the others are served", "topic", tp.name, "partition", index, "error", err)
+		tp.add(&partition{index: index, refused: err, recoveryPoint: segment.AllDurable})
+	}
+	return true
+}
+
+func holdsSegment(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return filepath.Ext(e.Name()) == ".log" })
+}
+
+// exhausted reports whether an error is about the host, and not about the files of a partition.
+func exhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
+// topicOf returns the topic of a name. Its configuration is read with the first of its directories.
+func (c *catalog) topicOf(name string) *topic {
+	if tp := c.byName[name]; tp != nil {
+		return tp
+	}
+	tp := &topic{name: name, config: c.config.defaults}
+	c.add(tp)
+	if name == c.config.internal {
+		tp.config, tp.internal = c.internalConfig(), true
+		return tp
+	}
+	path := topicConfigPath(c.config.dir, name)
+	set, foreign, err := readTopicConfig(path)
+	if err != nil {
+		tp.unusable = err
+		return tp
+	}
+	if foreign {
+		c.loop.Log.Info("a topic that was made elsewhere is kept whole", "topic", name, "remedy", "set its retention.ms or retention.bytes")
+	}
+	own, err := topicConfigOf(c.config.defaults, set, c.config.maxBatchBytes)
+	if err != nil {
+		tp.unusable = fmt.Errorf("fanout: %s: %w: correct the line, or remove it", path, err)
+		return tp
+	}
+	tp.config = own
+	return tp
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,131 @@
+package fanout
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	mrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"oneplusn/segment"
+)
+
+// producerIDs hands out ids, none of them twice. A file reserves them in blocks, so that it is written rarely; after a crash
+// the rest of a block is never used.
+type producerIDs struct {
+	log  *slog.Logger
+	fs   segment.FS
+	path string
+	file sharedFile
+	next int64 // the id to hand out next
+	end  int64 // ids from here on are not reserved yet
+	// waiting are those who wait for a reservation, in order.
+	waiting   []func(id int64, err error)
+	reserving bool
+}
+
+const (
+	producerIDFile = "producer-id-checkpoint"
+	// producerBlock ids are reserved at a time.
+	producerBlock = 1000
+	// maxProducerID is far from where numbers end: nobody gets there in blocks.
+	maxProducerID = 1 << 62
+	// producerIDsUnknown is where ids begin, at least, when those in use are unknown. Twice as much is still a number to
+	// clients that count in floating point.
+	producerIDsUnknown = 1 << 51
+)
+
+// open continues above the ids that may be in use. A damaged or lost file stops no start; a fresh directory has none.
+func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs, log *slog.Logger) {
+	ids.log, ids.fs, ids.path = log, fsys, filepath.Join(dir, producerIDFile)
+	ids.file = sharedFile{jobs: jobs, snapshot: ids.reserve}
+	n, err := readProducerEnd(ids.path)
+	if fresh && errors.Is(err, fs.ErrNotExist) {
+		n, err = 0, nil
+	}
+	if err != nil {
+		n = producerIDsUnknown + mrand.Int64N(producerIDsUnknown)
+		aside := ids.path + ".unreadable" // a directory in the file's place has to go, too
+		log.Error("the producer ids in use are unknown: new ones begin at a random number far above", "error", err, "from", n,
+			"kept_as", aside, "not_kept", errorText(os.Rename(ids.path, aside)))
+	}
+	ids.next, ids.end = n, n
+	write, written := ids.reserve()
+	if err := write(); err != nil {
+		log.Error("producer ids could not be reserved: the next request for one tries again", "error", err, "remedy", storageRemedy(err))
+		return
+	}
+	written()
+}
+
+// readProducerEnd reads the id from which on none is in use.
+func readProducerEnd(path string) (int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("fanout: %w", err)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil || n < 0 || n > maxProducerID {
+		return 0, fmt.Errorf("fanout: %s holds %.40q, it must be a number from 0 to %d", path, text, int64(maxProducerID))
+	}
+	return n, nil
+}
+
+// reserve is the snapshot of the file, with one more block.
+func (ids *producerIDs) reserve() (write func() error, written func()) {
+	end, fs, path := ids.end+producerBlock, ids.fs, ids.path
+	return func() error {
+		if err := segment.ReplaceFile(fs, path, []byte(strconv.FormatInt(end, 10)+"\n")); err != nil {
+			return fmt.Errorf("fanout: reserving producer ids: %w", err)
+		}
+		return nil
+	}, func() { ids.end = end }
+}
+
+// take calls done with the next id: at once, or when more are reserved. All who wait meanwhile share the reservation.
+func (ids *producerIDs) take(done func(id int64, err error)) {
+	if len(ids.waiting) == 0 && ids.next < ids.end {
+		done(ids.pop(), nil)
+		return
+	}
+	ids.waiting = append(ids.waiting, done)
+	ids.reserveMore()
+}
+
+func (ids *producerIDs) pop() int64 {
+	if ids.next >= ids.end {
+		panic(fmt.Sprintf("fanout: producer id %d is handed out, reserved are those below %d", ids.next, ids.end))
+	}
+	ids.next++
+	return ids.next - 1
+}
+
+func (ids *producerIDs) reserveMore() {
+	if ids.reserving {
+		return
+	}
+	ids.reserving = true
+	ids.file.write(func(err error) {
+		waiting := ids.waiting
+		ids.waiting = nil
+		if err != nil {
+			ids.log.Error("producer ids could not be reserved", "error", err, "remedy", storageRemedy(err))
+		}
+		for len(waiting) > 0 && (err != nil || ids.next < ids.end) {
+			id := int64(-1)
+			if err == nil {
+				id = ids.pop()
+			}
+			waiting[0](id, err) // its client may ask for another one at once
+			waiting = waiting[1:]
+		}
+		ids.reserving = false
+		if ids.waiting = append(waiting, ids.waiting...); len(ids.waiting) > 0 {
+			ids.reserveMore()
+		}
+	})
+}

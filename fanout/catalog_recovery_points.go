@@ -1,0 +1,139 @@
+package fanout
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"oneplusn/segment"
+)
+
+// RecoveryPoints are the offsets below which the logs of a data directory were durable, as its file says. They decide
+// what a start may cut after a crash: see [segment.OpenOptions].
+type RecoveryPoints struct {
+	dir   string
+	known bool // the file exists, and is readable
+	from  map[string]int64
+}
+
+// ReadRecoveryPoints reads them. After an error they say that nothing is known, which is safe.
+func ReadRecoveryPoints(dir string) (RecoveryPoints, error) {
+	path := filepath.Join(dir, segment.RecoveryPointFile)
+	r := RecoveryPoints{dir: dir}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	points, err := segment.ReadCheckpoint(segment.OS, path)
+	if err == nil {
+		r.known, r.from = true, points
+	}
+	return r, err
+}
+
+// Of is the recovery point of a partition, by the name of its directory. A log that is younger than the file has none
+// yet, if it was made here; of one that was copied here nothing is known.
+func (r RecoveryPoints) Of(directory string) int64 {
+	if point, ok := r.from[directory]; ok {
+		return point
+	}
+	cut := strings.LastIndexByte(directory, '-')
+	if !r.known || cut < 0 {
+		return segment.AllDurable
+	}
+	if _, err := os.Stat(topicConfigPath(r.dir, directory[:cut])); err != nil {
+		return segment.AllDurable
+	}
+	return 0
+}
+
+// checkpointEvery is how far a recovery point may lag behind its log, at most.
+const checkpointEvery = 5 * time.Second
+
+// recoveryPoint is one of them, to be written.
+type recoveryPoint struct {
+	partition *partition
+	offset    int64
+}
+
+// recoveryPoints are those of every partition. An offline one keeps what the start was told, or the next start would know less
+// and cut what this one did not; if this one knew nothing, nothing is ever cut.
+func (c *catalog) recoveryPoints() []recoveryPoint {
+	var points []recoveryPoint
+	for _, tp := range c.byName {
+		for _, p := range tp.partitions {
+			offset := p.recoveryPoint
+			if p.refused == nil {
+				if offset = p.log.DurableOffset(); offset > p.log.LogEndOffset() {
+					panic(fmt.Sprintf("fanout: the recovery point of %s is %d, its end %d", p.directory(), offset, p.log.LogEndOffset()))
+				}
+			}
+			points = append(points, recoveryPoint{p, offset})
+		}
+	}
+	return points
+}
+
+// recoveryPointsMoved reports whether a log has become durable further than the file says.
+func (c *catalog) recoveryPointsMoved() bool {
+	for _, tp := range c.byName {
+		for p := range tp.online() {
+			if p.log.DurableOffset() != p.recoveryPoint {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// snapshotPoints takes the recovery points of now. The logs hear of them when they are written.
+func (c *catalog) snapshotPoints() (write func() error, written func()) {
+	points, fs, path := c.recoveryPoints(), c.config.fs, filepath.Join(c.config.dir, segment.RecoveryPointFile)
+	return func() error {
+			offsets := make(map[string]int64, len(points))
+			for _, point := range points {
+				offsets[point.partition.directory()] = point.offset
+			}
+			return segment.WriteCheckpoint(fs, path, offsets)
+		}, func() {
+			for _, point := range points {
+				p := point.partition
+				p.recoveryPoint = point.offset
+				if p.refused == nil {
+					p.log.Checkpointed(point.offset)
+				}
+			}
+		}
+}
+
+// settle writes the recovery points before anything is served, or after everything was closed. It blocks. If it fails they stay
+// behind: a later start then cuts less than it could.
+func (c *catalog) settle() {
+	write, written := c.snapshotPoints()
+	err := write()
+	if err == nil {
+		written()
+	}
+	c.warnRecoveryPoints(err)
+}
+
+func (c *catalog) warnRecoveryPoints(err error) {
+	if err != nil {
+		c.loop.Log.Warn("the recovery points of logs could not be written down", "error", err, "remedy", storageRemedy(err))
+	}
+}
+
+// checkpoint writes the recovery points in the background, if any has moved.
+func (c *catalog) checkpoint() {
+	if c.checkpointing || !c.recoveryPointsMoved() {
+		return
+	}
+	c.checkpointing = true
+	c.pointsFile.write(func(err error) {
+		c.checkpointing = false
+		c.warnRecoveryPoints(err)
+	})
+}

@@ -1,0 +1,143 @@
+package fanout
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"oneplusn/segment"
+)
+
+// finishRemovals does at the start what the marks in the data directory ask for: deletions that were decided and not finished,
+// and topics that were half made. It blocks. What cannot be removed is not served, and stays in unfinished.
+func (c *catalog) finishRemovals() error {
+	entries, err := os.ReadDir(c.config.dir)
+	if err != nil {
+		return fmt.Errorf("fanout: cannot read the data directory: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(c.config.dir, e.Name())
+		switch {
+		case !e.Type().IsRegular():
+		case markHalfName.MatchString(e.Name()):
+			_ = c.config.fs.RemoveAll(path) // was never decided
+		case markName.MatchString(e.Name()):
+			r, ok, err := readRemoval(c.config.fs, path)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				c.loop.Log.Warn("a file is ignored: it has the name of a mark of removed partitions and not its content", "file", path)
+				continue
+			}
+			c.finishAtStart(r)
+		}
+	}
+	return nil
+}
+
+func (c *catalog) finishAtStart(r *removal) {
+	c.beginRemoval(r)
+	for _, p := range r.parts {
+		c.loop.Log.Info("partitions are removed: they were deleted, or half made, when the server ended", "topic", p.topic, "from", p.first)
+	}
+	_, err := r.sweep() // what it moves aside goes with all that earlier removals have moved
+	if err == nil && c.dropStarts(c.isRemoved) {
+		write, _ := c.snapshotStarts()
+		err = write()
+	}
+	if err == nil {
+		err = r.withdraw()
+	}
+	if c.endRemoval(r, err); err != nil {
+		return
+	}
+	for _, p := range r.parts {
+		if p.first == 0 {
+			c.removedAtStart = append(c.removedAtStart, p.topic)
+		}
+	}
+}
+
+// beginRemoval keeps the names of a removal from being used before its directories are gone.
+func (c *catalog) beginRemoval(r *removal) {
+	for _, p := range r.parts {
+		c.unfinished[p.topic] = r
+	}
+}
+
+func (c *catalog) endRemoval(r *removal, err error) {
+	if err != nil {
+		c.loop.Log.Error("the directories of removed partitions could not be moved away: they are not served, and no topic of their name is made",
+			"error", err, "mark", r.mark, "remedy", "make the data directory writable; the next start tries again, and so does a request that makes a topic of that name")
+		return
+	}
+	for _, p := range r.parts {
+		delete(c.unfinished, p.topic)
+	}
+}
+
+// isRemoved reports whether a partition's directory is one that could not be removed yet.
+func (c *catalog) isRemoved(topic string, index int32) bool {
+	r := c.unfinished[topic]
+	return r != nil && slices.ContainsFunc(r.parts, func(p removedPartitions) bool { return p.topic == topic && index >= p.first })
+}
+
+// finishing is one attempt to finish a removal: to move its directories out of the way, to make that durable, and to remove
+// their files. If it fails the removal stays in unfinished.
+type finishing struct {
+	catalog *catalog
+	removal *removal
+	gone    []*segment.Deleted // the logs whose directories they are, as far as they were open
+	aside   []string           // what else was moved out of the way
+}
+
+// run is a step.
+func (f *finishing) run(next func(error)) {
+	c := f.catalog
+	c.beginRemoval(f.removal)
+	forgetNames := inOrder(c.startsFile.write, c.pointsFile.write, c.epochs.makeUp, offLoop(c.loop, f.removal.withdraw))
+	// What the shared files have of the directories goes before the mark does: later partitions of those names would begin with
+	// it. Where the disk is too full for that, removing the files makes room.
+	inOrder(offLoop(c.loop, f.moveAside), forgetNames.orIfFull(f.removeFiles, forgetNames))(func(err error) {
+		c.endRemoval(f.removal, err)
+		f.removeFiles(func(error) {})
+		next(err)
+	})
+}
+
+// moveAside blocks.
+func (f *finishing) moveAside() (err error) {
+	var errs []error
+	for _, log := range f.gone {
+		errs = append(errs, log.MoveAside())
+	}
+	if err = errors.Join(errs...); err == nil {
+		f.aside, err = f.removal.sweep()
+	}
+	return err
+}
+
+// removeFiles is a step that removes the files of what is out of the way. It does not fail: the next start removes the rest.
+func (f *finishing) removeFiles(next func(error)) {
+	c := f.catalog
+	offLoop(c.loop, func() error {
+		var errs []error
+		for _, log := range f.gone {
+			if log.Moved() {
+				errs = append(errs, log.Remove())
+			}
+		}
+		for _, path := range f.aside {
+			errs = append(errs, c.config.fs.RemoveAll(path))
+		}
+		return errors.Join(errs...)
+	})(func(err error) {
+		if err != nil {
+			c.loop.Log.Error("the files of deleted partitions could not be removed", "error", err, "remedy", "the next start tries again")
+		}
+		next(nil)
+	})
+}

@@ -1,0 +1,93 @@
+package fanout
+
+import (
+	"errors"
+	"syscall"
+)
+
+// jobs runs work in the background, and done on the loop after it: see [loop.Loop.Go].
+type jobs interface{ Go(work, done func()) }
+
+// step is a part of a change that takes time. It begins on the loop's thread, and calls next there once, when it has ended.
+type step func(next func(error))
+
+// inOrder runs steps one after the other. An error ends the sequence.
+func inOrder(steps ...step) step {
+	return func(next func(error)) {
+		if len(steps) == 0 {
+			next(nil)
+			return
+		}
+		steps[0](func(err error) {
+			if err != nil {
+				next(err)
+				return
+			}
+			inOrder(steps[1:]...)(next)
+		})
+	}
+}
+
+// offLoop is a step that may block.
+func offLoop(on jobs, work func() error) step {
+	return func(next func(error)) {
+		var err error
+		on.Go(func() { err = work() }, func() { next(err) })
+	}
+}
+
+// orIfFull runs other steps instead, if the disk is full for this one.
+func (s step) orIfFull(others ...step) step {
+	return func(next func(error)) {
+		s(func(err error) {
+			if diskFull(err) {
+				inOrder(others...)(next)
+				return
+			}
+			next(err)
+		})
+	}
+}
+
+// diskFull reports whether a full disk is in the way. It must not be in the way of a deletion, which makes room: that goes on
+// without what cannot be written down first.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// sharedFile is a file of the data directory that changes of many topics write, such as a checkpoint. One write is in flight
+// at a time. Requests that come meanwhile share the next one, so a file costs the same however many ask.
+type sharedFile struct {
+	jobs jobs
+	// snapshot is called on the loop when a write begins. write may block; written, which may be nil, runs on the loop after a
+	// write that succeeded.
+	snapshot func() (write func() error, written func())
+
+	waiting []func(error)
+	writing bool
+}
+
+// write is a step that writes the file as it has to be from now on.
+func (f *sharedFile) write(next func(error)) {
+	f.waiting = append(f.waiting, next)
+	if !f.writing {
+		f.writeNext()
+	}
+}
+
+func (f *sharedFile) writeNext() {
+	asked := f.waiting
+	f.waiting, f.writing = nil, true
+	write, written := f.snapshot()
+	offLoop(f.jobs, write)(func(err error) {
+		if err == nil && written != nil {
+			written()
+		}
+		for _, next := range asked {
+			next(err)
+		}
+		if f.writing = false; len(f.waiting) > 0 {
+			f.writeNext()
+		}
+	})
+}
