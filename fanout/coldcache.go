@@ -37,17 +37,6 @@ var defaultColdCacheBytes = sync.OnceValue(func() int64 {
 	return max(share>>20<<20, minColdCacheBytes)
 })
 
-func validateColdCache(cacheBytes, readaheadBytes int64) error {
-	if cacheBytes != 0 && (cacheBytes < minColdCacheBytes || cacheBytes > maxColdCacheBytes) {
-		return fmt.Errorf("--cold-cache is %s, allowed are %s to %s, or 0 to leave it to the kernel",
-			sizeText(cacheBytes), sizeText(minColdCacheBytes), sizeText(maxColdCacheBytes))
-	}
-	if readaheadBytes < 0 || cacheBytes > 0 && readaheadBytes > cacheBytes/4 {
-		return fmt.Errorf("--readahead is %s, allowed are 0 to a quarter of --cold-cache, %s", sizeText(readaheadBytes), sizeText(cacheBytes/4))
-	}
-	return nil
-}
-
 // whyPageCacheHidden says why the kernel can't be asked what is in the page cache of a file that has just been read, or
 // nothing if it can: cachestat(2) is Linux 6.5, and overlayfs has it answer that nothing is.
 func whyPageCacheHidden(path string) string {

@@ -37,8 +37,8 @@ func topicDefaults(c *Config) *topicConfig {
 		options: segment.Options{
 			SegmentBytes:   c.SegmentBytes,
 			SegmentAge:     c.SegmentAge,
-			RetentionBytes: notZero(c.RetentionBytes),
-			RetentionAge:   time.Duration(notZero(int64(c.RetentionAge))),
+			RetentionBytes: orNegative(c.RetentionBytes),
+			RetentionAge:   time.Duration(orNegative(int64(c.RetentionAge))),
 			MaxBatchBytes:  c.MaxMessageBytes,
 			LeaderEpoch:    leaderEpoch,
 			FS:             c.fs,

@@ -16,6 +16,8 @@ const (
 	MaxEntries = 32768
 	// MaxCompletionEntries is the kernel's largest completion queue (IORING_MAX_CQ_ENTRIES).
 	MaxCompletionEntries = 2 * MaxEntries
+	// MaxWorkers bounds [Config.Workers].
+	MaxWorkers = 1 << 16
 	// MaxRecvBuffers is the most provided buffers: giouring computes a buffer's place in 16 bits.
 	MaxRecvBuffers = 4096
 	// minBoundedWorkers is kept for fsync, the only work of the bounded class.
@@ -63,8 +65,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Workers == 0 {
 		c.Workers = max(2, runtime.NumCPU())
 	}
-	if c.Workers < 1 || c.Workers > 1<<16 {
-		return c, fmt.Errorf("ring: %d workers were asked for, allowed are 1 to %d", c.Workers, 1<<16)
+	if c.Workers < 1 || c.Workers > MaxWorkers {
+		return c, fmt.Errorf("ring: %d workers were asked for, allowed are 1 to %d", c.Workers, MaxWorkers)
 	}
 	if n := c.RecvBuffers; n < 1 || n > MaxRecvBuffers || n&(n-1) != 0 {
 		return c, fmt.Errorf("ring: %d receive buffers were asked for, allowed are powers of two up to %d", n, MaxRecvBuffers)

@@ -154,7 +154,7 @@ func parseServeFlags(given []string) ([]string, error) {
 			return nil, fmt.Errorf("--serve-flag %q: write it as NAME=VALUE, as in pipe-size=64KiB", text)
 		}
 		name = strings.TrimLeft(name, "-")
-		if flagNamed(serveFlags(), name) == nil {
+		if flagNamed(serveCommand().Flags, name) == nil {
 			return nil, fmt.Errorf("--serve-flag %q: oneplusn serve has no flag --%s", text, name)
 		}
 		flags = append(flags, "--"+name+"="+value)

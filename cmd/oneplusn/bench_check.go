@@ -9,13 +9,15 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"oneplusn/fanout"
 )
 
 // checkBenchFlags refuses what every scenario would find out late, some of it only when all is measured.
 func checkBenchFlags(c *cli.Context) error {
 	for _, flag := range []string{"target", "target-admin"} {
 		if address := c.String(flag); address != "" {
-			if err := checkAddress(flag, address); err != nil {
+			if err := fanout.CheckAddress(flag, address); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"oneplusn/cmd/internal/bench"
 	"oneplusn/cmd/internal/load"
 	"oneplusn/cmd/internal/report"
+	"oneplusn/fanout/flags"
 	"oneplusn/fanout/transfer"
 )
 
@@ -59,7 +60,7 @@ func checkCold(o *bench.ColdOptions, counts int, serveFlags []string) error {
 		return errors.New("--cold needs to know --size, with --file too")
 	case o.HotBytes < batch || o.Data.Bytes-o.HotBytes < batch:
 		return fmt.Errorf("--hot-size %s of --size %s leaves less than one batch of %s to hot or cold readers",
-			formatSize(o.HotBytes), formatSize(o.Data.Bytes), formatSize(batch))
+			flags.FormatSize(o.HotBytes), flags.FormatSize(o.Data.Bytes), flags.FormatSize(batch))
 	case counts > 1:
 		return errors.New("--cold takes one number of --subscribers")
 	case o.ColdReaders < 1 || o.ColdReaders > 10_000:

@@ -34,18 +34,19 @@ func checkCommand() *cli.Command {
 		Name:        "check",
 		Usage:       "say what state the logs of a data directory are in, without changing a byte; exit 1 if one is damaged",
 		Description: checkDescription,
-		Flags: []cli.Flag{
-			dataFlag(),
-			&cli.StringSliceFlag{Name: "partition", EnvVars: envOf("check-partition"),
+		Flags: dataFlags("check-",
+			&cli.StringSliceFlag{Name: "partition",
 				Usage: "only this `PARTITION`, as its directory is named: orders-0; can be given several times"},
-			&cli.BoolFlag{Name: "json", EnvVars: envOf("check-json"), Usage: "print JSON and not a table"},
-		},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON and not a table"},
+		),
 		Action: runCheck,
 	}
 }
 
-func dataFlag() cli.Flag {
-	return &cli.StringFlag{Name: "data", EnvVars: envOf("data"), Value: "oneplusn-data", Usage: "`DIR` that holds the logs"}
+// dataFlags are --data and the flags of a command that works on a data directory.
+func dataFlags(prefix string, more ...cli.Flag) []cli.Flag {
+	data := named("", &cli.StringFlag{Name: "data", Value: "oneplusn-data", Usage: "`DIR` that holds the logs"})
+	return append(data, named(prefix, more...)...)
 }
 
 // dataDir is a data directory as the commands that work without a server see it.

@@ -21,11 +21,11 @@ import (
 const dialTimeout = 5 * time.Second
 
 // clientFlags are what pub, sub, topics and groups have in common.
-func clientFlags(more ...cli.Flag) []cli.Flag {
-	return append([]cli.Flag{
-		stringFlag("server", "127.0.0.1:9092", "`HOST:PORT` of the server, any that speaks the Kafka protocol; several with commas between them"),
-		durationFlag("timeout", 30*time.Second, "`DURATION` to wait for an answer or an acknowledgement at most"),
-	}, more...)
+func clientFlags(prefix string, more ...cli.Flag) []cli.Flag {
+	return append(named("",
+		&cli.StringFlag{Name: "server", Value: "127.0.0.1:9092", Usage: "`HOST:PORT` of the server, any that speaks the Kafka protocol; several with commas between them"},
+		&cli.DurationFlag{Name: "timeout", Value: 30 * time.Second, Usage: "`DURATION` to wait for an answer or an acknowledgement at most"},
+	), named(prefix, more...)...)
 }
 
 // commandOf fills in what every command of a group of commands needs, as newApp does for those of the first level.

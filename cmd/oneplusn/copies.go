@@ -21,20 +21,19 @@ subscribers, who check every batch.
 The exit code is 1 if a counted cell disagrees with the model by more than 1 %.`
 
 func copiesCommand() *cli.Command {
-	env := func(flag string) string { return envOf("copies-" + flag)[0] }
 	return &cli.Command{
 		Name:        "copies",
 		Usage:       "count the copies of every way to move one log to N subscribers, and hold them against the model",
 		Description: copiesDescription,
-		Flags: []cli.Flag{
-			sizeFlag("size", env("size"), "`SIZE` of the data set", 256*mib, mib, 1024*gib),
-			sizeFlag("record-size", env("record-size"), "`SIZE` of each record", kib, 1, 512*mib),
-			&cli.IntFlag{Name: "subscribers", EnvVars: []string{env("subscribers")}, Value: 10, Usage: "`N` subscribers"},
-			&cli.StringFlag{Name: "file", EnvVars: []string{env("file")}, Usage: "`FILE` whose content is published, in place of noise; --size then caps it if it is given"},
-			&cli.StringFlag{Name: "dir", EnvVars: []string{env("dir")}, Usage: "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"},
-			&cli.StringSliceFlag{Name: "serve-flag", EnvVars: []string{env("serve-flag")}, Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
-			&cli.StringFlag{Name: "json", EnvVars: []string{env("json")}, Usage: "`FILE` that gets everything that was counted"},
-		},
+		Flags: named("copies-",
+			sizeFlag("size", "`SIZE` of the data set", 256*mib, mib, 1024*gib),
+			sizeFlag("record-size", "`SIZE` of each record", kib, 1, 512*mib),
+			&cli.IntFlag{Name: "subscribers", Value: 10, Usage: "`N` subscribers"},
+			&cli.StringFlag{Name: "file", Usage: "`FILE` whose content is published, in place of noise; --size then caps it if it is given"},
+			&cli.StringFlag{Name: "dir", Usage: "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"},
+			&cli.StringSliceFlag{Name: "serve-flag", Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
+			&cli.StringFlag{Name: "json", Usage: "`FILE` that gets everything that was counted"},
+		),
 		Action: runCopies,
 	}
 }

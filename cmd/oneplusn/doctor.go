@@ -16,13 +16,10 @@ func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "say what this host allows the server, and what to change; exit 1 if the server could not run",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "data", EnvVars: []string{"ONEPLUSN_DATA"}, Value: "oneplusn-data",
-				Usage: "the directory that the server would keep its segments in"},
-			&cli.IntFlag{Name: "subscribers", EnvVars: []string{"ONEPLUSN_DOCTOR_SUBSCRIBERS"}, Value: 1000,
-				Usage: "how many subscribers have to fit"},
-			&cli.BoolFlag{Name: "json", EnvVars: []string{"ONEPLUSN_DOCTOR_JSON"}, Usage: "print JSON and not a table"},
-		},
+		Flags: dataFlags("doctor-",
+			&cli.IntFlag{Name: "subscribers", Value: 1000, Usage: "how many subscribers have to fit"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON and not a table"},
+		),
 		Action: runDoctor,
 	}
 }

@@ -27,30 +27,29 @@ LAG is how many records the group has not committed yet. Offsets of a group with
 a group can't be deleted: its members would go on from where they are.`
 
 func groupsCommand() *cli.Command {
-	env := func(name string) []string { return []string{"ONEPLUSN_GROUPS_" + name} }
 	return &cli.Command{
 		Name:        "groups",
 		Usage:       "list, describe, reset and delete consumer groups",
 		Description: groupsDescription,
-		Flags:       clientFlags(),
+		Flags:       clientFlags(""),
 		Action:      listGroups,
 		Before:      refuseUnknownSubcommand,
 		Subcommands: []*cli.Command{
-			commandOf(&cli.Command{Name: "list", Usage: "list the groups with their state and members", Flags: clientFlags(),
+			commandOf(&cli.Command{Name: "list", Usage: "list the groups with their state and members", Flags: clientFlags(""),
 				Before: refuseArguments, Action: listGroups}),
 			commandOf(&cli.Command{Name: "describe", Usage: "show what each member has, and how far it is", ArgsUsage: "GROUP...",
-				Flags: clientFlags(), Before: someNames("GROUP"), Action: describeGroups}),
+				Flags: clientFlags(""), Before: someNames("GROUP"), Action: describeGroups}),
 			commandOf(&cli.Command{Name: "reset", Usage: "move a group's committed offsets; a dry run without --yes", ArgsUsage: "GROUP",
-				Flags: clientFlags(
-					&cli.StringSliceFlag{Name: "topic", EnvVars: env("TOPIC"), Usage: "`TOPIC` to reset; may be repeated (default: all that the group has committed)"},
-					&cli.BoolFlag{Name: "to-earliest", EnvVars: env("TO_EARLIEST"), Usage: "to the start of each partition"},
-					&cli.BoolFlag{Name: "to-latest", EnvVars: env("TO_LATEST"), Usage: "to the end of each partition"},
-					&cli.Int64Flag{Name: "to-offset", EnvVars: env("TO_OFFSET"), Value: -1, Usage: "to offset `N` of each partition, or the nearest there is (default: none)"},
-					&cli.StringFlag{Name: "to-time", EnvVars: env("TO_TIME"), Usage: "to the first record at or after `TIME`: 2026-11-24T18:30:00Z, 2026-11-24 18:30, or -2h for two hours ago"},
-					&cli.BoolFlag{Name: "yes", EnvVars: env("YES"), Usage: "do it"},
+				Flags: clientFlags("groups-",
+					&cli.StringSliceFlag{Name: "topic", Usage: "`TOPIC` to reset; may be repeated (default: all that the group has committed)"},
+					&cli.BoolFlag{Name: "to-earliest", Usage: "to the start of each partition"},
+					&cli.BoolFlag{Name: "to-latest", Usage: "to the end of each partition"},
+					&cli.Int64Flag{Name: "to-offset", Value: -1, Usage: "to offset `N` of each partition, or the nearest there is (default: none)"},
+					&cli.StringFlag{Name: "to-time", Usage: "to the first record at or after `TIME`: 2026-11-24T18:30:00Z, 2026-11-24 18:30, or -2h for two hours ago"},
+					&cli.BoolFlag{Name: "yes", Usage: "do it"},
 				), Before: oneGroup, Action: resetGroup}),
 			commandOf(&cli.Command{Name: "delete", Usage: "delete groups and their committed offsets", ArgsUsage: "GROUP...",
-				Flags: clientFlags(), Before: someNames("GROUP"), Action: deleteGroups}),
+				Flags: clientFlags(""), Before: someNames("GROUP"), Action: deleteGroups}),
 		},
 	}
 }

@@ -120,28 +120,3 @@ func wrapText(text string, width int) (lines []string) {
 	}
 	return append(lines, line)
 }
-
-// category puts flags under a heading of their command's help.
-func category(heading string, flags ...cli.Flag) []cli.Flag {
-	for _, f := range flags {
-		switch f := f.(type) {
-		case *cli.BoolFlag:
-			f.Category = heading
-		case *cli.IntFlag:
-			f.Category = heading
-		case *cli.Float64Flag:
-			f.Category = heading
-		case *cli.StringFlag:
-			f.Category = heading
-		case *cli.StringSliceFlag:
-			f.Category = heading
-		case *cli.DurationFlag:
-			f.Category = heading
-		case *cli.GenericFlag:
-			f.Category = heading
-		default:
-			panic("oneplusn: a flag of a type without a category: " + f.Names()[0])
-		}
-	}
-	return flags
-}

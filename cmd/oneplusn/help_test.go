@@ -32,15 +32,15 @@ func TestHelpOfAFlag(t *testing.T) {
 		flag cli.Flag
 		says []string
 	}{
-		{stringFlag("data", "there", "`DIR` that holds the logs"), []string{
+		{&cli.StringFlag{Name: "data", EnvVars: []string{"ONEPLUSN_DATA"}, Value: "there", Usage: "`DIR` that holds the logs"}, []string{
 			"--data DIR                  DIR that holds the logs (default: there) [$ONEPLUSN_DATA]"}},
-		{durationFlag("age", 168*time.Hour, "`DURATION` of it (default: a week)"), []string{
+		{&cli.DurationFlag{Name: "age", EnvVars: []string{"ONEPLUSN_AGE"}, Value: 168 * time.Hour, Usage: "`DURATION` of it (default: a week)"}, []string{
 			"--age DURATION              DURATION of it (default: a week) [$ONEPLUSN_AGE]"}},
-		{durationFlag("age", 90*time.Minute, "of it"), []string{
+		{&cli.DurationFlag{Name: "age", EnvVars: []string{"ONEPLUSN_AGE"}, Value: 90 * time.Minute, Usage: "of it"}, []string{
 			"--age VALUE                 of it (default: 1h30m) [$ONEPLUSN_AGE]"}},
 		{&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help"}, []string{
 			"--help, -h                  show help"}},
-		{intFlag("a-name-that-takes-a-line", 3, "`NUMBER` "+strings.Repeat("of these ", 9)+"things"), []string{
+		{&cli.IntFlag{Name: "a-name-that-takes-a-line", EnvVars: []string{"ONEPLUSN_A_NAME_THAT_TAKES_A_LINE"}, Value: 3, Usage: "`NUMBER` " + strings.Repeat("of these ", 9) + "things"}, []string{
 			"--a-name-that-takes-a-line NUMBER",
 			"                               NUMBER of these of these of these of these of these of these of these of these",
 			"                               of these things (default: 3) [$ONEPLUSN_A_NAME_THAT_TAKES_A_LINE]"}},

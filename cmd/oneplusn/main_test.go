@@ -172,7 +172,7 @@ func TestErrorsOfSeveralLinesBecomeOne(t *testing.T) {
 
 func TestNoFlagOfServeIsMissingFromTheTable(t *testing.T) {
 	names := make(map[string]bool)
-	for _, f := range serveFlags() {
+	for _, f := range serveCommand().Flags {
 		names[f.Names()[0]] = true
 	}
 	for _, want := range []string{"listen", "advertise", "admin", "data", "transfer", "partitions", "auto-create-topics", "ring-size",
@@ -188,7 +188,15 @@ func TestNoFlagOfServeIsMissingFromTheTable(t *testing.T) {
 			}
 		}
 	})
-	if len(sorted) != len(serveFlags()) {
+	if len(sorted) != len(serveCommand().Flags) {
 		t.Errorf("a flag is there twice: %v", sorted)
+	}
+}
+
+func TestOneThingIsNotManyThings(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 records", 1: "1 record", 2: "2 records", 1000: "1000 records"} {
+		if got := counted(n, "record"); got != want {
+			t.Errorf("%d is said %q, want %q", n, got, want)
+		}
 	}
 }

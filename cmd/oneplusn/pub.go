@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/cmd/internal/load"
+	"oneplusn/fanout/flags"
 )
 
 const pubDescription = `Each line of standard input, or of --file, becomes one record without its newline. The command ends when the
@@ -39,25 +40,19 @@ func pubCommand() *cli.Command {
 		ArgsUsage:   "TOPIC",
 		Description: pubDescription,
 		Before:      oneTopic,
-		Flags: clientFlags(
-			pubString("file", "", "`FILE` to read instead of standard input"),
-			pubString("key-separator", "", "`TEXT` between a record's key and its value"),
-			pubString("compression", "none", "`CODEC` of the batches: none, gzip, snappy, lz4 or zstd"),
-			pubString("acks", "all", "`WHO` acknowledges a record: all (replicas in sync), 1 (the leader), 0 (nobody: what is lost is not noticed)"),
-			sizeFlag("batch-size", pubEnv("batch-size"), "`SIZE` of a batch at most, before compression", 1_000_012, 1<<10, 1<<30),
-			&cli.DurationFlag{Name: "linger", EnvVars: []string{pubEnv("linger")}, Value: 5 * time.Millisecond,
+		Flags: clientFlags("pub-",
+			&cli.StringFlag{Name: "file", Usage: "`FILE` to read instead of standard input"},
+			&cli.StringFlag{Name: "key-separator", Usage: "`TEXT` between a record's key and its value"},
+			&cli.StringFlag{Name: "compression", Value: "none", Usage: "`CODEC` of the batches: none, gzip, snappy, lz4 or zstd"},
+			&cli.StringFlag{Name: "acks", Value: "all", Usage: "`WHO` acknowledges a record: all (replicas in sync), 1 (the leader), 0 (nobody: what is lost is not noticed)"},
+			sizeFlag("batch-size", "`SIZE` of a batch at most, before compression", 1_000_012, 1<<10, 1<<30),
+			&cli.DurationFlag{Name: "linger", Value: 5 * time.Millisecond,
 				Usage: "`DURATION` that a record waits for others, to share a batch with them"},
-			&cli.IntFlag{Name: "partition", EnvVars: []string{pubEnv("partition")}, Value: -1,
+			&cli.IntFlag{Name: "partition", Value: -1,
 				Usage: "`N` of the partition to publish to (default: by key, or evenly)"},
 		),
 		Action: pub,
 	}
-}
-
-func pubEnv(flag string) string { return "ONEPLUSN_PUB_" + envOf(flag)[0][len("ONEPLUSN_"):] }
-
-func pubString(name, value, usage string) cli.Flag {
-	return &cli.StringFlag{Name: name, EnvVars: []string{pubEnv(name)}, Value: value, Usage: usage}
 }
 
 // pubOptions turns the flags into those of the client.
@@ -126,7 +121,7 @@ func pub(c *cli.Context) error {
 	if records == 0 && err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(c.App.ErrWriter, "published %s, %s, to %s in %.2f s\n", counted(records, "record"), formatAmount(bytes),
+	_, _ = fmt.Fprintf(c.App.ErrWriter, "published %s, %s, to %s in %.2f s\n", counted(records, "record"), flags.RoundSize(bytes),
 		c.Args().First(), time.Since(started).Seconds())
 	return err
 }
@@ -229,7 +224,7 @@ func (p *publisher) failure() error {
 
 func (p *publisher) show() {
 	records, bytes := p.counts()
-	p.progress.Show("published %s, %s", counted(records, "record"), formatAmount(bytes))
+	p.progress.Show("published %s, %s", counted(records, "record"), flags.RoundSize(bytes))
 }
 
 // readLines sends each line without its newline. A line longer than any batch may be ends it: memory is bounded.
@@ -248,7 +243,7 @@ func readLines(ctx context.Context, input io.Reader, maxBytes int, lines chan<- 
 	}
 	if errors.Is(scanner.Err(), bufio.ErrTooLong) {
 		return fmt.Errorf("pub: line %d is longer than a batch may be, %s: raise --batch-size, and --max-message-bytes of the server",
-			number+1, formatAmount(int64(maxBytes)))
+			number+1, flags.RoundSize(int64(maxBytes)))
 	}
 	return scanner.Err()
 }
@@ -270,14 +265,4 @@ func counted(n int64, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// formatAmount writes a number of bytes for people to read.
-func formatAmount(bytes int64) string {
-	for i := 3; i >= 0; i-- {
-		if u := sizeUnits[i]; bytes >= u.bytes {
-			return fmt.Sprintf("%.1f %s", float64(bytes)/float64(u.bytes), u.name)
-		}
-	}
-	return fmt.Sprintf("%d B", bytes)
 }

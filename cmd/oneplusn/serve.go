@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strconv"
+	"slices"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 	"oneplusn/cmd/internal/asynclog"
 	"oneplusn/fanout"
 	"oneplusn/fanout/admin"
-	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/flags"
 	"oneplusn/ring"
 )
 
@@ -37,126 +38,83 @@ acks=1 and acks=all promise the same, for there is one copy; acks=0 gets no answ
 SIGINT and SIGTERM stop it: no more connections, waiting fetches are answered, responses under way are
 finished within --drain-timeout, the logs are closed, exit code 0. A second signal stops it at once.`
 
+// server is what the flags of serve fill in.
+type server struct {
+	config   fanout.Config
+	admin    string
+	logLevel slog.Level
+	format   asynclog.Format
+	readyFD  int
+}
+
 func serveCommand() *cli.Command {
+	s := &server{config: fanout.DefaultConfig()}
 	return &cli.Command{
 		Name:        "serve",
 		Usage:       "run the server",
 		Description: serveDescription,
-		Flags:       serveFlags(),
-		Action:      serve,
+		Flags:       named("", cliFlags(s.flags())...),
+		Action:      s.run,
 	}
 }
 
-// serveConfig reads the flags. What it refuses is the command line's fault.
-func serveConfig(c *cli.Context, log *slog.Logger) (fanout.Config, error) {
-	config := fanout.DefaultConfig()
-	mode, err := transfer.ParseMode(c.String("transfer"))
-	if err != nil {
-		return config, err
+// flags are the broker's and the command's own, which stand with the first of the broker's groups.
+func (s *server) flags() []flags.Flag {
+	own := []flags.Flag{
+		flags.String("admin", &s.admin, "127.0.0.1:9644", "`HOST:PORT` of /metrics, /stats, /healthz and /debug/pprof; empty for none").
+			With("", s.checkAdmin),
+		flags.Choice("log-level", &s.logLevel, "info", parseLevel, "`LEVEL` from which on is logged: debug, info, warn, error"),
+		flags.Choice("log-format", &s.format, "text", asynclog.ParseFormat, "`FORMAT` of log lines: text or json"),
+		flags.Count("ready-fd", &s.readyFD, -1, math.MinInt, math.MaxInt, "open file descriptor `N` that gets one JSON line with the addresses when the server is ready").
+			With("open for writing", nil).ByDefault("none"),
 	}
-	entries, err := ring.RoundEntries(c.Int("ring-size"))
-	if err != nil {
-		return config, fmt.Errorf("--ring-size: %w", err)
-	}
-	if entries != c.Int("ring-size") {
-		log.Info("ring size rounded up to a power of two", "asked", c.Int("ring-size"), "ring_size", entries)
-	}
-	config.Listen, config.Advertise, config.DataDir = c.String("listen"), c.String("advertise"), c.String("data")
-	config.Partitions, config.AutoCreateTopics = c.Int("partitions"), c.Bool("auto-create-topics")
-	config.AutoCreateTopicLimit, config.MaxPartitions = c.Int("auto-create-limit"), c.Int("max-partitions")
-	config.InlineWrites = c.Bool("inline-writes")
-	config.SegmentBytes, config.MaxMessageBytes = sizeOf(c, "segment-bytes"), int(sizeOf(c, "max-message-bytes"))
-	config.MaxInflatedBytes = sizeOf(c, "max-inflated-bytes")
-	if config.Fsync, err = fanout.ParseFsync(c.String("fsync")); err != nil {
-		return config, err
-	}
-	config.SegmentAge, config.RetentionCheck = c.Duration("segment-age"), c.Duration("retention-check")
-	config.RetentionBytes, config.RetentionAge = noLimit(sizeOf(c, "retention-bytes")), noLimit(c.Duration("retention-age"))
-	config.Ring.Entries, config.Ring.CompletionEntries, config.Ring.Workers = entries, c.Int("cq-size"), c.Int("io-workers")
-	config.Transfer = transfer.Config{
-		Mode:            mode,
-		PipeBytes:       int(sizeOf(c, "pipe-size")),
-		MaxPipes:        c.Int("pipes"),
-		ChunkBytes:      int(sizeOf(c, "chunk-size")),
-		CopyBytes:       int(sizeOf(c, "copy-memory")),
-		SpliceFromBytes: sizeOf(c, "splice-from"),
-		ColdCacheBytes:  sizeOf(c, "cold-cache"),
-		ReadaheadBytes:  sizeOf(c, "readahead"),
-	}
-	config.MaxConnections = c.Int("max-connections")
-	config.MaxRequestBytes, config.FetchMaxBytes = int32(sizeOf(c, "max-request-bytes")), int32(sizeOf(c, "fetch-max-bytes"))
-	config.RequestMemoryBytes, config.ResponseMemoryBytes = sizeOf(c, "request-memory"), sizeOf(c, "response-memory")
-	config.SendBufferBytes = int(sizeOf(c, "send-buffer"))
-	config.FetchSessionMemoryBytes = sizeOf(c, "fetch-session-memory")
-	config.SlowTurnLog = c.Duration("slow-turn-log")
-	config.FrameTimeout = c.Duration("frame-timeout")
-	config.IdleTimeout, config.StallTimeout = c.Duration("idle-timeout"), c.Duration("stall-timeout")
-	config.DrainTimeout = c.Duration("drain-timeout")
-	config.GroupInitialRebalanceDelay, config.OffsetsRetention = c.Duration("group-initial-rebalance-delay"), c.Duration("offsets-retention")
-	config.GroupLoneMemberDelay = c.Duration("group-lone-member-delay")
-	config.GroupMinSessionTimeout, config.GroupMaxSessionTimeout = c.Duration("group-min-session-timeout"), c.Duration("group-max-session-timeout")
-	config.MaxGroups, config.MaxGroupMembers, config.GroupMemoryBytes = c.Int("max-groups"), c.Int("max-group-members"), sizeOf(c, "group-memory")
-	config.Logger = log
-	if err := checkServeFlags(c, entries); err != nil {
-		return config, err
-	}
-	return config, config.Validate()
+	flags.Reset(own)
+	all := s.config.Flags()
+	end := slices.IndexFunc(all, func(f flags.Flag) bool { return f.Heading != all[0].Heading })
+	return slices.Insert(all, end, flags.Under(all[0].Heading, own...)...)
 }
 
-// checkServeFlags refuses what only a command line can get wrong.
-func checkServeFlags(c *cli.Context, ringEntries int) error {
-	for _, flag := range []string{"listen", "admin"} {
-		if err := checkAddress(flag, c.String(flag)); err != nil && (flag != "admin" || c.String(flag) != "") {
-			return err
-		}
+func (s *server) checkAdmin() error {
+	if s.admin == "" {
+		return nil
 	}
-	if n := c.Int("cq-size"); n != 0 && (n < ringEntries || n > ring.MaxCompletionEntries) {
-		return fmt.Errorf("--cq-size is %d, allowed are %d (--ring-size) to %d, or 0 for four times --ring-size", n, ringEntries, ring.MaxCompletionEntries)
+	return fanout.CheckAddress("admin", s.admin)
+}
+
+func parseLevel(text string) (level slog.Level, err error) {
+	if level.UnmarshalText([]byte(text)) != nil {
+		err = fmt.Errorf("--log-level %q: choose one of debug, info, warn, error", text)
 	}
-	if n := c.Int("io-workers"); n < 0 || n > maxWorkers {
-		return fmt.Errorf("--io-workers is %d, allowed are 1 to %d, or 0 for one per CPU", n, maxWorkers)
+	return level, err
+}
+
+// validate refuses settings that cannot work, and rounds the ring size.
+func (s *server) validate(log *slog.Logger) error {
+	if err := s.checkAdmin(); err != nil {
+		return err
 	}
-	if age := c.Duration("retention-age"); age < 0 {
-		return fmt.Errorf("--retention-age is %v, allowed are 0 for no limit, and more", age)
+	if err := s.config.Validate(); err != nil {
+		return err
 	}
+	asked := s.config.Ring.Entries
+	s.config.Ring.Entries, _ = ring.RoundEntries(asked)
+	if s.config.Ring.Entries != asked {
+		log.Info("ring size rounded up to a power of two", "asked", asked, "ring_size", s.config.Ring.Entries)
+	}
+	s.config.Logger = log
 	return nil
 }
 
-// maxWorkers is the most that the ring accepts.
-const maxWorkers = 1 << 16
-
-// checkAddress refuses what is not HOST:PORT with a port that is a number; the host may be missing for all addresses.
-func checkAddress(flag, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		return fmt.Errorf("--%s %q: write HOST:PORT with a port from 0 to 65535, as in 127.0.0.1:9092", flag, address)
-	}
-	return nil
-}
-
-// noLimit turns a limit of 0, which stands for none on the command line, into a negative one.
-func noLimit[T int64 | time.Duration](limit T) T {
-	if limit == 0 {
-		return -1
-	}
-	return limit
-}
-
-func serve(c *cli.Context) error {
-	log, flush, err := newLogger(c)
-	if err != nil {
-		return &usageError{err}
-	}
+func (s *server) run(c *cli.Context) error {
+	sink := asynclog.Start(c.App.ErrWriter, asynclog.Options{Format: s.format, Level: s.logLevel})
+	log, flush := sink.Logger(), func() { sink.Close(time.Second) }
 	defer flush()
-	config, err := serveConfig(c, log)
-	if err != nil {
+	if err := s.validate(log); err != nil {
 		return &usageError{err}
 	}
+	config := &s.config
 	// Taken before anything else is opened: later a number that nobody opened may be that of a segment.
-	ready, err := readyFile(c.Int("ready-fd"))
+	ready, err := readyFile(s.readyFD)
 	if err != nil {
 		return &usageError{err}
 	}
@@ -164,11 +122,11 @@ func serve(c *cli.Context) error {
 	debug.SetGCPercent(400)
 	raiseOpenFiles(log, config.MaxConnections)
 
-	broker, err := fanout.Open(config)
+	broker, err := fanout.Open(*config)
 	if err != nil {
 		return err
 	}
-	adminAddress, stopAdmin, err := startAdmin(c.String("admin"), broker, log)
+	adminAddress, stopAdmin, err := startAdmin(s.admin, broker, log)
 	if err != nil {
 		return err
 	}
@@ -176,11 +134,11 @@ func serve(c *cli.Context) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
 	go func() {
-		s := <-signals
-		log.Info("stopping", "signal", s.String(), "drain_timeout", config.DrainTimeout)
+		sent := <-signals
+		log.Info("stopping", "signal", sent.String(), "drain_timeout", config.DrainTimeout)
 		broker.Stop()
-		s = <-signals
-		log.Warn("stopping at once", "signal", s.String())
+		sent = <-signals
+		log.Warn("stopping at once", "signal", sent.String())
 		flush()
 		os.Exit(exitError)
 	}()
@@ -195,20 +153,6 @@ func serve(c *cli.Context) error {
 	}
 	log.Info("stopped")
 	return nil
-}
-
-// newLogger logs to standard error without ever making the loop wait for it. flush writes what is left.
-func newLogger(c *cli.Context) (log *slog.Logger, flush func(), err error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
-		return nil, nil, fmt.Errorf("--log-level %q: choose one of debug, info, warn, error", c.String("log-level"))
-	}
-	format, err := asynclog.ParseFormat(c.String("log-format"))
-	if err != nil {
-		return nil, nil, err
-	}
-	sink := asynclog.Start(c.App.ErrWriter, asynclog.Options{Format: format, Level: level})
-	return sink.Logger(), func() { sink.Close(time.Second) }, nil
 }
 
 // startAdmin serves the admin pages. The address is empty if they are not wanted.

@@ -45,23 +45,17 @@ func subCommand() *cli.Command {
 		ArgsUsage:   "TOPIC",
 		Description: subDescription,
 		Before:      oneTopic,
-		Flags: clientFlags(
-			subString("from", "", "`WHERE` to begin: beginning, end, an offset or a time (default: end, with --until-end beginning)"),
-			subString("group", "", "`NAME` of the group to share the partitions with"),
-			&cli.Int64Flag{Name: "count", EnvVars: []string{subEnv("count")}, Usage: "`N` records after which to end; 0 for no end"},
-			&cli.BoolFlag{Name: "until-end", EnvVars: []string{subEnv("until-end")}, Usage: "end at what is the topic's end when the command starts"},
-			subString("format", "text", "`FORMAT` of a record: text, json, hex, or a template with %"),
-			&cli.IntFlag{Name: "partition", EnvVars: []string{subEnv("partition")}, Value: -1, Usage: "`N` of the only partition to read (default: all)"},
-			&cli.BoolFlag{Name: "quiet", EnvVars: []string{subEnv("quiet")}, Usage: "say nothing on standard error but errors"},
+		Flags: clientFlags("sub-",
+			&cli.StringFlag{Name: "from", Usage: "`WHERE` to begin: beginning, end, an offset or a time (default: end, with --until-end beginning)"},
+			&cli.StringFlag{Name: "group", Usage: "`NAME` of the group to share the partitions with"},
+			&cli.Int64Flag{Name: "count", Usage: "`N` records after which to end; 0 for no end"},
+			&cli.BoolFlag{Name: "until-end", Usage: "end at what is the topic's end when the command starts"},
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` of a record: text, json, hex, or a template with %"},
+			&cli.IntFlag{Name: "partition", Value: -1, Usage: "`N` of the only partition to read (default: all)"},
+			&cli.BoolFlag{Name: "quiet", Usage: "say nothing on standard error but errors"},
 		),
 		Action: sub,
 	}
-}
-
-func subEnv(flag string) string { return "ONEPLUSN_SUB_" + envOf(flag)[0][len("ONEPLUSN_"):] }
-
-func subString(name, value, usage string) cli.Flag {
-	return &cli.StringFlag{Name: name, EnvVars: []string{subEnv(name)}, Value: value, Usage: usage}
 }
 
 // subscription is one run of sub.

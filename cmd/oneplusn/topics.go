@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/urfave/cli/v2"
+
+	"oneplusn/fanout/flags"
 )
 
 const topicsDescription = `Without a subcommand it lists the topics.
@@ -26,23 +28,23 @@ func topicsCommand() *cli.Command {
 		Name:        "topics",
 		Usage:       "list, describe, create and delete topics",
 		Description: topicsDescription,
-		Flags:       clientFlags(),
+		Flags:       clientFlags(""),
 		Action:      listTopics,
 		Before:      refuseUnknownSubcommand,
 		Subcommands: []*cli.Command{
-			commandOf(&cli.Command{Name: "list", Usage: "list the topics with their partitions, records and size", Flags: clientFlags(),
+			commandOf(&cli.Command{Name: "list", Usage: "list the topics with their partitions, records and size", Flags: clientFlags(""),
 				Before: refuseArguments, Action: listTopics}),
 			commandOf(&cli.Command{Name: "describe", Usage: "show each partition's leader, offsets and size", ArgsUsage: "TOPIC...",
-				Flags: clientFlags(), Before: someNames("TOPIC"), Action: describeTopics}),
+				Flags: clientFlags(""), Before: someNames("TOPIC"), Action: describeTopics}),
 			commandOf(&cli.Command{Name: "create", Usage: "create topics", ArgsUsage: "TOPIC...", Before: someNames("TOPIC"),
-				Flags: clientFlags(
-					&cli.IntFlag{Name: "partitions", EnvVars: []string{"ONEPLUSN_TOPICS_PARTITIONS"}, Value: -1, Usage: "`N` partitions (default: the server's)"},
-					&cli.IntFlag{Name: "replication", EnvVars: []string{"ONEPLUSN_TOPICS_REPLICATION"}, Value: -1, Usage: "`N` replicas (default: the server's)"},
-					&cli.StringSliceFlag{Name: "config", EnvVars: []string{"ONEPLUSN_TOPICS_CONFIG"}, Usage: "`KEY=VALUE` of a topic setting; may be repeated"},
-					&cli.BoolFlag{Name: "if-not-exists", EnvVars: []string{"ONEPLUSN_TOPICS_IF_NOT_EXISTS"}, Usage: "a topic that exists is no failure"},
+				Flags: clientFlags("topics-",
+					&cli.IntFlag{Name: "partitions", Value: -1, Usage: "`N` partitions (default: the server's)"},
+					&cli.IntFlag{Name: "replication", Value: -1, Usage: "`N` replicas (default: the server's)"},
+					&cli.StringSliceFlag{Name: "config", Usage: "`KEY=VALUE` of a topic setting; may be repeated"},
+					&cli.BoolFlag{Name: "if-not-exists", Usage: "a topic that exists is no failure"},
 				), Action: createTopics}),
 			commandOf(&cli.Command{Name: "delete", Usage: "delete topics and their records for good", ArgsUsage: "TOPIC...",
-				Flags: clientFlags(), Before: someNames("TOPIC"), Action: deleteTopics}),
+				Flags: clientFlags(""), Before: someNames("TOPIC"), Action: deleteTopics}),
 		},
 	}
 }
@@ -93,12 +95,12 @@ func (s topicSizes) total(topic string) string {
 	for _, bytes := range s[topic] {
 		total += bytes
 	}
-	return formatAmount(total)
+	return flags.RoundSize(total)
 }
 
 func (s topicSizes) of(topic string, partition int32) string {
 	if bytes, ok := s[topic][partition]; ok {
-		return formatAmount(bytes)
+		return flags.RoundSize(bytes)
 	}
 	return "-"
 }

@@ -60,5 +60,5 @@ func ParseMode(name string) (Mode, error) {
 			return Mode(m), nil
 		}
 	}
-	return 0, fmt.Errorf("transfer: there is no mode %q: choose one of auto, splice, send, sendfile, copy", name)
+	return 0, fmt.Errorf("--transfer %q: choose one of auto, splice, send, sendfile, copy", name)
 }

@@ -1,4 +1,4 @@
-package main
+package flags
 
 import (
 	"math"
@@ -14,7 +14,7 @@ func TestSizesAreReadAsWritten(t *testing.T) {
 		"3k": 3 << 10, "3M": 3 << 20, "3G": 3 << 30, "3T": 3 << 40, "7B": 7, "7b": 7, "0.5KiB": 512, ".5KiB": 512, "1.KiB": 1024,
 		"9223372036854775807": math.MaxInt64, "8388607TiB": 8388607 << 40, "+5": 5,
 	} {
-		if got, err := parseSize(text); err != nil || got != want {
+		if got, err := ParseSize(text); err != nil || got != want {
 			t.Errorf("%q is %d, %v, want %d", text, got, err, want)
 		}
 	}
@@ -28,7 +28,7 @@ func TestSizesThatAreNoneAreRefusedWithAReason(t *testing.T) {
 		"1.5": "not a whole number", "0.3KiB": "not a whole number", "9223372036854775808": "more than", "8388608TiB": "more than",
 		"99999999999.5TiB": "more than",
 	} {
-		if got, err := parseSize(text); err == nil || !strings.Contains(err.Error(), reason) {
+		if got, err := ParseSize(text); err == nil || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%q is %d, %v, want an error with %q", text, got, err, reason)
 		}
 	}
@@ -41,20 +41,12 @@ func TestSizesAreWrittenSoThatTheyReadTheSame(t *testing.T) {
 		sizes = append(sizes, random.Int64()>>random.IntN(63))
 	}
 	for _, want := range sizes {
-		text := formatSize(want)
-		if got, err := parseSize(text); err != nil || got != want {
+		text := FormatSize(want)
+		if got, err := ParseSize(text); err != nil || got != want {
 			t.Errorf("%d is written %q and read %d, %v", want, text, got, err)
 		}
 	}
-	if got := formatSize(1 << 20); got != "1MiB" {
+	if got := FormatSize(1 << 20); got != "1MiB" {
 		t.Errorf("a mebibyte is written %q", got)
-	}
-}
-
-func TestOneThingIsNotManyThings(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 records", 1: "1 record", 2: "2 records", 1000: "1000 records"} {
-		if got := counted(n, "record"); got != want {
-			t.Errorf("%d is said %q, want %q", n, got, want)
-		}
 	}
 }

@@ -1,12 +1,10 @@
-package main
+package flags
 
 import (
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
-
-	"github.com/urfave/cli/v2"
 )
 
 // sizeUnits maps a unit to its bytes. Binary units and decimal ones are different numbers and are both accepted as
@@ -23,9 +21,9 @@ var sizeUnits = []struct {
 
 const sizeForms = "write it as 1048576, 64KiB, 1.5MiB or 256MB"
 
-// parseSize reads a number of bytes: digits, an optional decimal fraction, and an optional unit in any case. The result
+// ParseSize reads a number of bytes: digits, an optional decimal fraction, and an optional unit in any case. The result
 // is whole and not negative.
-func parseSize(text string) (int64, error) {
+func ParseSize(text string) (int64, error) {
 	number, unit := strings.TrimSpace(text), int64(1)
 	for _, u := range sizeUnits {
 		if rest, ok := cutSuffixFold(number, u.name); ok {
@@ -70,8 +68,8 @@ func cutSuffixFold(s, suffix string) (string, bool) {
 	return s[:at], true
 }
 
-// formatSize writes bytes so that parseSize reads the same number: in the largest binary unit that divides it.
-func formatSize(bytes int64) string {
+// FormatSize writes bytes so that ParseSize reads the same number: in the largest binary unit that divides it.
+func FormatSize(bytes int64) string {
 	for i := 3; i >= 0; i-- {
 		if u := sizeUnits[i]; bytes >= u.bytes && bytes%u.bytes == 0 {
 			return strconv.FormatInt(bytes/u.bytes, 10) + u.name
@@ -80,42 +78,36 @@ func formatSize(bytes int64) string {
 	return strconv.FormatInt(bytes, 10)
 }
 
-// sizeValue is the value of a flag that holds a number of bytes within bounds. It implements [cli.Generic].
-type sizeValue struct {
-	bytes, min, max int64
+// RoundSize writes bytes for people to read, with one decimal.
+func RoundSize(bytes int64) string {
+	for i := 3; i >= 0; i-- {
+		if u := sizeUnits[i]; bytes >= u.bytes {
+			return fmt.Sprintf("%.1f %s", float64(bytes)/float64(u.bytes), u.name)
+		}
+	}
+	return fmt.Sprintf("%d B", bytes)
 }
 
-// Set implements [cli.Generic].
-func (v *sizeValue) Set(text string) error {
-	bytes, err := parseSize(text)
+type sizeValue[T int | int32 | int64] struct {
+	to          *T
+	least, most T
+}
+
+// Set implements [Text].
+func (v *sizeValue[T]) Set(text string) error {
+	bytes, err := ParseSize(text)
 	if err != nil {
 		return err
 	}
-	if bytes < v.min || bytes > v.max {
-		return fmt.Errorf("size %q is outside %s to %s", text, formatSize(v.min), formatSize(v.max))
+	if bytes < int64(v.least) || bytes > int64(v.most) {
+		return fmt.Errorf("size %q is outside %s to %s", text, FormatSize(int64(v.least)), FormatSize(int64(v.most)))
 	}
-	v.bytes = bytes
+	*v.to = T(bytes)
 	return nil
 }
 
-// String implements [cli.Generic].
-func (v *sizeValue) String() string { return formatSize(v.bytes) }
+// String implements [Text].
+func (v *sizeValue[T]) String() string { return FormatSize(int64(*v.to)) }
 
-// sizeFlag is a flag for a number of bytes from min to max, read with sizeOf.
-func sizeFlag(name, env, usage string, defaultBytes, min, max int64) *cli.GenericFlag {
-	return &cli.GenericFlag{
-		Name:    name,
-		EnvVars: []string{env},
-		Usage:   usage,
-		Value:   &sizeValue{bytes: defaultBytes, min: min, max: max},
-	}
-}
-
-// sizeOf is the number of bytes that the flag made by sizeFlag holds.
-func sizeOf(c *cli.Context, name string) int64 {
-	v, ok := c.Generic(name).(*sizeValue)
-	if !ok {
-		panic("oneplusn: no size flag is named " + name)
-	}
-	return v.bytes
-}
+// Bytes is the value.
+func (v *sizeValue[T]) Bytes() int64 { return int64(*v.to) }

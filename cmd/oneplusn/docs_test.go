@@ -1,0 +1,60 @@
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"oneplusn/fanout/flags"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the generated parts of docs/ again")
+
+// checkGenerated compares what lies between two markers of a page of docs/ with what the code says.
+func checkGenerated(t *testing.T, page, name, want string) {
+	t.Helper()
+	path := "../../docs/" + page
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, end := fmt.Sprintf("<!-- generated: %s (go test ./cmd/oneplusn -run Documented -rewrite) -->\n", name), "<!-- end -->\n"
+	before, rest, found := strings.Cut(string(text), begin)
+	got, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no part that begins with %q and ends with %q", path, begin, end)
+	}
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	} else if got != want {
+		t.Errorf("%s does not say what the code says of %s: run this test with -rewrite", path, name)
+	}
+}
+
+// cells is a line of a Markdown table.
+func cells(texts ...string) string {
+	for i := range texts {
+		texts[i] = strings.ReplaceAll(texts[i], "|", `\|`)
+	}
+	return "| " + strings.Join(texts, " | ") + " |\n"
+}
+
+func TestFlagsAreDocumented(t *testing.T) {
+	var out strings.Builder
+	heading := ""
+	for _, f := range new(server).flags() {
+		if f.Heading != heading {
+			heading = f.Heading
+			fmt.Fprintf(&out, "\n### %s\n\n%s|---|---|---|---|\n", heading[:1]+strings.ToLower(heading[1:]), cells("flag, variable", "default", "allowed", "what it does"))
+		}
+		note, _, _ := strings.Cut(f.Note, ", here ")
+		out.WriteString(cells("`--"+f.Name+"` `"+flags.Variable(f.Name)+"`", shortDuration(cmp.Or(note, f.Default)),
+			strings.NewReplacer("h0m0s", "h", "0s ", "0 ").Replace(f.Allowed), strings.ReplaceAll(f.Help, "`", "")))
+	}
+	checkGenerated(t, "operations.md", "flags", out.String()+"\n")
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"oneplusn/fanout/flags"
+)
+
+const kib, mib, gib, tib = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+
+// cliFlags are entries of a table as the library has them. What stands in their values is the default.
+func cliFlags(entries []flags.Flag) []cli.Flag {
+	out := make([]cli.Flag, 0, len(entries))
+	for i := range entries {
+		out = append(out, cliFlag(&entries[i]))
+	}
+	return out
+}
+
+func cliFlag(f *flags.Flag) cli.Flag {
+	usage := f.Usage()
+	switch to := f.Value.(type) {
+	case *bool:
+		return &cli.BoolFlag{Name: f.Name, Category: f.Heading, Usage: usage, Value: *to, Destination: to}
+	case *int:
+		return &cli.IntFlag{Name: f.Name, Category: f.Heading, Usage: usage, Value: *to, Destination: to}
+	case *string:
+		return &cli.StringFlag{Name: f.Name, Category: f.Heading, Usage: usage, Value: *to, Destination: to}
+	case *time.Duration:
+		return &cli.DurationFlag{Name: f.Name, Category: f.Heading, Usage: usage, Value: *to, Destination: to}
+	case flags.Text:
+		return &cli.GenericFlag{Name: f.Name, Category: f.Heading, Usage: usage, Value: to}
+	}
+	panic(fmt.Sprintf("oneplusn: --%s has a value of an unknown type, %T", f.Name, f.Value))
+}
+
+// sizeFlag is a flag for a number of bytes from least to most, read with sizeOf.
+func sizeFlag(name, usage string, byDefault, least, most int64) cli.Flag {
+	f := flags.Size(name, &byDefault, byDefault, least, most, usage)
+	return cliFlag(&f)
+}
+
+// sizeOf is the number of bytes that the flag made by sizeFlag holds.
+func sizeOf(c *cli.Context, name string) int64 {
+	v, ok := c.Generic(name).(interface{ Bytes() int64 })
+	if !ok {
+		panic("oneplusn: no size flag is named " + name)
+	}
+	return v.Bytes()
+}
+
+// named gives flags of a command their environment variables: ONEPLUSN_, the command's prefix if it has one, and the flag.
+func named(prefix string, list ...cli.Flag) []cli.Flag {
+	for _, f := range list {
+		variables, _ := settable(f)
+		*variables = []string{flags.Variable(prefix + f.Names()[0])}
+	}
+	return list
+}
+
+// category puts flags under a heading of their command's help.
+func category(heading string, list ...cli.Flag) []cli.Flag {
+	for _, f := range list {
+		_, category := settable(f)
+		*category = heading
+	}
+	return list
+}
+
+// settable is where the library keeps what all flags have.
+func settable(f cli.Flag) (variables *[]string, category *string) {
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		return &f.EnvVars, &f.Category
+	case *cli.IntFlag:
+		return &f.EnvVars, &f.Category
+	case *cli.Int64Flag:
+		return &f.EnvVars, &f.Category
+	case *cli.Float64Flag:
+		return &f.EnvVars, &f.Category
+	case *cli.StringFlag:
+		return &f.EnvVars, &f.Category
+	case *cli.StringSliceFlag:
+		return &f.EnvVars, &f.Category
+	case *cli.DurationFlag:
+		return &f.EnvVars, &f.Category
+	case *cli.GenericFlag:
+		return &f.EnvVars, &f.Category
+	}
+	panic("oneplusn: a flag of an unknown type: " + f.Names()[0])
+}
