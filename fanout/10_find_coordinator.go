@@ -3,10 +3,11 @@ package fanout
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/group"
 	"oneplusn/fanout/wire"
 )
 
-// The kinds of coordinator that clients look for (version 1 on).
+// The kinds of coordinators (version 1 on).
 const (
 	coordinatorOfGroup       = 0
 	coordinatorOfTransaction = 1
@@ -15,8 +16,8 @@ const (
 // handleFindCoordinator says where the coordinator of a group is: here.
 //
 // Behaviour:
-//   - The topic that keeps the groups' offsets is made first, if there is none yet.
-//   - For a group whose partition of that topic is damaged there is no coordinator until it is mended.
+//   - The offsets topic is made first, if it does not exist.
+//   - A group whose partition of that topic is damaged has no coordinator until the partition is mended.
 //   - A transaction's coordinator is refused with an error that clients explain: there are no transactions.
 //
 // Versions: 0 asks for a group's; 1 and 2 for a group's or a transaction's, and have an error message. Version 0 must
@@ -26,20 +27,17 @@ func (b *Broker) handleFindCoordinator(c *client, req *kmsg.FindCoordinatorReque
 	resp.NodeID, resp.Port = -1, -1
 	switch req.CoordinatorType {
 	case coordinatorOfGroup:
-		end := c.errand()
-		b.withCoordinator(func(failed error) {
-			if !end() {
-				return
-			}
+		c.withCoordinator(func(g *group.Coordinator, failed error) {
 			switch {
 			case failed != nil:
 				resp.ErrorCode = wire.CodeCoordinatorNotAvailable
 				resp.ErrorMessage = kmsg.StringPtr("committed offsets can't be kept: " + failed.Error())
-			case b.groups.coordinator.Refused(req.CoordinatorKey):
+			case g.Refused(req.CoordinatorKey):
 				resp.ErrorCode = wire.CodeCoordinatorNotAvailable
 				resp.ErrorMessage = kmsg.StringPtr("what the group has committed can't be read: see the server's log")
 			default:
-				b.coordinatorOf(c, resp)
+				resp.NodeID = b.topics.identity.nodeID
+				resp.Host, resp.Port = b.advertised(c)
 			}
 			b.reply(c, resp)
 		})

@@ -6,9 +6,9 @@ import (
 	"oneplusn/fanout/group"
 )
 
-// handleLeaveGroup takes members out of their group at once.
+// handleLeaveGroup removes members from their group at once.
 //
-// Versions: 0 to 3; 0 to 2 name one member, 3 several, of which static ones may go by their group.instance.id alone.
+// Versions: 0 to 3; 0 to 2 name one member, 3 several; a static member's group.instance.id is enough.
 func (b *Broker) handleLeaveGroup(c *client, req *kmsg.LeaveGroupRequest) {
-	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.LeaveGroup(b.instant(), from, req) })
+	coordinate(c, req, (*group.Coordinator).LeaveGroup)
 }

@@ -9,10 +9,10 @@ import (
 // handleSyncGroup gives a member its assignment.
 //
 // Behaviour:
-//   - The answer comes when the leader's request has brought the assignment of all.
-//   - What the assignment says is between the clients; it is not looked at.
+//   - The answer comes when the leader's request has brought all assignments.
+//   - Assignments are the clients' own affair: the server does not parse them.
 //
 // Versions: 0 to 3; 3 with group.instance.id.
 func (b *Broker) handleSyncGroup(c *client, req *kmsg.SyncGroupRequest) {
-	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.SyncGroup(b.instant(), from, req) })
+	coordinate(c, req, (*group.Coordinator).SyncGroup)
 }

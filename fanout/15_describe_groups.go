@@ -6,9 +6,9 @@ import (
 	"oneplusn/fanout/group"
 )
 
-// handleDescribeGroups shows groups and their members. A group that there is not is "Dead", without an error.
+// handleDescribeGroups shows groups and their members. An unknown group is reported as "Dead", not as an error.
 //
 // Versions: 0 to 4; 4 with group.instance.id.
 func (b *Broker) handleDescribeGroups(c *client, req *kmsg.DescribeGroupsRequest) {
-	b.askCoordinator(c, req, func(g *group.Coordinator) kmsg.Response { return g.DescribeGroups(req) })
+	askCoordinator(c, req, (*group.Coordinator).DescribeGroups)
 }

@@ -6,9 +6,9 @@ import (
 	"oneplusn/fanout/group"
 )
 
-// handleListGroups names all groups, those without members too as long as their offsets are kept.
+// handleListGroups names all groups, including those without members whose offsets have not expired.
 //
 // Versions: 0 to 2.
 func (b *Broker) handleListGroups(c *client, req *kmsg.ListGroupsRequest) {
-	b.askCoordinator(c, req, func(g *group.Coordinator) kmsg.Response { return g.ListGroups(req) })
+	askCoordinator(c, req, (*group.Coordinator).ListGroups)
 }

@@ -6,9 +6,9 @@ import (
 	"oneplusn/fanout/group"
 )
 
-// handleDeleteGroups forgets groups that have no members, with their offsets.
+// handleDeleteGroups forgets groups without members, and their offsets.
 //
 // Versions: 0 and 1.
 func (b *Broker) handleDeleteGroups(c *client, req *kmsg.DeleteGroupsRequest) {
-	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.DeleteGroups(b.instant(), from, req) })
+	coordinate(c, req, (*group.Coordinator).DeleteGroups)
 }

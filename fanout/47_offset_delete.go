@@ -6,9 +6,9 @@ import (
 	"oneplusn/fanout/group"
 )
 
-// handleOffsetDelete forgets a group's offsets of topics that none of its members reads (KIP-496).
+// handleOffsetDelete forgets a group's offsets of topics that no member subscribes to (KIP-496).
 //
 // Versions: 0.
 func (b *Broker) handleOffsetDelete(c *client, req *kmsg.OffsetDeleteRequest) {
-	b.coordinate(c, func(g *group.Coordinator, from group.Client) { g.OffsetDelete(b.instant(), from, req) })
+	coordinate(c, req, (*group.Coordinator).OffsetDelete)
 }

@@ -78,36 +78,40 @@ func (b *Broker) instant() group.Instant {
 	return group.Instant{Monotonic: b.loop.Now(), UnixMillis: b.loop.UnixMillis()}
 }
 
-// coordinate hands a request to the coordinator, once there is one. The answer comes with a later turn's output.
-func (b *Broker) coordinate(c *client, request func(g *group.Coordinator, from group.Client)) {
-	from := group.Client{Ticket: ticketOf(c)}
+// withCoordinator calls do once there is a coordinator, or its topic could not be made, unless the client is gone by then: nobody
+// would tell the coordinator.
+func (c *client) withCoordinator(do func(g *group.Coordinator, failed error)) {
 	end := c.errand()
-	b.withCoordinator(func(failed error) {
-		switch {
-		case !end(): // nobody would tell the coordinator that the client is gone
-		case failed != nil:
-			c.close(closedByStorage, failed)
-		default:
-			request(b.groups.coordinator, from)
+	c.broker.withCoordinator(func(failed error) {
+		if end() {
+			do(c.broker.groups.coordinator, failed)
 		}
 	})
 }
 
-// askCoordinator answers a request that changes nothing, once there is a coordinator: not with the others at the end of a
-// turn, so that only one answer at a time is in memory that no budget counts. req may ask for much: see costly.
-func (b *Broker) askCoordinator(c *client, req kmsg.Request, answer func(g *group.Coordinator) kmsg.Response) {
-	if g := b.groups.coordinator; g != nil && c.putOff(g.Asked(req)) {
+// coordinate hands a request to the coordinator. The answer comes with a later turn's output.
+func coordinate[R kmsg.Request](c *client, req R, handle func(*group.Coordinator, group.Instant, group.Client, R)) {
+	c.withCoordinator(func(g *group.Coordinator, failed error) {
+		if failed != nil {
+			c.close(closedByStorage, failed)
+			return
+		}
+		handle(g, c.broker.instant(), group.Client{Ticket: ticketOf(c)}, req)
+	})
+}
+
+// askCoordinator answers a read-only request at once, not with the others at the end of a turn, so that only one such answer at a
+// time is in memory that no budget counts. A costly one waits for its turn: see costly.
+func askCoordinator[R kmsg.Request](c *client, req R, answer func(*group.Coordinator, R) kmsg.Response) {
+	if g := c.broker.groups.coordinator; g != nil && c.putOff(g.Asked(req)) {
 		return
 	}
-	end := c.errand()
-	b.withCoordinator(func(failed error) {
-		switch {
-		case !end():
-		case failed != nil:
+	c.withCoordinator(func(g *group.Coordinator, failed error) {
+		if failed != nil {
 			c.close(closedByStorage, failed)
-		default:
-			b.reply(c, answer(b.groups.coordinator))
+			return
 		}
+		c.broker.reply(c, answer(g, req))
 	})
 }
 
@@ -206,10 +210,4 @@ func (b *Broker) stopGroups() {
 	if b.groups.coordinator != nil {
 		b.groups.coordinator.Shutdown()
 	}
-}
-
-// coordinatorOf fills in where the coordinator is: here.
-func (b *Broker) coordinatorOf(c *client, resp *kmsg.FindCoordinatorResponse) {
-	resp.NodeID = b.topics.identity.nodeID
-	resp.Host, resp.Port = b.advertised(c)
 }
