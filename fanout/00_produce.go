@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"syscall"
+	"time"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 	"oneplusn/segment/records"
@@ -20,8 +21,8 @@ type produceResult struct {
 	settled    bool
 	lastOffset int64
 	check      batchCheck
-	append     pendingAppend
-	wait       waitNode // for the high watermark
+	append     commit.Append
+	wait       commit.Waiter // for the high watermark
 }
 
 // producing is the state of a connection's produce as a whole. While parts of it are being written the frame is pinned,
@@ -53,14 +54,38 @@ func (b *Broker) handleProduce(c *client) error {
 		return err
 	}
 	c.produced = slices.Grow(c.produced[:0], len(req.Partitions))[:len(req.Partitions)]
+	clear(c.produced)
 	c.producing = producing{unsettled: len(c.produced)}
 	for i := range c.produced {
-		c.produced[i] = produceResult{client: c, wait: waitNode{client: c, result: i}}
+		c.produced[i].client = c
 	}
 	if b.checkProduce(c) {
 		b.appendProduce(c)
 	}
 	return nil
+}
+
+// awaitProduce parks the connection's produce until all its parts are settled.
+func (b *Broker) awaitProduce(c *client) {
+	c.parked = true
+	c.deadline = b.loop.Now() + max(min(time.Duration(c.produce.TimeoutMillis)*time.Millisecond, maxWait), b.config.pace.produceWait)
+	b.waiting.add(c)
+}
+
+// minProduceWait is the least that a produce waits for its write and its sync, whatever its client says: a disk that takes a second
+// is slow and not broken, and a retry would not make it faster.
+const minProduceWait = time.Second
+
+// produceTimedOut answers a produce that has waited for as long as its client would.
+func (b *Broker) produceTimedOut(c *client) {
+	for i := range c.produced {
+		if r := &c.produced[i]; !r.settled {
+			r.ProduceResult = failedProduce(wire.CodeRequestTimedOut, "the disk has not confirmed the write in time; it may still")
+			r.settled = true
+		}
+	}
+	c.producing.unsettled = 0
+	b.answerProduce(c)
 }
 
 // appendProduce queues the batches of a produce that were found good, and answers if there are none.
@@ -74,15 +99,15 @@ func (b *Broker) appendProduce(c *client) {
 			r.settled = true
 			c.producing.unsettled--
 		case err != nil:
-			b.produceFailed(p, err)
+			b.produceFailed(&p.commit, err)
 			r.ProduceResult, r.settled = failedProduce(produceError(err), err.Error()), true
 			c.producing.unsettled--
 		default:
 			if c.producing.writing++; c.producing.writing == 1 {
 				c.pin()
 			}
-			r.append.owner = r
-			b.appends.push(p, &r.append)
+			r.append.Owner = r
+			b.committer.Append(&p.commit, &r.append)
 		}
 	}
 	switch {
@@ -139,9 +164,9 @@ func (b *Broker) produceTo(req *wire.ProduceRequest, part *wire.ProducePartition
 	return p, wire.ProduceResult{}
 }
 
-// appendEnded implements [appendOwner]: one partition of a produce was written, or not.
-func (r *produceResult) appendEnded(b *Broker, p *partition, appended segment.Appended, err error) {
-	c := r.client
+// Appended implements [commit.AppendOwner]: one partition of a produce was written, or not.
+func (r *produceResult) Appended(p *commit.Partition, appended segment.Appended, err error) {
+	c, b := r.client, r.client.broker
 	c.producing.writing--
 	last := c.producing.writing == 0
 	switch {
@@ -164,7 +189,7 @@ func (r *produceResult) appendEnded(b *Broker, p *partition, appended segment.Ap
 }
 
 // answerPart takes down how the append of one part ended, and settles it unless it has to wait for the disk.
-func (b *Broker) answerPart(p *partition, r *produceResult, appended segment.Appended, err error) {
+func (b *Broker) answerPart(p *commit.Partition, r *produceResult, appended segment.Appended, err error) {
 	if err != nil {
 		r.ProduceResult = failedProduce(produceError(err), err.Error())
 		b.settle(r)
@@ -177,11 +202,20 @@ func (b *Broker) answerPart(p *partition, r *produceResult, appended segment.App
 	}
 	r.lastOffset = appended.LastOffset
 	// A duplicate waits too: its first copy may be on its way to the disk still.
-	if r.client.produce.Acks != 0 && p.policy.waits() && r.lastOffset >= p.log.HighWatermark() {
-		p.acks.push(&r.wait)
+	if r.client.produce.Acks != 0 && p.Policy().Waits() && r.lastOffset >= p.Log.HighWatermark() {
+		r.wait.Owner = r
+		b.committer.Await(p, &r.wait, r.lastOffset)
 		return
 	}
 	b.settle(r)
+}
+
+// Committed implements [commit.WaitOwner].
+func (r *produceResult) Committed(err error) {
+	if err != nil {
+		r.ProduceResult = failedProduce(produceError(err), err.Error())
+	}
+	r.client.broker.settle(r)
 }
 
 // settle notes that one part of a produce has its answer, and answers with the last.
@@ -199,20 +233,6 @@ func (b *Broker) settle(r *produceResult) {
 	}
 	b.unpark(c)
 	b.answerProduce(c)
-}
-
-// logWork runs the file work that a log has put off, until there is none: the loop does none.
-func (b *Broker) logWork(p *partition) {
-	work := p.log.Work()
-	if work == nil {
-		return
-	}
-	var done func()
-	b.loop.Go(func() { done = work() }, func() {
-		done()
-		b.logWork(p)
-		b.appends.look(p) // appends may have waited for it
-	})
 }
 
 // produceErrors are the errors that a batch is refused with, and their codes. Only the first is one that clients send the
@@ -234,7 +254,7 @@ var produceErrors = []struct {
 	{segment.ErrCompression, wire.CodeUnsupportedCompressionType},
 	{segment.ErrOutOfOrderSequence, wire.CodeOutOfOrderSequenceNumber},
 	{segment.ErrInvalidProducerEpoch, wire.CodeInvalidProducerEpoch},
-	{segment.ErrClosed, wire.CodeUnknownTopicOrPartition},
+	{commit.ErrRemoved, wire.CodeUnknownTopicOrPartition},
 }
 
 // produceError is the Kafka error that makes clients do the right thing: retry what may succeed, and give up on what
@@ -249,35 +269,10 @@ func produceError(err error) int16 {
 }
 
 // produceFailed logs failures of the disk. Those of the client's bytes are the client's to log.
-func (b *Broker) produceFailed(p *partition, err error) {
+func (b *Broker) produceFailed(p *commit.Partition, err error) {
 	b.counters.produceErrors++
 	if !errors.Is(err, segment.ErrStorage) || !b.storageLog.Allow(b.loop.Now()) {
 		return
 	}
-	b.loop.Log.Error("append failed", "topic", p.topic.name, "partition", p.index, "error", err, "remedy", storageRemedy(err))
-}
-
-// storageRemedy is what the operator can do about a failed write.
-func storageRemedy(err error) string {
-	const nothingLost = ": producers retry, and nothing that was acknowledged is lost"
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return "free space on the data directory's file system" + nothingLost
-	case errors.Is(err, syscall.EROFS):
-		return "the file system has become read-only, often after an error of the disk: see the kernel's log, mend it and mount it read-write" + nothingLost
-	case errors.Is(err, syscall.EIO):
-		return "the disk failed: see the kernel's log" + nothingLost
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return "raise the limit on open files (ulimit -n, LimitNOFILE=)" + nothingLost
-	}
-	return "see the error" + nothingLost
-}
-
-// markGrown notes that fetches that wait for the partition can be looked at, once all completions of this turn have
-// been handled: several appends then wake them once.
-func (b *Broker) markGrown(p *partition) {
-	if !p.grown && p.waiters.n > 0 {
-		p.grown = true
-		b.grown = append(b.grown, p)
-	}
+	b.loop.Log.Error("append failed", "topic", p.Topic, "partition", p.Index, "error", err, "remedy", commit.StorageRemedy(err))
 }

@@ -123,7 +123,7 @@ func startGated(t *testing.T, change func(*Config)) (*server, *gatedFS) {
 func (s *server) awaitAppends(n int) {
 	s.t.Helper()
 	pending := 0
-	if !eventually(func() bool { s.onLoop(func(b *Broker) { pending = b.appends.pending }); return pending == n }) {
+	if !eventually(func() bool { s.onLoop(func(b *Broker) { pending = b.committer.Pending() }); return pending == n }) {
 		s.t.Fatalf("%d appends are on their way, want %d", pending, n)
 	}
 }

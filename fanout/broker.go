@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"oneplusn/fanout/budget"
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
@@ -21,7 +22,7 @@ const (
 	kindAccept uint8 = transfer.KindsEnd + iota
 	kindRecv
 	kindCancel
-	kindSync // an fdatasync; the slot is one of syncs
+	kindSync // an fdatasync of the committer
 )
 
 // Broker is the server. [Open] makes it, [Broker.Run] serves until [Broker.Stop].
@@ -50,9 +51,7 @@ type Broker struct {
 	grown       []*partition // partitions whose high watermark moved in this turn
 	evaluated   evaluations
 	lookups     coldLookups
-	syncs       syncs
-	appends     appends
-	inline      inlineWrites
+	committer   *commit.Committer
 	groups      groups
 	results     []fetchResult
 	firstServed *partition     // the first of results with records
@@ -108,7 +107,11 @@ func Open(config Config) (*Broker, error) {
 	b.descriptors = newDescriptors(&b.config, b.topics.partitionCount(), b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
 	b.topics.useFiles(b.descriptors.files)
-	b.inline.allowed = config.InlineWrites && config.fs == nil && onLocalFileSystem(config.DataDir)
+	inline := config.InlineWrites && config.fs == nil
+	b.committer = commit.New(b.loop, commit.Config{Dir: config.DataDir, InlineWrites: inline, SyncKind: kindSync})
+	for _, tp := range b.topics.byName {
+		b.partitionsAdded(tp)
+	}
 	b.settleColdCache()
 	b.restoreGroups()
 	b.topics.settle()
@@ -144,7 +147,7 @@ func (b *Broker) run() error {
 		return err
 	}
 	defer func() {
-		b.appends.writers.close()
+		b.committer.Close()
 		_ = k.Close()
 	}()
 	if err := b.prepare(k); err != nil {
@@ -164,8 +167,6 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	var err error
 	b.loop.Use(k)
 	b.turns.kernel, b.turns.limit = k, b.config.SlowTurnLog
-	b.appends.writers.open(k.Wake)
-	b.syncs.next = noTime
 	if b.groups.coordinator != nil {
 		now := group.Instant{Monotonic: k.Now(), UnixMillis: b.loop.UnixMillis()}
 		b.groups.coordinator.Restored(now)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/segment"
 )
 
@@ -18,7 +19,7 @@ import (
 type topicConfig struct {
 	set     overrides
 	options segment.Options
-	flush   flushPolicy
+	flush   commit.FlushPolicy
 }
 
 // setting is one key of a topic's configuration.
@@ -50,12 +51,12 @@ var settings = []setting{
 		doc: "Batches stay as their producer compressed them."},
 	{name: "flush.messages", brokerName: "log.flush.interval.messages", kind: kmsg.ConfigTypeLong, min: 1, max: unlimited,
 		doc: "An fsync begins when so many records are not on disk. With 1 every acknowledgement waits for it.",
-		get: func(c *topicConfig) string { return decimal(c.flush.messages) },
-		put: func(c *topicConfig, _ string, n int64) { c.flush.messages = n }},
+		get: func(c *topicConfig) string { return decimal(c.flush.Messages) },
+		put: func(c *topicConfig, _ string, n int64) { c.flush.Messages = n }},
 	{name: "flush.ms", brokerName: "log.flush.interval.ms", kind: kmsg.ConfigTypeLong, min: 1, max: unlimited,
 		doc: "An fsync begins when a record has not been on disk for so many milliseconds.",
-		get: func(c *topicConfig) string { return decimal(c.flush.everyMillis()) },
-		put: func(c *topicConfig, _ string, n int64) { c.flush.every = millis(n) }},
+		get: func(c *topicConfig) string { return decimal(c.flush.EveryMillis()) },
+		put: func(c *topicConfig, _ string, n int64) { c.flush.Every = millis(n) }},
 	{name: "max.message.bytes", brokerName: "message.max.bytes", kind: kmsg.ConfigTypeInt, min: 1 << 10, max: 1 << 30,
 		doc: "The largest record batch accepted.",
 		get: func(c *topicConfig) string { return decimal(int64(c.options.MaxBatchBytes)) },
@@ -187,7 +188,7 @@ func topicConfigOf(defaults *topicConfig, set overrides, maxBatchBytes int) (*to
 	if c.options.MaxBatchBytes > maxBatchBytes {
 		return nil, fmt.Errorf("max.message.bytes=%d: a request carries at most %d (--max-request-bytes)", c.options.MaxBatchBytes, maxBatchBytes)
 	}
-	c.options.ManualCommit = c.flush.waits()
+	c.options.ManualCommit = c.flush.Waits()
 	return c, nil
 }
 

@@ -3,6 +3,7 @@ package fanout
 import (
 	"fmt"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 )
 
@@ -33,7 +34,7 @@ func (c *catalog) configure(name string, changes []settingChange, onlyCheck bool
 			if err == nil {
 				c.useConfig(tp, config)
 			} else {
-				c.loop.Log.Error("a topic's configuration could not be changed", "topic", name, "error", err, "remedy", storageRemedy(err))
+				c.loop.Log.Error("a topic's configuration could not be changed", "topic", name, "error", err, "remedy", commit.StorageRemedy(err))
 				refused = refusal{wire.CodeKafkaStorageError, err.Error()}
 			}
 			ch.end()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/segment"
 )
 
@@ -120,7 +121,7 @@ func (m *creation) adopt(next func(error)) {
 			c.unfinished[n.topic] = m.removal
 		}
 		c.room.give(n.counted())
-		c.loop.Log.Error("a topic's partitions could not be made", "topic", n.topic, "error", err, "remedy", storageRemedy(err))
+		c.loop.Log.Error("a topic's partitions could not be made", "topic", n.topic, "error", err, "remedy", commit.StorageRemedy(err))
 	}
 	next(nil)
 }
@@ -134,12 +135,14 @@ func (c *catalog) adopt(ch *dirChange, made *topic) {
 	}
 	if first == 0 {
 		c.add(made)
+		c.follower.partitionsAdded(made)
 		c.loop.Log.Info("topic created", "topic", made.name, "partitions", len(made.partitions))
 		return
 	}
 	for _, p := range made.partitions {
 		tp.add(p)
 	}
+	c.follower.partitionsAdded(tp)
 	c.loop.Log.Info("partitions added", "topic", tp.name, "partitions", len(tp.partitions))
 }
 
@@ -214,7 +217,7 @@ func (n *newPartitions) make(fs segment.FS, dir string, epoch int32) (*topic, er
 		if err := os.Mkdir(path, 0o755); err != nil { // and not [os.MkdirAll]: an existing one is not the server's
 			return tp, err
 		}
-		p, err := config.openPartition(path, int32(i), segment.OpenOptions{})
+		p, err := config.openPartition(n.topic, path, int32(i), segment.OpenOptions{})
 		if err != nil {
 			return tp, err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -79,7 +80,7 @@ func (d *deletion) run(next func(error)) {
 	inOrder(c.epochs.reserveFor(d.topics).orIfFull(), offLoop(c.loop, d.announce).orIfFull())(func(err error) {
 		if err != nil {
 			c.loop.Log.Error("topics could not be deleted, they stay", "topics", len(d.topics), "first", d.topics[0].name, "error", err,
-				"remedy", storageRemedy(err))
+				"remedy", commit.StorageRemedy(err))
 			next(err)
 			return
 		}

@@ -88,7 +88,7 @@ func (c *catalog) openAll(clean bool) error {
 		var p *partition
 		err := tp.unusable
 		if err == nil {
-			p, err = tp.config.openPartition(e.path, e.index,
+			p, err = tp.config.openPartition(tp.name, e.path, e.index,
 				segment.OpenOptions{Clean: clean, LogStartOffset: c.starts[directory], RecoveryPoint: point})
 		}
 		if exhausted(err) {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/segment"
 )
 
@@ -56,7 +57,7 @@ func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs,
 	ids.next, ids.end = n, n
 	write, written := ids.reserve()
 	if err := write(); err != nil {
-		log.Error("producer ids could not be reserved: the next request for one tries again", "error", err, "remedy", storageRemedy(err))
+		log.Error("producer ids could not be reserved: the next request for one tries again", "error", err, "remedy", commit.StorageRemedy(err))
 		return
 	}
 	written()
@@ -113,7 +114,7 @@ func (ids *producerIDs) reserveMore() {
 		waiting := ids.waiting
 		ids.waiting = nil
 		if err != nil {
-			ids.log.Error("producer ids could not be reserved", "error", err, "remedy", storageRemedy(err))
+			ids.log.Error("producer ids could not be reserved", "error", err, "remedy", commit.StorageRemedy(err))
 		}
 		for len(waiting) > 0 && (err != nil || ids.next < ids.end) {
 			id := int64(-1)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/segment"
 )
 
@@ -122,7 +123,7 @@ func (c *catalog) settle() {
 
 func (c *catalog) warnRecoveryPoints(err error) {
 	if err != nil {
-		c.loop.Log.Warn("the recovery points of logs could not be written down", "error", err, "remedy", storageRemedy(err))
+		c.loop.Log.Warn("the recovery points of logs could not be written down", "error", err, "remedy", commit.StorageRemedy(err))
 	}
 }
 

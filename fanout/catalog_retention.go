@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -84,7 +85,7 @@ func (c *catalog) deleteRecords(p *partition, offset int64) (lowWatermark int64,
 func (c *catalog) keepStarts(moved []*partition, done func(error)) {
 	c.startsFile.write(func(err error) {
 		if err != nil {
-			c.loop.Log.Error("the start of logs could not be written down", "error", err, "remedy", storageRemedy(err))
+			c.loop.Log.Error("the start of logs could not be written down", "error", err, "remedy", commit.StorageRemedy(err))
 			done(err)
 			return
 		}

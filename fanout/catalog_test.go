@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -46,7 +47,7 @@ func TestTopicThatIsDeletedWhileItsRecordsAreDeletedIsGone(t *testing.T) {
 // A sync whose topic is deleted meanwhile has not failed: it has become of no interest.
 func TestTopicThatIsDeletedDuringItsSyncIsNoFailedSync(t *testing.T) {
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.fs, c.Fsync = disk, Fsync{Always: true} })
+	s := start(t, func(c *Config) { c.fs, c.Fsync = disk, commit.Fsync{Always: true} })
 	c, admin := s.dial(), s.dial()
 	if code, message := c.createWith("feed", map[string]string{"segment.bytes": "16384"}); code != 0 {
 		t.Fatal(code, message)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/segment"
 )
 
@@ -28,14 +29,12 @@ type partition struct {
 	// evaluated is the last evaluation of a fetch that the partition came in.
 	evaluated uint64
 	grown     bool // already on Broker.grown
-	appends   appendQueue
-	// nextDone links partitions whose write has run: see writers.
-	nextDone *partition
+	commit    commit.Partition
+	broker    *Broker
 	// refused is why there is no log: its files are damaged. The partition keeps its place, and answers with an error.
 	refused error
 	// recoveryPoint is what the file says of it.
 	recoveryPoint int64
-	commit
 }
 
 // directory is the name of the partition's directory.
@@ -63,14 +62,12 @@ func (tp *topic) add(p *partition) {
 }
 
 // openPartition opens a log, which is made if it is missing.
-func (config *topicConfig) openPartition(dir string, index int32, open segment.OpenOptions) (*partition, error) {
+func (config *topicConfig) openPartition(topic, dir string, index int32, open segment.OpenOptions) (*partition, error) {
 	l, err := segment.Open(dir, config.options, open)
 	if err != nil {
 		return nil, err
 	}
-	p := &partition{index: index, log: l}
-	p.policy = config.flush
-	return p, nil
+	return &partition{index: index, log: l, commit: commit.NewPartition(topic, index, l, config.flush)}, nil
 }
 
 // online are the partitions that have a log.

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 )
@@ -41,7 +42,7 @@ func startColdMode(t *testing.T, mode transfer.Mode, cacheBytes, readaheadBytes 
 		c.SegmentBytes = coldSegmentBytes
 		c.Transfer.Mode = mode
 		c.Transfer.ColdCacheBytes, c.Transfer.ReadaheadBytes = cacheBytes, readaheadBytes
-		c.Fsync = Fsync{}
+		c.Fsync = commit.Fsync{}
 	})
 	dir := s.broker.config.DataDir
 	if why := whyPageCacheHidden(filepath.Join(dir, identityFile)); why != "" {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/flags"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
@@ -21,7 +22,7 @@ type Config struct {
 
 	Partitions, AutoCreateTopicLimit, MaxPartitions int
 	AutoCreateTopics, InlineWrites                  bool
-	Fsync                                           Fsync
+	Fsync                                           commit.Fsync
 	SegmentBytes                                    int64
 	SegmentAge                                      time.Duration
 	RetentionBytes                                  int64         // 0 or less for no limit
@@ -83,8 +84,8 @@ func (c Config) Validate() error {
 	if err := flags.Validate(c.Flags()); err != nil {
 		return err
 	}
-	if err := c.Fsync.validate(); err != nil {
-		return err
+	if err := c.Fsync.Validate(); err != nil {
+		return fmt.Errorf("fanout: %w", err)
 	}
 	return c.validateTogether()
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/flags"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
@@ -49,7 +50,7 @@ func (c *Config) topicFlags() []flags.Flag {
 		flags.Bool("auto-create-topics", &c.AutoCreateTopics, true, "create topics that clients ask for; =false refuses them"),
 		flags.Count("auto-create-limit", &c.AutoCreateTopicLimit, 1000, 0, 1<<30, "`N` topics from which on asking for one creates no more; an admin client can"),
 		flags.Count("max-partitions", &c.MaxPartitions, 20_000, 1, 1<<24, "`N` partitions of all topics together, and of one produce or fetch (there at least 20000); each has two files open, of which there may be as many as ulimit -n allows"),
-		flags.Choice("fsync", &c.Fsync, "interval=1s", ParseFsync, "`POLICY` that puts records on disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
+		flags.Choice("fsync", &c.Fsync, "interval=1s", commit.ParseFsync, "`POLICY` that puts records on disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
 		flags.Bool("inline-writes", &c.InlineWrites, true, "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer and can never make other clients wait"),
 		flags.Size("segment-bytes", &c.SegmentBytes, gib, 16*kib, maxInt31, "`SIZE` at which a segment ends and the next begins (topics: segment.bytes)"),
 		flags.Duration("segment-age", &c.SegmentAge, 7*day, time.Millisecond, century, "`DURATION` after its first record at which a segment ends (topics: segment.ms)"),

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
@@ -93,7 +94,7 @@ func (d *disk) await(t *testing.T, queued, held int) {
 }
 
 // startOn runs a broker on a disk.
-func startOn(t *testing.T, fsync Fsync) (*server, *disk) {
+func startOn(t *testing.T, fsync commit.Fsync) (*server, *disk) {
 	d := new(disk)
 	s := startWith(t, func(c *Config) { c.Fsync = fsync }, func(b *Broker) {
 		make := b.newKernel
@@ -116,7 +117,7 @@ func produced(t *testing.T, c *dialed, req *kmsg.ProduceRequest, correlationID i
 }
 
 func TestAlwaysAcknowledgesAfterTheFsync(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	publisher, subscriber := s.dial(), s.dial()
 	publisher.create("feed", 1)
 	log := &shadow{topic: "feed"}
@@ -166,7 +167,7 @@ func publisherEnd(t *testing.T, c *dialed, topic string) int64 {
 
 func TestProducesGatherWhileAnFsyncRuns(t *testing.T) {
 	const producers = 20
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	admin := s.dial()
 	admin.create("feed", 1)
 	first := s.dial()
@@ -196,7 +197,7 @@ func TestProducesGatherWhileAnFsyncRuns(t *testing.T) {
 }
 
 func TestFailedFsyncRefusesThePartitionAndNoOther(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	s.wantEnd = "no more writes after a failed fsync" // so the next start scans
 	c := s.dial()
 	c.create("feed", 1)
@@ -239,7 +240,7 @@ func (c *dialed) sendAgain(req kmsg.Request) (correlationID int32) {
 
 // The kernel can end an operation before it ran: a signal came, or no worker could be made. The disk has said nothing.
 func TestFsyncThatDidNotRunIsAskedForAgain(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	publisher := s.dial()
 	publisher.create("feed", 1)
 	req := produceAll("feed", makeBatch(1, 3, 100, 0))
@@ -254,6 +255,7 @@ func TestFsyncThatDidNotRunIsAskedForAgain(t *testing.T) {
 		t.Errorf("produce: error %d, offset %d", r.ErrorCode, r.BaseOffset)
 	}
 	// Without end it is not tried either.
+	const maxSyncRetries = 8
 	s.wantEnd = "no more writes after a failed fsync"
 	publisher.send(req)
 	for i := range maxSyncRetries + 1 {
@@ -266,7 +268,7 @@ func TestFsyncThatDidNotRunIsAskedForAgain(t *testing.T) {
 }
 
 func TestConnectionThatEndsWhileItsProduceWaits(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	c := s.dial()
 	c.create("feed", 1)
 	gone := s.dial()
@@ -282,7 +284,7 @@ func TestConnectionThatEndsWhileItsProduceWaits(t *testing.T) {
 
 // The bytes of the next request arrive while the first waits, and move its frame.
 func TestWaitingProduceSurvivesThatItsFrameMoves(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	c := s.dial()
 	c.create("feed", 1)
 	first := produceAll("feed", makeBatch(1, 1, 10, 0))
@@ -303,7 +305,7 @@ func TestWaitingProduceSurvivesThatItsFrameMoves(t *testing.T) {
 }
 
 func TestProduceThatWaitsTooLongIsToldSo(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	c := s.dial()
 	c.create("feed", 1)
 	req := produceAll("feed", makeBatch(1, 1, 10, 0))
@@ -317,7 +319,7 @@ func TestProduceThatWaitsTooLongIsToldSo(t *testing.T) {
 }
 
 func TestTopicThatIsDeletedRefusesTheProducesThatWait(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	c, admin := s.dial(), s.dial()
 	admin.create("feed", 1)
 	req := produceAll("feed", makeBatch(1, 1, 10, 0))
@@ -332,9 +334,9 @@ func TestTopicThatIsDeletedRefusesTheProducesThatWait(t *testing.T) {
 
 func TestNeverAndIntervalAcknowledgeAtOnce(t *testing.T) {
 	for _, row := range []struct {
-		fsync Fsync
+		fsync commit.Fsync
 		syncs int
-	}{{Fsync{}, 0}, {Fsync{Every: time.Millisecond}, 1}} {
+	}{{commit.Fsync{}, 0}, {commit.Fsync{Every: time.Millisecond}, 1}} {
 		s, d := startOn(t, row.fsync)
 		c := s.dial()
 		c.create("feed", 1)
@@ -360,25 +362,9 @@ func TestNeverAndIntervalAcknowledgeAtOnce(t *testing.T) {
 	}
 }
 
-func TestFsyncIsReadAndWritten(t *testing.T) {
-	for text, want := range map[string]Fsync{
-		"never": {}, "always": {Always: true}, "interval=1s": {Every: time.Second}, "interval=5ms": {Every: 5 * time.Millisecond},
-	} {
-		got, err := ParseFsync(text)
-		if err != nil || got != want || got.String() != text {
-			t.Errorf("%q is %+v (%v), error %v", text, got, got, err)
-		}
-	}
-	for _, text := range []string{"", "sometimes", "interval", "interval=", "interval=0s", "interval=1us", "interval=48h", "interval=-1s", "Always"} {
-		if got, err := ParseFsync(text); err == nil {
-			t.Errorf("%q is taken for %v", text, got)
-		}
-	}
-}
-
 // Where acknowledgements wait for an fsync, a closed segment is finished behind it, though nothing is published any more.
 func TestClosedSegmentIsFinishedAfterItsSync(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	c := s.dial()
 	if code, message := c.createWith("feed", map[string]string{"segment.bytes": "16384"}); code != 0 {
 		t.Fatalf("error %d: %s", code, message)

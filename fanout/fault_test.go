@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -91,7 +92,7 @@ func ofProducer(batch []byte, id int64, sequence int32) []byte {
 // A write that the disk refuses is told to its producer and harms nobody else: what was acknowledged is served, other
 // partitions go on, and when the disk writes again the producer's retry takes the place of what failed.
 func TestFailedWriteIsToldToItsProducerAndHarmsNobodyElse(t *testing.T) {
-	for _, fsync := range []Fsync{{}, {Always: true}} {
+	for _, fsync := range []commit.Fsync{{}, {Always: true}} {
 		for _, row := range []struct {
 			errno    syscall.Errno
 			truncate bool // what the write left can't be cut either

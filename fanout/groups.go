@@ -28,9 +28,7 @@ type groups struct {
 	out         group.Output
 	keeping     keeping
 	// wanting are requests that wait for the topic to be made.
-	wanting []func(failed error)
-	// held are replies whose records are written and wait for an fsync, by partition of the topic and in the order of the log.
-	held     [][]heldReplies
+	wanting  []func(failed error)
 	rewrites []rewrite
 	log      loop.LogLimit
 }
@@ -70,7 +68,6 @@ func (b *Broker) useTopic(tp *topic) {
 	}
 	g.topic = tp
 	g.coordinator = group.New(config, len(tp.partitions))
-	g.held = make([][]heldReplies, len(tp.partitions))
 	g.rewrites = make([]rewrite, len(tp.partitions))
 }
 
@@ -155,9 +152,9 @@ func hostOf(c *client) string {
 func (b *Broker) nextGroupDeadline() time.Duration {
 	g := &b.groups
 	if g.coordinator == nil {
-		return noTime
+		return noDeadline
 	}
-	until := noTime
+	until := noDeadline
 	busy := g.keeping.batches > 0 // the end of the write wakes the loop
 	if g.coordinator.HasReplies() || !busy && g.coordinator.HasOutput() {
 		until = b.loop.Now() // of connections that were closed after the turn's output was taken

@@ -1,18 +1,14 @@
 package fanout
 
 import (
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/group"
 	"oneplusn/segment"
 )
 
-// heldReplies is a turn's durable replies.
-type heldReplies struct {
-	replies *pendingReplies
-	last    int64 // the last offset in this partition that they wait for
-}
-
-// pendingReplies wait for every partition that their turn wrote to.
+// pendingReplies are durable replies. They wait for every partition that their turn wrote to.
 type pendingReplies struct {
+	broker  *Broker
 	replies []group.Reply
 	left    int
 	failed  bool
@@ -28,7 +24,8 @@ type keeping struct {
 
 // keptBatch is a batch of records on its way to the log.
 type keptBatch struct {
-	append  pendingAppend
+	broker  *Broker
+	append  commit.Append
 	bytes   []byte
 	records []group.Record
 }
@@ -97,23 +94,25 @@ func (b *Broker) keepRecords(records []group.Record) {
 // keepBatch queues the first of some records as a batch, and says how many they are.
 func (b *Broker) keepBatch(p *partition, records []group.Record, now int64) (n int) {
 	k := b.groups.keeping.take()
+	k.broker = b
 	k.bytes, n = group.AppendBatch(k.bytes[:0], records, now)
 	k.records = append(k.records[:0], records[:n]...)
 	b.groups.keeping.batches++
 	checked, err := p.log.Check(k.bytes)
 	if err != nil {
-		k.appendEnded(b, p, segment.Appended{}, err)
+		k.Appended(&p.commit, segment.Appended{}, err)
 		return n
 	}
-	k.append = pendingAppend{batches: k.bytes, checked: checked, owner: k}
-	b.appends.push(p, &k.append)
+	k.append = commit.Append{Batches: k.bytes, Checked: checked, Owner: k}
+	b.committer.Append(&p.commit, &k.append)
 	return n
 }
 
-// appendEnded implements [appendOwner]: a batch of records was written, or not.
-func (k *keptBatch) appendEnded(b *Broker, p *partition, appended segment.Appended, err error) {
+// Appended implements [commit.AppendOwner]: a batch of records was written, or not.
+func (k *keptBatch) Appended(p *commit.Partition, appended segment.Appended, err error) {
+	b := k.broker
 	g := &b.groups
-	w := &g.rewrites[p.index]
+	w := &g.rewrites[p.Index]
 	if err != nil {
 		b.notKept(p, w, k.records, err)
 	} else {
@@ -130,17 +129,17 @@ func (k *keptBatch) appendEnded(b *Broker, p *partition, appended segment.Append
 
 // notKept notes that records could not be written: they will be, when the disk writes again. What waits behind them is
 // not tried, so that what is in the log is what was committed first.
-func (b *Broker) notKept(p *partition, w *rewrite, records []group.Record, err error) {
+func (b *Broker) notKept(p *commit.Partition, w *rewrite, records []group.Record, err error) {
 	g := &b.groups
 	for i := range records {
 		g.coordinator.Lost(&records[i])
 	}
 	w.lost, w.next = true, b.loop.Now()+rewriteRetry
 	if g.log.Allow(b.loop.Now()) {
-		b.loop.Log.Error("committed offsets could not be written, clients try again", "partition", p.index, "error", err,
-			"remedy", storageRemedy(err))
+		b.loop.Log.Error("committed offsets could not be written, clients try again", "partition", p.Index, "error", err,
+			"remedy", commit.StorageRemedy(err))
 	}
-	b.refuseAppends(p, err)
+	b.committer.RefuseQueued(p, err)
 }
 
 // keptBatch notes that a batch was written or not. After the last one the replies are sent, or wait for all partitions
@@ -150,14 +149,14 @@ func (b *Broker) keptBatch() {
 	if g.keeping.batches--; g.keeping.batches > 0 || len(g.keeping.replies) == 0 {
 		return
 	}
-	pending := new(pendingReplies)
-	for i, p := range g.topic.partitions {
+	pending := &pendingReplies{broker: b}
+	for _, p := range g.topic.partitions {
 		if p.refused != nil {
 			continue
 		}
 		if last := p.log.LogEndOffset() - 1; p.log.HighWatermark() <= last && p.log.Poisoned() == nil {
 			pending.left++
-			g.held[i] = append(g.held[i], heldReplies{pending, last})
+			b.committer.Await(&p.commit, &commit.Waiter{Owner: pending}, last)
 		}
 	}
 	for i := range g.keeping.replies {
@@ -194,29 +193,16 @@ func (k *keeping) give(batch *keptBatch) {
 	}
 }
 
-// releaseGroups answers what waited for a partition of the offsets topic, as far as its high watermark has come, or
-// all of it if it failed.
-func (b *Broker) releaseGroups(p *partition, failed bool) {
-	g := &b.groups
-	if p.topic != g.topic || g.coordinator == nil {
+// Committed implements [commit.WaitOwner]: a partition has what the replies wait for on disk, or will not have it.
+func (r *pendingReplies) Committed(err error) {
+	r.failed = r.failed || err != nil
+	if r.left--; r.left > 0 {
 		return
 	}
-	held := g.held[p.index]
-	n := 0
-	for ; n < len(held) && (failed || held[n].last < p.log.HighWatermark()); n++ {
-		waits := held[n].replies
-		waits.failed = waits.failed || failed
-		if waits.left--; waits.left > 0 {
-			continue
+	for i := range r.replies {
+		if r.failed {
+			r.replies[i].Refuse()
 		}
-		for i := range waits.replies {
-			if waits.failed {
-				waits.replies[i].Refuse()
-			}
-			b.answerGroup(&waits.replies[i])
-		}
+		r.broker.answerGroup(&r.replies[i])
 	}
-	rest := copy(held, held[n:])
-	clear(held[rest:])
-	g.held[p.index] = held[:rest]
 }

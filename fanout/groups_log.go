@@ -57,11 +57,11 @@ func (b *Broker) rewriteOffsets() {
 		w, p := &g.rewrites[i], g.topic.partitions[i]
 		switch {
 		case p.refused != nil:
-			w.next = noTime
+			w.next = noDeadline
 		case !w.active && p.log.SizeBytes() > max(rewriteFromBytes, rewriteFactor*w.keptSize):
 			*w = rewrite{active: true, before: p.log.LogEndOffset(), end: -1, size: p.log.SizeBytes(), lost: w.lost}
 		case !w.active && (!w.lost || p.log.Poisoned() != nil):
-			w.next = noTime
+			w.next = noDeadline
 		case b.loop.Now() < w.next:
 		case !w.active:
 			b.rewriteLost(w, p)
@@ -99,7 +99,7 @@ func (b *Broker) rewriteLost(w *rewrite, p *partition) {
 // dropRewritten drops the log's head, once what replaces it is as safe as it was.
 func (b *Broker) dropRewritten(w *rewrite, p *partition) {
 	safe := p.log.DurableOffset()
-	if p.policy.never() {
+	if p.commit.Policy().Never() {
 		safe = p.log.HighWatermark()
 	}
 	if safe < w.end {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/segment"
 )
 
@@ -111,7 +112,7 @@ func TestCommitsAndMembersSurviveARestart(t *testing.T) {
 }
 
 func TestCommitIsAcknowledgedAfterItsFsync(t *testing.T) {
-	s, disk := startOn(t, Fsync{Always: true})
+	s, disk := startOn(t, commit.Fsync{Always: true})
 	s.wantEnd = "no more writes after a failed fsync"
 	c := s.dial()
 	c.create("feed", 1)
@@ -275,7 +276,7 @@ func TestOffsetsTopicIsTheServersOwn(t *testing.T) {
 // However often offsets are committed, their log stays as long as what still counts.
 func TestOffsetsLogStaysShort(t *testing.T) {
 	dir := t.TempDir()
-	change := func(c *Config) { c.DataDir, c.Fsync, c.RetentionCheck = dir, Fsync{}, 10*time.Millisecond }
+	change := func(c *Config) { c.DataDir, c.Fsync, c.RetentionCheck = dir, commit.Fsync{}, 10*time.Millisecond }
 	s := start(t, change)
 	c := s.dial()
 	const partitions, written = 100, 3 * rewriteFromBytes

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 )
 
@@ -94,7 +95,7 @@ func TestProducerGoesOnInATopicThatWasDeletedAndMadeAgain(t *testing.T) {
 
 // A duplicate of a batch that is on its way to the disk promises no more than the batch itself.
 func TestDuplicateWaitsForTheFsyncOfItsFirstCopy(t *testing.T) {
-	s, d := startOn(t, Fsync{Always: true})
+	s, d := startOn(t, commit.Fsync{Always: true})
 	first, again := s.dial(), s.dial()
 	first.create("feed", 1)
 	batch := func() []byte { return sequenced(makeBatch(1, 1, 10, 0), 7, 0, 0) }

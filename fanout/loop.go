@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,9 @@ const (
 	eintr     = unix.EINTR
 	eagain    = unix.EAGAIN
 )
+
+// noDeadline is later than any time.
+const noDeadline = time.Duration(math.MaxInt64)
 
 // sweepEvery is how often connections are looked at for being idle or stalled. It is also the longest wait.
 const sweepEvery = time.Second
@@ -47,15 +51,15 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("completions")
 	b.loop.RunTasks()
 	t.stepped("background jobs that ended")
-	b.endAppends()
+	b.committer.EndWrites()
 	t.stepped("writes that ended")
 	b.turnGroups()
 	t.stepped("consumer groups")
 	b.answerCostly()
 	t.stepped("costly requests")
-	b.beginAppends() // before the rest of the turn: the disk works meanwhile
+	b.committer.BeginWrites() // before the rest of the turn: the disk works meanwhile
 	t.stepped("begin writes")
-	b.beginSyncs()
+	b.committer.BeginSyncs()
 	t.stepped("begin syncs")
 	b.wakeGrown()
 	t.stepped("wake fetches")
@@ -66,7 +70,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 	b.engine.Turn(b.loop.Now())
 	b.config.files.Trim()
 	t.stepped("transfers")
-	b.beginAppends()
+	b.committer.BeginWrites()
 	t.end(b.loop.Log)
 }
 
@@ -79,7 +83,9 @@ func (b *Broker) dispatch(completion ring.Completion) {
 		return
 	}
 	if kind == kindSync {
-		b.onSync(completion)
+		if !b.committer.Complete(completion) {
+			b.counters.stale++
+		}
 		return
 	}
 	if kind == transfer.KindAdvice {
@@ -114,7 +120,7 @@ func (b *Broker) timeout() time.Duration {
 	if b.engine.Pending() || len(b.grown) > 0 || b.costly.line.n > 0 || b.blocks.resume {
 		return 0
 	}
-	until := min(b.nextSweep, b.syncs.next, b.nextGroupDeadline())
+	until := min(b.nextSweep, b.committer.Next(), b.nextGroupDeadline())
 	if next, ok := b.waiting.next(); ok {
 		until = min(until, next)
 	}
@@ -188,7 +194,7 @@ func (b *Broker) closeAll() {
 
 // stopped says that nothing is left to wait for.
 func (b *Broker) stopped() bool {
-	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.loop.Working() || b.appends.pending > 0 || b.loop.Kernel.InFlight() > 0 {
+	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.loop.Working() || b.committer.Pending() > 0 || b.loop.Kernel.InFlight() > 0 {
 		return false
 	}
 	return b.groups.settled() || b.loop.Now() >= b.stopBy

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 )
 
@@ -189,7 +190,7 @@ func TestAnyTwoRequestsAboutOneTopicAtOnceAreAnsweredAndLeaveItWhole(t *testing.
 	dir := t.TempDir()
 	disk := newGateFS()
 	in := func(c *Config) {
-		c.DataDir, c.fs, c.AutoCreateTopics, c.Fsync, c.RetentionAge = dir, disk, true, Fsync{Always: true}, -1
+		c.DataDir, c.fs, c.AutoCreateTopics, c.Fsync, c.RetentionAge = dir, disk, true, commit.Fsync{Always: true}, -1
 	}
 	s := start(t, in)
 	first, second := s.dial(), s.dial()

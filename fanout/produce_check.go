@@ -61,11 +61,11 @@ func (k *batchChecks) budget(batch []byte, turn uint64) int64 {
 
 // now checks a batch on the loop. It is false if that would take too long.
 func (k *batchChecks) now(r *produceResult, zstd bool, turn uint64, nowMillis int64) bool {
-	batch := r.append.batches
+	batch := r.append.Batches
 	if k.inline.Budget = k.budget(batch, turn); k.inline.Budget == 0 {
 		return false
 	}
-	r.append.checked, r.check.err = k.inline.Check(batch, r.check.rules, zstd, nowMillis)
+	r.append.Checked, r.check.err = k.inline.Check(batch, r.check.rules, zstd, nowMillis)
 	walked, records := k.inline.Spent()
 	k.left -= time.Duration(len(batch)>>10)*crcCost + time.Duration(records)*recordCost
 	if segment.IsCompressed(batch) {
@@ -95,7 +95,7 @@ func (b *Broker) checkProduce(c *client) bool {
 		if r.check.partition, r.ProduceResult = b.produceTo(req, part); r.check.partition == nil {
 			continue
 		}
-		r.append.batches, r.check.rules = part.Records, r.check.partition.log.Rules()
+		r.append.Batches, r.check.rules = part.Records, r.check.partition.log.Rules()
 		inline = inline && b.checks.now(r, zstd, b.loop.Turn(), now)
 		r.check.pending = !inline
 	}
@@ -122,7 +122,7 @@ func (b *Broker) checkLater(c *client, zstd bool) {
 			}
 			for i := range produced {
 				if r := &produced[i]; r.check.pending {
-					r.append.checked, r.check.err = checker.Check(r.append.batches, r.check.rules, zstd, now)
+					r.append.Checked, r.check.err = checker.Check(r.append.Batches, r.check.rules, zstd, now)
 				}
 			}
 			b.checks.spare.Put(checker)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -136,7 +137,7 @@ func TestRefusedPartitionStaysRefusedWhateverIsKnown(t *testing.T) {
 func TestRecoveryPointsFollowWhatIsDurable(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, func(c *Config) {
-		c.DataDir, c.Fsync = dir, Fsync{Always: true}
+		c.DataDir, c.Fsync = dir, commit.Fsync{Always: true}
 		c.pace.checkpoint = 1
 	})
 	c := s.dial()
@@ -157,7 +158,7 @@ func TestRecoveryPointsFollowWhatIsDurable(t *testing.T) {
 		t.Errorf("acknowledgements wait for syncs, and there is no mark: %v", err)
 	}
 	// Under another policy the mark has nothing left to say.
-	s = start(t, func(c *Config) { c.DataDir, c.Fsync = dir, Fsync{} })
+	s = start(t, func(c *Config) { c.DataDir, c.Fsync = dir, commit.Fsync{} })
 	c = s.dial()
 	c.publish(&shadow{topic: "feed", end: 1}, makeBatch(9, 1, 10, time.Now().UnixMilli()))
 	gone := func() bool {

@@ -22,9 +22,6 @@ type counters struct {
 	publishedRecords uint64
 	produceErrors    uint64
 	duplicates       uint64
-	syncs            uint64
-	syncNanos        uint64
-	syncErrors       uint64
 	stale            uint64
 	turns            uint64
 }
@@ -164,7 +161,7 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 }
 
 func (b *Broker) snapshot() Stats {
-	k, p, l := b.loop.Kernel.Stats(), b.engine.Pipes(), b.engine.Ledger
+	k, p, l, commits := b.loop.Kernel.Stats(), b.engine.Pipes(), b.engine.Ledger, b.committer.Stats()
 	s := Stats{
 		Transfer:      b.config.Transfer.Mode.String(),
 		RingSize:      b.config.Ring.Entries,
@@ -198,9 +195,9 @@ func (b *Broker) snapshot() Stats {
 		PublishedRecords: b.counters.publishedRecords,
 		ProduceErrors:    b.counters.produceErrors,
 		Duplicates:       b.counters.duplicates,
-		Syncs:            b.counters.syncs,
-		SyncSeconds:      time.Duration(b.counters.syncNanos).Seconds(),
-		SyncErrors:       b.counters.syncErrors,
+		Syncs:            commits.Syncs,
+		SyncSeconds:      commits.SyncTime.Seconds(),
+		SyncErrors:       commits.SyncErrors,
 		StaleCompletions: b.counters.stale,
 		Turns:            b.loop.Turn() - 1, // the one under way is not over
 		TurnTimes:        b.turns.stats(),

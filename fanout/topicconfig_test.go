@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -293,7 +294,7 @@ func TestDeletedRecordsStayDeleted(t *testing.T) {
 }
 
 func TestSyncPolicyOfATopicChangesWhileItIsServed(t *testing.T) {
-	s, d := startOn(t, Fsync{})
+	s, d := startOn(t, commit.Fsync{})
 	c, admin := s.dial(), s.dial()
 	c.create("feed", 1)
 	req := produceAll("feed", makeBatch(1, 1, 10, 0))

@@ -1,11 +1,10 @@
 package fanout
 
 import (
-	"fmt"
 	"math"
 	"time"
 
-	"oneplusn/fanout/wire"
+	"oneplusn/fanout/commit"
 	"oneplusn/segment"
 )
 
@@ -49,11 +48,21 @@ func topicDefaults(c *Config) *topicConfig {
 			TimestampBeforeMaxMillis: math.MaxInt64,
 			TimestampAfterMaxMillis:  time.Hour.Milliseconds(), // Apache Kafka's since 4.0
 		},
-		flush: c.Fsync.flushPolicy(),
+		flush: c.Fsync.Policy(),
 	}
-	t.options.ManualCommit = t.flush.waits()
+	t.options.ManualCommit = t.flush.Waits()
 	return t
 }
+
+// partitionsAdded implements [catalogFollower]: what is committed to a topic wakes fetches.
+func (b *Broker) partitionsAdded(tp *topic) {
+	for p := range tp.online() {
+		p.broker, p.commit.Watcher = b, p
+	}
+}
+
+// Advanced implements [commit.Watcher].
+func (p *partition) Advanced() { p.broker.markGrown(p) }
 
 // topicDeleted implements [catalogFollower].
 func (b *Broker) topicDeleted(name string) {
@@ -65,9 +74,13 @@ func (b *Broker) topicDeleted(name string) {
 // partitionRemoved implements [catalogFollower]: whoever waits for the partition is told.
 func (b *Broker) partitionRemoved(p *partition) {
 	b.markGrown(p)
-	b.refuseAcks(p, wire.CodeUnknownTopicOrPartition, "the topic was deleted")
-	b.refuseAppends(p, fmt.Errorf("%w: the topic was deleted", segment.ErrClosed))
+	b.committer.Remove(&p.commit, commit.ErrRemoved)
 }
 
+// logWork implements [catalogFollower].
+func (b *Broker) logWork(p *partition) { b.committer.Work(&p.commit) }
+
 // partitionConfigured implements [catalogFollower].
-func (b *Broker) partitionConfigured(p *partition) { b.commitChanged(p) }
+func (b *Broker) partitionConfigured(p *partition) {
+	b.committer.Configure(&p.commit, p.topic.config.flush)
+}

@@ -57,10 +57,19 @@ func (b *Broker) unpark(c *client) {
 	}
 	if c.header.Key == wire.KeyProduce {
 		for i := range c.produced {
-			c.produced[i].wait.unlink()
+			c.produced[i].wait.Cancel()
 		}
 	}
 	b.waiting.remove(c)
+}
+
+// markGrown notes that fetches that wait for the partition can be looked at, once all completions of this turn have
+// been handled: several appends then wake them once.
+func (b *Broker) markGrown(p *partition) {
+	if !p.grown && p.waiters.n > 0 {
+		p.grown = true
+		b.grown = append(b.grown, p)
+	}
 }
 
 // evaluatedPerTurn bounds the partitions of fetches that are evaluated in a turn, which is some milliseconds: what one

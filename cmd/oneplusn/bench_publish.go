@@ -10,12 +10,13 @@ import (
 	"oneplusn/cmd/internal/bench"
 	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout"
+	"oneplusn/fanout/commit"
 )
 
 // planPublish reads the flags of --publish.
 func planPublish(c *cli.Context) (o bench.PublishOptions, serveFlags []string, err error) {
 	o = bench.PublishOptions{
-		Policies:    []string{fanout.Fsync{}.String(), fanout.DefaultConfig().Fsync.String(), fanout.Fsync{Always: true}.String()},
+		Policies:    []string{commit.Fsync{}.String(), fanout.DefaultConfig().Fsync.String(), commit.Fsync{Always: true}.String()},
 		RecordBytes: int(sizeOf(c, "record-size")), Duration: c.Duration("duration"),
 	}
 	if o.Duration <= 0 {

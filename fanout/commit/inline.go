@@ -1,4 +1,4 @@
-package fanout
+package commit
 
 import (
 	"time"
@@ -48,8 +48,8 @@ func onLocalFileSystem(dir string) bool {
 }
 
 // takes says whether a write may run on the loop's thread now.
-func (w *inlineWrites) takes(p *partition, write *segment.Write, now time.Duration) bool {
-	return w.allowed && now >= w.from && w.bytes+write.Bytes() <= inlineBytes && write.Plain() && p.appends.fast >= inlineAfter
+func (w *inlineWrites) takes(p *Partition, write *segment.Write, now time.Duration) bool {
+	return w.allowed && now >= w.from && w.bytes+write.Bytes() <= inlineBytes && write.Plain() && p.queue.fast >= inlineAfter
 }
 
 // stuck ends inline writes for a while. The more often it happens the longer: at most once in a backoff clients wait for a
@@ -71,28 +71,29 @@ func (q *appendQueue) ran(took time.Duration) {
 	q.fast = min(q.fast+1, inlineAfter)
 }
 
-// runInline runs a partition's write on the loop's thread.
-func (b *Broker) runInline(p *partition) {
-	b.inline.bytes += p.appends.write.Bytes()
-	before, began := voluntarySwitches(), b.loop.Kernel.Now()
-	p.appends.write.Run()
-	took := b.loop.Kernel.Now() - began
+// writeInline runs a partition's write on the loop's thread.
+func (c *Committer) writeInline(p *Partition) {
+	c.stats.InlineWrites++
+	c.inline.bytes += p.queue.write.Bytes()
+	before, began := voluntarySwitches(), c.loop.Kernel.Now()
+	p.queue.write.Run()
+	took := c.loop.Kernel.Now() - began
 	// A thread that was only without a processor has not been waiting.
 	if took > fastWrite && voluntarySwitches() != before {
-		p.appends.fast = 0
-		b.slowWrite(p, took)
+		p.queue.fast = 0
+		c.slowWrite(p, took)
 	}
-	b.endWrite(p)
+	c.endWrite(p)
 }
 
 // slowWrite notes that writes wait for the disk.
-func (b *Broker) slowWrite(p *partition, took time.Duration) {
-	if !b.inline.allowed || b.loop.Now() < b.inline.from {
+func (c *Committer) slowWrite(p *Partition, took time.Duration) {
+	if !c.inline.allowed || c.loop.Now() < c.inline.from {
 		return // it is known
 	}
-	b.inline.stuck(b.loop.Now())
-	b.loop.Log.Warn("a write waited for the disk: for a while every write is handed to another thread, and takes some microseconds more",
-		"topic", p.topic.name, "partition", p.index, "took", took, "for", b.inline.backoff,
+	c.inline.stuck(c.loop.Now())
+	c.loop.Log.Warn("a write waited for the disk: for a while every write is handed to another thread, and takes some microseconds more",
+		"topic", p.Topic, "partition", p.Index, "took", took, "for", c.inline.backoff,
 		"remedy", "a faster disk, or less dirty memory for the kernel (vm.dirty_background_bytes)")
 }
 

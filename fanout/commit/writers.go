@@ -1,4 +1,4 @@
-package fanout
+package commit
 
 import (
 	"sync"
@@ -13,33 +13,30 @@ const maxWriters = 64
 // writers are the goroutines that write to logs, so that a disk which makes a write wait stops no client of another
 // topic. They are started when they are needed, and stay.
 type writers struct {
-	work    chan *partition
+	work    chan *Partition
 	ended   sync.WaitGroup
 	started int
 	busy    int
-	// done are the partitions whose write has run, the latest first, linked by nextDone.
-	done atomic.Pointer[partition]
+	// done is the partitions whose write has run, the latest first, linked by nextDone.
+	done atomic.Pointer[Partition]
 	wake func()
 }
 
-// open is called once the loop can be woken.
 func (w *writers) open(wake func()) {
 	w.wake = wake
-	w.work = make(chan *partition, maxWriters)
+	w.work = make(chan *Partition, maxWriters)
 }
 
 // close ends the goroutines, and waits for what they write.
 func (w *writers) close() {
-	if w.work != nil {
-		close(w.work)
-		w.ended.Wait()
-	}
+	close(w.work)
+	w.ended.Wait()
 }
 
 func (w *writers) full() bool { return w.busy == maxWriters }
 
 // hand lets a partition's write run. There must be room for it: then this never waits.
-func (w *writers) hand(p *partition) {
+func (w *writers) hand(p *Partition) {
 	if w.busy++; w.busy > w.started {
 		w.started++
 		w.ended.Go(w.run)
@@ -50,24 +47,24 @@ func (w *writers) hand(p *partition) {
 func (w *writers) run() {
 	for p := range w.work {
 		began := time.Now()
-		p.appends.write.Run()
-		p.appends.took = time.Since(began)
+		p.queue.write.Run()
+		p.queue.took = time.Since(began)
 		before := w.done.Load()
-		for p.nextDone = before; !w.done.CompareAndSwap(before, p); p.nextDone = before {
+		for p.queue.nextDone = before; !w.done.CompareAndSwap(before, p); p.queue.nextDone = before {
 			before = w.done.Load()
 		}
-		// From here on the partition is the loop's again. Who found none before it has the loop look.
+		// From here on the partition is the loop's again. The first of several wakes the loop.
 		if before == nil {
 			w.wake()
 		}
 	}
 }
 
-// take returns the partitions whose write has run, the oldest first, linked by nextDone.
-func (w *writers) take() (first *partition) {
+// take returns the partitions whose write has run, in that order, linked by nextDone.
+func (w *writers) take() (first *Partition) {
 	for p := w.done.Swap(nil); p != nil; {
 		w.busy--
-		p.nextDone, p, first = first, p.nextDone, p
+		p.queue.nextDone, p, first = first, p.queue.nextDone, p
 	}
 	return first
 }

@@ -1,4 +1,4 @@
-package fanout
+package commit
 
 import (
 	"fmt"
@@ -59,43 +59,43 @@ func (f Fsync) String() string {
 	return "never"
 }
 
-func (f Fsync) validate() error {
+// Validate says what is wrong with a policy that was not parsed.
+func (f Fsync) Validate() error {
 	if f.Every != 0 && (f.Always || f.Every < minFsyncEvery || f.Every > maxFsyncEvery) {
-		return fmt.Errorf("fanout: fsync is %v every %v, allowed are %v to %v, or always", f, f.Every, minFsyncEvery, maxFsyncEvery)
+		return fmt.Errorf("fsync is %v every %v, allowed are %v to %v, or always", f, f.Every, minFsyncEvery, maxFsyncEvery)
 	}
 	return nil
 }
 
-// flushPolicy is when a partition is synced, in the terms of Apache Kafka's flush.messages and flush.ms: the three
+// FlushPolicy is when a partition is synced, in the terms of Apache Kafka's flush.messages and flush.ms: the three
 // values of --fsync are three of its points.
-type flushPolicy struct {
-	messages int64
-	every    time.Duration
+type FlushPolicy struct {
+	Messages int64
+	Every    time.Duration
 }
 
-const noFlushEvery = time.Duration(math.MaxInt64)
-
-func (f Fsync) flushPolicy() flushPolicy {
-	p := flushPolicy{messages: math.MaxInt64, every: noFlushEvery}
+// Policy returns the same in Kafka's terms.
+func (f Fsync) Policy() FlushPolicy {
+	p := FlushPolicy{Messages: math.MaxInt64, Every: never}
 	switch {
 	case f.Always:
-		p.messages = 1
+		p.Messages = 1
 	case f.Every > 0:
-		p.every = f.Every
+		p.Every = f.Every
 	}
 	return p
 }
 
-// waits says that no record is acknowledged or readable before it is on disk.
-func (p flushPolicy) waits() bool { return p.messages == 1 }
+// Waits says that no record is acknowledged or readable before it is on disk.
+func (p FlushPolicy) Waits() bool { return p.Messages == 1 }
 
-// never says that nothing is synced but by the kernel.
-func (p flushPolicy) never() bool { return p.messages == math.MaxInt64 && p.every == noFlushEvery }
+// Never says that nothing is synced but by the kernel.
+func (p FlushPolicy) Never() bool { return p.Messages == math.MaxInt64 && p.Every == never }
 
-// everyMillis is the interval as flush.ms has it, where the largest number stands for never.
-func (p flushPolicy) everyMillis() int64 {
-	if p.every >= millis(maxMillis) {
-		return math.MaxInt64
+// EveryMillis is the interval as flush.ms has it, where the largest number stands for never.
+func (p FlushPolicy) EveryMillis() int64 {
+	if ms := p.Every.Milliseconds(); ms < never.Milliseconds() {
+		return ms
 	}
-	return p.every.Milliseconds()
+	return math.MaxInt64
 }

@@ -1,0 +1,123 @@
+package commit
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"oneplusn/fanout/loop"
+	"oneplusn/segment"
+	"oneplusn/segment/list"
+)
+
+// Partition is what this package knows of a partition. [NewPartition] makes it.
+type Partition struct {
+	Topic string
+	Index int32
+	Log   *segment.Log
+	// Watcher is told when the high watermark has advanced; nil for nobody.
+	Watcher Watcher
+
+	highWatermark int64 // as the watcher knows it
+	waiters       list.List[*Waiter]
+	queue         appendQueue
+	flush         flushState
+	removed       error // why; nil while the partition is served
+}
+
+// Watcher is told that a partition's high watermark has advanced, several times a turn perhaps. It must not act on that at once.
+type Watcher interface{ Advanced() }
+
+// NewPartition begins to look after a log.
+func NewPartition(topic string, index int32, log *segment.Log, policy FlushPolicy) Partition {
+	return Partition{Topic: topic, Index: index, Log: log, highWatermark: log.HighWatermark(), flush: flushState{policy: policy}}
+}
+
+// Policy returns when the partition is synced.
+func (p *Partition) Policy() FlushPolicy { return p.flush.policy }
+
+// Config is what a [Committer] goes by.
+type Config struct {
+	Dir          string // of all logs
+	InlineWrites bool   // small writes may run on the loop's thread: see inlineWrites
+	SyncKind     uint8  // the token kind of fdatasyncs
+}
+
+// Committer writes and syncs the logs of all partitions.
+type Committer struct {
+	loop    *loop.Loop
+	kind    uint8
+	due     []*Partition // a write can begin, as far as is known
+	spare   []*Partition
+	pending int // appends whose owner is not told yet
+	writers writers
+	inline  inlineWrites
+	syncs   syncs
+	stats   Stats
+}
+
+// Stats are counted from the start on.
+type Stats struct {
+	Syncs, SyncErrors uint64
+	SyncTime          time.Duration // the sum over all syncs
+	InlineWrites      uint64        // that ran on the loop's thread
+}
+
+// New makes a committer. It uses the loop's kernel, from the first append on.
+func New(l *loop.Loop, config Config) *Committer {
+	c := &Committer{loop: l, kind: config.SyncKind, syncs: syncs{next: never}}
+	c.inline.allowed = config.InlineWrites && onLocalFileSystem(config.Dir)
+	c.writers.open(func() { l.Kernel.Wake() })
+	return c
+}
+
+// Close waits for the writes in flight. Nothing can be appended after it.
+func (c *Committer) Close() { c.writers.close() }
+
+// Stats returns the counts.
+func (c *Committer) Stats() Stats { return c.stats }
+
+// Pending returns how many appends have not ended.
+func (c *Committer) Pending() int { return c.pending }
+
+// Next returns when [Committer.BeginSyncs] has something to do next.
+func (c *Committer) Next() time.Duration { return c.syncs.next }
+
+// Configure follows a change of the log's options, of which [segment.Options.ManualCommit] goes with the policy.
+func (c *Committer) Configure(p *Partition, policy FlushPolicy) {
+	p.flush.policy = policy
+	c.advance(p)
+	c.scheduleSync(p)
+}
+
+// ErrRemoved is why nothing more is appended to a deleted topic, and nothing awaited.
+var ErrRemoved = errors.New("the topic was deleted")
+
+// Remove ends the work on a partition whose log is about to be deleted. Everybody who waits is told the error, now or when the
+// write in flight has ended.
+func (c *Committer) Remove(p *Partition, err error) {
+	if p.removed != nil || err == nil {
+		panic(fmt.Sprintf("commit: %s is removed because of %v, it was because of %v", p, err, p.removed))
+	}
+	p.removed = err
+	p.flush.unsynced = 0
+	p.refuseWaiters(err)
+	c.RefuseQueued(p, err)
+}
+
+// Work runs the file work that a log has put off ([segment.Log.Work]), until there is none.
+func (c *Committer) Work(p *Partition) {
+	work := p.Log.Work()
+	if work == nil {
+		return
+	}
+	var done func()
+	c.loop.Go(func() { done = work() }, func() {
+		done()
+		c.Work(p)
+		c.scheduleWrite(p) // appends may have waited for it
+	})
+}
+
+// String names the partition like its directory.
+func (p *Partition) String() string { return fmt.Sprintf("%s-%d", p.Topic, p.Index) }

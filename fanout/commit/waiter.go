@@ -1,0 +1,67 @@
+package commit
+
+import (
+	"fmt"
+
+	"oneplusn/segment/list"
+)
+
+// Waiter waits for a partition's high watermark to pass an offset. Owner is set by the caller.
+type Waiter struct {
+	Owner  WaitOwner
+	offset int64
+	node   list.Node[*Waiter]
+}
+
+// WaitOwner is told once that its records are committed, or why they are not.
+type WaitOwner interface{ Committed(err error) }
+
+// Await lets a waiter wait for a record that is not committed. One that comes behind others waits for them too: only a
+// duplicate's offset can lie below theirs, and its producer is in no hurry.
+func (c *Committer) Await(p *Partition, w *Waiter, offset int64) {
+	if p.removed != nil || p.Log.Poisoned() != nil || offset < p.Log.HighWatermark() || offset >= p.Log.LogEndOffset() {
+		panic(fmt.Sprintf("commit: the commit of offset %d of %s cannot be waited for: high watermark %d, end %d, removed: %v, poisoned: %v",
+			offset, p, p.Log.HighWatermark(), p.Log.LogEndOffset(), p.removed, p.Log.Poisoned()))
+	}
+	if last := p.waiters.Last(); last != nil {
+		offset = max(offset, last.Value().offset)
+	}
+	w.offset = offset
+	p.waiters.PushBack(&w.node, w)
+}
+
+// Cancel ends the wait, if there is one. The owner is not told.
+func (w *Waiter) Cancel() { w.node.Remove() }
+
+// advance tells everybody who is concerned how far the high watermark has come.
+func (c *Committer) advance(p *Partition) {
+	to := p.Log.HighWatermark()
+	if to < p.highWatermark {
+		panic(fmt.Sprintf("commit: the high watermark of %s went back from %d to %d", p, p.highWatermark, to))
+	}
+	if to > p.highWatermark {
+		p.highWatermark = to
+		if p.Watcher != nil {
+			p.Watcher.Advanced()
+		}
+	}
+	if err := p.Log.Poisoned(); err != nil {
+		p.refuseWaiters(err)
+		return
+	}
+	for n := p.waiters.First(); n != nil && n.Value().offset < to; n = p.waiters.First() {
+		n.Value().tell(nil)
+	}
+}
+
+// refuseWaiters tells everybody who waits that the records are not going to be committed.
+func (p *Partition) refuseWaiters(err error) {
+	for n := p.waiters.First(); n != nil; n = p.waiters.First() {
+		n.Value().tell(err)
+	}
+}
+
+func (w *Waiter) tell(err error) {
+	w.node.Remove()
+	w.Owner.Committed(err)
+}
