@@ -34,8 +34,8 @@ func NewArena(size int) (*Arena, error) {
 func (a *Arena) Take(n int) []byte {
 	const align = 64
 	start := (a.used + align - 1) &^ (align - 1)
-	if n < 0 || start+n > len(a.mem) {
-		panic(fmt.Sprintf("ring: arena of %d bytes has %d left, %d were asked for", len(a.mem), len(a.mem)-start, n))
+	if n < 1 || start+n > len(a.mem) {
+		panic(fmt.Sprintf("ring: an arena of %d bytes (0 when it is closed) has %d left, %d were asked for", len(a.mem), len(a.mem)-start, n))
 	}
 	a.used = start + n
 	return a.mem[start : start+n : start+n]
@@ -86,6 +86,9 @@ func (m *Message) Reset() {
 
 // Add appends a piece, which lies outside the Go heap. It reports false when the message is full.
 func (m *Message) Add(b []byte) bool {
+	if len(b) == 0 {
+		panic("ring: a piece of a message has at least one byte")
+	}
 	n := int(m.header.Iovlen)
 	if n == MessagePieces {
 		return false

@@ -2,7 +2,6 @@ package ring
 
 import (
 	"fmt"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,39 +47,33 @@ func (r *Ring) Sendfile(socket, file int, offset int64, n int) int {
 	}
 }
 
-// cachestatNumber is the system call's number on every architecture (Linux 6.5).
-const cachestatNumber = 451
-
-type cachestatRange struct{ off, len uint64 }
-
-type cachestat struct {
-	cache, dirty, writeback, evicted, recentlyEvicted uint64
-}
-
 // Resident implements [Kernel].
 func (r *Ring) Resident(file int, offset, n int64) bool {
+	assertRange(offset, n)
 	cached, ok := CachedPages(file, offset, n)
-	if !ok {
-		return false
-	}
 	page := int64(unix.Getpagesize())
-	return cached >= (offset+n+page-1)/page-offset/page
+	return ok && cached >= (offset+n+page-1)/page-offset/page
 }
 
 // Absent implements [Kernel].
 func (r *Ring) Absent(file int, offset, n int64) bool {
+	assertRange(offset, n)
 	cached, ok := CachedPages(file, offset, n)
 	return ok && cached == 0
 }
 
+func assertRange(offset, n int64) {
+	if offset < 0 || n < 1 {
+		panic(fmt.Sprintf("ring: a question about %d bytes at %d of a file: of none, the kernel counts to the end of the file", n, offset))
+	}
+}
+
 // CachedPages counts the pages of a range of a file that are in the page cache, by cachestat(2). ok is false where the
-// kernel does not have it or the file system does not support it. It never waits for a disk.
+// kernel does not have it or the file system does not support it. It never waits for a disk. n is 0 for "to the end".
 func CachedPages(file int, offset, n int64) (pages int64, ok bool) {
-	rng := cachestatRange{off: uint64(offset), len: uint64(n)}
-	var st cachestat
-	_, _, errno := unix.RawSyscall6(cachestatNumber, uintptr(file),
-		uintptr(unsafe.Pointer(&rng)), uintptr(unsafe.Pointer(&st)), 0, 0, 0)
-	return int64(st.cache), errno == 0
+	var st unix.Cachestat_t
+	err := unix.Cachestat(uint(file), &unix.CachestatRange{Off: uint64(offset), Len: uint64(n)}, &st, 0)
+	return int64(st.Cache), err == nil
 }
 
 // Shutdown implements [Kernel].

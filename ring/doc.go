@@ -1,8 +1,24 @@
 // Package ring is the event loop's view of the kernel: one io_uring, the memory that the kernel may touch, and the few
 // system calls that never block and are cheaper made directly than through the ring.
 //
-// It is the only importer of giouring. Everything above it sees the [Kernel] interface, so that a simulated kernel can
-// stand behind the same program and giouring can be replaced by changing this package alone.
+// Everything above it sees the [Kernel] interface, so that a simulated kernel (package sim) can stand behind the same
+// program. Package probe asks whether a host has what the ring needs.
+//
+// # Why giouring, and what is done by hand
+//
+// The project's design prescribes giouring, a port of liburing to Go. It maps the queues, orders the accesses to their
+// heads and tails, hands out entries and walks completions. It is unmaintained, so its version is pinned and this package
+// is its only importer: it can be replaced by changing this package alone. What it gets wrong is done by hand:
+//
+//   - Filling entries (prep.go). Its prepare functions leave fields of the entry's last use in place: a stale flag turns a
+//     close into EINVAL and leaks the descriptor.
+//   - The size of the completion queue, and unregistering the ring's descriptor (setup.go). It keeps the fields private, and
+//     the condition of the latter is inverted. Both mirror its memory, and check its layout before they use it.
+//   - The cap on workers (setup.go). It passes 64-bit numbers where the kernel reads pairs of 32-bit ones.
+//   - Unmapping the ring of provided buffers (buffers.go), which it leaves mapped. It also computes a buffer's place in 16
+//     bits, which bounds their number.
+//
+// It reaches syscall.munmap by go:linkname, hence -checklinkname=0 in the linker's flags.
 //
 // # The life of one operation
 //
@@ -34,8 +50,9 @@
 //
 //   - One OS thread creates the ring, queues, waits and closes (IORING_SETUP_SINGLE_ISSUER). Only [Kernel.Wake] may be
 //     called from elsewhere.
-//   - Every submission queue entry is zeroed between GetSQE and use: giouring's prepare functions leave fields of the
-//     entry's previous user in place, which turns a close into EINVAL and leaks the descriptor.
+//   - Every submission queue entry is zeroed between GetSQE and use.
+//   - No operation is queued that no kernel could do ([Op.Assert]): of no bytes, without a descriptor or a range.
+//   - A provided buffer is released once, by the one who got its completion.
 //   - Every operation queued completes exactly once with [Completion.More] false; [Kernel.InFlight] counts those that
 //     have not.
 //   - Memory handed to the kernel comes from [Arena]: the Go heap may be moved or reused by rules the kernel does not

@@ -124,12 +124,3 @@ type Stats struct {
 	// ByOpcode counts operations queued.
 	ByOpcode [opcodes]uint64
 }
-
-// Opcodes lists every opcode, for reports over [Stats.ByOpcode].
-func Opcodes() []Opcode {
-	all := make([]Opcode, opcodes)
-	for i := range all {
-		all[i] = Opcode(i)
-	}
-	return all
-}

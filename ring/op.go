@@ -1,14 +1,20 @@
 package ring
 
-import "unsafe"
+import (
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/pawelgaczynski/giouring"
+)
 
 // Opcode says what an [Op] asks of the kernel. The set is exactly what the program uses: a simulated kernel has to
 // know these and no more.
 type Opcode uint8
 
-// The operations. The numbers are ours, not io_uring's.
+// The operations. The numbers are ours, not io_uring's; 0 is none, so that an [Op] that was not filled in is refused.
 const (
-	OpNop         Opcode = iota
+	_             Opcode = iota
 	OpRecv               // multishot recv into provided buffers; see [Kernel.Buffer]
 	OpSend               // send of one buffer
 	OpSendmsg            // sendmsg of a [Message]
@@ -22,17 +28,46 @@ const (
 	opcodes
 )
 
-var opcodeNames = [opcodes]string{
-	"nop", "recv", "send", "sendmsg", "read", "splice", "poll", "fsync", "fadvise", "cancel", "cancel-token",
+// opcodeTable has for each operation our name, and the kernel's number and name.
+var opcodeTable = [opcodes]struct {
+	name       string
+	number     uint8
+	kernelName string
+}{
+	OpRecv:        {"recv", giouring.OpRecv, "RECV"},
+	OpSend:        {"send", giouring.OpSend, "SEND"},
+	OpSendmsg:     {"sendmsg", giouring.OpSendmsg, "SENDMSG"},
+	OpRead:        {"read", giouring.OpRead, "READ"},
+	OpSplice:      {"splice", giouring.OpSplice, "SPLICE"},
+	OpPoll:        {"poll", giouring.OpPollAdd, "POLL_ADD"},
+	OpFsync:       {"fsync", giouring.OpFsync, "FSYNC"},
+	OpFadvise:     {"fadvise", giouring.OpFadvise, "FADVISE"},
+	OpCancel:      {"cancel", giouring.OpAsyncCancel, "ASYNC_CANCEL"},
+	OpCancelToken: {"cancel-token", giouring.OpAsyncCancel, "ASYNC_CANCEL"},
+}
+
+// Opcodes lists every opcode, for reports over [Stats.ByOpcode].
+func Opcodes() (all []Opcode) {
+	for o := OpRecv; o < opcodes; o++ {
+		all = append(all, o)
+	}
+	return all
 }
 
 // String is the lower-case name used in logs and metrics.
 func (o Opcode) String() string {
-	if int(o) < len(opcodeNames) {
-		return opcodeNames[o]
+	if o.known() {
+		return opcodeTable[o].name
 	}
 	return "unknown"
 }
+
+// Kernel is the operation's number and name in linux/io_uring.h.
+func (o Opcode) Kernel() (number uint8, name string) {
+	return opcodeTable[o].number, opcodeTable[o].kernelName
+}
+
+func (o Opcode) known() bool { return o > 0 && o < opcodes }
 
 // Op is one operation to queue, a plain value. Buffers are addresses because they lie outside the Go heap: the caller
 // owns them and must not touch, free or reuse them before the completion.
@@ -54,6 +89,31 @@ type Op struct {
 	Token Token
 }
 
+// Assert panics if no kernel could do what the operation asks: a mistake of its owner, which as a completion with an errno
+// would be taken for a fault of the peer or the disk. Every [Kernel] asserts what it is given.
+func (op *Op) Assert() {
+	ok := op.Code.known() && (op.FD >= 0 || op.Code == OpCancelToken)
+	switch op.Code {
+	case OpSend, OpRead:
+		ok = ok && op.Addr != 0 && op.bytes() && op.OffIn >= 0
+	case OpSendmsg:
+		ok = ok && op.Addr != 0
+	case OpSplice:
+		ok = ok && op.bytes() && op.FDIn >= 0 && op.OffIn >= -1
+	case OpFadvise:
+		ok = ok && op.bytes() && op.OffIn >= 0
+	case OpPoll:
+		ok = ok && op.Flags != 0
+	}
+	if !ok {
+		panic(fmt.Sprintf("ring: an operation needs descriptors, a range and at least one byte: %v of %d bytes at %d, descriptors %d and %d, %v",
+			op.Code, op.Len, op.OffIn, op.FD, op.FDIn, op.Token))
+	}
+}
+
+// bytes says that the operation is of at least one byte, and of no more than a result can count.
+func (op *Op) bytes() bool { return op.Len > 0 && op.Len <= math.MaxInt32 }
+
 // Recv arms a multishot recv that takes its buffers from the ring's provided buffers.
 func Recv(t Token, fd int) Op { return Op{Code: OpRecv, Token: t, FD: int32(fd)} }
 
@@ -64,6 +124,9 @@ func Send(t Token, fd int, b []byte, flags uint32) Op {
 
 // Sendmsg sends the pieces of m, which lies outside the Go heap like every buffer it names.
 func Sendmsg(t Token, fd int, m *Message, flags uint32) Op {
+	if m.Len() == 0 {
+		panic("ring: a message has at least one piece: " + t.String())
+	}
 	return Op{Code: OpSendmsg, Token: t, FD: int32(fd), Addr: uintptr(unsafe.Pointer(m)), Flags: flags}
 }
 

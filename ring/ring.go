@@ -85,6 +85,8 @@ func (r *Ring) Config() Config { return r.config }
 
 // Queue implements [Kernel].
 func (r *Ring) Queue(op Op) {
+	op.Assert()
+	r.assertOpen()
 	r.inFlight++
 	r.stats.ByOpcode[op.Code]++
 	if r.backlog.len() == 0 && r.enter(&op) {
@@ -107,6 +109,7 @@ func (r *Ring) enter(op *Op) bool {
 
 // Wait implements [Kernel].
 func (r *Ring) Wait(timeout time.Duration) ([]Completion, error) {
+	r.assertOpen()
 	r.reaped = r.reaped[:0]
 	r.refill()
 	// More waits in the backlog: submit what fits and come back at once.
@@ -171,7 +174,12 @@ func (r *Ring) account() {
 			continue
 		}
 		if !c.More() {
-			r.inFlight--
+			if r.inFlight--; r.inFlight < 0 {
+				panic("ring: more operations completed than were queued: " + c.Token.String())
+			}
+		}
+		if c.HasBuffer() {
+			r.buffers.received(c)
 		}
 		if c.Result == -int32(unix.ENOBUFS) {
 			r.stats.NoBuffers++
@@ -197,12 +205,16 @@ func (r *Ring) Wake() { r.waker.wake() }
 func (r *Ring) InFlight() int { return r.inFlight }
 
 // Buffer implements [Kernel].
-func (r *Ring) Buffer(c Completion) []byte {
-	return r.buffers.slot(c.BufferID())[:max(c.Result, 0)]
-}
+func (r *Ring) Buffer(c Completion) []byte { return r.buffers.bytes(c) }
 
 // ReleaseBuffer implements [Kernel].
-func (r *Ring) ReleaseBuffer(c Completion) { r.buffers.release(c.BufferID()) }
+func (r *Ring) ReleaseBuffer(c Completion) { r.buffers.release(c) }
+
+func (r *Ring) assertOpen() {
+	if r.closed {
+		panic("ring: the ring is used after it was closed")
+	}
+}
 
 // Stats implements [Kernel].
 func (r *Ring) Stats() Stats { return r.stats }

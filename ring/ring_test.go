@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,11 +84,23 @@ func TestTokenComesBackAsItWentIn(t *testing.T) {
 	}
 }
 
+// A ring that cannot be made says why, in terms that its owner can act on.
+func TestEachReasonAgainstARingHasItsOwnError(t *testing.T) {
+	for errno, want := range map[syscall.Errno]error{
+		unix.ENOSYS: ErrNoIoUring, unix.EPERM: ErrForbidden, unix.EACCES: ErrForbidden, unix.EINVAL: ErrTooOld, unix.ENOMEM: ErrNoMemory,
+		unix.EMFILE: unix.EMFILE,
+	} {
+		if err := setupError(errno); !errors.Is(err, want) {
+			t.Errorf("%v: %v, want %v", errno, err, want)
+		}
+	}
+}
+
 func TestTinyRingCompletesEverythingInOrderOfItsBacklog(t *testing.T) {
 	const ops = 1000
 	onRing(t, testConfig(4), func(r *Ring) error {
 		for i := range uint32(ops) {
-			r.Queue(Op{Code: OpNop, Token: NewToken(1, i, 0)})
+			r.Queue(CancelToken(NewToken(1, i, 0), NewToken(9, 0, 0))) // of nothing: it ends at once
 		}
 		if r.InFlight() != ops {
 			return fmt.Errorf("%d in flight, want %d", r.InFlight(), ops)

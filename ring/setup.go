@@ -20,8 +20,8 @@ const (
 	MaxWorkers = 1 << 16
 	// MaxRecvBuffers is the most provided buffers: giouring computes a buffer's place in 16 bits.
 	MaxRecvBuffers = 4096
-	// minBoundedWorkers is kept for fsync, the only work of the bounded class.
-	minBoundedWorkers = 2
+	// MinBoundedWorkers are kept for fsync, the only work of the bounded class.
+	MinBoundedWorkers = 2
 )
 
 // Config sizes a [Ring].
@@ -77,9 +77,10 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// setupFlags: work runs only when the loop enters the kernel to wait (DEFER_TASKRUN, 6.1), one bad entry does not stop
-// the ones behind it (SUBMIT_ALL), and the kernel may drop its own locking (SINGLE_ISSUER).
-const setupFlags = giouring.SetupSingleIssuer | giouring.SetupDeferTaskrun | giouring.SetupSubmitAll | giouring.SetupCQSize
+// SetupFlags are those of the loop's ring: work runs only when the loop enters the kernel to wait (DEFER_TASKRUN, 6.1), one
+// bad entry does not stop the ones behind it (SUBMIT_ALL), and the kernel may drop its own locking (SINGLE_ISSUER).
+const SetupFlags = giouring.SetupSingleIssuer | giouring.SetupDeferTaskrun | giouring.SetupSubmitAll |
+	giouring.SetupCQSize
 
 // uringParams is struct io_uring_params as far as it is set here. giouring keeps the fields of its own type private, so
 // a completion queue size can't be asked for except through the memory.
@@ -96,7 +97,7 @@ func setup(c Config) (*giouring.Ring, error) {
 	}
 	raw := (*uringParams)(unsafe.Pointer(params))
 	raw.cqEntries = uint32(c.CompletionEntries)
-	raw.flags = setupFlags
+	raw.flags = SetupFlags
 	gr := giouring.NewRing()
 	if err := gr.QueueInitParams(uint32(c.Entries), params); err != nil {
 		return nil, setupError(err)
@@ -134,7 +135,7 @@ func setupError(err error) error {
 // capWorkers sets the most worker threads per class and reads the setting back. giouring passes 64-bit numbers where
 // the kernel reads two of 32, so both classes go into one: bounded low, unbounded high. Splices are unbounded work.
 func capWorkers(gr *giouring.Ring, workers int) error {
-	want := uint(minBoundedWorkers) | uint(workers)<<32
+	want := uint(MinBoundedWorkers) | uint(workers)<<32
 	if _, err := gr.RegisterIOWQMaxWorkers([]uint{want}); err != nil {
 		return fmt.Errorf("%w: %w", ErrWorkersCap, err)
 	}
@@ -144,7 +145,7 @@ func capWorkers(gr *giouring.Ring, workers int) error {
 	}
 	if now[0] != want {
 		return fmt.Errorf("%w: asked for %d bounded and %d unbounded, the kernel says %d and %d",
-			ErrWorkersCap, minBoundedWorkers, workers, uint32(now[0]), now[0]>>32)
+			ErrWorkersCap, MinBoundedWorkers, workers, uint32(now[0]), now[0]>>32)
 	}
 	return nil
 }

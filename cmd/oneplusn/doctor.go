@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"oneplusn/ring"
+	"oneplusn/ring/probe"
 )
 
 func doctorCommand() *cli.Command {
@@ -28,7 +28,7 @@ func runDoctor(c *cli.Context) error {
 	if n := c.Int("subscribers"); n < 1 {
 		return usageErrorf("--subscribers is %d, it must be at least 1", n)
 	}
-	report := ring.Probe(ring.ProbeConfig{DataDir: c.String("data"), Subscribers: c.Int("subscribers")})
+	report := probe.Run(probe.Config{DataDir: c.String("data"), Subscribers: c.Int("subscribers")})
 	var err error
 	if c.Bool("json") {
 		encoder := json.NewEncoder(c.App.Writer)
@@ -47,7 +47,7 @@ func runDoctor(c *cli.Context) error {
 }
 
 // writeDoctorTable prints one line for each check, and below the table what to do about those that failed.
-func writeDoctorTable(w io.Writer, report ring.Report) error {
+func writeDoctorTable(w io.Writer, report probe.Report) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\tCHECK\tFOUND\tNEED")
 	var advice strings.Builder
@@ -64,7 +64,7 @@ func writeDoctorTable(w io.Writer, report ring.Report) error {
 	return err
 }
 
-func doctorMark(c ring.Check) string {
+func doctorMark(c probe.Check) string {
 	switch {
 	case c.OK:
 		return "ok"

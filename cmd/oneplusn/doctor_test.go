@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"oneplusn/ring"
+	"oneplusn/ring/probe"
 )
 
 func TestDoctorSaysThatThisHostServes(t *testing.T) {
@@ -24,7 +24,7 @@ func TestDoctorSaysThatThisHostServes(t *testing.T) {
 
 func TestDoctorPrintsTheSameAsJSON(t *testing.T) {
 	code, stdout, _ := command(t, "doctor", "--json", "--data", t.TempDir())
-	var report ring.Report
+	var report probe.Report
 	if err := json.Unmarshal([]byte(stdout), &report); code != exitOK || err != nil {
 		t.Fatalf("exit code %d, %v: %s", code, err, stdout)
 	}

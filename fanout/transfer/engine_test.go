@@ -126,7 +126,7 @@ func TestStalledSubscribersGiveUpTheirStage(t *testing.T) {
 	}
 }
 
-// faultyKernel lets the at-th operation of the flows fail with errno: a no-op goes to the kernel in its place, and its
+// faultyKernel lets the at-th operation of the flows fail with errno: a cancel of nothing goes to the kernel in its place, and its
 // completion is changed on the way back.
 type faultyKernel struct {
 	ring.Kernel
@@ -143,7 +143,7 @@ func (k *faultyKernel) Queue(op ring.Op) {
 	if ofFlow(op.Token) {
 		if k.seen == k.at {
 			k.failed = op.Token
-			op = ring.Op{Code: ring.OpNop, Token: op.Token}
+			op = ring.CancelToken(op.Token, ring.NewToken(0xfe, 0, 0)) // of nothing: it ends at once
 		}
 		k.seen++
 	}

@@ -18,7 +18,10 @@
 //   - an operation of the loop's own thread that would have read a disk: sendfile or an inline send of a cold page;
 //   - a splice that asks for more than its pipe holds, which on a real kernel corks the peer for 200 ms;
 //   - two operations at once on one pipe, two writers at once on one socket, or a pipe that is closed in use;
-//   - an operation on a descriptor that is closed.
+//   - an operation, a question or a close of a descriptor that is not open, or is of another kind of object.
+//
+// What no kernel could do at all panics, as in [ring.Ring]: an operation of no bytes or without a range ([ring.Op.Assert]),
+// and any use after Close.
 //
 // # Invariants
 //

@@ -35,6 +35,7 @@ type Kernel struct {
 	completed  []ring.Completion
 	violations []string
 	stats      ring.Stats
+	closed     bool
 }
 
 // operation is one that was queued and has not completed.
@@ -74,11 +75,23 @@ func (k *Kernel) some(n int) int {
 
 // Queue implements [ring.Kernel].
 func (k *Kernel) Queue(op ring.Op) {
+	op.Assert()
+	k.assertOpen()
 	k.stats.ByOpcode[op.Code]++
 	o := &operation{Op: op}
+	k.checkOpen(o)
 	k.checkUse(o)
 	k.checkWarm(o)
 	k.pending = append(k.pending, o)
+}
+
+// checkOpen reports an operation on a descriptor that is not open.
+func (k *Kernel) checkOpen(o *operation) {
+	_, open := k.objects[int(o.FD)]
+	_, openIn := k.objects[int(o.FDIn)]
+	if !open && o.Code != ring.OpCancelToken || !openIn && o.Code == ring.OpSplice {
+		k.violate("%v is queued for descriptors %d and %d, not both open", o.Token, o.FD, o.FDIn)
+	}
 }
 
 // checkUse reports two operations that must not be in flight together.
@@ -120,6 +133,7 @@ const tick = 100 * time.Microsecond
 
 // Wait implements [ring.Kernel]. Peers read, operations that can complete do so in any order, some of them later.
 func (k *Kernel) Wait(timeout time.Duration) ([]ring.Completion, error) {
+	k.assertOpen()
 	k.stats.Enters++
 	k.completed = k.completed[:0]
 	deadline := k.now + timeout
@@ -166,8 +180,6 @@ var retryErrors = []syscall.Errno{syscall.EINTR, syscall.ECANCELED, syscall.Errn
 // attempt runs an operation as far as it can. ok is false while it has to wait.
 func (k *Kernel) attempt(o *operation) (result int32, ok bool) {
 	switch o.Code {
-	case ring.OpNop:
-		return 0, true
 	case ring.OpCancel, ring.OpCancelToken:
 		k.cancel(o)
 		return 0, true
@@ -228,8 +240,15 @@ func (k *Kernel) Wake() {}
 // Stats implements [ring.Kernel].
 func (k *Kernel) Stats() ring.Stats { return k.stats }
 
+func (k *Kernel) assertOpen() {
+	if k.closed {
+		panic("sim: the kernel is used after it was closed")
+	}
+}
+
 // Close implements [ring.Kernel].
 func (k *Kernel) Close() error {
+	k.closed = true
 	if len(k.pending) > 0 {
 		return fmt.Errorf("sim: %d operations are in flight", len(k.pending))
 	}

@@ -51,6 +51,9 @@ func (f *File) Close() error { return f.arena.Close() }
 func (f *File) Chill() { clear(f.warm) }
 
 func (f *File) pages(offset, n int64) []bool {
+	if offset < 0 || n < 1 || offset+n > int64(len(f.content)) {
+		panic(fmt.Sprintf("sim: %d bytes at %d are not a range of a file of %d", n, offset, len(f.content)))
+	}
 	return f.warm[offset/pageBytes : min((offset+n+pageBytes-1)/pageBytes, int64(len(f.warm)))]
 }
 
@@ -161,6 +164,9 @@ func (s *Socket) peerReads() {
 
 // put queues bytes for the peer.
 func (s *Socket) put(b []byte) {
+	if len(b) == 0 || len(b) > s.space {
+		panic(fmt.Sprintf("sim: %d bytes are put into a socket with room for %d", len(b), s.space))
+	}
 	s.queued = append(s.queued, piece(b))
 	s.space -= len(b)
 }
@@ -195,27 +201,42 @@ func (k *Kernel) ClosePipe(ends ring.Pipe) {
 // OpenPipes is the number of pipes that are open.
 func (k *Kernel) OpenPipes() int { return k.pipes }
 
+// file is the file that a descriptor names. It reports a descriptor that names none, and returns nil.
+func (k *Kernel) file(fd int) *File {
+	f, ok := k.objects[fd].(*File)
+	if !ok {
+		k.violate("descriptor %d is used as a file and is no open one", fd)
+	}
+	return f
+}
+
 // Resident implements [ring.Kernel].
 func (k *Kernel) Resident(file int, offset, n int64) bool {
-	f, ok := k.objects[file].(*File)
-	return ok && f.resident(offset, n)
+	f := k.file(file)
+	return f != nil && f.resident(offset, n)
 }
 
 // Absent implements [ring.Kernel].
 func (k *Kernel) Absent(file int, offset, n int64) bool {
-	f, ok := k.objects[file].(*File)
-	return ok && !slices.Contains(f.pages(offset, n), true)
+	f := k.file(file)
+	return f != nil && !slices.Contains(f.pages(offset, n), true)
 }
 
 // Shutdown implements [ring.Kernel].
 func (k *Kernel) Shutdown(socket int) {
-	if s, ok := k.objects[socket].(*Socket); ok {
-		s.dead, s.queued = true, nil
+	s, ok := k.objects[socket].(*Socket)
+	if !ok {
+		k.violate("descriptor %d is shut down and is no open socket", socket)
+		return
 	}
+	s.dead, s.queued = true, nil
 }
 
 // CloseFD implements [ring.Kernel].
 func (k *Kernel) CloseFD(fd int) {
+	if _, open := k.objects[fd]; !open {
+		k.violate("descriptor %d is closed and is not open", fd)
+	}
 	for _, o := range k.pending {
 		if int(o.FD) == fd {
 			k.violate("descriptor %d is closed while %v uses it", fd, o.Token)

@@ -32,7 +32,7 @@ func gather(o *operation) [][]byte {
 func (k *Kernel) send(o *operation) (result int32, ok bool) {
 	s, open := k.objects[int(o.FD)].(*Socket)
 	if !open {
-		k.violate("%v writes to descriptor %d, which is not open", o.Token, o.FD)
+		k.violate("%v writes to descriptor %d, which is no open socket", o.Token, o.FD)
 		return -int32(syscall.EBADF), true
 	}
 	pieces := gather(o)
@@ -82,8 +82,8 @@ func (k *Kernel) checkWarm(o *operation) {
 
 // read copies from a file to memory.
 func (k *Kernel) read(o *operation) int32 {
-	f, ok := k.objects[int(o.FD)].(*File)
-	if !ok {
+	f := k.file(int(o.FD))
+	if f == nil {
 		return -int32(syscall.EBADF)
 	}
 	n := min(int64(o.Len), int64(len(f.content))-o.OffIn)
@@ -98,8 +98,8 @@ func (k *Kernel) read(o *operation) int32 {
 
 // spliceIn moves references to a file's pages into a pipe, as far as it has slots.
 func (k *Kernel) spliceIn(o *operation, p *pipe) int32 {
-	f, ok := k.objects[int(o.FDIn)].(*File)
-	if !ok {
+	f := k.file(int(o.FDIn))
+	if f == nil {
 		return -int32(syscall.EBADF)
 	}
 	if len(p.pieces) == p.slots {
@@ -148,8 +148,8 @@ func (k *Kernel) spliceOut(o *operation) int32 {
 
 // advise reads pages, or drops those that lie whole in the range; whoever was handed one keeps its bytes.
 func (k *Kernel) advise(o *operation) int32 {
-	f, ok := k.objects[int(o.FD)].(*File)
-	if !ok {
+	f := k.file(int(o.FD))
+	if f == nil {
 		return -int32(syscall.EBADF)
 	}
 	end := min(o.OffIn+int64(o.Len), int64(len(f.content)))
@@ -171,6 +171,7 @@ func (k *Kernel) poll(o *operation) (result int32, ok bool) {
 	s, open := k.objects[int(o.FD)].(*Socket)
 	switch {
 	case !open:
+		k.violate("%v polls descriptor %d, which is no open socket", o.Token, o.FD)
 		return unix.POLLNVAL, true
 	case s.dead:
 		return unix.POLLHUP | unix.POLLERR, true
@@ -184,8 +185,8 @@ func (k *Kernel) poll(o *operation) (result int32, ok bool) {
 func (k *Kernel) Sendfile(socket, file int, offset int64, n int) int {
 	s, toSocket := k.objects[socket].(*Socket)
 	f, fromFile := k.objects[file].(*File)
-	if !toSocket || !fromFile {
-		k.violate("sendfile from %d to %d, which are not open", file, socket)
+	if !toSocket || !fromFile || n < 1 || offset < 0 {
+		k.violate("sendfile of %d bytes at %d from %d to %d, not an open file and socket or not a range", n, offset, file, socket)
 		return -int(syscall.EBADF)
 	}
 	if k.writing(s) {

@@ -1,4 +1,4 @@
-package ring
+package probe
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
 )
 
 // ownDescriptors is what the process opens besides subscribers, pipes and segments: the ring, listeners, the admin
@@ -21,7 +23,7 @@ const comfortableTCPBytes = 1 << 20
 // comfortableBacklog takes a thousand subscribers that all come back at once after a restart.
 const comfortableBacklog = 1024
 
-func probePipes(c ProbeConfig, privileged bool) []Check {
+func probePipes(c Config, privileged bool) []Check {
 	pageBytes := unix.Getpagesize()
 	given := 0
 	var ends [2]int
@@ -59,7 +61,7 @@ func classifyPipeSize(wantBytes, givenBytes int) Check {
 
 // classifyPipePool compares the pool with what one user may hold in pipes. limited is false for a process with
 // CAP_SYS_RESOURCE or CAP_SYS_ADMIN, which the limit does not touch, and 0 pages means no limit (pipe(7)).
-func classifyPipePool(c ProbeConfig, pageBytes int, softPages int64, limited bool) Check {
+func classifyPipePool(c Config, pageBytes int, softPages int64, limited bool) Check {
 	wantPages := int64(c.Pipes) * int64(max(c.PipeBytes/pageBytes, 1))
 	check := Check{Name: "pipe pages", Need: fmt.Sprintf("%d pages for %d pipes", wantPages, c.Pipes), OK: true}
 	if !limited || softPages == 0 {
@@ -76,7 +78,7 @@ func classifyPipePool(c ProbeConfig, pageBytes int, softPages int64, limited boo
 	return check
 }
 
-func probeLimits(c ProbeConfig, privileged bool) []Check {
+func probeLimits(c Config, privileged bool) []Check {
 	checks := []Check{
 		classifyProcesses(c, rlimit(unix.RLIMIT_NPROC), privileged),
 		classifyFiles(c, rlimit(unix.RLIMIT_NOFILE)),
@@ -110,8 +112,8 @@ func limitText(n uint64) string {
 }
 
 // classifyProcesses: the ring's workers are threads of this user, and RLIMIT_NPROC counts threads.
-func classifyProcesses(c ProbeConfig, l unix.Rlimit, privileged bool) Check {
-	need := uint64(c.Workers + minBoundedWorkers + ownDescriptors)
+func classifyProcesses(c Config, l unix.Rlimit, privileged bool) Check {
+	need := uint64(c.Workers + ring.MinBoundedWorkers + ownDescriptors)
 	check := Check{Name: "threads", Found: limitText(l.Cur), Need: fmt.Sprintf("%d for this user", need),
 		OK: privileged || l.Cur >= need}
 	if !check.OK {
@@ -123,7 +125,7 @@ func classifyProcesses(c ProbeConfig, l unix.Rlimit, privileged bool) Check {
 
 // classifyFiles: a subscriber costs one descriptor and a pipe two. The Go runtime raises the soft limit to the hard one
 // when the process starts, so the hard limit is what counts.
-func classifyFiles(c ProbeConfig, l unix.Rlimit) Check {
+func classifyFiles(c Config, l unix.Rlimit) Check {
 	overhead := uint64(2*c.Pipes + ownDescriptors)
 	need := uint64(c.Subscribers) + overhead
 	check := Check{Name: "file descriptors", Need: fmt.Sprintf("%d for %d subscribers", need, c.Subscribers), OK: l.Max >= need}

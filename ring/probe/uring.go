@@ -1,35 +1,34 @@
-package ring
+package probe
 
 import (
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 
-	"github.com/pawelgaczynski/giouring"
 	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
 )
 
-// The probes talk to the kernel directly and not through a [Ring]: they must work, and tell errors apart, where no
-// [Ring] can be made.
-
-// neededOpcodes is what prep.go submits, by the kernel's numbers.
-var neededOpcodes = []struct {
+// opcode is one operation as the kernel lists it.
+type opcode struct {
 	number uint8
 	name   string
-}{
-	{giouring.OpNop, "NOP"},
-	{giouring.OpRecv, "RECV"},
-	{giouring.OpSend, "SEND"},
-	{giouring.OpSendmsg, "SENDMSG"},
-	{giouring.OpRead, "READ"},
-	{giouring.OpSplice, "SPLICE"},
-	{giouring.OpPollAdd, "POLL_ADD"},
-	{giouring.OpFsync, "FSYNC"},
-	{giouring.OpFadvise, "FADVISE"},
-	{giouring.OpAsyncCancel, "ASYNC_CANCEL"},
 }
 
-// The operations of io_uring_register(2) that the probes use (linux/io_uring.h).
+// neededOpcodes is what the ring submits.
+func neededOpcodes() (needed []opcode) {
+	for _, o := range ring.Opcodes() {
+		number, name := o.Kernel()
+		if op := (opcode{number, name}); !slices.Contains(needed, op) {
+			needed = append(needed, op)
+		}
+	}
+	return needed
+}
+
+// The operations of io_uring_register(2) that are used here (linux/io_uring.h).
 const (
 	registerProbe         = 8  // IORING_REGISTER_PROBE, 5.6
 	registerMaxWorkers    = 19 // IORING_REGISTER_IOWQ_MAX_WORKERS, 5.15
@@ -40,12 +39,15 @@ const (
 	bufferRingTestEntries = 8
 )
 
-// setupProbeRing makes a ring that is never mapped: its descriptor is enough to register with.
-func setupProbeRing(flags uint32) (fd int, errno syscall.Errno) {
-	params := uringParams{flags: flags}
-	if flags&giouring.SetupCQSize != 0 {
-		params.cqEntries = probeCQEntries
-	}
+// setupParams is struct io_uring_params as far as it is set here.
+type setupParams struct {
+	_, cqEntries, flags uint32
+	_                   [27]uint32
+}
+
+// setupRing makes a ring that is never mapped: its descriptor is enough to register with.
+func setupRing(flags uint32) (fd int, errno syscall.Errno) {
+	params := setupParams{flags: flags, cqEntries: probeCQEntries} // the kernel looks at it if the flags say so
 	r, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, probeEntries, uintptr(unsafe.Pointer(&params)), 0)
 	if errno != 0 {
 		return -1, errno
@@ -60,9 +62,9 @@ func registerRing(fd int, op uintptr, arg unsafe.Pointer, n uintptr) syscall.Err
 	return errno
 }
 
-// probeSetupFlags tries the flags of setup.go.
+// probeSetupFlags tries the flags that the loop's ring is made with.
 func probeSetupFlags() Check {
-	fd, errno := setupProbeRing(setupFlags)
+	fd, errno := setupRing(ring.SetupFlags)
 	if errno == 0 {
 		_ = unix.Close(fd)
 	}
@@ -95,9 +97,9 @@ func supportedOpcodes(fd int) (map[uint8]bool, syscall.Errno) {
 	return supported, 0
 }
 
-// capProbeWorkers caps the unbounded workers, the class of splices, and returns what the kernel says is set.
-func capProbeWorkers(fd, workers int) (set int, errno syscall.Errno) {
-	caps := [2]uint32{minBoundedWorkers, uint32(workers)}
+// capWorkers caps the unbounded workers, the class of splices, and returns what the kernel says is set.
+func capWorkers(fd, workers int) (set int, errno syscall.Errno) {
+	caps := [2]uint32{ring.MinBoundedWorkers, uint32(workers)}
 	if errno = registerRing(fd, registerMaxWorkers, unsafe.Pointer(&caps), 2); errno != 0 {
 		return 0, errno
 	}
@@ -143,7 +145,7 @@ func classifyBufferRing(errno syscall.Errno) Check {
 }
 
 func probeCachestat() Check {
-	_, _, errno := unix.Syscall6(cachestatNumber, ^uintptr(0), 0, 0, 0, 0, 0)
+	errno, _ := unix.Cachestat(^uint(0), nil, nil, 0).(syscall.Errno)
 	return classifyCachestat(errno)
 }
 

@@ -1,15 +1,15 @@
-package ring
+package probe
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
 )
 
 // judged is one row of a table: what a check was made from, and what it must say.
@@ -74,29 +74,17 @@ func TestEachReasonAgainstIoUringHasItsOwnRemedy(t *testing.T) {
 	})
 }
 
-// What the probe says and what the ring itself says when it cannot be made agree about the cause.
-func TestRingSaysTheSameAsItsProbe(t *testing.T) {
-	for errno, want := range map[syscall.Errno]error{
-		unix.ENOSYS: ErrNoIoUring, unix.EPERM: ErrForbidden, unix.EACCES: ErrForbidden, unix.EINVAL: ErrTooOld, unix.ENOMEM: ErrNoMemory,
-		unix.EMFILE: unix.EMFILE,
-	} {
-		if err := setupError(errno); !errors.Is(err, want) {
-			t.Errorf("%v: %v, want %v", errno, err, want)
-		}
-	}
-}
-
 func TestMissingOpcodesAreNamed(t *testing.T) {
 	all := make(map[uint8]bool)
-	for _, op := range neededOpcodes {
+	for _, op := range neededOpcodes() {
 		all[op.number] = true
 	}
 	rows := []judged{
 		{"all", classifyOpcodes(all, 0), true, true, ""},
 		{"no probe", classifyOpcodes(nil, unix.EPERM), false, true, "io_uring_register"},
-		{"none", classifyOpcodes(map[uint8]bool{}, 0), false, true, "missing NOP RECV"},
+		{"none", classifyOpcodes(map[uint8]bool{}, 0), false, true, "missing RECV SEND"},
 	}
-	for _, op := range neededOpcodes {
+	for _, op := range neededOpcodes() {
 		but := make(map[uint8]bool)
 		for n := range all {
 			but[n] = n != op.number
@@ -129,7 +117,7 @@ func TestMissingCachestatCostsSpeedOnly(t *testing.T) {
 }
 
 func TestPipeLimitsAreCompared(t *testing.T) {
-	c := ProbeConfig{Pipes: 64, PipeBytes: 1 << 20}
+	c := Config{Pipes: 64, PipeBytes: 1 << 20}
 	checkAll(t, []judged{
 		{"size", classifyPipeSize(1<<20, 1<<20), true, false, ""},
 		{"larger than asked", classifyPipeSize(1<<20, 2<<20), true, false, ""},
@@ -144,9 +132,9 @@ func TestPipeLimitsAreCompared(t *testing.T) {
 }
 
 func TestProcessLimitsAreCompared(t *testing.T) {
-	c := ProbeConfig{Workers: 4, Pipes: 64, Subscribers: 1000}
+	c := Config{Workers: 4, Pipes: 64, Subscribers: 1000}
 	const files = 1000 + 2*64 + ownDescriptors
-	const threads = 4 + minBoundedWorkers + ownDescriptors
+	const threads = 4 + ring.MinBoundedWorkers + ownDescriptors
 	limit := func(soft, hard uint64) unix.Rlimit { return unix.Rlimit{Cur: soft, Max: hard} }
 	checkAll(t, []judged{
 		{"threads", classifyProcesses(c, limit(threads, threads), false), true, false, ""},
@@ -245,7 +233,7 @@ func TestProbeFindsWhatThisHostHasAndLeavesNothing(t *testing.T) {
 		return len(entries)
 	}
 	before := descriptors()
-	report := Probe(ProbeConfig{DataDir: t.TempDir()})
+	report := Run(Config{DataDir: t.TempDir()})
 	if after := descriptors(); after != before {
 		t.Errorf("%d descriptors are open, %d were before", after, before)
 	}

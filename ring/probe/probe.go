@@ -1,4 +1,9 @@
-package ring
+// Package probe asks a host what it allows the server: the questions of `oneplusn doctor`. No loop needs it.
+//
+// It talks to the kernel directly and not through a [ring.Ring]: it must work, and tell the errors apart, where no ring can
+// be made. Each check is a question to the kernel and a classify function, which turns the answer into a [Check] with cause
+// and remedy; the tests put every answer to the latter.
+package probe
 
 import (
 	"fmt"
@@ -10,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ProbeConfig says what the server means to do, so that [Probe] can compare it with what the host allows.
-type ProbeConfig struct {
+// Config says what the server is going to do, so that [Run] can compare it with what the host allows.
+type Config struct {
 	// DataDir is where the segments are or will be. "" leaves the file system out. It need not exist: then the nearest
 	// directory above it that does is looked at.
 	DataDir string
@@ -23,7 +28,7 @@ type ProbeConfig struct {
 	Subscribers int
 }
 
-func (c ProbeConfig) withDefaults() ProbeConfig {
+func (c Config) withDefaults() Config {
 	if c.Workers <= 0 {
 		c.Workers = 4
 	}
@@ -54,7 +59,7 @@ type Check struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// Report is what [Probe] found.
+// Report is what [Run] found.
 type Report struct {
 	Checks []Check `json:"checks"`
 }
@@ -82,9 +87,9 @@ func (r Report) Check(name string) (Check, bool) {
 	return r.Checks[i], true
 }
 
-// Probe asks the host what it allows. It makes a small ring, a pipe and a few descriptors of its own and closes them
-// before it returns; it needs no running loop and changes nothing.
-func Probe(c ProbeConfig) Report {
+// Run asks the host what it allows. It makes a small ring, a pipe and a few descriptors of its own and closes them
+// before it returns. It changes nothing.
+func Run(c Config) Report {
 	c = c.withDefaults()
 	var r Report
 	add := func(checks ...Check) { r.Checks = append(r.Checks, checks...) }
@@ -103,18 +108,18 @@ func Probe(c ProbeConfig) Report {
 
 // probeRing makes a ring and asks it for its opcodes, its flags and its worker cap. Without a ring there is only the
 // one failed check: the others could say nothing of their own.
-func probeRing(c ProbeConfig) []Check {
+func probeRing(c Config) []Check {
 	runtime.LockOSThread() // the kernel keeps the cap on workers for each task
 	defer runtime.UnlockOSThread()
-	ring, errno := setupProbeRing(0)
+	fd, errno := setupRing(0)
 	made := classifySetup(errno, uringDisabledSysctl())
 	if errno != 0 {
 		return []Check{made}
 	}
-	supported, opcodeErrno := supportedOpcodes(ring)
-	checks := []Check{made, classifyOpcodes(supported, opcodeErrno), probeSetupFlags(), probeBufferRing(ring)}
-	set, capErrno := capProbeWorkers(ring, c.Workers)
-	_ = unix.Close(ring)
+	supported, opcodeErrno := supportedOpcodes(fd)
+	checks := []Check{made, classifyOpcodes(supported, opcodeErrno), probeSetupFlags(), probeBufferRing(fd)}
+	set, capErrno := capWorkers(fd, c.Workers)
+	_ = unix.Close(fd)
 	return append(checks, classifyWorkers(c.Workers, set, capErrno))
 }
 
@@ -178,9 +183,10 @@ func classifySetup(errno syscall.Errno, disabled int) Check {
 
 // classifyOpcodes compares what the kernel's probe lists with what the loop submits.
 func classifyOpcodes(supported map[uint8]bool, errno syscall.Errno) Check {
-	names := make([]string, len(neededOpcodes))
+	needed := neededOpcodes()
+	names := make([]string, len(needed))
 	var missing []string
-	for i, op := range neededOpcodes {
+	for i, op := range needed {
 		names[i] = op.name
 		if !supported[op.number] {
 			missing = append(missing, op.name)
