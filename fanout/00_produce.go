@@ -67,9 +67,8 @@ func (b *Broker) handleProduce(c *client) error {
 
 // awaitProduce parks the connection's produce until all its parts are settled.
 func (b *Broker) awaitProduce(c *client) {
-	c.parked = true
 	c.deadline = b.loop.Now() + max(min(time.Duration(c.produce.TimeoutMillis)*time.Millisecond, maxWait), b.config.pace.produceWait)
-	b.waiting.add(c)
+	b.waiting.Push(c)
 }
 
 // minProduceWait is the least that a produce waits for its write and its sync, whatever its client says: a disk that takes a second

@@ -52,12 +52,12 @@ func (b *Broker) listOffset(
 		r.ErrorCode = b.topics.missing([]byte(topic), want.Partition)
 		return r, nil
 	}
-	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {
+	if r.ErrorCode = p.fetch.CheckLeaderEpoch(want.CurrentLeaderEpoch); r.ErrorCode != 0 {
 		return r, nil
 	}
 	switch {
 	case want.Timestamp == latestTimestamp:
-		r.Offset, r.LeaderEpoch = readableEnd(p, isolation), p.log.LeaderEpoch()
+		r.Offset, r.LeaderEpoch = p.fetch.ReadableEnd(isolation), p.log.LeaderEpoch()
 	case want.Timestamp == earliestTimestamp:
 		r.Offset = p.log.LogStartOffset()
 		r.LeaderEpoch = p.log.EpochOf(r.Offset)
@@ -67,14 +67,6 @@ func (b *Broker) listOffset(
 		return r, p
 	}
 	return r, nil
-}
-
-// readableEnd is the offset below which a client of an isolation level can read.
-func readableEnd(p *partition, isolation int8) int64 {
-	if isolation == readCommitted {
-		return p.log.LastStableOffset()
-	}
-	return p.log.HighWatermark()
 }
 
 // oldStyle fills in the list of offsets that version 0 has in place of one.

@@ -36,7 +36,7 @@ func (b *Broker) epochEnd(
 		r.ErrorCode = b.topics.missing([]byte(topic), want.Partition)
 		return r
 	}
-	if r.ErrorCode = checkLeaderEpoch(want.CurrentLeaderEpoch, p.log.LeaderEpoch()); r.ErrorCode != 0 {
+	if r.ErrorCode = p.fetch.CheckLeaderEpoch(want.CurrentLeaderEpoch); r.ErrorCode != 0 {
 		return r
 	}
 	if want.LeaderEpoch > p.log.LeaderEpoch() {

@@ -8,9 +8,10 @@ import (
 	"runtime"
 	"time"
 
-	"oneplusn/fanout/budget"
 	"oneplusn/fanout/commit"
+	"oneplusn/fanout/fetch"
 	"oneplusn/fanout/group"
+	"oneplusn/fanout/heap"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
@@ -47,21 +48,12 @@ type Broker struct {
 	metadata    sharedMetadata
 	costly      costly
 	turns       turnTimes
-	waiting     deadlines
-	grown       []*partition // partitions whose high watermark moved in this turn
-	evaluated   evaluations
-	lookups     coldLookups
+	waiting     heap.Heap[*client] // produces, by their deadlines
+	fetcher     *fetch.Fetcher
 	committer   *commit.Committer
 	groups      groups
-	results     []fetchResult
-	firstServed *partition     // the first of results with records
-	lastSession int32          // the id given to a fetch session last
-	sessions    *budget.Budget // of the fetch sessions of all connections
 	produced    []wire.ProduceResult
 	scratch     []byte
-	cuts        []int
-	aborted     []segment.AbortedTransaction
-	skipped     []wire.AbortedTransaction
 	counters    counters
 	checks      batchChecks
 	inflating   loop.Bounded
@@ -92,7 +84,6 @@ func Open(config Config) (*Broker, error) {
 		ctx:       context.Background(),
 		frames:    newRequestMemory(&config),
 		blocks:    newResponseMemory(config.ResponseMemoryBytes),
-		sessions:  budget.New("fetch session", "raise --fetch-session-memory", config.FetchSessionMemoryBytes),
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
 		acceptor:  acceptor{epollFD: -1},
 	}
@@ -104,14 +95,14 @@ func Open(config Config) (*Broker, error) {
 		b.acceptor.close()
 		return nil, err
 	}
+	b.fetcher = fetch.New(b.loop, fetch.Config{
+		MaxBytes: config.FetchMaxBytes, SessionMemoryBytes: config.FetchSessionMemoryBytes, MostPartitions: b.mostPartitions,
+	}, b.topics)
 	b.descriptors = newDescriptors(&b.config, b.topics.partitionCount(), b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
 	b.topics.useFiles(b.descriptors.files)
 	inline := config.InlineWrites && config.fs == nil
 	b.committer = commit.New(b.loop, commit.Config{Dir: config.DataDir, InlineWrites: inline, SyncKind: kindSync})
-	for _, tp := range b.topics.byName {
-		b.partitionsAdded(tp)
-	}
 	b.settleColdCache()
 	b.restoreGroups()
 	b.topics.settle()

@@ -37,7 +37,6 @@ type catalogConfig struct {
 
 // catalogFollower hears of what happens to topics and partitions.
 type catalogFollower interface {
-	partitionsAdded(tp *topic)
 	topicDeleted(name string)
 	partitionRemoved(p *partition) // its log is about to be deleted
 	partitionConfigured(p *partition)

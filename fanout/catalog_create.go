@@ -135,14 +135,12 @@ func (c *catalog) adopt(ch *dirChange, made *topic) {
 	}
 	if first == 0 {
 		c.add(made)
-		c.follower.partitionsAdded(made)
 		c.loop.Log.Info("topic created", "topic", made.name, "partitions", len(made.partitions))
 		return
 	}
 	for _, p := range made.partitions {
 		tp.add(p)
 	}
-	c.follower.partitionsAdded(tp)
 	c.loop.Log.Info("partitions added", "topic", tp.name, "partitions", len(tp.partitions))
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"oneplusn/fanout/commit"
+	"oneplusn/fanout/fetch"
 	"oneplusn/segment"
 )
 
@@ -22,15 +23,11 @@ type topic struct {
 
 // partition is one log and what others know of it.
 type partition struct {
-	topic   *topic
-	index   int32
-	log     *segment.Log
-	waiters waitList
-	// evaluated is the last evaluation of a fetch that the partition came in.
-	evaluated uint64
-	grown     bool // already on Broker.grown
-	commit    commit.Partition
-	broker    *Broker
+	topic  *topic
+	index  int32
+	log    *segment.Log
+	commit commit.Partition
+	fetch  fetch.Partition
 	// refused is why there is no log: its files are damaged. The partition keeps its place, and answers with an error.
 	refused error
 	// recoveryPoint is what the file says of it.
@@ -67,7 +64,10 @@ func (config *topicConfig) openPartition(topic, dir string, index int32, open se
 	if err != nil {
 		return nil, err
 	}
-	return &partition{index: index, log: l, commit: commit.NewPartition(topic, index, l, config.flush)}, nil
+	p := &partition{index: index, log: l, commit: commit.NewPartition(topic, index, l, config.flush)}
+	p.fetch = fetch.Partition{Topic: topic, Index: index, Log: l}
+	p.commit.Watcher = &p.fetch
+	return p, nil
 }
 
 // online are the partitions that have a log.

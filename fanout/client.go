@@ -5,6 +5,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/fetch"
+	"oneplusn/fanout/heap"
 	"oneplusn/fanout/wire"
 )
 
@@ -17,32 +19,23 @@ type client struct {
 	// The request under way. Its frame lies in the connection's input until the answer is known.
 	header    wire.Header
 	startedAt time.Duration
-	fetch     wire.FetchRequest
-	// The fetch session, whether the fetch under way is one of its incremental requests, and the id to answer with.
-	session        fetchSession
-	incremental    bool
-	answersSession int32
-	// served is the partition that came first in the last fetch with records.
-	served  *partition
-	lookups fetchLookups
-	produce wire.ProduceRequest
+	fetch     fetch.Fetch
+	produce   wire.ProduceRequest
 
 	produced  []produceResult
 	producing producing
 
-	// A waiting fetch, or a produce that waits for its sync.
-	parked    bool
+	// A produce that waits for its sync.
+	inWaiting heap.Place
 	deadline  time.Duration
-	heapIndex int
-	waits     []waitNode
-	readable  int64 // of a fetch: the sum over its partitions
 
 	kept kmsg.Response // an answer that waits for response memory; nil if the request is answered again
 }
 
 // open begins a client's life.
 func (c *client) open(b *Broker, transport *conn) handler {
-	c.conn, c.broker, c.heapIndex = transport, b, -1
+	c.conn, c.broker = transport, b
+	c.fetch.Open(b.fetcher, fetchConn{c})
 	return c
 }
 
@@ -57,10 +50,7 @@ func (c *client) again() {
 	case c.header.Key == wire.KeyProduce:
 		b.answerProduce(c)
 	case c.header.Key == wire.KeyFetch:
-		for i := range c.session.told { // what was noted as told was not sent
-			c.session.told[i] = untold
-		}
-		b.tryFetch(c)
+		c.fetch.SendAgain()
 	default:
 		b.answer(c)
 	}
@@ -76,7 +66,7 @@ func (c *client) moved(frame []byte) (err error) {
 	case wire.KeyProduce:
 		return c.produce.Parse(c.header.Version, c.header.Body)
 	case wire.KeyFetch:
-		return c.fetch.Parse(c.header.Version, c.header.Body)
+		return c.fetch.Parse(&c.header)
 	}
 	return nil
 }
@@ -88,29 +78,18 @@ func (c *client) ended() {
 }
 
 func (c *client) dropLists() {
-	c.fetch, c.produce = wire.FetchRequest{}, wire.ProduceRequest{}
-	c.produced, c.waits = nil, nil
+	c.fetch.DropLists()
+	c.produce, c.produced = wire.ProduceRequest{}, nil
 }
 
 // reclaim implements [handler]: a waiting fetch is answered with what there is. A produce has its sync to wait for.
-func (c *client) reclaim() bool {
-	if !c.parked || c.header.Key != wire.KeyFetch {
-		return false
-	}
-	c.broker.unpark(c)
-	c.fetch.MaxWaitMillis = 0
-	c.broker.tryFetch(c)
-	return true
-}
+func (c *client) reclaim() bool { return c.fetch.HurryParked() }
 
 func (c *client) closing() {
 	c.broker.unpark(c)
+	c.fetch.End()
 	c.broker.leaveGroups(c)
 	c.kept = nil
 }
 
-func (c *client) freed() {
-	c.broker.endSession(c)
-	c.served = nil
-	c.lookups.forget()
-}
+func (c *client) freed() {}

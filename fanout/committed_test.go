@@ -99,7 +99,7 @@ func TestReadersOfCommittedDataWaitBeforeAnOpenTransaction(t *testing.T) {
 						dropLog(t, filepath.Join(dir, "feed-0"))
 					}
 					req := waitingFetch("feed", 0, offset, maxWaitMillis)
-					req.IsolationLevel = readCommitted
+					req.IsolationLevel = 1 // read_committed
 					p := c.ask(req).(*kmsg.FetchResponse).Topics[0].Partitions[0]
 					if p.ErrorCode != 0 || p.LastStableOffset != stable || p.HighWatermark != 300 {
 						t.Fatalf("at %d: error %d, stable up to %d of %d", offset, p.ErrorCode, p.LastStableOffset, p.HighWatermark)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/fetch"
 	"oneplusn/segment/records"
 )
 
@@ -151,7 +152,7 @@ func TestFetchSessionIsOnlyForItsConnectionAndEpoch(t *testing.T) {
 
 func TestFetchSessionsHaveALimitAndGiveItBack(t *testing.T) {
 	s := start(t, func(c *Config) {
-		c.FetchSessionMemoryBytes = sessionTopicBytes + 2*int64(len("feed")) + 3*sessionPartitionBytes
+		c.FetchSessionMemoryBytes = fetch.SessionTopicBytes + 2*int64(len("feed")) + 3*fetch.SessionPartitionBytes
 	})
 	s.dial().create("feed", 3)
 	first, second := &session{dialed: s.dial()}, &session{dialed: s.dial()}

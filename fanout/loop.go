@@ -35,7 +35,7 @@ func (b *Broker) serveTurns() error {
 		}
 		b.loop.BeginTurn()
 		b.engine.BeginTurn(b.loop.Now())
-		b.evaluated.beginTurn()
+		b.fetcher.BeginTurn()
 		b.turn(completions)
 	}
 	return nil
@@ -61,7 +61,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("begin writes")
 	b.committer.BeginSyncs()
 	t.stepped("begin syncs")
-	b.wakeGrown()
+	b.fetcher.WakeAdvanced()
 	t.stepped("wake fetches")
 	b.expire()
 	t.stepped("expire and sweep")
@@ -117,27 +117,27 @@ func (b *Broker) dispatch(completion ring.Completion) {
 
 // timeout is how long the next wait may last.
 func (b *Broker) timeout() time.Duration {
-	if b.engine.Pending() || len(b.grown) > 0 || b.costly.line.n > 0 || b.blocks.resume {
+	if b.engine.Pending() || b.fetcher.Pending() || b.costly.line.n > 0 || b.blocks.resume {
 		return 0
 	}
 	until := min(b.nextSweep, b.committer.Next(), b.nextGroupDeadline())
-	if next, ok := b.waiting.next(); ok {
+	if b.waiting.Len() > 0 {
+		until = min(until, b.waiting.First().deadline)
+	}
+	if next, ok := b.fetcher.NextDeadline(); ok {
 		until = min(until, next)
 	}
 	// At least a microsecond: 0 would mean to look only, and spin until the time has come.
 	return max(until-b.loop.Kernel.Now(), time.Microsecond)
 }
 
-// expire answers fetches that have waited long enough, and sweeps once a second.
+// expire answers requests that have waited long enough, and sweeps once a second.
 func (b *Broker) expire() {
-	for !b.evaluated.enough() {
-		next, ok := b.waiting.next()
-		if !ok || next > b.loop.Now() {
-			break
-		}
-		c := b.waiting[0]
+	b.fetcher.Expire()
+	for b.waiting.Len() > 0 && b.waiting.First().deadline <= b.loop.Now() {
+		c := b.waiting.First()
 		b.unpark(c)
-		b.answerWaiting(c)
+		b.produceTimedOut(c)
 	}
 	if b.loop.Now() >= b.nextSweep {
 		b.nextSweep = b.loop.Now() + b.config.pace.sweep
@@ -163,6 +163,7 @@ func (b *Broker) sweep() {
 	}
 	b.metadata.drop(&b.blocks)
 	b.dropScratch()
+	b.fetcher.DropScratch()
 	b.acceptor.retry()
 	if b.stopping && b.loop.Now() >= b.stopBy {
 		b.closeAll()
@@ -179,8 +180,9 @@ func (b *Broker) beginStop() {
 	b.nextSweep = min(b.nextSweep, b.stopBy)
 	b.acceptor.stop()
 	b.stopGroups()
+	b.fetcher.Stop() // a produce has its sync to wait for
 	for c := range b.conns.all() {
-		if c.state == connOpen && !c.handler.reclaim() && !c.busy {
+		if c.state == connOpen && !c.busy {
 			c.close(closedByShutdown, nil) // the others are closed when their request has ended
 		}
 	}

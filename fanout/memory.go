@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"oneplusn/fanout/budget"
+	"oneplusn/fanout/fetch"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
@@ -26,18 +27,12 @@ const chargedListBytes = 1 << 20
 
 // listBytes implements [handler].
 func (c *client) listBytes() int64 {
-	const fetch, forgotten = int64(unsafe.Sizeof(wire.FetchPartition{})), int64(unsafe.Sizeof(wire.ForgottenPartition{}))
 	const produce, produced = int64(unsafe.Sizeof(wire.ProducePartition{})), int64(unsafe.Sizeof(produceResult{}))
-	const wait = int64(unsafe.Sizeof(waitNode{}))
-	return fetch*int64(cap(c.fetch.Partitions)) + forgotten*int64(cap(c.fetch.Forgotten)) +
-		produce*int64(cap(c.produce.Partitions)) + produced*int64(cap(c.produced)) + wait*int64(cap(c.waits))
+	return c.fetch.ListBytes() + produce*int64(cap(c.produce.Partitions)) + produced*int64(cap(c.produced))
 }
 
-// The most that a partition of a request takes of the lists, twice: a list that grows is copied.
-const (
-	fetchListBytes   = 2 * int64(unsafe.Sizeof(wire.FetchPartition{})+unsafe.Sizeof(wire.ForgottenPartition{})+unsafe.Sizeof(waitNode{}))
-	produceListBytes = 2 * int64(unsafe.Sizeof(wire.ProducePartition{})+unsafe.Sizeof(produceResult{}))
-)
+// produceListBytes is the most that a partition of a produce takes of the lists, twice: a list that grows is copied.
+const produceListBytes = 2 * int64(unsafe.Sizeof(wire.ProducePartition{})+unsafe.Sizeof(produceResult{}))
 
 // lists is the budget that the connection's lists and its decoded request are charged to.
 func (c *conn) lists() *budget.Budget {
@@ -63,7 +58,7 @@ func (b *Broker) mostPartitions() int64 {
 
 // tooManyPartitions is the error of a request of more partitions than it may name, or [wire.ErrNoRoom].
 func (b *Broker) tooManyPartitions(c *client) error {
-	named := c.fetch.Named
+	named := c.fetch.Named()
 	if c.header.Key == wire.KeyProduce {
 		named = c.produce.Named
 	}
@@ -76,7 +71,7 @@ func (b *Broker) tooManyPartitions(c *client) error {
 
 // noListRoom lets a request of more partitions than there is room for wait, or refuses it.
 func (b *Broker) noListRoom(c *client) error {
-	needs := int64(c.fetch.Named) * fetchListBytes
+	needs := int64(c.fetch.Named()) * fetch.ListBytesPerPartition
 	if c.header.Key == wire.KeyProduce {
 		needs = int64(c.produce.Named) * produceListBytes
 	}

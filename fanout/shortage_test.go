@@ -282,7 +282,7 @@ func TestRequestNamesNoMorePartitionsThanThereMayBe(t *testing.T) {
 
 	session := s.dial()
 	first := fetchRequest(7, wants[1:]...)
-	first.SessionEpoch = beginSession
+	first.SessionEpoch = 0
 	id := session.ask(first).(*kmsg.FetchResponse).SessionID
 	more := fetchRequest(7, wants[0], wanted{topic: "feed", partition: leastMostPartitions + 1})
 	more.SessionID, more.SessionEpoch = id, 1

@@ -149,7 +149,8 @@ type BudgetStats struct {
 func (b *Broker) budgets() []*budget.Budget {
 	f := &b.frames
 	d, r := &b.descriptors, &b.topics.room
-	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget, b.sessions, r.partitions, d.all, d.files, d.connections}
+	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget, b.fetcher.Sessions(),
+		r.partitions, d.all, d.files, d.connections}
 }
 
 // Stats is a snapshot taken on the loop's thread, between two turns. What the operating system knows about the process
@@ -183,8 +184,8 @@ func (b *Broker) snapshot() Stats {
 			Waiting: p.Waiting, Reclaimed: p.Reclaimed},
 		ColdCache:        ColdCacheStats(b.engine.PageCache.Counts()),
 		Connections:      b.conns.open,
-		WaitingFetches:   len(b.waiting),
-		ColdLookups:      b.lookups.begun,
+		WaitingFetches:   b.waiting.Len() + b.fetcher.Parked(),
+		ColdLookups:      b.fetcher.Lookups(),
 		WaitingForMemory: b.frames.waiting() + b.blocks.queue.n,
 		Topics:           len(b.topics.byName),
 		Accepted:         b.counters.accepted,

@@ -83,7 +83,7 @@ func (b *Broker) searchedTime(s *timeSearches, t *timeSearch) {
 		s.add(*t, t.NextOffset())
 	case t.Offset < p.log.LogStartOffset():
 		s.add(*t, 0)
-	case t.Offset < readableEnd(p, s.isolation):
+	case t.Offset < p.fetch.ReadableEnd(s.isolation):
 		r.Offset, r.Timestamp, r.LeaderEpoch = t.Offset, t.Timestamp, p.log.EpochOf(t.Offset)
 	}
 }

@@ -88,7 +88,7 @@ func TestOffsetOfATimeIsBelowTheLastStableOffsetForReadersOfCommittedData(t *tes
 		if r := c.offsetOfTime("feed", 0, row.timestamp, 0); r.Offset != row.uncommitted || r.ErrorCode != 0 {
 			t.Errorf("time %d: error %d, offset %d, want %d", row.timestamp, r.ErrorCode, r.Offset, row.uncommitted)
 		}
-		if r := c.offsetOfTime("feed", 0, row.timestamp, readCommitted); r.Offset != row.committed || r.ErrorCode != 0 {
+		if r := c.offsetOfTime("feed", 0, row.timestamp, 1); r.Offset != row.committed || r.ErrorCode != 0 {
 			t.Errorf("time %d, committed: error %d, offset %d, want %d", row.timestamp, r.ErrorCode, r.Offset, row.committed)
 		}
 	}

@@ -30,6 +30,10 @@ func (c *Config) catalog() catalogConfig {
 // requestOverheadBytes is room for what a Produce request has beside its batch.
 const requestOverheadBytes = 1024
 
+// leaderEpoch is the first epoch of every partition that is made here. See [segment.Log.LeaderEpoch] and leaderEpochs for those
+// that follow; a directory from elsewhere goes on with the one that it has.
+const leaderEpoch = 0
+
 // topicDefaults are what a topic's own settings override.
 func topicDefaults(c *Config) *topicConfig {
 	t := &topicConfig{
@@ -54,16 +58,6 @@ func topicDefaults(c *Config) *topicConfig {
 	return t
 }
 
-// partitionsAdded implements [catalogFollower]: what is committed to a topic wakes fetches.
-func (b *Broker) partitionsAdded(tp *topic) {
-	for p := range tp.online() {
-		p.broker, p.commit.Watcher = b, p
-	}
-}
-
-// Advanced implements [commit.Watcher].
-func (p *partition) Advanced() { p.broker.markGrown(p) }
-
 // topicDeleted implements [catalogFollower].
 func (b *Broker) topicDeleted(name string) {
 	if b.groups.coordinator != nil {
@@ -73,7 +67,7 @@ func (b *Broker) topicDeleted(name string) {
 
 // partitionRemoved implements [catalogFollower]: whoever waits for the partition is told.
 func (b *Broker) partitionRemoved(p *partition) {
-	b.markGrown(p)
+	b.fetcher.Remove(&p.fetch)
 	b.committer.Remove(&p.commit, commit.ErrRemoved)
 }
 

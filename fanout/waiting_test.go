@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/fetch"
 )
 
 // long is longer than any test: a fetch with it is answered because something happened.
@@ -288,7 +290,7 @@ func TestDisconnectedSubscribersStopWaiting(t *testing.T) {
 // evaluated is how many partitions of fetches were evaluated.
 func (s *server) evaluated() (n uint64) {
 	s.t.Helper()
-	if err := s.broker.loop.Call(s.t.Context(), func() { n = s.broker.evaluated.partitions }); err != nil {
+	if err := s.broker.loop.Call(s.t.Context(), func() { n = s.broker.fetcher.Evaluated() }); err != nil {
 		s.t.Fatal(err)
 	}
 	return n
@@ -337,7 +339,7 @@ func TestAppendCostsAWaitingFetchOnePartition(t *testing.T) {
 
 // However many fetches end at the same moment, a turn has its bound, and all are answered.
 func TestFetchesThatEndTogetherAreAnsweredOverTurns(t *testing.T) {
-	const partitions, fetches = 1000, 2*evaluatedPerTurn/1000 + 5
+	const partitions, fetches = 1000, 2*fetch.EvaluatedPerTurn/1000 + 5
 	s := start(t, nil)
 	publisher := s.dial()
 	publisher.create("feed", 10)

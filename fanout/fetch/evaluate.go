@@ -1,0 +1,155 @@
+package fetch
+
+import (
+	"errors"
+
+	"oneplusn/fanout/wire"
+	"oneplusn/segment"
+)
+
+// evaluation is what a fetch could be answered with now. There is one, the fetcher's: evaluate fills it, and what comes next reads
+// it, before anything else can be evaluated.
+type evaluation struct {
+	fetch   *Fetch
+	results []result // one for each of the partitions that the fetch wants
+	// readable counts towards min_bytes; sent is what of it the response would have.
+	readable, sent int64
+	// final says that there is nothing to wait for: no partition, one with an error, or one whose records go on in another segment.
+	final bool
+	// cold says that only the disk can tell where a partition's records begin or end. It has none yet.
+	cold        bool
+	from        int        // the partition that is served first
+	firstServed *Partition // the first with records
+
+	response
+}
+
+// result is what one partition is answered with.
+type result struct {
+	wire.FetchResult
+	partition *Partition // nil if there is none: then missing says why
+	missing   int16
+	records   segment.Range // to be sent
+	// found begins at the fetch's offset. Its segment is nil after an error, or if the partition was passed over.
+	found segment.Range
+	// readable is how many bytes count towards min_bytes; ended says that more follow in another segment.
+	readable int64
+	ended    bool
+	cold     bool            // the disk has to be asked
+	looked   *segment.Lookup // what it answered
+	repeated bool            // the fetch named the partition before: it has no records here
+	silent   bool            // the session's client knows all of this already
+}
+
+// evaluate finds what each partition would be answered with, beginning behind the one that came first in the last response, so that
+// none is starved by those before it.
+func (f *Fetch) evaluate() *evaluation {
+	fr := f.fetcher
+	e := &fr.evaluation
+	wants := f.wants()
+	e.begin(f, wants)
+	fr.evaluations.begin(len(wants))
+	left, first := f.maxBytes(), true
+	for n := range wants {
+		i := e.from + n
+		if i >= len(wants) {
+			i -= len(wants)
+		}
+		r, want := &e.results[i], &wants[i]
+		e.evaluateOne(r, want, left, first)
+		took := r.records.Len
+		switch {
+		case r.cold: // leave room for it, so that no lookup is made for what will not fit
+			e.cold = true
+			took = min(left, int64(max(want.PartitionMaxBytes, 1)))
+		case took > 0 && first:
+			e.firstServed = r.partition
+		}
+		first = first && took == 0
+		left = max(left-took, 0)
+		e.sent += r.records.Len
+		e.readable += r.readable
+		e.final = e.final || r.ErrorCode != 0 || r.ended
+	}
+	return e
+}
+
+// begin finds the partitions of a fetch, and the one that is served first.
+func (e *evaluation) begin(f *Fetch, wants []wire.FetchPartition) {
+	*e = evaluation{fetch: f, results: e.results[:0], response: e.response, final: len(wants) == 0}
+	for i := range wants {
+		p, code := f.fetcher.catalog.Find(wants[i].Topic, wants[i].Partition)
+		if p != nil && p == f.served && i+1 < len(wants) {
+			e.from = i + 1
+		}
+		e.results = append(e.results, result{partition: p, missing: code})
+	}
+	for _, l := range f.lookups.list {
+		e.results[l.partition].looked = l.search
+	}
+}
+
+// evaluateOne evaluates a partition, when the response has room for left bytes. Its first batch may be larger.
+func (e *evaluation) evaluateOne(r *result, want *wire.FetchPartition, left int64, first bool) {
+	f, p := e.fetch, r.partition
+	r.FetchResult = wire.FetchResult{ErrorCode: r.missing, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
+	if p == nil {
+		return
+	}
+	if r.ErrorCode = p.CheckLeaderEpoch(want.CurrentLeaderEpoch); r.ErrorCode != 0 {
+		return
+	}
+	r.HighWatermark = p.Log.HighWatermark()
+	r.LastStableOffset = p.Log.LastStableOffset()
+	r.LogStartOffset = p.Log.LogStartOffset()
+	if want.FetchOffset < r.LogStartOffset || want.FetchOffset > r.HighWatermark {
+		r.ErrorCode = wire.CodeOffsetOutOfRange
+		return
+	}
+	unstable := f.request.Isolation == readCommitted && r.LastStableOffset < r.HighWatermark
+	r.repeated = !f.fetcher.evaluations.first(p)
+	if r.repeated || left == 0 && !first || unstable && want.FetchOffset >= r.LastStableOffset {
+		return
+	}
+	limit := int64(max(want.PartitionMaxBytes, 0))
+	found, err := r.read(want.FetchOffset, min(limit, left))
+	if err != nil {
+		e.unread(r, err)
+		return
+	}
+	behind, ended := p.Log.Behind(found)
+	r.found, r.readable, r.ended = found, max(min(behind, limit), found.Len), ended
+	if found.Len == 0 || found.Len > min(limit, left) && !first {
+		return
+	}
+	r.records = found
+	if unstable {
+		r.cutUnstable()
+	}
+	if f.version < zstdFrom && r.records.Len > 0 {
+		e.cutZstd(r)
+	}
+	r.RecordsBytes = int32(r.records.Len)
+}
+
+// read reads at an offset, with what was looked up for it.
+func (r *result) read(offset, maxBytes int64) (segment.Range, error) {
+	if r.looked != nil {
+		return r.partition.Log.Looked(r.looked, offset, maxBytes)
+	}
+	return r.partition.Log.Read(offset, maxBytes)
+}
+
+// unread notes why a partition has no records.
+func (e *evaluation) unread(r *result, err error) {
+	r.records = segment.Range{}
+	switch {
+	case errors.Is(err, segment.ErrCold):
+		r.cold = true
+	case errors.Is(err, segment.ErrOffsetOutOfRange):
+		r.ErrorCode = wire.CodeOffsetOutOfRange
+	default:
+		r.ErrorCode = wire.CodeKafkaStorageError
+		e.fetch.fetcher.warn("fetch failed", "topic", r.partition.Topic, "partition", r.partition.Index, "error", err)
+	}
+}

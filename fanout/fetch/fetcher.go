@@ -1,0 +1,130 @@
+package fetch
+
+import (
+	"time"
+
+	"oneplusn/fanout/budget"
+	"oneplusn/fanout/heap"
+	"oneplusn/fanout/loop"
+)
+
+// Config is what a [Fetcher] goes by.
+type Config struct {
+	// MaxBytes bounds the records of a response, beside the client's own limit.
+	MaxBytes int32
+	// SessionMemoryBytes bounds the sessions of all connections.
+	SessionMemoryBytes int64
+	// MostPartitions is how many partitions a session may have.
+	MostPartitions func() int64
+}
+
+// Catalog finds partitions.
+type Catalog interface {
+	// Find returns nil and a Kafka error for a partition that cannot be read.
+	Find(topic []byte, index int32) (p *Partition, code int16)
+}
+
+// Fetcher owns what all fetches share. [New] makes it.
+type Fetcher struct {
+	loop     *loop.Loop
+	config   Config
+	catalog  Catalog
+	sessions *budget.Budget
+	warnings loop.LogLimit
+
+	parked      heap.Heap[*Fetch]
+	advanced    []*Partition // their high watermark moved in this turn
+	evaluation  evaluation
+	evaluations evaluations
+	lookups     lookups
+	lastSession int32 // the id that the newest session has
+	stopping    bool
+}
+
+// New makes a fetcher, before the loop starts.
+func New(l *loop.Loop, config Config, catalog Catalog) *Fetcher {
+	return &Fetcher{
+		loop: l, config: config, catalog: catalog,
+		sessions: budget.New("fetch session", "raise --fetch-session-memory", config.SessionMemoryBytes),
+	}
+}
+
+// Sessions is the budget of the sessions of all connections.
+func (fr *Fetcher) Sessions() *budget.Budget { return fr.sessions }
+
+// Parked is the number of fetches that wait for records.
+func (fr *Fetcher) Parked() int { return fr.parked.Len() }
+
+// Lookups is how many searches have read the disk.
+func (fr *Fetcher) Lookups() uint64 { return fr.lookups.begun }
+
+// Evaluated is how many partitions of fetches have been evaluated.
+func (fr *Fetcher) Evaluated() uint64 { return fr.evaluations.partitions }
+
+// BeginTurn is called once a turn of the loop, before anything else.
+func (fr *Fetcher) BeginTurn() { fr.evaluations.beginTurn() }
+
+// Pending says that partitions that have advanced were put off to the next turn.
+func (fr *Fetcher) Pending() bool { return len(fr.advanced) > 0 }
+
+// NextDeadline is when the next parked fetch has waited for long enough; ok is false if none is parked.
+func (fr *Fetcher) NextDeadline() (at time.Duration, ok bool) {
+	if fr.parked.Len() == 0 {
+		return 0, false
+	}
+	return fr.parked.First().deadline, true
+}
+
+// DropScratch gives up the memory of encoded responses if they were large. It is called once a second.
+func (fr *Fetcher) DropScratch() {
+	if cap(fr.evaluation.header) > keptScratchBytes {
+		fr.evaluation.header = nil
+	}
+}
+
+// keptScratchBytes bounds what is kept for the next response, which no budget counts.
+const keptScratchBytes = 1 << 20
+
+// Stop answers every parked fetch with what there is. From now on none is parked.
+func (fr *Fetcher) Stop() {
+	fr.stopping = true
+	for fr.parked.Len() > 0 {
+		f := fr.parked.First()
+		f.unpark()
+		f.try()
+	}
+}
+
+// Remove ends the fetches that wait for a partition which the catalog does not find any more.
+func (fr *Fetcher) Remove(p *Partition) {
+	p.removed = true
+	p.Advanced()
+}
+
+func (fr *Fetcher) warn(message string, attrs ...any) {
+	fr.warnings.Warn(fr.loop.Log, fr.loop.Now(), message, attrs...)
+}
+
+// EvaluatedPerTurn bounds the partitions that are evaluated in a turn, which takes some milliseconds: one publish, or one
+// deadline, may make thousands of fetches of thousands of partitions ready at once.
+const EvaluatedPerTurn = 20_000
+
+// evaluations counts evaluations and their partitions.
+type evaluations struct{ fetches, partitions, until uint64 }
+
+func (e *evaluations) begin(partitions int) {
+	e.fetches++
+	e.partitions += uint64(partitions)
+}
+
+// first says that this evaluation meets a partition for the first time.
+func (e *evaluations) first(p *Partition) bool {
+	before := p.evaluated
+	p.evaluated = e.fetches
+	return before != e.fetches
+}
+
+func (e *evaluations) beginTurn() { e.until = e.partitions + EvaluatedPerTurn }
+
+// enough says that the rest has to wait for the next turn.
+func (e *evaluations) enough() bool { return e.partitions >= e.until }

@@ -1,0 +1,173 @@
+package fetch
+
+import (
+	"fmt"
+
+	"oneplusn/segment"
+	"oneplusn/segment/records"
+)
+
+// lookups are the searches for where records begin and end that have to read the disk, because the pages that tell are not in the
+// page cache. They run in the background, some at a time, and fetches that need the same one share it.
+//
+//	evaluate --cold--> lookUp --> queue --> running --> lookedUp --> evaluate, with what was found
+//
+// A search for which nobody waits any more is not begun. What was found is compared with the log again before it is used, because
+// the log may have changed meanwhile: see [segment.Log.Looked].
+type lookups struct {
+	running int
+	queue   []*lookup
+	byKey   map[lookupKey]*lookup // those that have not ended
+	begun   uint64
+}
+
+// lookupKey is what a lookup is about.
+type lookupKey struct {
+	segment          *segment.Segment
+	offset, maxBytes int64
+	codec            records.Codec
+}
+
+type lookup struct {
+	key     lookupKey
+	search  *segment.Lookup
+	waiting []waiter
+}
+
+// waiter is a fetch in one life of its connection.
+type waiter struct {
+	fetch *Fetch
+	life  uint64
+}
+
+func (w *waiter) waits() bool { return w.fetch.life == w.life }
+
+const (
+	// maxLookups run at once: enough for the queue of a disk. Each has a thread that waits.
+	maxLookups = 32
+	// maxFetchLookups are made for one fetch at once, so that a request of many partitions takes no more than its share of
+	// memory. The others come first the next time.
+	maxFetchLookups = 16
+	// maxFetchRounds is how often a fetch is looked up without a record to send, which happens only if the log changes under it.
+	maxFetchRounds = 8
+)
+
+// fetchLookups are those of one fetch. They are kept until the fetch is answered or parked.
+type fetchLookups struct {
+	list   []partitionLookup
+	left   int // that have not ended
+	rounds int
+}
+
+type partitionLookup struct {
+	partition int // which of the fetch's
+	search    *segment.Lookup
+}
+
+func (l *fetchLookups) forget() {
+	clear(l.list)
+	*l = fetchLookups{list: l.list[:0]}
+}
+
+// mayLookUp says that the disk was not asked too often for this fetch.
+func (f *Fetch) mayLookUp() bool { return !f.fetcher.stopping && f.lookups.rounds < maxFetchRounds }
+
+// lookUp begins to look up the cold partitions, in the order in which they are served.
+func (f *Fetch) lookUp(e *evaluation) {
+	l := &f.lookups
+	if l.left != 0 {
+		panic(fmt.Sprintf("fetch: a fetch is looked up while %d of its lookups have not ended", l.left))
+	}
+	l.rounds++
+	clear(l.list)
+	l.list = l.list[:0]
+	codec := records.None
+	if f.version < zstdFrom {
+		codec = records.Zstd
+	}
+	wants := f.wants()
+	for n := 0; n < len(wants) && l.left < maxFetchLookups; n++ {
+		i := (e.from + n) % len(wants)
+		if r, want := &e.results[i], &wants[i]; r.cold {
+			limit := min(int64(max(want.PartitionMaxBytes, 0)), f.maxBytes())
+			l.left++
+			l.list = append(l.list, partitionLookup{i, f.join(r.partition.Log, want.FetchOffset, limit, codec)})
+		}
+	}
+	f.fetcher.beginLookups()
+}
+
+// join lets the fetch wait for a lookup, which is queued unless there is one.
+func (f *Fetch) join(log *segment.Log, offset, maxBytes int64, codec records.Codec) *segment.Lookup {
+	l := &f.fetcher.lookups
+	search := log.Lookup(offset, maxBytes, codec)
+	key := lookupKey{search.Segment(), offset, maxBytes, codec}
+	job := l.byKey[key]
+	if job == nil {
+		if l.byKey == nil {
+			l.byKey = make(map[lookupKey]*lookup)
+		}
+		job = &lookup{key: key, search: search}
+		l.byKey[key] = job
+		l.queue = append(l.queue, job)
+	} else {
+		search.Release()
+	}
+	job.waiting = append(job.waiting, waiter{f, f.life})
+	return job.search
+}
+
+// beginLookups runs what is queued, as far as there is room.
+func (fr *Fetcher) beginLookups() {
+	l := &fr.lookups
+	for len(l.queue) > 0 && l.running < maxLookups {
+		job := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		if !job.wanted() {
+			fr.endLookup(job)
+			continue
+		}
+		l.running++
+		l.begun++
+		fr.loop.Go(job.search.Run, func() {
+			if l.running--; l.running < 0 {
+				panic("fetch: more lookups ended than began")
+			}
+			fr.lookedUp(job)
+		})
+	}
+}
+
+// wanted says that a fetch waits for the lookup.
+func (job *lookup) wanted() bool {
+	for i := range job.waiting {
+		if job.waiting[i].waits() {
+			return true
+		}
+	}
+	return false
+}
+
+func (fr *Fetcher) endLookup(job *lookup) {
+	delete(fr.lookups.byKey, job.key)
+	job.search.Release()
+}
+
+// lookedUp goes on with the fetches that have waited for a lookup.
+func (fr *Fetcher) lookedUp(job *lookup) {
+	fr.endLookup(job)
+	for i := range job.waiting {
+		w := &job.waiting[i]
+		if !w.waits() {
+			continue
+		}
+		if w.fetch.lookups.left--; w.fetch.lookups.left < 0 {
+			panic("fetch: more lookups of a fetch ended than it waited for")
+		}
+		if w.fetch.lookups.left == 0 {
+			w.fetch.try()
+		}
+	}
+	fr.beginLookups()
+}

@@ -1,0 +1,145 @@
+package fetch
+
+import (
+	"fmt"
+
+	"oneplusn/fanout/heap"
+	"oneplusn/segment"
+	"oneplusn/segment/invariants"
+	"oneplusn/segment/list"
+)
+
+// wait is one partition of a parked fetch, linked into the partition's list.
+type wait struct {
+	node     list.Node[*wait]
+	fetch    *Fetch
+	want     int           // which of the fetch's partitions
+	from     segment.Range // begins at the fetch's offset
+	readable int64         // bytes from there on that count towards min_bytes
+}
+
+// Before orders parked fetches by their deadlines.
+func (f *Fetch) Before(other *Fetch) bool { return f.deadline < other.deadline }
+
+// HeapPlace is where the fetch is among the parked ones.
+func (f *Fetch) HeapPlace() *heap.Place { return &f.place }
+
+// park lets a fetch that was just evaluated wait for its partitions to advance, or for its deadline.
+func (f *Fetch) park(e *evaluation) {
+	n := len(e.results)
+	grew := cap(f.waits) < n
+	if grew {
+		f.waits = make([]wait, n)
+	}
+	f.waits = f.waits[:n]
+	for i := range f.waits {
+		r, w := &e.results[i], &f.waits[i]
+		if w.node.Linked() {
+			panic(fmt.Sprintf("fetch: partition %d of a fetch is waited for twice", i))
+		}
+		*w = wait{fetch: f, want: i, from: r.found, readable: r.readable}
+		if !r.repeated {
+			r.partition.waiting.PushBack(&w.node, w)
+		}
+	}
+	f.readable = e.readable
+	f.lookups.forget()
+	f.parked = true
+	f.fetcher.parked.Push(f)
+	if grew {
+		f.conn.ChargeLists()
+	}
+}
+
+// unpark takes the fetch off every list that it waits on.
+func (f *Fetch) unpark() {
+	if f.parked != f.place.Linked() {
+		panic(fmt.Sprintf("fetch: parked is %v, among the parked ones %v", f.parked, f.place.Linked()))
+	}
+	if !f.parked {
+		return
+	}
+	if invariants.Enabled {
+		f.recount()
+	}
+	f.parked = false
+	f.fetcher.parked.Remove(f)
+	for i := range f.waits {
+		f.waits[i].node.Remove()
+		f.waits[i].from = segment.Range{} // its segment may be gone before the next use
+	}
+}
+
+// recount holds that the sum of what is readable is that of the partitions.
+func (f *Fetch) recount() {
+	sum := int64(0)
+	for i := range f.waits {
+		sum += f.waits[i].readable
+	}
+	if sum != f.readable {
+		panic(fmt.Sprintf("fetch: %d bytes are readable for a parked fetch, its partitions have %d", f.readable, sum))
+	}
+}
+
+// WakeAdvanced answers the fetches for which partitions have advanced far enough. Their operations are only queued here; the
+// next Wait submits them all at once.
+func (fr *Fetcher) WakeAdvanced() {
+	done := 0
+	for ; done < len(fr.advanced); done++ {
+		p := fr.advanced[done]
+		p.advanced = false // it may advance again meanwhile
+		if !fr.wake(p) {
+			p.advanced = true
+			break
+		}
+	}
+	left := copy(fr.advanced, fr.advanced[done:])
+	clear(fr.advanced[left:])
+	fr.advanced = fr.advanced[:left]
+}
+
+// wake reports false if the rest has to wait for the next turn.
+func (fr *Fetcher) wake(p *Partition) bool {
+	// Those that still have too little go to the end of the list; n stops before they are met again.
+	for n := p.waiting.Len(); n > 0 && p.waiting.Len() > 0; n-- {
+		if fr.evaluations.enough() {
+			return false
+		}
+		w := p.waiting.First().Value()
+		if !p.removed && !w.ready(p) {
+			p.waiting.MoveToBack(&w.node)
+			continue
+		}
+		w.fetch.unpark()
+		w.fetch.try()
+	}
+	return true
+}
+
+// ready adds what has become readable to the fetch's sum, and says whether the fetch is to be answered.
+func (w *wait) ready(p *Partition) bool {
+	f := w.fetch
+	want := &f.wants()[w.want]
+	switch {
+	case want.FetchOffset < p.Log.LogStartOffset():
+		return true
+	case f.request.Isolation == readCommitted && p.Log.LastStableOffset() < p.Log.HighWatermark():
+		return false // it advances behind what the fetch may have
+	case w.from.Segment == nil:
+		return true
+	}
+	readable, ended := p.Log.Behind(w.from)
+	readable = max(min(readable, int64(max(want.PartitionMaxBytes, 0))), w.readable)
+	f.readable += readable - w.readable
+	w.readable = readable
+	return ended || f.readable >= f.minBytes()
+}
+
+// Expire answers the fetches that have waited for as long as their clients would.
+func (fr *Fetcher) Expire() {
+	for fr.parked.Len() > 0 && fr.parked.First().deadline <= fr.loop.Now() && !fr.evaluations.enough() {
+		f := fr.parked.First()
+		f.unpark()
+		f.try()
+	}
+}

@@ -1,0 +1,22 @@
+package fetch
+
+import "oneplusn/fanout/wire"
+
+// addAborted adds the aborted transactions that have records in a partition's range, or a little behind it: a consumer ignores those
+// of which it meets no record.
+func (e *evaluation) addAborted(r *result, fetchOffset int64) {
+	to := min(r.LastStableOffset, r.records.Segment.NextOffset())
+	e.aborted = r.partition.Log.Aborted(e.aborted[:0], fetchOffset, to)
+	e.skipped = e.skipped[:0]
+	for _, a := range e.aborted {
+		e.skipped = append(e.skipped, wire.AbortedTransaction{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset})
+	}
+	r.Aborted = e.skipped
+}
+
+// cutUnstable ends a range at the last stable offset. What lies behind does not count as readable, nor as more to follow.
+func (r *result) cutUnstable() {
+	stable := r.partition.Log.Stable(r.records)
+	r.ended = r.ended && stable.Len == r.records.Len
+	r.records, r.readable = stable, stable.Len
+}
