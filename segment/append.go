@@ -6,24 +6,22 @@ import (
 	"oneplusn/segment/records"
 )
 
-// Appended says where batches have been put, or will be when their [Write] has ended without an error.
+// Appended is the place of batches in the log, once their [Write] has ended without an error.
 type Appended struct {
-	// BaseOffset and LastOffset are the first and the last offset assigned; of a duplicate, those that its batch got
-	// when it was appended.
+	// BaseOffset and LastOffset are the first and the last assigned offset; for a duplicate, those of the original.
 	BaseOffset, LastOffset int64
 	LogStartOffset         int64
-	// AppendTimeMillis is the time that the records got, or -1 if they kept their producer's.
+	// AppendTimeMillis is the time that the log gave the records, or -1 if they kept their producer's.
 	AppendTimeMillis int64
 	Bytes, Records   int
-	// Duplicate says that nothing was appended: an idempotent producer sent the batch again. It may be acknowledged
-	// when LastOffset is below the offset that the acknowledgement promises.
+	// Duplicate: an idempotent producer sent the batch again and nothing was appended. The acknowledgement has to wait
+	// until LastOffset is below the offset that the policy promises.
 	Duplicate bool
 }
 
 // Append checks one or more batches, as [Log.Check] does, assigns their offsets in place, and writes them with one write,
-// all on the caller's thread: it may block, so it is for tools and tests, and a server begins a [Write]. If anything is
-// wrong with one of them, none is appended. If the write fails or is short, the log is as it was: the next append goes to
-// the same place.
+// all on the caller's thread. It blocks, so it is for tools and tests; a server begins a [Write]. It appends all batches or
+// none: after a failed or short write the next append goes to the same place.
 //
 // The errors are those of a batch and those of [Log.BeginWrite], [Write.Add] and [Log.EndWrite].
 func (l *Log) Append(batches []byte, nowMillis int64) (Appended, error) {
@@ -34,7 +32,7 @@ func (l *Log) Append(batches []byte, nowMillis int64) (Appended, error) {
 	return l.AppendChecked(batches, in, nowMillis)
 }
 
-// AppendChecked is [Log.Append] of what was checked already.
+// AppendChecked is [Log.Append] for batches that are already checked.
 func (l *Log) AppendChecked(batches []byte, in Checked, nowMillis int64) (Appended, error) {
 	w, err := l.BeginWrite()
 	if err != nil {
@@ -60,20 +58,20 @@ func (l *Log) appendTime(millis int64) int64 {
 	return records.NoTimestamp
 }
 
-// Checked is what was found in batches that may be appended: in a producer's by a [Checker], in the server's own by
-// [Log.Check]. There is no other way to make one, so that nothing else of a client reaches a log.
+// Checked describes batches that may be appended: a producer's, from a [Checker], or the server's own, from [Log.Check].
+// Nothing else makes one, so no unchecked bytes of a client reach a log.
 type Checked struct {
-	offsets      int64 // how many they take
+	offsets      int64 // the number of them that the batches need
 	records      int
 	maxTimestamp int64
 	producer     sequence      // id -1 if no idempotent producer sent them
-	produced     records.Batch // the header of a producer's one batch; zero of the server's own
+	produced     records.Batch // the header of a producer's one batch; zero for the server's own
 }
 
 func (in *Checked) isProduced() bool { return in.produced.Magic != 0 }
 
-// Check looks at batches that the server made itself, and changes nothing: it is what recovery demands, and no more. The
-// errors are those of a batch.
+// Check checks batches that the server made itself, as strictly as recovery does, and changes nothing. The errors are those
+// of a batch.
 func (l *Log) Check(batches []byte) (Checked, error) {
 	in := Checked{maxTimestamp: records.NoTimestamp, producer: sequence{id: -1}}
 	if len(batches) == 0 {
@@ -101,7 +99,7 @@ func (l *Log) Check(batches []byte) (Checked, error) {
 	return in, nil
 }
 
-// checkOwn refuses batches of the server itself that are not as it makes them.
+// checkOwn refuses batches that the server itself would not make.
 func checkOwn(h records.Batch, maxBytes int) error {
 	switch {
 	case h.Size() > maxBytes:
@@ -112,7 +110,7 @@ func checkOwn(h records.Batch, maxBytes int) error {
 	return nil
 }
 
-// assign writes into the batches what the log decides.
+// assign writes offsets, epoch and times into the batches.
 func (l *Log) assign(batches []byte, in *Checked, base, nowMillis int64) {
 	if in.isProduced() && !l.options.AppendTime && in.produced.MaxTimestamp != in.maxTimestamp {
 		records.SetMaxTimestamp(batches, in.maxTimestamp)

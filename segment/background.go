@@ -7,34 +7,35 @@ import (
 	"sync/atomic"
 )
 
-// worker keeps Close and the work that was handed out from touching the same files at the same time.
+// worker is what background jobs and the log's thread share: locks, so that Close and background jobs never touch the same
+// files at the same time.
 type worker struct {
-	fs FS // that of the options, which the log's thread changes as a whole
+	fs FS // a copy: the log's thread replaces its options as a whole
 	mu sync.Mutex
-	// writing is held by the log's write, which does not wait for other work. Who takes both takes mu first.
+	// writing is held by the log's write, which does not wait for other work. Lock order: mu, writing.
 	writing sync.Mutex
-	// gone says that the log is closed or deleted: nothing is to be written any more. A deleted log's directory may
-	// already be that of another.
+	// gone: the log is closed or deleted, and nothing may be written any more. Another log may already use the directory's
+	// name.
 	gone atomic.Bool
 	acks syncedAcks
-	// naming is held for reading by what uses the directory by name beside other work: see named.
+	// naming is read-locked by jobs that use the directory by name in parallel with others: see named.
 	naming sync.RWMutex
-	// syncErr is why a sync of a closed segment failed. Under mu.
+	// syncErr is the error of a failed sync of a closed segment. Under mu.
 	syncErr error
 }
 
-// stop waits for what is under way, and lets nothing begin any more. mu is held after it. It may be called again.
+// stop waits for jobs in flight, prevents new ones, and returns with mu held. It may be called again.
 func (w *worker) stop() {
 	w.gone.Store(true)
 	w.mu.Lock()
 	for _, lock := range []sync.Locker{&w.writing, &w.naming} {
 		lock.Lock()
-		lock.Unlock() //nolint:staticcheck // whoever takes it from here on finds gone
+		lock.Unlock() //nolint:staticcheck // the next owner finds gone
 	}
 }
 
-// named runs f, which uses the log's directory by name, and may do so beside other work. Of a log that is gone it does
-// nothing: the name may be another's.
+// named runs f, which uses the log's directory by name, in parallel with other jobs. If the log is gone it does nothing:
+// the name may be another log's.
 func (w *worker) named(f func() error) error {
 	w.naming.RLock()
 	defer w.naming.RUnlock()
@@ -44,8 +45,8 @@ func (w *worker) named(f func() error) error {
 	return f()
 }
 
-// sync syncs a closed segment. The kernel tells an error to one sync of a descriptor only, so it is kept for whoever asks
-// next.
+// sync syncs a closed segment. The kernel reports an error to only one sync of a descriptor, so sync keeps it for later
+// callers.
 func (w *worker) sync(f File) error {
 	if w.syncErr == nil {
 		w.syncErr = f.Sync()
@@ -53,11 +54,10 @@ func (w *worker) sync(f File) error {
 	return w.syncErr
 }
 
-// Work is file work that the log wants done off its thread: the file of the next segment, what a closed segment leaves
-// behind (its data synced, its indexes, a snapshot of the producers), and the mark of a failed sync. It is nil if there
-// is none, which costs nothing to ask; the time to ask is after an append, after [Log.Synced] or [Log.SyncFailed], and
-// after done. work may block and touches nothing that the log's thread changes; done, which it returns, runs on the log's
-// thread. One is handed out at a time.
+// Work is the next file work to do off the log's thread, or nil: preparing the file of the next segment, finishing a closed
+// one (sync, indexes, producer snapshot), marking a failed sync. Asking is cheap; callers ask after an append, after
+// [Log.Synced] or [Log.SyncFailed], and after done. work may block and touches nothing that the log's thread changes; done,
+// which it returns, runs on the log's thread. One job is in flight at a time.
 func (l *Log) Work() (work func() (done func())) {
 	if l.poisoned != nil && !l.marked && !l.working && !l.closed {
 		return l.markWork()
@@ -82,21 +82,20 @@ func (l *Log) Work() (work func() (done func())) {
 	return nil
 }
 
-// endWork ends the one piece of work that was handed out.
 func (l *Log) endWork() {
 	if !l.working {
-		panic("segment: work has ended that was not under way: " + l.dir)
+		panic("segment: work ends that is not in flight: " + l.dir)
 	}
 	l.working = false
 }
 
-// awaitsPlan says that a closed segment is synced by a plan before it is finished: one that is under way and may cover
-// it, or the one that acknowledgements wait for, which has no time for the rest of finishing.
+// awaitsPlan reports whether a plan has to sync a closed segment before it is finished: one in flight, which may cover it,
+// or the one that acknowledgements wait for, which must not wait for index files too.
 func (l *Log) awaitsPlan(s *Segment) bool {
 	return s.synced < s.size && (l.planned || l.options.ManualCommit)
 }
 
-// prepareWork makes the file of the next segment. Making a file may read the disk; to give it its name does not.
+// prepareWork makes the file of the next segment. Creating a file may read the disk; renaming it later does not.
 func (l *Log) prepareWork() func() func() {
 	l.working = true
 	fsys, path, w := l.options.FS, preparedPath(l.dir), l.worker
@@ -121,7 +120,7 @@ func (l *Log) prepareWork() func() func() {
 	}
 }
 
-// finishWork does for a closed segment what makes opening the log again cheap.
+// finishWork syncs a closed segment and writes its indexes, so that the next start need not scan it.
 func (l *Log) finishWork(s *Segment) func() func() {
 	if s == l.active() {
 		panic("segment: the active segment is finished while it is written to: " + s.path)
@@ -146,7 +145,7 @@ func (l *Log) finishWork(s *Segment) func() func() {
 	}
 }
 
-// finishJob is all that finishing a segment needs to know. Nobody changes it any more.
+// finishJob is everything that finishing a segment needs; all of it is immutable by then.
 type finishJob struct {
 	worker   *worker
 	fs       FS
@@ -167,9 +166,9 @@ func (l *Log) finishJob(s *Segment) finishJob {
 type finishResult struct {
 	index    File // the .index file, open
 	summary  []indexEntry
-	restored bool  // the segment's file had been removed under the log
+	restored bool  // somebody had removed the segment's file
 	syncErr  error // the data may not have reached the disk
-	err      error // something else failed, and may be tried again
+	err      error // something else failed, and may be retried
 }
 
 func (j finishJob) run() (r finishResult) {
@@ -196,8 +195,8 @@ func (j finishJob) run() (r finishResult) {
 	return r
 }
 
-// restore writes the segment's file again if it was removed under the log: what was acknowledged is still behind the
-// open descriptor, and nowhere else.
+// restore writes the segment's file again if somebody removed it: the acknowledged records exist only behind the open
+// descriptor.
 func (j finishJob) restore() (restored bool, err error) {
 	named, err := j.fs.IsNamed(j.file, j.path)
 	if err != nil || named {
@@ -213,7 +212,7 @@ func (j finishJob) restore() (restored bool, err error) {
 	return true, nil
 }
 
-// finish takes over what a finishJob did.
+// finish applies the result of a finishJob.
 func (l *Log) finish(s *Segment, r finishResult) {
 	if r.restored {
 		l.noteRestored(s)
@@ -238,7 +237,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 	}
 }
 
-// failWork waits with more work for the next roll or [Log.Expire]: until then all is in memory.
+// failWork postpones work until the next roll or [Log.Expire]; until then its content stays in memory.
 func (l *Log) failWork(what string, err error) {
 	l.workFailed = true
 	if !l.closed {
@@ -246,14 +245,13 @@ func (l *Log) failWork(what string, err error) {
 	}
 }
 
-// restoreFinished is restore for a segment that was closed long ago. If its indexes are gone too, the next start makes
-// them again.
+// restoreFinished is restore for a finished segment. If its indexes are gone too, the next start rebuilds them.
 func (l *Log) restoreFinished(s *Segment) error {
 	job := l.finishJob(s)
 	if r, ok := s.file.(*evictableFile); ok {
 		file := r.file.Load()
 		if file == nil {
-			return nil // nothing has it open that could be written again
+			return nil // evicted: there is no descriptor to copy from
 		}
 		job.file = *file
 	}
@@ -266,10 +264,10 @@ func (l *Log) restoreFinished(s *Segment) error {
 }
 
 func (l *Log) noteRestored(s *Segment) {
-	l.options.Logger.Error("a segment's file had been removed under the server and was written again from memory", "file", s.path)
+	l.options.Logger.Error("the file of a segment was missing and was written again from the open descriptor", "file", s.path)
 }
 
-// finishAll is what Close does: it finishes every segment, the active one too.
+// finishAll finishes every segment, the active one too, for Close.
 func (l *Log) finishAll() error {
 	var errs []error
 	for _, s := range l.segments {

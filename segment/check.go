@@ -9,7 +9,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// Report is what [Check] found in the directory of one partition.
+// Report is the result of [Check] for the directory of one partition.
 type Report struct {
 	Directory string `json:"directory"`
 	// State is the worst of the segments' states.
@@ -22,7 +22,7 @@ type Report struct {
 	Problems []string `json:"problems,omitempty"`
 }
 
-// SegmentReport is what [Check] found in one segment.
+// SegmentReport is the result of [Check] for one segment.
 type SegmentReport struct {
 	File       string `json:"file"`
 	BaseOffset int64  `json:"base_offset"`
@@ -32,7 +32,7 @@ type SegmentReport struct {
 	Batches    int64  `json:"batches"`
 	// Index is sane, missing or wrong.
 	Index string `json:"index"`
-	// Case is the row of the recovery table that a start would find.
+	// Case is the row of the recovery table that a start would apply.
 	Case   string `json:"case"`
 	State  State  `json:"state"`
 	Reason string `json:"reason,omitempty"`
@@ -43,10 +43,10 @@ type State string
 
 // The states, from the best to the worst.
 const (
-	StateOK      State = "ok"      // it is served as it is
-	StateRebuild State = "rebuild" // its indexes are written again
-	StateTorn    State = "torn"    // its end, which was never promised to be durable, is cut
-	StateDamaged State = "damaged" // it is refused
+	StateOK      State = "ok"      // serve it as it is
+	StateRebuild State = "rebuild" // write its indexes again
+	StateTorn    State = "torn"    // cut its end, which was never promised to be durable
+	StateDamaged State = "damaged" // refuse it
 )
 
 var states = map[action]State{serve: StateOK, rebuild: StateRebuild, cut: StateTorn, refuse: StateDamaged}
@@ -60,9 +60,8 @@ func (s State) Worst(other State) State {
 	return s
 }
 
-// Check reads every byte of a log and says what it found. It changes nothing, and trusts nothing: the data behind sane
-// indexes is read too. progress, if not nil, is told of the bytes read. An error means that there was nothing to look
-// at.
+// Check reads every byte of a log, the data behind sane indexes too, and changes nothing. progress, if not nil, gets the
+// number of bytes of each read. An error means that the directory could not be read at all.
 func Check(dir string, o Options, found OpenOptions, progress func(bytes int64)) (Report, error) {
 	o = o.withDefaults()
 	r := Report{Directory: dir, State: StateOK, LogStartOffset: found.LogStartOffset}
@@ -97,7 +96,7 @@ func Check(dir string, o Options, found OpenOptions, progress func(bytes int64))
 	return r, nil
 }
 
-// noteDropped names the segments that a start drops because it ends the log before them.
+// noteDropped reports the segments that a start drops because it ends the log before them.
 func (r *Report) noteDropped(bases []int64) {
 	for _, base := range bases {
 		r.Segments = append(r.Segments, SegmentReport{File: segmentPath(r.Directory, base), BaseOffset: base, NextOffset: base,
@@ -105,7 +104,7 @@ func (r *Report) noteDropped(bases []int64) {
 	}
 }
 
-// checkSegment finds the case of a segment. ends says that a start would cut it, and end the log with it.
+// checkSegment finds the case of a segment. ends: a start would cut it, and end the log there.
 func checkSegment(o Options, v *survey, i int, end int64, txns *txnScan, progress func(int64)) (r SegmentReport, ends bool, err error) {
 	base := v.bases[i]
 	path := segmentPath(v.dir, base)
@@ -157,7 +156,7 @@ type indexCheck struct {
 	base     int64
 	interval int64
 	latest   int64 // timestamp of the batches so far
-	from     int64 // where the last entry's batch begins
+	from     int64 // start of the last entry's batch
 	err      error
 }
 
@@ -170,7 +169,7 @@ func newIndexCheck(fsys FS, path string, size, base, interval int64) *indexCheck
 	return c
 }
 
-// batch takes a batch off the entries that it explains.
+// batch compares a batch with the next entries, and removes those that describe it.
 func (c *indexCheck) batch(h records.Batch, at int64) {
 	c.latest = max(c.latest, h.MaxTimestamp)
 	if len(c.times) > 0 && h.LastOffset()-c.base == int64(c.times[0].offset) {
@@ -199,7 +198,7 @@ func (c *indexCheck) verdict(empty bool) (indexState, error) {
 		}
 		return indexMissing, c.err
 	case c.err == nil && len(c.entries)+len(c.times) > 0:
-		c.err = fmt.Errorf("%w: it has %d entries that no batch explains", errIndex, len(c.entries)+len(c.times))
+		c.err = fmt.Errorf("%w: %d of its entries describe no batch", errIndex, len(c.entries)+len(c.times))
 	}
 	if c.err != nil {
 		return indexWrong, c.err
@@ -207,8 +206,8 @@ func (c *indexCheck) verdict(empty bool) (indexState, error) {
 	return indexSane, nil
 }
 
-// checkTxnIndex compares the aborted transactions that end in a segment with its .txnindex. A start trusts the file, and
-// readers of committed data are shown whatever is not in it.
+// checkTxnIndex compares the aborted transactions that end in a segment with its .txnindex. A start trusts the file: readers of
+// committed data would see the records of a transaction that it lacks.
 func (r *Report) checkTxnIndex(fsys FS, logPath string, want []txnEntry) {
 	path := beside(logPath, txnIndexSuffix)
 	content, err := readFile(fsys, path)
@@ -238,7 +237,7 @@ func (r *Report) checkTxnIndex(fsys FS, logPath string, want []txnEntry) {
 	}
 }
 
-// checkOthers looks at the files that are not segments.
+// checkOthers parses the files that are not segments.
 func (r *Report) checkOthers(fsys FS, names []string) {
 	note := func(name string, err error) {
 		if err != nil {
@@ -273,7 +272,7 @@ func (r *Report) checkOthers(fsys FS, names []string) {
 	}
 }
 
-// progressReader tells how much was read.
+// progressReader reports the bytes of each read.
 type progressReader struct {
 	r    io.ReaderAt
 	read func(int64)

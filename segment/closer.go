@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Closer closes the files that logs are done with, and takes their mappings down, on a goroutine of its own, one after the
-// other. Whoever closes a removed file last frees its blocks, and whoever unmaps a segment its page tables: that takes
-// longer the larger it is, and may wait for the disk. The goroutine is there only while there is something to close.
+// Closer closes released files and unmaps their mappings on a goroutine of its own, one after the other. The last close of a
+// removed file frees its blocks, and unmapping a segment frees its page tables: both take longer the larger the file, and
+// may wait for the disk. The goroutine exists only while there is something to close.
 //
 // A nil Closer closes at once.
 type Closer struct {
@@ -18,7 +18,7 @@ type Closer struct {
 	idle    sync.Cond
 }
 
-// closing is what one segment leaves.
+// closing is the files and mappings of one segment.
 type closing struct {
 	files    [2]File // nil for none
 	mapped   []byte
@@ -39,7 +39,7 @@ func (c closing) run() {
 	}
 }
 
-// close closes some time soon. It does not block.
+// close queues and does not block.
 func (c *Closer) close(what closing) {
 	if c == nil {
 		what.run()
@@ -74,7 +74,7 @@ func (c *Closer) run() {
 	}
 }
 
-// Wait waits until everything is closed. It blocks.
+// Wait blocks until everything is closed.
 func (c *Closer) Wait() {
 	if c == nil {
 		return

@@ -11,18 +11,18 @@ import (
 	"strings"
 )
 
-// Files of a data directory, beside those of its partitions.
+// Files of a data directory that belong to no partition, all of them Apache Kafka's too.
 const (
-	// CleanMarkFile says that everything was closed. It is Apache Kafka's.
+	// CleanMarkFile marks a clean stop.
 	CleanMarkFile = ".kafka_cleanshutdown"
-	// LogStartFile holds the start offsets that [Log.DeleteRecords] moved. It is Apache Kafka's.
+	// LogStartFile holds the start offsets that [Log.DeleteRecords] moved.
 	LogStartFile = "log-start-offset-checkpoint"
-	// RecoveryPointFile holds the offsets below which logs are durable ([Log.DurableOffset]). It is Apache Kafka's.
+	// RecoveryPointFile holds the offsets below which logs are durable ([Log.DurableOffset]).
 	RecoveryPointFile = "recovery-point-offset-checkpoint"
 )
 
-// TakeCleanMark says whether the data directory was stopped cleanly, and removes the mark: from here on a crash is one.
-// It must be called before any log is opened, and no log may be opened if it fails.
+// TakeCleanMark reports whether the data directory was stopped cleanly, and removes the mark: from here on a crash counts as
+// one. Call it before opening any log; if it fails, open none.
 func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 	path := filepath.Join(dataDir, CleanMarkFile)
 	_, unreadable := readFile(fsys, path)
@@ -38,7 +38,7 @@ func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 	return unreadable == nil, nil
 }
 
-// HasCleanMark says whether the data directory was stopped cleanly, and leaves the mark where it is.
+// HasCleanMark reports whether the data directory was stopped cleanly, and leaves the mark.
 func HasCleanMark(fsys FS, dataDir string) (bool, error) {
 	_, err := readFile(fsys, filepath.Join(dataDir, CleanMarkFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +50,7 @@ func HasCleanMark(fsys FS, dataDir string) (bool, error) {
 	return true, nil
 }
 
-// Partitions are the names of the directories of partitions in a data directory, sorted: those that hold a segment.
+// Partitions lists the directories of partitions in a data directory, sorted by name: those that hold a segment.
 func Partitions(fsys FS, dataDir string) ([]string, error) {
 	names, err := fsys.List(dataDir)
 	if err != nil {
@@ -70,9 +70,9 @@ func Partitions(fsys FS, dataDir string) ([]string, error) {
 	return found, nil
 }
 
-// WriteCleanMark marks a data directory as stopped cleanly. Every log of it must have been closed without an error.
+// WriteCleanMark marks a data directory as stopped cleanly. Every log of it must have closed without an error.
 func WriteCleanMark(fsys FS, dataDir string) error {
-	// Kafka reads a broker epoch from it, and -1 is none.
+	// Kafka reads a broker epoch from it; -1 is none.
 	const content = `{"version":0,"brokerEpoch":-1}`
 	if err := ReplaceFile(fsys, filepath.Join(dataDir, CleanMarkFile), []byte(content)); err != nil {
 		return fmt.Errorf("segment: marking a clean stop: %w", err)
@@ -81,7 +81,7 @@ func WriteCleanMark(fsys FS, dataDir string) error {
 }
 
 // ReadCheckpoint reads an offset checkpoint file of Apache Kafka: offsets by the name of the partition's directory.
-// A file that is missing is empty.
+// A missing file is an empty one.
 func ReadCheckpoint(fsys FS, path string) (map[string]int64, error) {
 	text, err := readFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,12 +92,12 @@ func ReadCheckpoint(fsys FS, path string) (map[string]int64, error) {
 	}
 	offsets, err := parseCheckpoint(text)
 	if err != nil {
-		return nil, fmt.Errorf("segment: %s: %w: restore the file, or remove it to begin without", path, err)
+		return nil, fmt.Errorf("segment: %s: %w: restore the file, or remove it to start without it", path, err)
 	}
 	return offsets, nil
 }
 
-// checkpointLines are the lines of a checkpoint file of Apache Kafka behind its version and their number.
+// checkpointLines are the entries of a checkpoint file of Apache Kafka, which begins with a version and their number.
 func checkpointLines(text []byte) ([]string, error) {
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	if len(lines) < 2 || lines[0] != "0" {
@@ -130,7 +130,7 @@ func parseCheckpoint(text []byte) (map[string]int64, error) {
 	return offsets, nil
 }
 
-// WriteCheckpoint replaces an offset checkpoint file, so that a crash leaves the old one or the new. It may block.
+// WriteCheckpoint durably replaces an offset checkpoint file. It may block.
 func WriteCheckpoint(fsys FS, path string, offsets map[string]int64) error {
 	names := make([]string, 0, len(offsets))
 	for name := range offsets {

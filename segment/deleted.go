@@ -8,7 +8,7 @@ import (
 	"regexp"
 )
 
-// Deleted is what is left of a log that was deleted: its directory.
+// Deleted is the directory of a deleted log.
 type Deleted struct {
 	fs     FS
 	dir    string
@@ -16,8 +16,8 @@ type Deleted struct {
 	worker *worker
 }
 
-// Delete ends the log at once: nothing is written any more, not even by work, a write or a sync that is under way. The
-// directory stays where it is until it is moved. Ranges under way can still be sent. It does not block.
+// Delete ends the log at once and does not block: nothing is written any more, not even by jobs, a write or a sync in flight.
+// The directory keeps its name until MoveAside. Ranges in flight can still be sent.
 func (l *Log) Delete() *Deleted {
 	if l.deleted == nil {
 		l.worker.gone.Store(true)
@@ -29,9 +29,9 @@ func (l *Log) Delete() *Deleted {
 	return l.deleted
 }
 
-// MoveAside takes the directory out of the way by one rename, after whatever still uses it by name has ended: from then
-// on nothing of the log can meet another log of that name. The rename is durable when the data directory has been synced.
-// It may block, be called from any goroutine, and be called again after an error.
+// MoveAside waits for jobs that use the directory by name, then renames it: from then on nothing of the log can touch another
+// log of that name. The rename is durable once the data directory is synced. It may block, runs on any goroutine, and may be
+// called again after an error.
 func (d *Deleted) MoveAside() error {
 	if d.aside != "" {
 		return nil
@@ -45,13 +45,12 @@ func (d *Deleted) MoveAside() error {
 	return err
 }
 
-// Moved says that the directory is out of the way.
 func (d *Deleted) Moved() bool { return d.aside != "" }
 
-// Remove removes the files of a directory that was moved. It may block and be called from any goroutine.
+// Remove removes the files, after MoveAside. It may block and runs on any goroutine.
 func (d *Deleted) Remove() error {
 	if d.aside == "" {
-		panic("segment: the files of a deleted log are removed from under the name of another: " + d.dir)
+		panic("segment: the files of a deleted log are removed before its directory was renamed: " + d.dir)
 	}
 	if err := d.fs.RemoveAll(d.aside); err != nil {
 		return fmt.Errorf("segment: removing %s: %w", d.aside, err)
@@ -59,7 +58,7 @@ func (d *Deleted) Remove() error {
 	return nil
 }
 
-// MoveAside gives the directory of a partition a name that [IsDeleted] knows. It may block.
+// MoveAside renames the directory of a partition to a name that [IsDeleted] recognizes. It may block.
 func MoveAside(fsys FS, dir string) (aside string, err error) {
 	aside = asideName(dir)
 	if err := fsys.Rename(dir, aside); err != nil {
@@ -69,14 +68,14 @@ func MoveAside(fsys FS, dir string) (aside string, err error) {
 }
 
 const (
-	// deletedSuffix marks the directory of a partition whose topic was deleted, as Kafka does.
+	// deletedSuffix marks the directory of a deleted partition, as in Kafka.
 	deletedSuffix = "-delete"
 	// maxNameBytes is the longest name of a file (NAME_MAX).
 	maxNameBytes = 255
 )
 
-// asideName is a new name for a directory that is to be removed. Like Apache Kafka's it is cut to what a file system
-// takes: the longest topic names leave no room for the rest.
+// asideName is a new name for a directory to be removed. As in Apache Kafka it is cut to NAME_MAX: the longest topic names
+// leave no room for the suffix.
 func asideName(dir string) string {
 	parent, name := filepath.Split(dir)
 	var unique [16]byte
@@ -90,9 +89,9 @@ var (
 	deletedLong = regexp.MustCompile(`^[a-zA-Z0-9._-]+\.[0-9a-f]{32}-delete$`)
 )
 
-// IsDeleted says that a directory's name is one that a deletion gave it, here or in Apache Kafka:
-// <topic>-<partition>.<32 hex digits>-delete, where a name as long as a file system takes may have lost its partition.
-// No other is ever removed, whatever it ends in.
+// IsDeleted reports whether a deletion, here or in Apache Kafka, gave a directory its name:
+// <topic>-<partition>.<32 hex digits>-delete, where a name of the maximum length may have lost its partition. The server
+// removes no other directory, whatever its suffix.
 func IsDeleted(dir string) bool {
 	name := filepath.Base(dir)
 	return deletedName.MatchString(name) || len(name) == maxNameBytes && deletedLong.MatchString(name)

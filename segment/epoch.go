@@ -16,7 +16,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// epochStart is a line of leader-epoch-checkpoint: from that offset on batches have that epoch.
+// epochStart is a line of leader-epoch-checkpoint: batches from that offset on have that epoch.
 type epochStart struct {
 	epoch  int32
 	offset int64
@@ -24,8 +24,7 @@ type epochStart struct {
 
 const epochFile = "leader-epoch-checkpoint"
 
-// LeaderEpoch is the epoch that appended batches get: that of the options, or the last that the directory was written
-// under if it is higher.
+// LeaderEpoch is the epoch of appended batches: the higher of the options' and the directory's last one.
 func (l *Log) LeaderEpoch() int32 {
 	if n := len(l.epochs); n > 0 {
 		return max(l.options.LeaderEpoch, l.epochs[n-1].epoch)
@@ -33,9 +32,9 @@ func (l *Log) LeaderEpoch() int32 {
 	return l.options.LeaderEpoch
 }
 
-// EpochEnd is the largest epoch not above the one given and the offset behind its last record, as OffsetForLeaderEpoch
-// answers (KIP-320). An epoch below the first that is known ended where that began, at the latest; of one above the
-// log's own nothing is known: -1 and -1.
+// EpochEnd is the largest epoch not above the given one and the offset behind its last record, as OffsetForLeaderEpoch
+// answers (KIP-320). An epoch below the first known one ended at the latest where that began. An epoch above the log's own is
+// unknown: -1 and -1.
 func (l *Log) EpochEnd(epoch int32) (found int32, endOffset int64) {
 	if epoch < 0 || epoch > l.LeaderEpoch() {
 		return -1, -1
@@ -50,7 +49,7 @@ func (l *Log) EpochEnd(epoch int32) (found int32, endOffset int64) {
 	return found, endOffset
 }
 
-// EpochOf is the epoch under which the record at an offset was written, or -1 if that is not known.
+// EpochOf is the epoch of the record at an offset, or -1 if it is unknown.
 func (l *Log) EpochOf(offset int64) int32 {
 	epoch := int32(-1)
 	for _, e := range l.epochs {
@@ -62,11 +61,11 @@ func (l *Log) EpochOf(offset int64) int32 {
 	return epoch
 }
 
-// openEpochs reads leader-epoch-checkpoint and brings it up to what will be appended. Where records may have been lost
-// that somebody has read, what is appended in their place gets a new epoch: by that, readers find out.
+// openEpochs reads leader-epoch-checkpoint and adds the epoch of later appends. If records may be lost that a client has
+// read, their successors get a new epoch, by which clients notice.
 func (l *Log) openEpochs(mayHaveLost bool) error {
 	fsys, path := l.options.FS, filepath.Join(l.dir, epochFile)
-	lost, err := l.readAside(path, "leader epochs go on above that of the last batch", func(text []byte) (err error) {
+	lost, err := l.readAside(path, "leader epochs continue above that of the last batch", func(text []byte) (err error) {
 		if len(text) > 0 {
 			l.epochs, err = parseEpochs(text)
 		}
@@ -83,14 +82,14 @@ func (l *Log) openEpochs(mayHaveLost bool) error {
 	end := l.LogEndOffset()
 	known := len(l.epochs)
 	for n := known; n > 0 && l.epochs[n-1].offset > end; n-- {
-		l.epochs = l.epochs[:n-1] // what was written under it was cut
+		l.epochs = l.epochs[:n-1] // its records were cut
 	}
 	n := len(l.epochs)
 	if n > 0 && l.epochs[n-1].epoch >= epoch && n == known {
 		return nil
 	}
 	if n > 0 && l.epochs[n-1].offset == end {
-		l.epochs = l.epochs[:n-1] // no record is left of it, so it needs no line
+		l.epochs = l.epochs[:n-1] // it has no records, so it needs no line
 	}
 	l.epochs = append(l.epochs, epochStart{epoch, end})
 	for len(l.epochs) > 1 && l.epochs[1].offset <= l.LogStartOffset() {
@@ -103,8 +102,8 @@ func (l *Log) openEpochs(mayHaveLost bool) error {
 	return nil
 }
 
-// putEpochs replaces the file. On a full disk it is overwritten where it is, which takes no room: the log has to be readable
-// then. A crash in the middle of that leaves a file that cannot be understood, at worst.
+// putEpochs replaces the file. On a full disk it overwrites the file in place, which needs no space, because the log must
+// remain readable. A crash in the middle of that leaves at worst a file that does not parse.
 func putEpochs(fsys FS, path string, content []byte) error {
 	err := putFile(fsys, path, content)
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
@@ -130,14 +129,14 @@ func putEpochs(fsys FS, path string, content []byte) error {
 	return nil
 }
 
-// nextEpoch is the epoch for what will be appended: above all that were ever used if records may have been lost.
+// nextEpoch is the epoch of later appends: above all used ones if records may have been lost.
 func (l *Log) nextEpoch(mayHaveLost bool) (int32, error) {
 	used := int32(-1)
 	if n := len(l.epochs); n > 0 {
 		used = l.epochs[n-1].epoch
 		mayHaveLost = mayHaveLost || l.epochs[n-1].offset > l.LogEndOffset()
 	} else {
-		// Without the file, or of a log that is new.
+		// There is no file, or the log is new.
 		last, err := l.lastBatch()
 		if err != nil {
 			return 0, err
@@ -151,7 +150,7 @@ func (l *Log) nextEpoch(mayHaveLost bool) (int32, error) {
 	return max(used, l.options.LeaderEpoch), nil
 }
 
-// lastBatch is the epoch in the last batch of the log, or -1 if there is none.
+// lastBatch is the epoch of the log's last batch, or -1.
 func (l *Log) lastBatch() (epoch int32, err error) {
 	epoch = -1
 	for _, s := range slices.Backward(l.segments) {

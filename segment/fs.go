@@ -15,41 +15,39 @@ type File interface {
 	// Fd is the descriptor, for splice, sendfile and mmap.
 	Fd() int
 	ReadAt(b []byte, offset int64) (int, error)
-	// ReadResident reads as far as the pages are in the page cache, which may be nothing, and never waits for a disk. It
-	// may read less of a request for many pages.
+	// ReadResident reads up to the first page that is not in the page cache, and never waits for a disk. It may read less
+	// of a request for many pages.
 	ReadResident(b []byte, offset int64) int
-	// WriteAt writes pieces one behind the other, with one system call where there are at most [maxWritePieces]. Less than
-	// all of them only with an error.
+	// WriteAt writes pieces one behind the other, up to [maxWritePieces] with one system call. A short write has an error.
 	WriteAt(pieces [][]byte, offset int64) (int, error)
 	Size() (int64, error)
-	// Modified is when the file was written to last, in milliseconds since 1970.
+	// Modified is the time of the last write, in milliseconds since 1970.
 	Modified() (int64, error)
 	Truncate(size int64) error
 	Sync() error
-	// DropCache lets go of the pages that are on the disk, or that the kernel takes for written, as far as nobody uses
-	// them: the next read comes from the disk.
+	// DropCache drops clean unused pages from the page cache, including those of a failed sync, which the kernel marks clean:
+	// the next read comes from the disk.
 	DropCache()
 	Close() error
 }
 
-// FS is the file system as a log uses it, so that a test can let each of its operations fail.
+// FS is the file system as a log uses it; tests let each of its operations fail.
 type FS interface {
 	MkdirAll(dir string) error
 	Open(path string, access Access) (File, error)
-	// List is the names in a directory.
 	List(dir string) ([]string, error)
 	Rename(from, to string) error
 	RemoveAll(path string) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(dir string) error
-	// IsNamed says whether path still names that very file.
+	// IsNamed reports whether path still names that very file.
 	IsNamed(f File, path string) (bool, error)
 }
 
-// Access is what a file is opened for.
+// Access is the mode of an opened file.
 type Access uint8
 
-// The kinds of access. Create makes the file if it is missing, and leaves its content if it is not.
+// The kinds of access. Create makes a missing file, and keeps the content of an existing one.
 const (
 	ReadOnly Access = iota
 	ReadWrite
@@ -119,13 +117,13 @@ func (f *osFile) Fd() int {
 	return f.fd
 }
 
-// Close lets go of the number too: whoever used it later would use another file.
+// Close forgets the number too: by then it may be another file's.
 func (f *osFile) Close() error {
 	f.fd = -1
 	return f.File.Close()
 }
 
-// WriteAt is pwritev(2). A short write goes on behind what was written, to learn of the error.
+// WriteAt is pwritev(2). It continues a short write, which gives it the error.
 func (f *osFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
 	for wrote, skip := 0, 0; ; {
 		for len(pieces) > 0 && skip >= len(pieces[0]) {
@@ -149,7 +147,7 @@ func (f *osFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
 	}
 }
 
-// pwritev writes the first pieces but for skip bytes of the first one. It allocates nothing.
+// pwritev writes the first pieces, without the first skip bytes. It allocates nothing.
 func pwritev(fd int, pieces [][]byte, skip int, offset int64) (int, error) {
 	var vector [maxWritePieces]unix.Iovec
 	n := min(len(pieces), len(vector))
@@ -166,7 +164,7 @@ func pwritev(fd int, pieces [][]byte, skip int, offset int64) (int, error) {
 	return int(wrote), nil
 }
 
-// DropCache is posix_fadvise(2). It is advice: whether it was taken is not told.
+// DropCache is posix_fadvise(2): advice, which the kernel may ignore.
 func (f *osFile) DropCache() { _ = unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) }
 
 func (f *osFile) Modified() (int64, error) {
@@ -194,10 +192,10 @@ const (
 	snapshotSuffix  = ".snapshot"
 )
 
-// segmentPath is the name of a segment's file: its base offset with 20 digits.
+// segmentPath is the path of a segment's file: its base offset with 20 digits.
 func segmentPath(dir string, base int64) string { return filePath(dir, base, logSuffix) }
 
-// filePath is the name of a file that belongs to an offset.
+// filePath is the path of a file that is named after an offset.
 func filePath(dir string, offset int64, suffix string) string {
 	const digits = 20
 	var name [digits]byte
@@ -208,7 +206,7 @@ func filePath(dir string, offset int64, suffix string) string {
 	return filepath.Join(dir, string(name[:])+suffix)
 }
 
-// beside is the name of another file of the segment with that path.
+// beside is the path of another file of the segment with that path.
 func beside(path, suffix string) string { return strings.TrimSuffix(path, logSuffix) + suffix }
 
 // parseName is the inverse of filePath, for a name without its directory.

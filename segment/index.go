@@ -8,8 +8,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// indexEntry is an entry of Kafka's .index: the last offset of a batch, relative to the segment's base, and where the
-// batch begins.
+// indexEntry is an entry of Kafka's .index: the last offset of a batch, relative to the segment's base, and its position.
 type indexEntry struct{ offset, position uint32 }
 
 // timeEntry is an entry of Kafka's .timeindex: the latest timestamp of the segment so far, and the last offset of the
@@ -19,32 +18,35 @@ type timeEntry struct {
 	offset    uint32
 }
 
-// tailBatch is a batch from the last entry on.
+// tailBatch is a batch at or behind the last entry.
 type tailBatch struct{ base, last, position uint32 }
 
 const (
 	indexEntryBytes = 8
 	timeEntryBytes  = 12
-	// indexStride is how many entries of an index file one entry in memory stands for: 4 KiB of the file, a page. So a
-	// closed segment needs 8 bytes of memory for every 2 MiB of batches, at the default interval.
+	// indexStride is the number of file entries for each entry in memory: 4 KiB of the file, a page. So a closed segment
+	// needs 8 bytes of memory for every 2 MiB of batches, at the default interval.
 	indexStride = 512
 )
 
-// index finds positions in one segment. Its entries are those that Kafka writes: one for the first batch that begins
-// more than an interval behind the last entry.
+// index finds positions in one segment. Its entries are Kafka's: one for the first batch that begins more than an interval
+// behind the last entry.
 //
-// The index of a segment that is written to is in memory, and knows every batch from the last entry on, so that a
-// subscriber at the tail is found exactly. That of a closed segment is in its file, of which only resident pages are
-// read: without them the entries in memory must do, one of indexStride.
+// The active segment's index is in memory, and knows every batch from the last entry on, so a subscriber at the tail is
+// found exactly. A finished segment's index is in its file. The loop reads only resident pages of it; without them it has
+// the entries in memory, one of indexStride.
+//
+//	entries   e0 ............ e1 ............ e2
+//	batches   | b b b b b b b | b b b b b b b | b b b b    tail: the batches from e2 on
 type index struct {
 	interval int64
 	entries  []indexEntry
 	times    []timeEntry
 	tail     []tailBatch
-	// maxTimestamp is the latest of the segment, and maxOffset the last offset of the first batch with it.
+	// maxTimestamp is the segment's latest, and maxOffset the last offset of the first batch with it.
 	maxTimestamp int64
 	maxOffset    uint32
-	// file holds count entries; entries then are every indexStride-th of them. It is nil while all are in memory.
+	// file holds count entries, entries every indexStride-th of them. It is nil while all are in memory.
 	file  File
 	count int
 }
@@ -53,7 +55,7 @@ func newIndex(interval int64) index {
 	return index{interval: interval, maxTimestamp: records.NoTimestamp}
 }
 
-// add notes a batch that was appended at position. It is the rule of Kafka's LogSegment.append.
+// add adds an appended batch, by the rule of Kafka's LogSegment.append.
 func (x *index) add(base, last uint32, position, maxTimestamp int64) {
 	if n := len(x.tail); last < base || n > 0 && (base <= x.tail[n-1].last || position <= int64(x.tail[n-1].position)) {
 		panic(fmt.Sprintf("segment: a batch of offsets %d to %d at %d does not follow %v", base, last, position, x.tail[max(n-1, 0):]))
@@ -73,27 +75,29 @@ func (x *index) add(base, last uint32, position, maxTimestamp int64) {
 	x.tail = append(x.tail, tailBatch{base, last, uint32(position)})
 }
 
-// addTime notes the latest timestamp, unless it is no later than that of the last entry.
+// addTime adds a time entry if the latest timestamp is above that of the last one.
 func (x *index) addTime() {
 	if n := len(x.times); x.maxTimestamp > records.NoTimestamp && (n == 0 || x.maxTimestamp > x.times[n-1].timestamp) {
 		x.times = append(x.times, timeEntry{x.maxTimestamp, x.maxOffset})
 	}
 }
 
-// place is what an index knows of where a batch is.
+// place is an index's knowledge of where a batch is.
+//
+//	    from            the batch begins here or later    lastStart        end
+//	-----|-----------------------------------------------------|------------|------>
+//	a known boundary                               its start at the latest  the next known boundary
 type place struct {
-	// from is the start of a batch at or before it.
 	from int64
-	// lastStart is where it begins at the latest, and end is the first known boundary behind that. Both are the size
-	// of the segment if no entry follows.
+	// lastStart and end are the size of the segment if no entry follows.
 	lastStart, end int64
-	// exact says that the batch is the one from from to end.
+	// exact: the batch goes from from to end.
 	exact bool
-	// coarse says that the index file could not be read, and only the entries in memory are known.
+	// coarse: the index file's page is not resident, so the entries in memory had to do.
 	coarse bool
 }
 
-// find says where the first batch is whose last offset is the one given, or a later one. size is that of the segment.
+// find is the place of the first batch that ends at the offset or later. size is the segment's.
 func (x *index) find(offset uint32, size int64, sc *scratch) place {
 	if n := len(x.tail); n > 0 && (len(x.entries) == 0 || offset >= x.tail[0].base) {
 		i := sort.Search(n, func(i int) bool { return x.tail[i].last >= offset })
@@ -119,7 +123,7 @@ func (x *index) find(offset uint32, size int64, sc *scratch) place {
 	return p
 }
 
-// around is the place of a batch that is behind the entry before i, and not behind entry i.
+// around is the place of a batch behind entry i-1 and not behind entry i.
 func around(entries []indexEntry, i int, size int64) place {
 	p := place{lastStart: size, end: size}
 	if i > 0 {
@@ -134,7 +138,7 @@ func around(entries []indexEntry, i int, size int64) place {
 	return p
 }
 
-// boundaryBefore is the last known start of a batch at or before position. coarse is as in [place].
+// boundaryBefore is the last known start of a batch at or before position. coarse: see [place].
 func (x *index) boundaryBefore(position int64, sc *scratch) (at int64, coarse bool) {
 	if t := x.tail; len(t) > 0 && position >= int64(t[0].position) {
 		i := sort.Search(len(t), func(i int) bool { return int64(t[i].position) > position })
@@ -153,8 +157,8 @@ func (x *index) boundaryBefore(position int64, sc *scratch) (at int64, coarse bo
 	return int64(block[i-1].position), coarse
 }
 
-// block reads from the file the entries from the one that is entry i-1 in memory up to the two that follow the stride.
-// It is empty if all are in memory, or, and then it is coarse, if they can't be read.
+// block reads a stride of entries from the file, from entry i-1 in memory up to two entries of the next stride. It is empty if
+// all entries are in memory, or if the page is not resident: then it is coarse.
 func (x *index) block(i int, sc *scratch) (entries []indexEntry, coarse bool) {
 	if x.file == nil || x.count == 0 {
 		return nil, false
@@ -175,7 +179,7 @@ func decodeEntry(b []byte) indexEntry {
 	return indexEntry{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}
 }
 
-// beforeTime is the start of a batch before which every batch is earlier than the timestamp.
+// beforeTime is the start of a batch; all batches before it are earlier than the timestamp.
 func (x *index) beforeTime(timestampMillis, size int64, sc *scratch) int64 {
 	i := sort.Search(len(x.times), func(i int) bool { return x.times[i].timestamp >= timestampMillis })
 	if i == 0 {
@@ -184,7 +188,7 @@ func (x *index) beforeTime(timestampMillis, size int64, sc *scratch) int64 {
 	return x.find(x.times[i-1].offset, size, sc).from
 }
 
-// toFile lets go of what the index file has.
+// toFile replaces the entries by a summary and the index file.
 func (x *index) toFile(f File, summary []indexEntry, count int) {
 	if x.file != nil || len(summary) != (count+indexStride-1)/indexStride {
 		panic(fmt.Sprintf("segment: %d of %d index entries stay in memory, the file was open before: %v", len(summary), count, x.file != nil))

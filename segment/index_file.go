@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// errIndex says that an index file cannot be that of its segment.
+// errIndex: the index file contradicts its segment.
 var errIndex = errors.New("segment: the index is wrong")
 
 // encodeIndex is the content of a .index file: for each entry the relative offset and the position, 4 bytes each.
@@ -29,7 +29,7 @@ func encodeTimeIndex(times []timeEntry) []byte {
 	return b
 }
 
-// parseIndex reads a .index file and checks that offsets and positions grow, and that the last lies within the segment.
+// parseIndex reads a .index file and checks that offsets and positions ascend, and lie within the segment.
 func parseIndex(b []byte, segmentBytes int64) ([]indexEntry, error) {
 	if len(b)%indexEntryBytes != 0 {
 		return nil, fmt.Errorf("%w: it has %d bytes, a multiple of %d was expected", errIndex, len(b), indexEntryBytes)
@@ -48,7 +48,7 @@ func parseIndex(b []byte, segmentBytes int64) ([]indexEntry, error) {
 	return entries, nil
 }
 
-// parseTimeIndex reads a .timeindex file and checks that the timestamps grow and the offsets do not shrink.
+// parseTimeIndex reads a .timeindex file and checks that timestamps ascend and offsets do not descend.
 func parseTimeIndex(b []byte) ([]timeEntry, error) {
 	if len(b)%timeEntryBytes != 0 {
 		return nil, fmt.Errorf("%w: it has %d bytes, a multiple of %d was expected", errIndex, len(b), timeEntryBytes)
@@ -64,15 +64,15 @@ func parseTimeIndex(b []byte) ([]timeEntry, error) {
 	return times, nil
 }
 
-// seal notes what Kafka notes when a segment ends or a log is closed.
+// seal adds the time entry that Kafka adds when a segment or a log is closed.
 func (x *index) seal() {
 	if x.file == nil {
 		x.addTime()
 	}
 }
 
-// writeIndexFiles writes both index files of a segment. The .index comes last: that it is there says that the segment
-// was synced and finished.
+// writeIndexFiles writes both index files of a segment. The .index comes last: its presence proves that the segment was synced
+// and finished.
 func writeIndexFiles(fsys FS, logPath string, entries []indexEntry, times []timeEntry) error {
 	if err := putFile(fsys, beside(logPath, timeIndexSuffix), encodeTimeIndex(times)); err != nil {
 		return err

@@ -6,34 +6,33 @@ import (
 	"sync/atomic"
 )
 
-// Files bounds how many files of finished segments are open at once, over all logs that share it: the files of those that
-// were not read for longest are closed, and opened again when they are. A segment that somebody holds keeps its own.
+// Files bounds the open files of finished segments over all logs that share it. It evicts by second chance (CLOCK), never the
+// files of a held segment, and a later read opens them again.
 //
-// What a read needs of a closed file is cold, as if its pages were on the disk: [Log.Read] says [ErrCold], and a [Lookup] opens
-// it.
+// A read treats an evicted file like pages that are not resident: [Log.Read] returns [ErrCold], and a [Lookup] opens the file.
 type Files struct {
 	limit   int
 	mu      sync.Mutex
 	open    []*evictableFile
-	hand    int // of the clock that goes round open
+	hand    int // of the CLOCK, an index of open
 	started bool
-	// unfinished counts the segments that ended and are not finished: their files stay open until they are synced.
-	// From maxUnfinished on appends wait for work that is under way.
+	// unfinished counts closed segments that are not finished: their files stay open until they are synced. From
+	// maxUnfinished on appends wait for the work in flight.
 	maxUnfinished int64
 	unfinished    atomic.Int64
 }
 
-// NewFiles makes a bound of the files of finished segments, each of which has two, and of the segments that wait to be
-// finished: where a log ends segments faster than the disk takes them, appends wait. Until [Files.Started] the logs belong
-// to one thread, which opens them, and what is beyond the limit is closed at once.
+// NewFiles bounds open files of finished segments, of which each has two, and segments that wait to be finished: if a log
+// closes segments faster than the disk takes them, appends wait. Until [Files.Started] one thread opens all logs, and files
+// beyond the limit are closed at once.
 func NewFiles(limit, maxUnfinished int) *Files {
 	return &Files{limit: limit, maxUnfinished: int64(maxUnfinished)}
 }
 
-// behind says that no more segments are to end now.
+// behind reports whether appends have to wait for segments to be finished.
 func (f *Files) behind() bool { return f != nil && f.unfinished.Load() >= f.maxUnfinished }
 
-// ended counts a segment that has ended.
+// ended counts a closed segment.
 func (f *Files) ended(s *Segment) {
 	if f != nil && s.unfinishedIn == nil {
 		s.unfinishedIn = f
@@ -41,7 +40,7 @@ func (f *Files) ended(s *Segment) {
 	}
 }
 
-// counted takes the segment out of those that are not finished.
+// counted undoes ended: the segment is finished, or gone.
 func (s *Segment) counted() {
 	if f := s.unfinishedIn; f != nil {
 		if n := f.unfinished.Add(-1); n < 0 {
@@ -51,25 +50,25 @@ func (s *Segment) counted() {
 	}
 }
 
-// Started says that from here on files are opened by many threads, and closed by [Files.Trim] alone.
+// Started begins the time in which many threads open files, and only [Files.Trim] evicts them.
 func (f *Files) Started() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.started = true
 }
 
-// Open is the number of files that are open.
+// Open is the number of open files.
 func (f *Files) Open() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.open)
 }
 
-// trimmedAtOnce bounds the files that one Trim looks at.
+// trimmedAtOnce bounds the files that one Trim visits.
 const trimmedAtOnce = 256
 
-// Trim closes what is beyond the limit. It belongs to the thread of the logs, and to times at which nobody relies on a file of
-// a segment that is not held. It costs nothing within the limit.
+// Trim evicts files beyond the limit. The thread of the logs calls it, when it relies on no file of a segment that is not held.
+// Within the limit it costs nothing.
 func (f *Files) Trim() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,7 +92,7 @@ func (f *Files) trim(but *evictableFile) {
 		case f.started:
 			r.segment.closer.closeFile(*file)
 		default:
-			_ = (*file).Close() // at once: many more are about to be opened
+			_ = (*file).Close() // at once: opening the logs needs the descriptors
 		}
 	}
 }
@@ -109,21 +108,21 @@ func (f *Files) remove(r *evictableFile) {
 	f.open = f.open[:last]
 }
 
-// evictableFile is a file of a finished segment, which nobody writes to. It is closed while it rests.
+// evictableFile is a file of a finished segment, which is read only. While it is evicted it is closed.
 type evictableFile struct {
 	files   *Files
-	worker  *worker // of the log, which says when path may be another's
+	worker  *worker // knows when path may be another log's
 	fs      FS
 	path    string
 	segment *Segment
-	file    atomic.Pointer[File] // nil while it rests
-	used    atomic.Bool
-	at      int // its place in files.open; under files.mu
+	file    atomic.Pointer[File] // nil while evicted
+	used    atomic.Bool          // since the hand passed
+	at      int                  // its index in files.open; under files.mu
 	mu      sync.Mutex
 	closed  bool // for good; under mu
 }
 
-// rest lets the files of a segment rest when they are not needed, if it is finished.
+// makeEvictable puts the files of a finished segment under the bound of [Files].
 func (l *Log) makeEvictable(s *Segment) {
 	if _, ok := s.file.(*evictableFile); ok || l.options.Files == nil || !s.finished() {
 		return
@@ -149,13 +148,13 @@ func (r *evictableFile) opened(file File) {
 	}
 }
 
-// resting says that the segment's file has to be opened before it is read.
+// evicted reports whether the segment's file has to be opened before it is read.
 func (s *Segment) evicted() bool {
 	r, ok := s.file.(*evictableFile)
 	return ok && r.file.Load() == nil
 }
 
-// get is the open file. It may block unless the file is open. The segment must be held, or its log's thread ask.
+// get returns the open file. It blocks only if the file was evicted. The caller holds the segment, or is its log's thread.
 func (r *evictableFile) get() (File, error) {
 	if !r.used.Load() {
 		r.used.Store(true)
@@ -176,7 +175,7 @@ func (r *evictableFile) get() (File, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: opening %s again: %w", ErrStorage, r.path, err)
-	case file == nil || r.closed: // the log is gone
+	case file == nil || r.closed: // the log was closed
 		if file != nil {
 			_ = file.Close()
 		}
@@ -186,7 +185,7 @@ func (r *evictableFile) get() (File, error) {
 	return file, nil
 }
 
-// Fd is the descriptor, or -1 if the file could not be opened again.
+// Fd is -1 if the file could not be opened again.
 func (r *evictableFile) Fd() int {
 	file, err := r.get()
 	if err != nil {
@@ -241,16 +240,15 @@ func (r *evictableFile) DropCache() {
 	}
 }
 
-// WriteAt and Truncate are not for a finished segment.
 func (r *evictableFile) WriteAt([][]byte, int64) (int, error) {
-	panic("segment: a finished segment is written to: " + r.path)
+	panic("segment: a write to a finished segment: " + r.path)
 }
 
 func (r *evictableFile) Truncate(int64) error {
-	panic("segment: a finished segment is cut: " + r.path)
+	panic("segment: a finished segment is truncated: " + r.path)
 }
 
-// Close may take long, and holds nothing meanwhile that the log's thread waits for.
+// Close may take long, so it holds no lock that the log's thread takes.
 func (r *evictableFile) Close() error {
 	file := r.end()
 	if file == nil {
@@ -259,7 +257,7 @@ func (r *evictableFile) Close() error {
 	return (*file).Close()
 }
 
-// end takes the file out of those that are open, for good: nil if it rests.
+// end removes the file from the bound for good and returns it, or nil if it is evicted.
 func (r *evictableFile) end() *File {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"oneplusn/segment/records"
 )
 
-// inspect reads the index files of a segment and finds out by them, and by the batches behind their last entry, where
-// the segment ends. An error is the reason why the index is of no use.
+// inspect reads the index files of a segment, and the batches behind their last entry, to find the segment's end. The error
+// says why the index cannot be used.
 func (s *Segment) inspect(size int64, last bool) (indexState, error) {
 	x := newIndex(s.index.interval)
 	if err := s.readIndexFiles(&x, size); err != nil {
@@ -62,8 +62,8 @@ func (s *Segment) readIndexFiles(x *index, size int64) error {
 	return nil
 }
 
-// inspectTail walks over the batches from the last entry to the end of the segment. An interval may be twice as long as
-// the rule says: Kafka counts anew when it opens a segment again.
+// inspectTail walks over the batches from the last entry to the end of the segment. An interval may have twice its length:
+// Kafka restarts the count when it opens a segment again.
 func (s *Segment) inspectTail(x *index, size int64) error {
 	entry, from := indexEntry{}, int64(0)
 	if n := len(x.entries); n > 0 {
@@ -91,7 +91,7 @@ func (s *Segment) inspectTail(x *index, size int64) error {
 		err = wrong
 	}
 	if err == nil && len(x.times) > 0 && s.base+int64(x.times[len(x.times)-1].offset) >= s.next {
-		err = fmt.Errorf("%w: its last time is of an offset that the segment does not have", errIndex)
+		err = fmt.Errorf("%w: its last time entry has an offset behind the end of the segment", errIndex)
 	}
 	return err
 }

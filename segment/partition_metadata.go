@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// partitionFile holds the id of the topic. It is written once, when the partition is made.
+// partitionFile holds the topic's id. It is written once, with the partition.
 const partitionFile = "partition.metadata"
 
-// TopicID is the id in partition.metadata, zero if there is none.
+// TopicID is the id in partition.metadata, or zero.
 func (l *Log) TopicID() [16]byte { return l.topicID }
 
 // openMetadata reads partition.metadata, or writes it if there is an id to write.

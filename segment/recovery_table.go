@@ -1,137 +1,140 @@
 package segment
 
-// action is what recovery does with a segment.
+import "fmt"
+
+// action is recovery's decision about a segment.
 type action uint8
 
 const (
-	serve   action = iota // as it is
-	scan                  // first look at every byte
+	serve   action = iota // use it as it is
+	scan                  // read every byte first
 	rebuild               // write its index files again
-	cut                   // end the log before the damage: cut the segment there, and drop those behind it
-	refuse                // the whole log, and touch nothing
+	cut                   // end the log before the damage: truncate the segment there, and drop those behind it
+	refuse                // refuse the whole log, and touch nothing
 	actions
 )
 
-// indexState is what the index files of a segment look like.
+// indexState is the state of a segment's index files.
 type indexState uint8
 
 const (
 	indexSane    indexState = iota // they lead to batches, and from the last entry whole batches follow up to the end
-	indexMissing                   // one of them is not there
+	indexMissing                   // one of them does not exist
 	indexWrong                     // they contradict themselves or the segment
 )
 
 func (s indexState) String() string { return [...]string{"sane", "missing", "wrong"}[s] }
 
-// segmentPlace is where a segment lies in its log.
+// segmentPlace is a segment's position in its log.
 type segmentPlace uint8
 
 const (
-	closed     segmentPlace = iota // it was finished, or one behind it was: its data was synced
-	unfinished                     // it was closed, and neither it nor any behind it was finished before a crash
+	closed     segmentPlace = iota // it, or one behind it, was finished: its data was synced
+	unfinished                     // it was closed, but neither it nor any behind it was finished before a crash
 	last                           // no segment follows
 	places
 )
 
 func (p segmentPlace) String() string { return [places]string{"closed", "unfinished", "last"}[p] }
 
-// finding is all that recovery knows of a segment when it decides.
+// finding is everything that recovery's decision about a segment depends on.
 type finding struct {
 	overlaps bool // it begins below the end of the one before
 	place    segmentPlace
 	clean    bool // the data directory has the mark of a clean stop
-	durable  bool // the damage begins below the recovery point: what was there was on the disk
-	synced   bool // nothing was acknowledged before it was synced: see syncedAcksFile
+	durable  bool // the damage begins below the recovery point: the data there had been on the disk
+	synced   bool // every acknowledgement waited for its sync: see syncedAcksFile
 	index    indexState
 	damage   damage
 }
 
-// The sets that a row of the table names.
+// set is a set of small numbers, a bit each: the values of a column for which a row of the table holds.
+type set int
+
 const (
-	no     = 1 << 0
-	yes    = 1 << 1
-	either = ^0
+	no    set = 1 << 0
+	yes   set = 1 << 1
+	every set = ^0
 
 	inClosed = 1 << closed
 	inTail   = 1<<unfinished | 1<<last
 	inLast   = 1 << last
 )
 
-// recoveryCase is a row of the table. Each column is the set of values for which the row holds.
+// recoveryCase is a row of the table.
 type recoveryCase struct {
 	label                  string
-	overlaps, place, clean int
-	durable, synced        int
-	index, damage          int
+	overlaps, place, clean set
+	durable, synced        set
+	index, damage          set
 	action                 action
 }
 
-// recoveryCases says what recovery does. Exactly one row holds for every finding.
+// recoveryCases maps findings to actions. Exactly one row holds for each finding.
 //
-// Nothing vouches for the end of a log after a crash: the last segment, and those before it that were closed and not
-// finished yet. What was never promised to be durable is given up there. What was, or may have been, is not.
+// After a crash the tail of a log is not trusted: the last segment, and those before it that were closed but not finished.
+// Recovery gives up records there that were never promised to be durable, and no others.
 var recoveryCases = []recoveryCase{
-	// What was not scanned yet. The index files of a closed segment were written after its data was synced, so they
-	// vouch for it. The last segment has none while it is written to, and nothing vouches for it but a clean stop.
-	{"trusted-closed", no, inClosed, either, either, either, 1 << indexSane, 1 << notScanned, serve},
-	{"trusted-active", no, inLast, yes, either, either, 1 << indexSane, 1 << notScanned, serve},
-	{"index-missing", no, inClosed, either, either, either, 1 << indexMissing, 1 << notScanned, scan},
-	{"index-wrong", no, inClosed, either, either, either, 1 << indexWrong, 1 << notScanned, scan},
-	{"crashed-unfinished", no, 1 << unfinished, either, either, either, either, 1 << notScanned, scan},
-	{"active-index-missing", no, inLast, yes, either, either, 1 << indexMissing, 1 << notScanned, scan},
-	{"active-index-wrong", no, inLast, yes, either, either, 1 << indexWrong, 1 << notScanned, scan},
-	{"crashed-active", no, inLast, no, either, either, either, 1 << notScanned, scan},
+	// Not scanned yet. The index files of a closed segment were written after its data was synced, so they prove that it is
+	// durable. The active segment has none; only a clean stop proves that its data is.
+	{"trusted-closed", no, inClosed, every, every, every, 1 << indexSane, 1 << notScanned, serve},
+	{"trusted-active", no, inLast, yes, every, every, 1 << indexSane, 1 << notScanned, serve},
+	{"index-missing", no, inClosed, every, every, every, 1 << indexMissing, 1 << notScanned, scan},
+	{"index-wrong", no, inClosed, every, every, every, 1 << indexWrong, 1 << notScanned, scan},
+	{"crashed-unfinished", no, 1 << unfinished, every, every, every, every, 1 << notScanned, scan},
+	{"active-index-missing", no, inLast, yes, every, every, 1 << indexMissing, 1 << notScanned, scan},
+	{"active-index-wrong", no, inLast, yes, every, every, 1 << indexWrong, 1 << notScanned, scan},
+	{"crashed-active", no, inLast, no, every, every, every, 1 << notScanned, scan},
 
-	// What a scan found whole. The index of the last segment is in memory, and written when the log is closed.
-	{"intact", no, inClosed | 1<<unfinished, either, either, either, 1 << indexSane, 1 << intact, serve},
-	{"intact-index-missing", no, inClosed | 1<<unfinished, either, either, either, 1 << indexMissing, 1 << intact, rebuild},
-	{"intact-index-wrong", no, inClosed | 1<<unfinished, either, either, either, 1 << indexWrong, 1 << intact, rebuild},
-	{"intact-active", no, inLast, no, either, either, either, 1 << intact, serve},
-	{"intact-stopped", no, inLast, yes, either, either, 1 << indexSane, 1 << intact, serve},
-	{"intact-stopped-no-index", no, inLast, yes, either, either, 1<<indexMissing | 1<<indexWrong, 1 << intact, rebuild},
+	// A scan found it whole. The index of the last segment is in memory until the log is closed.
+	{"intact", no, inClosed | 1<<unfinished, every, every, every, 1 << indexSane, 1 << intact, serve},
+	{"intact-index-missing", no, inClosed | 1<<unfinished, every, every, every, 1 << indexMissing, 1 << intact, rebuild},
+	{"intact-index-wrong", no, inClosed | 1<<unfinished, every, every, every, 1 << indexWrong, 1 << intact, rebuild},
+	{"intact-active", no, inLast, no, every, every, every, 1 << intact, serve},
+	{"intact-stopped", no, inLast, yes, every, every, 1 << indexSane, 1 << intact, serve},
+	{"intact-stopped-no-index", no, inLast, yes, every, every, 1<<indexMissing | 1<<indexWrong, 1 << intact, rebuild},
 
-	// A process or machine that stopped in the middle of a write leaves a torn tail, with no batch behind it that could
-	// be lost. Below the recovery point the disk has lost what it had confirmed; it is gone, and told as an error.
-	// After a clean stop there is no torn tail: what is missing was acknowledged.
-	{"torn-tail", no, inTail, no, no, either, either, 1 << tornTail, cut},
-	{"torn-durable-tail", no, inTail, no, yes, either, either, 1 << tornTail, cut},
-	{"torn-after-clean-stop", no, inTail, yes, either, either, either, 1 << tornTail, refuse},
-	{"torn-closed-segment", no, inClosed, either, either, either, either, 1 << tornTail, refuse},
+	// A process or machine that stopped in the middle of a write leaves a torn tail, with no batch behind it that a cut
+	// could lose. Below the recovery point the disk lost what it had confirmed; the log reports that as an error. A clean
+	// stop leaves no torn tail: the missing records had been acknowledged.
+	{"torn-tail", no, inTail, no, no, every, every, 1 << tornTail, cut},
+	{"torn-durable-tail", no, inTail, no, yes, every, every, 1 << tornTail, cut},
+	{"torn-after-clean-stop", no, inTail, yes, every, every, every, 1 << tornTail, refuse},
+	{"torn-closed-segment", no, inClosed, every, every, every, every, 1 << tornTail, refuse},
 
-	// Valid batches lie behind the damage. A loss of power leaves that in what was not synced, since pages reach the
-	// disk in any order: nothing there was promised to be durable, unless every acknowledgement was such a promise.
-	{"unsynced-hole", no, inTail, no, no, no, either, 1 << interior, cut},
-	{"acknowledged-behind-damage", no, inTail, no, no, yes, either, 1 << interior, refuse},
-	{"durable-damage", no, inTail, no, yes, either, either, 1 << interior, refuse},
-	{"damage-after-clean-stop", no, inTail, yes, either, either, either, 1 << interior, refuse},
-	{"interior-damage", no, inClosed, either, either, either, either, 1 << interior, refuse},
+	// Valid batches lie behind the damage. A loss of power leaves that in unsynced data, since pages reach the disk in any
+	// order: no record there was promised to be durable, unless every acknowledgement was such a promise.
+	{"unsynced-hole", no, inTail, no, no, no, every, 1 << interior, cut},
+	{"acknowledged-behind-damage", no, inTail, no, no, yes, every, 1 << interior, refuse},
+	{"durable-damage", no, inTail, no, yes, every, every, 1 << interior, refuse},
+	{"damage-after-clean-stop", no, inTail, yes, every, every, every, 1 << interior, refuse},
+	{"interior-damage", no, inClosed, every, every, every, every, 1 << interior, refuse},
 
-	// The disk does not give the bytes.
-	{"unreadable", no, either, either, either, either, either, 1 << unreadable, refuse},
-	// Two segments have the same offsets: one of them does not belong here.
-	{"overlap", yes, either, either, either, either, either, either, refuse},
+	// The disk reports read errors.
+	{"unreadable", no, every, every, every, every, every, 1 << unreadable, refuse},
+	// Two segments have the same offsets: one does not belong here.
+	{"overlap", yes, every, every, every, every, every, every, refuse},
 }
 
 func (c *recoveryCase) holds(f finding) bool {
-	return in(c.overlaps, bit(f.overlaps)) && in(c.place, int(f.place)) && in(c.clean, bit(f.clean)) &&
-		in(c.durable, bit(f.durable)) && in(c.synced, bit(f.synced)) && in(c.index, int(f.index)) && in(c.damage, int(f.damage))
+	return c.overlaps.is(f.overlaps) && c.place.has(int(f.place)) && c.clean.is(f.clean) && c.durable.is(f.durable) &&
+		c.synced.is(f.synced) && c.index.has(int(f.index)) && c.damage.has(int(f.damage))
 }
 
-func in(set, value int) bool { return set&(1<<value) != 0 }
+func (s set) has(value int) bool { return s&(1<<value) != 0 }
 
-func bit(b bool) int {
+func (s set) is(b bool) bool {
 	if b {
-		return 1
+		return s&yes != 0
 	}
-	return 0
+	return s&no != 0
 }
 
-// decide finds the case of a finding.
 func decide(f finding) *recoveryCase {
 	for i := range recoveryCases {
 		if recoveryCases[i].holds(f) {
 			return &recoveryCases[i]
 		}
 	}
-	panic("segment: the recovery table has a hole")
+	panic(fmt.Sprintf("segment: no row of the recovery table holds for %+v", f))
 }

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSmallFile bounds what readFile takes into memory.
+// maxSmallFile bounds the memory that readFile allocates.
 const maxSmallFile = 64 << 20
 
-// readFile is the content of a small file.
+// readFile returns the content of a small file.
 func readFile(fsys FS, path string) ([]byte, error) {
 	f, err := fsys.Open(path, ReadOnly)
 	if err != nil {
@@ -32,8 +32,8 @@ func readFile(fsys FS, path string) ([]byte, error) {
 	return b, nil
 }
 
-// ReplaceFile writes a file so that a crash leaves the old content or the new, never a mixture, and makes it durable. On its
-// way it has the name path.tmp. It may block.
+// ReplaceFile writes path.tmp, syncs it and renames it to path, so that a crash leaves the old content or the new, never a
+// mixture; then it syncs the directory. It may block.
 func ReplaceFile(fsys FS, path string, content []byte) error {
 	if err := putFile(fsys, path, content); err != nil {
 		return err
@@ -54,7 +54,7 @@ func putFile(fsys FS, path string, content []byte) error {
 	return err
 }
 
-// temporarySuffix marks files that are being written. What a crash left of them is removed by Open.
+// temporarySuffix marks files that are being written. Open removes what a crash left of them.
 const temporarySuffix = ".tmp"
 
 // writeFile writes a file and makes its content durable, but not its name.
@@ -76,8 +76,8 @@ func writeFile(fsys FS, path string, content []byte) error {
 	return err
 }
 
-// readAside reads a file that says nothing of the records. One that cannot be understood is lost: it is moved away, and
-// keeps nobody from the records. One that the disk does not give stays, as an error.
+// readAside reads a file that the records can do without. If it does not parse it is lost: readAside renames it, so that it
+// does not keep the log from opening. A read error is an error.
 func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lost bool, err error) {
 	fsys := l.options.FS
 	text, reason := readFile(fsys, path)
@@ -94,12 +94,12 @@ func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lo
 		err = fsys.Rename(path, aside)
 	}
 	if err != nil {
-		return false, fmt.Errorf("segment: %s is of no use (%w) and could not be moved away: %w", path, reason, err)
+		return false, fmt.Errorf("segment: %s cannot be parsed (%w) and not be renamed: %w", path, reason, err)
 	}
 	l.dirUnsynced = true
-	l.options.Logger.Error("a file beside a log cannot be understood: "+instead, "file", path, "error", reason, "kept_as", aside)
+	l.options.Logger.Error("a file of a partition cannot be parsed: "+instead, "file", path, "error", reason, "kept_as", aside)
 	return true, nil
 }
 
-// asideSuffix is added to the name of a file that cannot be understood.
+// asideSuffix is added to the name of a file that cannot be parsed.
 const asideSuffix = ".unreadable"

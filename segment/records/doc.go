@@ -1,13 +1,32 @@
-// Package records reads the records of one batch, compressed or not, in memory that does not depend on what the batch
-// says of itself. It is pure: bytes in, records or an error out.
+// Package records is everything about Kafka record batches of format 2 (Kafka 0.11 and later): parsing and checking headers,
+// building batches, reading their records, compressed or not. It is pure: bytes in, records or an error out.
 //
-// A [Reader] inflates as a stream: it holds a window of the inflated bytes and the codec's own history, never the whole.
-// The exception is Snappy without framing, which can only be inflated whole: there the size is found by walking over the
-// compressed bytes, and compared with the limit, before memory for it is taken.
+// A batch (all numbers big-endian):
 //
-// What it refuses, some client could not read: where the decoders of Java, librdkafka and Go differ in what they take,
-// only what all of them take is taken (an LZ4 frame without its end mark, or with blocks that depend on each other; the
-// extensions of S2 within Snappy; bytes behind the end of the compressed data).
+//	 0 base offset            int64   the log assigns it
+//	 8 batch length           int32   counts what follows it
+//	12 partition leader epoch int32   the log assigns it
+//	16 magic                  int8    2
+//	17 CRC32C                 uint32  of everything from 21 on
+//	21 attributes             int16   bits 0-2 codec, 3 timestamp type, 4 transactional, 5 control
+//	23 last offset delta      int32
+//	27 base timestamp         int64   milliseconds since 1970
+//	35 max timestamp          int64
+//	43 producer id            int64
+//	51 producer epoch         int16
+//	53 base sequence          int32
+//	57 record count           int32
+//	61 records
+//
+// [ParseBatch] and [CheckBatch] read headers, [AppendRecord] and [Seal] build batches, [Reader] iterates over records.
+//
+// A Reader's memory does not depend on what a batch claims. It inflates as a stream: it holds a window of the inflated bytes and
+// the codec's own history, never the whole. The exception is Snappy without framing, which can only be inflated whole: a walk over
+// the compressed bytes finds the size and compares it with the limit before memory is allocated.
+//
+// The decoders of Java, librdkafka and Go differ in what they accept. A Reader accepts only what all of them do: it refuses an LZ4
+// frame without its end mark or with dependent blocks, the extensions of S2 within Snappy, and bytes behind the end of the
+// compressed data.
 package records
 
 import "errors"
