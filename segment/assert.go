@@ -7,8 +7,8 @@ import (
 	"oneplusn/segment/invariants"
 )
 
-// What must hold whatever clients send, the disk gives and the process dies in. A check that fails is a bug of this package
-// or of its caller: nothing read from a file gets here before it was checked and refused with an error.
+// These checks hold whatever clients send, whatever the disk returns and wherever the process was killed. A failure is a bug of this
+// package or of its caller: data from clients and files is checked, and refused with an error, before it gets here.
 
 // relative is an offset as index files hold it: 31 bits above the base of its segment.
 func relative(offset, base int64) uint32 {
@@ -18,7 +18,7 @@ func relative(offset, base int64) uint32 {
 	return uint32(offset - base)
 }
 
-// span is the range between two positions of a segment. What lies behind visible was not committed, and is not handed out.
+// span is the range between two positions of a segment. Bytes behind visible are not committed, and are never handed out.
 func (s *Segment) span(start, end int64) Range {
 	if start < 0 || end < start || end > s.visible {
 		panic(fmt.Sprintf("segment: a range from %d to %d of %s, of which %d bytes can be read", start, end, s.path, s.visible))
@@ -26,7 +26,7 @@ func (s *Segment) span(start, end int64) Range {
 	return Range{s, start, end - start}
 }
 
-// checkOffsets holds the order of the log's offsets against each other.
+// checkOffsets checks the order of the log's offsets.
 func (l *Log) checkOffsets() {
 	start, stable, high, end := l.LogStartOffset(), l.LastStableOffset(), l.highWatermark, l.LogEndOffset()
 	if start > stable || stable > high || high > end || l.durable > end {
@@ -38,14 +38,14 @@ func (l *Log) checkOffsets() {
 	}
 }
 
-// checkSizes holds the positions of a segment against each other.
+// checkSizes checks the order of a segment's positions.
 func (s *Segment) checkSizes() {
 	if s.visible > s.size || s.synced > s.size {
 		panic(fmt.Sprintf("segment: %s has %d bytes: %d can be read and %d are durable", s.path, s.size, s.visible, s.synced))
 	}
 }
 
-// recount walks over the segments, and over the producers.
+// recount walks over the segments and the producers.
 func (l *Log) recount() {
 	for i, s := range l.segments {
 		s.checkSizes()

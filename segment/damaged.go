@@ -4,17 +4,17 @@ import (
 	"fmt"
 )
 
-// DamagedError says that a log has damage that must not be cut. Nothing was changed.
+// DamagedError: a log has damage that must not be cut. Nothing was changed.
 type DamagedError struct {
 	// Case is the row of the recovery table.
 	Case string
 	File string
-	// Position is where the first byte is that is not part of a valid batch.
+	// Position is the first byte that is not part of a valid batch.
 	Position int64
-	// Offset is the offset that is due there.
+	// Offset is the offset expected there.
 	Offset int64
 	Reason error
-	// Remedy is what to do; empty for what a damaged segment asks for.
+	// Remedy is what to do; empty for the remedy of a damaged segment.
 	Remedy string
 }
 
@@ -24,7 +24,7 @@ func damaged(file string, position int64, reason error) error {
 
 // Error names the file, the position and the remedy.
 func (e *DamagedError) Error() string {
-	remedy := "restore the file from a copy, or look at it with oneplusn check and give up what is behind the damage with " +
+	remedy := "restore the file from a copy, or inspect it with oneplusn check and give up what is behind the damage with " +
 		"oneplusn repair --cut-at-damage"
 	if e.Remedy != "" {
 		remedy = e.Remedy

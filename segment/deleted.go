@@ -45,6 +45,7 @@ func (d *Deleted) MoveAside() error {
 	return err
 }
 
+// Moved reports whether MoveAside has renamed the directory.
 func (d *Deleted) Moved() bool { return d.aside != "" }
 
 // Remove removes the files, after MoveAside. It may block and runs on any goroutine.

@@ -7,11 +7,11 @@ import (
 	"oneplusn/segment/records"
 )
 
-// EndWrite takes over what a write did, on the log's thread. With an error none of its batches is part of the log, and
-// the next write goes to the same place: [ErrStorage], [ErrClosed] or [ErrPoisoned].
+// EndWrite makes the batches of a write part of the log, on the log's thread. With an error ([ErrStorage], [ErrClosed] or
+// [ErrPoisoned]) none of them is, and the next write goes to the same place.
 func (l *Log) EndWrite(w *Write) error {
 	if w != &l.writing || !w.inFlight {
-		panic("segment: a write was ended that was not in flight: " + l.dir)
+		panic("segment: a write ends that is not in flight: " + l.dir)
 	}
 	w.inFlight = false
 	defer w.forget()
@@ -24,7 +24,7 @@ func (l *Log) EndWrite(w *Write) error {
 	s := w.target
 	s.leftovers = w.leftovers
 	if w.prepared != nil {
-		l.prepared = w.prepared // it could not be given its name
+		l.prepared = w.prepared // the rename failed
 	}
 	if w.fresh != nil {
 		s = l.takeOver(w)
@@ -33,7 +33,7 @@ func (l *Log) EndWrite(w *Write) error {
 	switch {
 	case w.err != nil:
 		return w.err
-	case l.poisoned != nil: // meanwhile: what is in the file is not in the log
+	case l.poisoned != nil: // meanwhile: the file has batches that the log does not
 		s.leftovers = true
 		return l.poisoned
 	}
@@ -41,14 +41,14 @@ func (l *Log) EndWrite(w *Write) error {
 	return nil
 }
 
-// forget lets go of everything that the write was about.
+// forget drops the write's references.
 func (w *Write) forget() {
 	w.target.Release()
 	clear(w.pieces)
 	w.target, w.prepared, w.fresh, w.err = nil, nil, nil, nil
 }
 
-// dropWrite ends a write of a log that was closed or deleted before it ran, or while it did.
+// dropWrite ends a write whose log was closed or deleted before it ran, or meanwhile.
 func (l *Log) dropWrite(w *Write) error {
 	if !l.closed {
 		l.prepared, w.prepared = w.prepared, nil
@@ -61,7 +61,7 @@ func (l *Log) dropWrite(w *Write) error {
 	return l.closedError()
 }
 
-// takeOver makes the segment that a write began the active one.
+// takeOver makes a new segment the active one.
 func (l *Log) takeOver(w *Write) *Segment {
 	last := l.active()
 	if w.target != last || w.base != last.next {
@@ -76,8 +76,7 @@ func (l *Log) takeOver(w *Write) *Segment {
 	return fresh
 }
 
-// commit notes batches that were written behind s.size. Unless fsync has to make it true first, this is where the high
-// watermark moves.
+// commit adds batches that were written behind s.size. Unless acknowledgements wait for fsync, the high watermark moves here.
 func (l *Log) commit(s *Segment, w *Write) {
 	if s.size != w.at || s.next != w.first {
 		panic(fmt.Sprintf("segment: a write of offset %d went to %d of %s, which ends with offset %d at %d", w.first, w.at, s.path, s.next, s.size))

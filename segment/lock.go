@@ -9,12 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile is what a server holds a lock on. It is Apache Kafka's, which locks it in a way that excludes this one.
+// lockFile is the file that a server locks. It is Apache Kafka's too, whose lock excludes this server's.
 const lockFile = ".lock"
 
-// LockDataDir takes a data directory for this process alone, until unlock is called or the process ends. Two servers on
-// one directory would write over each other's batches. The lock is one of fcntl(2), of the open file description
-// (F_OFD_SETLK).
+// LockDataDir reserves a data directory for this process until unlock or its end: two servers on one directory would overwrite each
+// other's batches. The lock is fcntl(2)'s, of the open file description (F_OFD_SETLK).
 func LockDataDir(dataDir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dataDir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -22,7 +21,7 @@ func LockDataDir(dataDir string) (unlock func(), err error) {
 	}
 	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		err = fmt.Errorf("another process has it: stop that server, or choose another directory")
+		err = fmt.Errorf("another process holds the lock: stop that server, or choose another directory")
 	}
 	if err != nil {
 		_ = f.Close()

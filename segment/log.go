@@ -6,33 +6,32 @@ import (
 	"sort"
 )
 
-// Log is the log of one partition. It belongs to one thread. After [Log.Close] or [Log.Delete] each of its methods does
-// nothing, or says [ErrClosed]: what was handed out may come back at any time.
+// Log is the log of one partition. It belongs to one thread. After [Log.Close] or [Log.Delete] each of its methods does nothing or
+// returns [ErrClosed]: background jobs, writes and plans may come back at any time.
 type Log struct {
 	dir      string
 	options  Options
 	segments []*Segment // by base offset; the last is the active one
-	// logStart is the first offset that can be read. It is moved by retention and by DeleteRecords.
+	// logStart is the first offset that can be read. Retention and DeleteRecords raise it.
 	logStart int64
-	// highWatermark is the offset behind the last batch that can be read, durable the one behind the last that was
-	// synced.
+	// highWatermark is the offset behind the last batch that can be read, durable the one behind the last synced batch.
 	highWatermark, durable int64
 	poisoned               error
-	marked                 bool  // poisoned, and failedSyncFile is there or on its way
-	checkpointed           int64 // the recovery point on the disk is at least this
+	marked                 bool  // poisoned, and failedSyncFile exists or is being made
+	checkpointed           int64 // a lower bound of the recovery point on the disk
 	producers              producers
 	lastRead               lastRead
 	scratch                scratch
 	plan                   SyncPlan
-	planned                bool // plan is under way
-	awaitsSync             bool // ManualCommit was taken back while a plan was under way: nothing is shown before it ends
-	dirUnsynced            bool // a file appeared and the directory was not synced since
+	planned                bool // plan is in flight
+	awaitsSync             bool // ManualCommit ended while a plan was in flight: its end makes written records readable
+	dirUnsynced            bool // a file appeared, and the directory is not synced yet
 	worker                 *worker
-	working                bool     // work is under way
-	finishing              *Segment // the one that it is about, if it is that of finishWork
-	workFailed             bool     // more of it waits for the next roll
-	prepared               File     // of the next segment, if it was prepared
-	rollDue                bool     // the active segment expired and is to end
+	working                bool     // a background job is in flight
+	finishing              *Segment // the segment of a finishWork in flight
+	workFailed             bool     // background jobs wait for the next roll
+	prepared               File     // the next segment's file, or nil
+	rollDue                bool     // the active segment expired and has to end
 	writing                Write
 	epochs                 []epochStart
 	topicID                [16]byte
@@ -50,8 +49,8 @@ func (l *Log) LogStartOffset() int64 { return max(l.logStart, l.segments[0].base
 // LogEndOffset is the offset that the next record will get.
 func (l *Log) LogEndOffset() int64 { return l.active().next }
 
-// HighWatermark is the offset below which everything can be read. It moves with the write, or with
-// [Options.ManualCommit] when [Log.Synced] says that it is durable.
+// HighWatermark is the offset below which everything can be read. It moves with the write or, with [Options.ManualCommit], with
+// [Log.Synced].
 func (l *Log) HighWatermark() int64 { return l.highWatermark }
 
 // SizeBytes is the size of all batches.
@@ -62,20 +61,19 @@ func (l *Log) SizeBytes() (n int64) {
 	return n
 }
 
-// position is the place in l.segments of the segment that an offset belongs to.
+// position is the index in l.segments of the segment that an offset belongs to.
 func (l *Log) position(offset int64) int {
 	i := sort.Search(len(l.segments), func(i int) bool { return l.segments[i].base > offset })
 	return max(i-1, 0)
 }
 
-// ErrClosed says that a log was closed or deleted.
+// ErrClosed: the log was closed or deleted.
 var ErrClosed = errors.New("segment: the log is closed")
 
 func (l *Log) closedError() error { return fmt.Errorf("%w: %s", ErrClosed, l.dir) }
 
-// Close writes what a clean stop leaves behind and lets go of the files. Ranges under way keep theirs. It may block, and
-// waits for work and for a write that are under way. Without an error everything is durable, and the directory may be
-// opened again as clean.
+// Close finishes all segments and releases the files; ranges in flight keep theirs. It blocks, and waits for a background job and a
+// write in flight. Without an error everything is durable, and the directory may be opened as clean.
 func (l *Log) Close() error {
 	if l.closed {
 		return nil
@@ -83,11 +81,11 @@ func (l *Log) Close() error {
 	l.worker.stop()
 	defer l.worker.mu.Unlock()
 	if l.writing.inFlight {
-		_ = l.EndWrite(&l.writing) // nobody waits for it any more
+		_ = l.EndWrite(&l.writing) // nobody waits for its result
 	}
 	err := l.poisoned
 	switch {
-	case err != nil: // the mark may be there; the work that leaves it may not have run, or not have been able to
+	case err != nil: // markWork may not have run, or have failed
 		err = errors.Join(err, markFailedSync(l.options.FS, l.dir))
 	case err == nil:
 		err = l.active().cutLeftovers()
@@ -119,8 +117,8 @@ func (l *Log) release() {
 	}
 }
 
-// Abandon lets go of the files of a log that turned out to be damaged, and writes nothing. The directory must not be marked
-// as cleanly stopped.
+// Abandon releases the files of a log that turned out to be damaged, and writes nothing. The directory must not be marked as cleanly
+// stopped.
 func (l *Log) Abandon() {
 	l.worker.mu.Lock()
 	defer l.worker.mu.Unlock()

@@ -7,22 +7,22 @@ import (
 	"oneplusn/segment/records"
 )
 
-// Lookup is the search that [Log.Read] or [Log.Before] could not make, with the disk. It holds its segment until Release.
+// Lookup repeats, with the disk, a search of [Log.Read] or [Log.Before] that was cold. It holds its segment until Release.
 type Lookup struct {
 	segment          *Segment
 	offset, maxBytes int64
 	codec            records.Codec // what [Log.Before] is about, or records.None
 	view             view          // without scratch memory until it runs
 	index            index
-	// What was found: the range, and what of it is before the first batch of the codec.
+	// The result: the range, and the end of its part before the first batch of the codec.
 	start, end, before int64
 	found              bool
 	err                error
 	ran                bool
 }
 
-// Lookup is what [Log.Read] of the same arguments needs from the disk. With a codec other than None it is what [Log.Before] needs
-// too. The offset must be one that Read has not found to be out of range.
+// Lookup makes the lookup for a [Log.Read] with the same arguments and, with a codec other than None, for [Log.Before] of its
+// range. The offset must be within the log's range.
 func (l *Log) Lookup(offset, maxBytes int64, codec records.Codec) *Lookup {
 	s, err := l.segmentOf(offset)
 	if err != nil {
@@ -32,16 +32,16 @@ func (l *Log) Lookup(offset, maxBytes int64, codec records.Codec) *Lookup {
 	k := &Lookup{segment: s, offset: offset, maxBytes: maxBytes, codec: codec}
 	k.view = s.view(&l.scratch)
 	k.view.scratch = nil
-	// What is on the list of entries stays as it is; the tail does not.
+	// Existing entries never change, the tail does: so only the entries are shared.
 	k.index = index{interval: s.index.interval, entries: s.index.entries, file: s.index.file, count: s.index.count}
 	k.view.index = &k.index
 	return k
 }
 
-// Segment is the segment that is searched.
+// Segment is the segment that it searches.
 func (k *Lookup) Segment() *Segment { return k.segment }
 
-// Run makes the search. It may block, and be called from any goroutine, once.
+// Run makes the search. It may block. Any goroutine may call it, once.
 func (k *Lookup) Run() {
 	if k.ran {
 		panic(fmt.Sprintf("segment: the lookup of offset %d of %s runs again", k.offset, k.segment.path))
@@ -60,11 +60,10 @@ func (k *Lookup) Run() {
 	}
 }
 
-// Release lets go of the segment. What was found can still be used.
+// Release releases the segment. The result stays valid.
 func (k *Lookup) Release() { k.segment.Release() }
 
-// Looked is [Log.Read] with what a lookup has found. Where that is not what is asked for, or the log has changed since, it is
-// Read itself.
+// Looked is [Log.Read] with the result of a lookup. If that answers another question, or the log has changed since, it calls Read.
 func (l *Log) Looked(k *Lookup, offset, maxBytes int64) (Range, error) {
 	s, err := l.segmentOf(offset)
 	if err != nil {
@@ -86,7 +85,7 @@ func (l *Log) Looked(k *Lookup, offset, maxBytes int64) (Range, error) {
 	return l.lastRead.found, nil
 }
 
-// ReadBlocking is [Log.Read] that waits for the disk.
+// ReadBlocking is [Log.Read], but waits for the disk.
 func (l *Log) ReadBlocking(offset, maxBytes int64) (Range, error) {
 	r, err := l.Read(offset, maxBytes)
 	if !errors.Is(err, ErrCold) {
@@ -98,8 +97,8 @@ func (l *Log) ReadBlocking(offset, maxBytes int64) (Range, error) {
 	return l.Looked(k, offset, maxBytes)
 }
 
-// Before is the part of a range before its first batch of a codec, and no more than some thousand batches; found says that
-// such a batch is what follows. What can't be told without a disk is [ErrCold], unless a lookup, which may be nil, has it.
+// Before is the part of a range before its first batch of a codec, at most maxCodecs batches; found: such a batch follows. If the
+// answer needs the disk and the lookup, which may be nil, does not have it, the error is [ErrCold].
 func (l *Log) Before(codec records.Codec, r Range, k *Lookup) (before Range, found bool, err error) {
 	if l.closed {
 		return Range{}, false, l.closedError()

@@ -8,20 +8,20 @@ import (
 	"oneplusn/segment/records"
 )
 
-// TimeSearch looks in one segment for the first record with a timestamp or a later one. It holds the segment until Release.
+// TimeSearch searches one segment for the first record with a timestamp at or after a given one. It holds the segment until Release.
 type TimeSearch struct {
-	// Offset and Timestamp are those of the record, -1 and -1 if the segment has none. They and Err are set by Run.
+	// Run sets these. Offset and Timestamp are the record's, or -1 and -1 if the segment has none.
 	Offset, Timestamp int64
 	Err               error
 
-	rng             Range // of the log's thread
+	rng             Range
 	file            File
 	path            string
 	timestampMillis int64
 	from            int64
 }
 
-// SearchTime begins a search among the records at the offset from or above; nil if the log knows that there is none.
+// SearchTime makes a search among the records at or above the offset from, or nil if the log knows that there is none.
 func (l *Log) SearchTime(timestampMillis, from int64) *TimeSearch {
 	if l.closed {
 		return nil
@@ -36,13 +36,13 @@ func (l *Log) SearchTime(timestampMillis, from int64) *TimeSearch {
 		timestampMillis: timestampMillis, from: from}
 }
 
-// Release lets go of the segment. What was found can still be used.
+// Release releases the segment. The result stays valid.
 func (s *TimeSearch) Release() { s.rng.Segment.Release() }
 
-// NextOffset is where the search goes on, in the next segment, if this one has no such record.
+// NextOffset is where to continue, in the next segment, if this one has no such record.
 func (s *TimeSearch) NextOffset() int64 { return s.rng.Segment.next }
 
-// atTime is a range in which the batches' own times promise such a record. It is empty if none does.
+// atTime is the part of the first segment whose batches promise such a record, or empty.
 func (l *Log) atTime(timestampMillis, from int64) Range {
 	for _, s := range l.segments[l.position(from):] {
 		if s.visible == 0 || s.index.maxTimestamp < timestampMillis || s.next <= from {
@@ -57,8 +57,8 @@ func (l *Log) atTime(timestampMillis, from int64) Range {
 	return Range{}
 }
 
-// narrow is the range without the batches at its start that the segment's index files say are earlier. Without the files
-// the range stays as it is.
+// narrow drops batches at the start of the range that are earlier by the segment's index files. Without the files it changes
+// nothing.
 func (r Range) narrow(timestampMillis int64) Range {
 	if r.Segment == nil || r.Pos > 0 {
 		return r
@@ -80,8 +80,8 @@ func (r Range) narrow(timestampMillis int64) Range {
 	return Range{r.Segment, from, r.Len - from}
 }
 
-// Run makes the search. It may block, and be called from any goroutine, once. The records of a batch are inflated to at
-// most maxInflatedBytes.
+// Run makes the search, and inflates the records of a batch to at most maxInflatedBytes. It may block. Any goroutine may call it,
+// once.
 func (s *TimeSearch) Run(maxInflatedBytes int64) {
 	r := s.rng.narrow(s.timestampMillis)
 	err := walkFile(s.file, r.Pos+r.Len, s.rng.Segment.base, r.Pos, func(h records.Batch, at int64) bool {
@@ -95,8 +95,8 @@ func (s *TimeSearch) Run(maxInflatedBytes int64) {
 	}
 }
 
-// inBatch looks into a batch whose header promises such a record. Like Apache Kafka it does not believe it. Of a batch
-// that cannot be inflated within the limit the start is the closest answer that skips nothing.
+// inBatch searches a batch whose header promises such a record. Like Apache Kafka it does not trust the header. If the batch cannot
+// be inflated within the limit, its start is the closest answer that skips nothing.
 func (s *TimeSearch) inBatch(h records.Batch, at, maxInflatedBytes int64) error {
 	start := max(h.BaseOffset, s.from)
 	if h.Attributes.Has(records.AppendTime) { // all records have the time of the append
@@ -121,7 +121,7 @@ func (s *TimeSearch) inBatch(h records.Batch, at, maxInflatedBytes int64) error 
 	return nil
 }
 
-// readWhole fills b, or says why it cannot.
+// readWhole fills b or fails.
 func readWhole(f io.ReaderAt, b []byte, at int64) error {
 	n, err := f.ReadAt(b, at)
 	if n == len(b) {

@@ -9,54 +9,52 @@ import (
 	"oneplusn/segment/records"
 )
 
-// ErrStorage wraps what the file system answered to a write.
+// ErrStorage wraps errors of the file system.
 var ErrStorage = errors.New("segment: the disk refused a write")
 
 // Options configure a [Log]. The zero value of each means its default.
 type Options struct {
-	// SegmentBytes is the size at which a segment ends and the next begins (segment.bytes). Default 1 GiB, at most
-	// 2 GiB - 1.
+	// SegmentBytes is the size at which a segment ends (segment.bytes). Default 1 GiB, at most 2 GiB - 1.
 	SegmentBytes int64
 	// SegmentAge is the time between the first batch of a segment and a batch that begins the next (segment.ms).
 	// Default 7 days.
 	SegmentAge time.Duration
-	// RetentionBytes is the size of a log above which its oldest segments go (retention.bytes). Negative is without
-	// limit, and the default.
+	// RetentionBytes is the size of a log above which its oldest segments go (retention.bytes). Negative, the default, is
+	// unlimited.
 	RetentionBytes int64
-	// RetentionAge is the time after its latest record at which a segment goes (retention.ms). Negative is without
-	// limit. Default 7 days.
+	// RetentionAge is the time after its latest record at which a segment goes (retention.ms). Negative is unlimited.
+	// Default 7 days.
 	RetentionAge time.Duration
-	// AppendTime gives every batch the time of its append in place of its producer's
-	// (message.timestamp.type=LogAppendTime).
+	// AppendTime replaces the timestamps of every batch by the time of its append (message.timestamp.type=LogAppendTime).
 	AppendTime bool
-	// ManualCommit moves the high watermark by [Log.Synced] alone, and not with the write (--fsync=always).
+	// ManualCommit: only [Log.Synced] moves the high watermark, not the write (--fsync=always).
 	ManualCommit bool
 	// IndexIntervalBytes is the distance of entries of the index (index.interval.bytes). Default 4096.
 	IndexIntervalBytes int64
-	// MaxBatchBytes is the largest batch that Append takes (max.message.bytes). Default 1 MiB and 12 bytes.
+	// MaxBatchBytes is the size of the largest batch (max.message.bytes). Default 1 MiB and 12 bytes.
 	MaxBatchBytes int
-	// MaxInflatedBytes is what the records of one compressed batch may inflate to. Default 128 MiB.
+	// MaxInflatedBytes bounds what the records of one compressed batch inflate to. Default 128 MiB.
 	MaxInflatedBytes int64
-	// TimestampBeforeMaxMillis and TimestampAfterMaxMillis are how far a record's time may be from the time of its append,
-	// in milliseconds (message.timestamp.before.max.ms and .after.max.ms); negative is not at all. They do not count with
-	// AppendTime. Default without limit, and one hour.
+	// TimestampBeforeMaxMillis and TimestampAfterMaxMillis bound the distance in milliseconds of a record's time from its append
+	// (message.timestamp.before.max.ms and .after.max.ms); negative allows none. AppendTime disables them. Default unlimited,
+	// and one hour.
 	TimestampBeforeMaxMillis, TimestampAfterMaxMillis int64
-	// MaxProducers bounds the idempotent producers that a log remembers; beyond it the one that was silent for longest
-	// is forgotten. Default 10,000.
+	// MaxProducers bounds the idempotent producers that a log remembers; beyond it the least recently seen one is
+	// forgotten. Default 10,000.
 	MaxProducers int
-	// ProducerExpiry is how long a silent producer is remembered (producer.id.expiration.ms). Default 24 hours.
+	// ProducerExpiry is the time after which a silent producer is forgotten (producer.id.expiration.ms). Default 24 hours.
 	ProducerExpiry time.Duration
-	// LeaderEpoch is written into appended batches, unless the directory was written under a higher one.
+	// LeaderEpoch is the epoch of appended batches, unless the directory has a higher one.
 	LeaderEpoch int32
-	// TopicID goes into partition.metadata of a directory that has none. Zero is none.
+	// TopicID goes into partition.metadata of a directory without one. Zero is none.
 	TopicID [16]byte
 	// FS is the file system. Default [OS].
 	FS FS
-	// Closer closes files and takes mappings down. Without one the log's thread does, which may wait for the disk.
+	// Closer closes files and unmaps mappings. Without one the log's thread does, which may wait for the disk.
 	Closer *Closer
-	// Files bounds the open files of finished segments, of all logs that have it. Default none: all stay open.
+	// Files bounds the open files of finished segments over all logs that share it. Default none: all stay open.
 	Files *Files
-	// Logger is told of what recovery does. Default none.
+	// Logger gets the actions of recovery. Default none.
 	Logger *slog.Logger
 }
 
@@ -83,7 +81,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// or is value, or what it is by default.
+// or is value, or byDefault if that is zero.
 func or[T comparable](value, byDefault T) T {
 	var zero T
 	if value == zero {
@@ -92,8 +90,8 @@ func or[T comparable](value, byDefault T) T {
 	return value
 }
 
-// Configure changes the options of an open log. SegmentBytes and IndexIntervalBytes count from the next segment on, the
-// others from the next call on. FS, Closer, Logger, LeaderEpoch and TopicID stay what they were.
+// Configure changes the options of an open log. SegmentBytes and IndexIntervalBytes count from the next segment on, the others from
+// the next call on. FS, Closer, Logger, LeaderEpoch and TopicID stay.
 func (l *Log) Configure(o Options) {
 	if l.closed {
 		return
@@ -107,21 +105,20 @@ func (l *Log) Configure(o Options) {
 	case o.ManualCommit:
 		l.awaitsSync = false
 	case relaxed:
-		// What was written counts at once under the policy from here on, unless its sync failed or may still fail.
+		// Under the new policy written records count at once, unless their sync failed or may still fail.
 		l.awaitsSync = l.planned || l.poisoned != nil
 		l.relax()
 		l.showWritten()
 	}
 }
 
-// OpenOptions say what the data directory knows of a log when it is opened.
+// OpenOptions are the data directory's knowledge about a log.
 type OpenOptions struct {
-	// Clean says that the log was closed by [Log.Close] or by a clean stop of Apache Kafka: see [TakeCleanMark]. The
-	// scan is then spared.
+	// Clean: [Log.Close] or a clean stop of Apache Kafka closed the log (see [TakeCleanMark]), so it needs no scan.
 	Clean bool
-	// LogStartOffset is what log-start-offset-checkpoint says, 0 if nothing: see [ReadCheckpoint].
+	// LogStartOffset is the log's entry in log-start-offset-checkpoint, or 0: see [ReadCheckpoint].
 	LogStartOffset int64
-	// RecoveryPoint is an offset below which everything was durable, as recovery-point-offset-checkpoint says; 0 if the
-	// log is known to be younger than the file, [AllDurable] if nothing is known.
+	// RecoveryPoint is the log's entry in recovery-point-offset-checkpoint, below which everything was durable: 0 if the log
+	// is younger than the file, [AllDurable] if it is unknown.
 	RecoveryPoint int64
 }

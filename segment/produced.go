@@ -8,15 +8,15 @@ import (
 	"oneplusn/segment/records"
 )
 
-// What a producer's batch can be refused for, beside what [records.CheckBatch] finds.
+// The errors of a producer's batch, beside those of [records.CheckBatch].
 var (
 	// ErrBatchTooLarge: the batch is above Options.MaxBatchBytes.
 	ErrBatchTooLarge = errors.New("segment: the batch is larger than allowed")
 	// ErrBatchCount: a partition of a request has one batch, no more and no less.
 	ErrBatchCount = errors.New("segment: not one batch")
-	// ErrTransactional: the batch is of a transaction, which nobody has begun.
+	// ErrTransactional: the batch belongs to a transaction; there are none here.
 	ErrTransactional = errors.New("segment: the batch is transactional")
-	// ErrInvalidTimestamp: a record's time is not one that the topic allows.
+	// ErrInvalidTimestamp: the topic does not allow a record's timestamp.
 	ErrInvalidTimestamp = errors.New("segment: the timestamp is out of range")
 	// ErrCompression: the codec does not exist, or not in this version of the request.
 	ErrCompression = errors.New("segment: the compression is not supported")
@@ -24,58 +24,58 @@ var (
 	ErrInflatedTooLarge = errors.New("segment: the records inflate to more than allowed")
 	// ErrBatchAboveSegment: the batch is larger than Options.SegmentBytes.
 	ErrBatchAboveSegment = errors.New("segment: the batch is larger than a segment")
-	// ErrLaterPlease: the check would take longer than the caller has: see [Checker.Budget].
+	// ErrLaterPlease: the check would exceed [Checker.Budget].
 	ErrLaterPlease = errors.New("segment: the check takes longer than allowed here")
 )
 
-// IsTransactional says whether the first batch of b claims to be of a transaction. b need not be a batch.
+// IsTransactional reports whether the first batch of b claims to be transactional. b need not be a batch.
 func IsTransactional(b []byte) bool {
 	h, err := records.ParseBatch(b)
 	return err == nil && h.Attributes.Has(records.Transactional)
 }
 
-// IsCompressed says whether the first batch of b claims to be compressed. b need not be a batch.
+// IsCompressed reports whether the first batch of b claims to be compressed. b need not be a batch.
 func IsCompressed(b []byte) bool {
 	h, err := records.ParseBatch(b)
 	return err == nil && h.Attributes.Codec() != records.None
 }
 
-// Rules are what a log's options say of the batches of producers.
+// Rules are a log's options about the batches of producers.
 type Rules struct {
 	MaxBatchBytes    int
 	MaxInflatedBytes int64
 	AppendTime       bool
-	// TimestampBeforeMillis and TimestampAfterMillis are how far from the append a record's time may be.
+	// TimestampBeforeMillis and TimestampAfterMillis bound a record's distance in time from the append.
 	TimestampBeforeMillis, TimestampAfterMillis int64
 }
 
-// Rules are those of the log at this moment.
+// Rules are the log's rules at this moment.
 func (l *Log) Rules() Rules {
 	o := &l.options
 	return Rules{o.MaxBatchBytes, o.MaxInflatedBytes, o.AppendTime, max(o.TimestampBeforeMaxMillis, 0), max(o.TimestampAfterMaxMillis, 0)}
 }
 
-// Checker checks batches of producers. It is pure, and keeps memory between checks; it serves one goroutine at a time.
+// Checker checks batches of producers. It is pure and reuses its memory; it serves one goroutine at a time.
 type Checker struct {
-	// Budget bounds the bytes of records that a check may walk over, which for compressed ones is after inflating: beyond
-	// it the answer is [ErrLaterPlease]. 0 is without bound, for a check that nobody waits for.
+	// Budget bounds the bytes of records that a check walks over, after inflating: beyond it the check returns
+	// [ErrLaterPlease]. 0 is no bound, for checks off the loop.
 	Budget int64
 
 	reader records.Reader
 }
 
-// Spent is how many bytes of records the last check walked over, and how many records.
+// Spent is the number of bytes of records that the last check walked over, and of records.
 func (c *Checker) Spent() (bytes, records int64) {
 	return c.reader.Inflated(), int64(c.reader.Records())
 }
 
-// Check holds what a client sent for one partition against what Apache Kafka demands of it, and what every client of it
-// relies on: one whole batch of format 2, whose CRC, counts, offsets and lengths are true down to the last record. What the
-// header says is not believed but compared.
+// Check checks what a client sent for one partition by Apache Kafka's rules, on which every consumer relies: one whole batch of
+// format 2, whose CRC, counts, offsets and lengths are true down to the last record. It compares each field of the header with
+// the records.
 //
-// rules are those of the log, zstd says that the version of the request has zstd. Where Kafka's answer to a broken batch
-// would make the client send it again for minutes (an unknown error for a codec that fails, CORRUPT_MESSAGE for an unknown
-// format), it is [records.ErrMalformed] or [records.ErrMagic] here.
+// zstd: the version of the request has zstd. For some broken batches Kafka's answer makes the client retry for minutes (an
+// unknown error for a codec that fails, CORRUPT_MESSAGE for an unknown format); here they get [records.ErrMalformed] or
+// [records.ErrMagic].
 func (c *Checker) Check(b []byte, rules Rules, zstd bool, nowMillis int64) (Checked, error) {
 	h, err := parseProduced(b)
 	if err != nil {
@@ -114,15 +114,15 @@ func (c *Checker) Check(b []byte, rules Rules, zstd bool, nowMillis int64) (Chec
 	return in, nil
 }
 
-// parseProduced is the header of the one batch that b has to be. Its base offset may be anything: the log writes its own in
-// the place. Apache Kafka refuses any but 0, which protects nobody, and tools that copy batches send the one they read.
+// parseProduced parses b, which must be exactly one batch. Any base offset will do: the log overwrites it. Apache Kafka refuses
+// all but 0, which protects nobody, and tools that copy batches send the offset that they read.
 func parseProduced(b []byte) (records.Batch, error) {
 	h, err := records.ParseBatch(b)
 	switch {
 	case len(b) < records.HeaderSize:
 		return h, fmt.Errorf("%w: there are %d bytes, and the least is %d", ErrBatchCount, len(b), records.HeaderSize)
 	case errors.Is(err, records.ErrMalformed):
-		return h, fmt.Errorf("%w: %w", records.ErrCRC, err) // the length, which no CRC covers, was changed on its way
+		return h, fmt.Errorf("%w: %w", records.ErrCRC, err) // no CRC covers the length: something changed it in transit
 	case err != nil:
 		return h, err
 	case h.Size() > len(b):
@@ -133,7 +133,7 @@ func parseProduced(b []byte) (records.Batch, error) {
 	return h, nil
 }
 
-// checkHeader refuses what only a broken or hostile producer sends, though a log may contain it.
+// checkHeader refuses headers that only a broken or hostile producer sends, though a log of Kafka may contain them.
 func checkHeader(h records.Batch) error {
 	switch {
 	case h.RecordCount <= 0 || int64(h.RecordCount) != int64(h.LastOffsetDelta)+1:
@@ -141,19 +141,19 @@ func checkHeader(h records.Batch) error {
 	case h.Attributes.Has(records.Control):
 		return fmt.Errorf("%w: producers do not write control batches", records.ErrMalformed)
 	case h.Attributes.Has(records.Transactional):
-		return fmt.Errorf("%w: there are no transactions here", ErrTransactional)
+		return fmt.Errorf("%w: transactions are not supported", ErrTransactional)
 	case h.Attributes.Has(records.AppendTime):
-		return fmt.Errorf("%w: the time of the append is not the producer's to set", ErrInvalidTimestamp)
+		return fmt.Errorf("%w: a producer may not set the time of the append", ErrInvalidTimestamp)
 	case h.ProducerID >= 0 && (h.ProducerEpoch < 0 || h.BaseSequence < 0):
 		return fmt.Errorf("%w: producer %d sent epoch %d and sequence number %d", records.ErrMalformed, h.ProducerID, h.ProducerEpoch, h.BaseSequence)
 	}
 	return nil
 }
 
-// times are the earliest and the latest time of a batch's records in milliseconds, of those that have one; -1 otherwise.
+// times are the earliest and the latest timestamp of a batch's records in milliseconds. Without any, max is -1.
 type times struct{ min, max int64 }
 
-// checkRecords reads every record, and is what their times are.
+// checkRecords reads every record and returns their times.
 func (c *Checker) checkRecords(h records.Batch, codec records.Codec, payload []byte, maxInflated int64) (times, error) {
 	t := times{math.MaxInt64, records.NoTimestamp}
 	limit := maxInflated
@@ -184,12 +184,12 @@ func (c *Checker) checkRecords(h records.Batch, codec records.Codec, payload []b
 	if more, err := r.Next(&rec); err != nil {
 		return t, c.recordsError(err, limit < maxInflated)
 	} else if more {
-		return t, fmt.Errorf("%w: something follows its %d records", records.ErrMalformed, h.RecordCount)
+		return t, fmt.Errorf("%w: bytes follow its %d records", records.ErrMalformed, h.RecordCount)
 	}
 	return t, nil
 }
 
-// recordsError is an error of records as one of a batch. bounded says that the limit was the caller's and not the log's.
+// recordsError turns an error of a reader into one of a batch. bounded: the limit was the budget, not the log's.
 func (c *Checker) recordsError(err error, bounded bool) error {
 	switch {
 	case bounded && errors.Is(err, records.ErrTooLarge), c.Budget > 0 && errors.Is(err, records.ErrWindow):
@@ -200,7 +200,7 @@ func (c *Checker) recordsError(err error, bounded bool) error {
 	return fmt.Errorf("%w: %w", records.ErrMalformed, err)
 }
 
-// check compares the times with the log's limits. They are Kafka's message.timestamp.before.max.ms and .after.max.ms.
+// check compares the times with Kafka's message.timestamp.before.max.ms and .after.max.ms.
 func (t times) check(rules Rules, nowMillis int64) error {
 	before, after := rules.TimestampBeforeMillis, rules.TimestampAfterMillis
 	switch {

@@ -9,19 +9,19 @@ import (
 	"oneplusn/segment/records"
 )
 
-// What the sequence numbers of an idempotent producer can be refused for.
+// The errors of an idempotent producer's sequence numbers.
 var (
 	// ErrOutOfOrderSequence: batches are missing before this one.
 	ErrOutOfOrderSequence = errors.New("segment: the sequence number is out of order")
-	// ErrInvalidProducerEpoch: a later instance of the producer has written already.
+	// ErrInvalidProducerEpoch: a later instance of the producer has already written.
 	ErrInvalidProducerEpoch = errors.New("segment: the producer's epoch is fenced")
 )
 
-// rememberedBatches is how many batches of a producer are known as duplicates: as many as it may have in flight
+// rememberedBatches is the number of batches of a producer that are recognized as duplicates: as many as it may have in flight
 // (max.in.flight.requests.per.connection of an idempotent producer).
 const rememberedBatches = 5
 
-// sequence is what a batch says of its idempotent producer, and where the batch is.
+// sequence is a batch's place among the batches of its idempotent producer, and in the log.
 type sequence struct {
 	id          int64
 	epoch       int16
@@ -33,7 +33,6 @@ type sequence struct {
 
 func (q sequence) baseOffset() int64 { return q.lastOffset - int64(q.offsetDelta) }
 
-// sequenceOf is the batch's place among those of its producer.
 func sequenceOf(h records.Batch) sequence {
 	return sequence{id: h.ProducerID, epoch: h.ProducerEpoch, first: h.BaseSequence,
 		last:        int32((int64(h.BaseSequence) + int64(h.LastOffsetDelta)) & math.MaxInt32),
@@ -47,7 +46,7 @@ type producer struct {
 	seenMillis int64
 	batches    [rememberedBatches]sequence // the oldest first
 	n          int
-	// coordinatorEpoch and txnFirstOffset are -1, but for producers of a directory that a Kafka broker wrote.
+	// coordinatorEpoch and txnFirstOffset are -1, except in a directory that a Kafka broker wrote.
 	coordinatorEpoch int32
 	txnFirstOffset   int64
 	bySeen           list.Node[*producer]
@@ -55,20 +54,20 @@ type producer struct {
 
 func (p *producer) lastSequence() int32 { return p.batches[p.n-1].last }
 
-// producers are all of a log, by id and in the order in which they were last seen.
+// producers are the idempotent producers of a log, by id and in LRU order.
 type producers struct {
 	limit int
-	// forgot says that somebody who wrote to the log may be unknown: by age, by number, or since before the start.
+	// forgot: a producer that wrote to the log may be unknown, by age, by number, or since before the start.
 	forgot bool
 	byID   map[int64]*producer
-	bySeen list.List[*producer] // the one that was silent for longest first
+	bySeen list.List[*producer] // least recently seen first
 }
 
 func newProducers(limit int) producers {
 	return producers{limit: limit, byID: make(map[int64]*producer)}
 }
 
-// duplicate finds a batch that was appended already.
+// duplicate finds the remembered batch with the same sequence numbers.
 func (ps *producers) duplicate(q sequence) (sequence, bool) {
 	p := ps.byID[q.id]
 	if p == nil || p.epoch != q.epoch {
@@ -82,8 +81,8 @@ func (ps *producers) duplicate(q sequence) (sequence, bool) {
 	return sequence{}, false
 }
 
-// check refuses what is not the next batch of its producer. One that is unknown has written nothing yet, and begins with 0,
-// unless somebody was forgotten or, whole says not, the log may have lost what was in it: then it may have written that.
+// check refuses a batch that is not its producer's next. An unknown producer has to begin with 0, unless its state may be
+// forgotten, or its batches lost: whole says that the log is known to have lost none.
 func (ps *producers) check(q sequence, whole bool) error {
 	p := ps.byID[q.id]
 	switch {
@@ -101,12 +100,12 @@ func (ps *producers) check(q sequence, whole bool) error {
 	return nil
 }
 
-// add notes a batch that was appended.
+// add remembers an appended batch.
 func (ps *producers) add(q sequence, nowMillis int64) {
 	p := ps.byID[q.id]
 	if p == nil {
 		if len(ps.byID) >= ps.limit {
-			p = ps.forgetOldest() // its memory serves the next
+			p = ps.forgetOldest() // reuse its memory
 		}
 		if p == nil {
 			p = new(producer)
@@ -131,7 +130,7 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 	p.seenMillis = nowMillis
 }
 
-// expire forgets producers that were last seen before a time.
+// expire forgets producers last seen before a time.
 func (ps *producers) expire(beforeMillis int64) {
 	for n := ps.bySeen.First(); n != nil && n.Value().seenMillis < beforeMillis; {
 		p := n.Value()
@@ -142,11 +141,11 @@ func (ps *producers) expire(beforeMillis int64) {
 	}
 }
 
-// isOpen says that a transaction of the producer is open. Nothing begins one here, and who has one is not forgotten,
-// whatever the limit: its records would count as committed from the next start on.
+// isOpen reports whether a transaction of the producer is open, which only a Kafka broker can have begun. Such a producer is
+// never forgotten, whatever the limit: its records would count as committed from the next start on.
 func (p *producer) isOpen() bool { return p.txnFirstOffset >= 0 }
 
-// forgetOldest forgets the producer that was silent for longest, and is nil if there is none to be forgotten.
+// forgetOldest forgets the least recently seen producer and returns it, or nil if all have open transactions.
 func (ps *producers) forgetOldest() *producer {
 	for n := ps.bySeen.First(); n != nil; n = n.Next() {
 		if p := n.Value(); !p.isOpen() {

@@ -9,14 +9,14 @@ import (
 	"oneplusn/segment/records"
 )
 
-// openProducers takes the latest snapshot that is not behind the log's end, and replays what was written since. Without
-// one it begins with the segments that were scanned: a producer that has written nothing there counts as unknown.
+// openProducers loads the latest snapshot that is not behind the log's end, and replays the batches after it. Without one it
+// replays the scanned segments: a producer that wrote nothing there stays unknown.
 func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 	from, snapshot := scanned, false
 	for i := len(snapshots) - 1; i >= 0; i-- {
 		path := filePath(l.dir, snapshots[i], snapshotSuffix)
 		if snapshots[i] > l.LogEndOffset() {
-			// It is about batches that were cut, and would be believed again when others have taken their offsets.
+			// It describes batches that were cut, and would look valid once other batches have their offsets.
 			if err := l.options.FS.RemoveAll(path); err != nil {
 				return fmt.Errorf("segment: removing a producer snapshot of what was cut: %w", err)
 			}
@@ -29,7 +29,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 			list, err = parseSnapshot(content)
 		}
 		if err != nil {
-			l.options.Logger.Warn("a producer snapshot is of no use, an older one will do", "file", path, "error", err)
+			l.options.Logger.Warn("a producer snapshot is damaged: an older one is used", "file", path, "error", err)
 			continue
 		}
 		l.producers.load(list, l.seenMillis)
@@ -64,8 +64,8 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 	return nil
 }
 
-// knewEverybody says that a snapshot lacks nobody who ever wrote to the log: nobody was pushed out of it, and the log is
-// too young for anybody to have been silent for too long. The partition's own file is written once, when it is made.
+// knewEverybody reports whether a snapshot has every producer that ever wrote to the log: the limit evicted none, and the log is
+// younger than the time after which they expire. partition.metadata is as old as the partition.
 func (l *Log) knewEverybody() bool {
 	if len(l.producers.byID) >= l.producers.limit {
 		return false
@@ -79,8 +79,8 @@ func (l *Log) knewEverybody() bool {
 	return err == nil && time.Now().UnixMilli()-made < l.options.ProducerExpiry.Milliseconds()
 }
 
-// seenMillis is when the batch at an offset was appended at the latest; said is what a snapshot says of it, which counts
-// where the batch is gone.
+// seenMillis is the latest time at which the batch at an offset can have been appended; said is the snapshot's time, which
+// counts if retention removed the batch.
 func (l *Log) seenMillis(offset, said int64) int64 {
 	s := l.segments[l.position(offset)]
 	if s.size == 0 || offset < s.base {
@@ -89,11 +89,11 @@ func (l *Log) seenMillis(offset, said int64) int64 {
 	return s.appendedMillis
 }
 
-// historyBytes is how far behind a snapshot the batches are looked for that it does not have: those that producers had
-// in flight when it was taken.
+// historyBytes is how far before a snapshot's offset a start looks for the batches that the snapshot lacks: those that were in
+// flight when it was taken.
 const historyBytes = 8 << 20
 
-// replayTail remembers the batches before a snapshot, of which it has the last of each producer only.
+// replayTail reads the batches before a snapshot, which has only the last one of each producer.
 func (l *Log) replayTail(snapshot int64) error {
 	var pieces [][]sequence // from the last segment to the first
 	left := int64(historyBytes)
@@ -109,8 +109,8 @@ func (l *Log) replayTail(snapshot int64) error {
 			return fmt.Errorf("segment: reading the producers of %s: %w", s.path, err)
 		}
 		if err != nil {
-			// Whoever reads there is told. Here it is only about retries of long ago.
-			l.options.Logger.Warn("a segment is damaged, retries from before that are not known", "file", s.path, "reason", err)
+			// Readers get an error there. Here it only concerns retries of long ago.
+			l.options.Logger.Warn("a segment is damaged: duplicates from before the damage are not recognized", "file", s.path, "reason", err)
 			break
 		}
 		pieces = append(pieces, piece)
@@ -121,7 +121,7 @@ func (l *Log) replayTail(snapshot int64) error {
 	return nil
 }
 
-// sequences are those of the batches of idempotent producers from a position up to an offset.
+// sequences are those of all idempotent producers' batches from a position up to an offset.
 func (s *Segment) sequences(from, before int64) (list []sequence, err error) {
 	err = walkFile(s.file, s.size, s.base, from, func(h records.Batch, _ int64) bool {
 		if h.BaseOffset >= before {
@@ -135,7 +135,7 @@ func (s *Segment) sequences(from, before int64) (list []sequence, err error) {
 	return list, err
 }
 
-// removeStraySnapshots keeps those at the bases of segments and the one at the end.
+// removeStraySnapshots keeps the snapshots at the bases of segments and the one at the end.
 func (l *Log) removeStraySnapshots() error {
 	names, err := l.options.FS.List(l.dir)
 	if err != nil {

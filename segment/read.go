@@ -5,32 +5,30 @@ import (
 	"fmt"
 )
 
-// ErrCold says that an answer can't be told without the disk, or not without more work than is for the loop: see
-// [Log.Lookup].
-var ErrCold = errors.New("segment: this has to be looked up on the disk")
+// ErrCold: the answer needs the disk, or more work than the loop should do: see [Log.Lookup].
+var ErrCold = errors.New("segment: the answer needs the disk")
 
-// ErrOffsetOutOfRange says that an offset is before the log's start or behind its high watermark.
+// ErrOffsetOutOfRange: the offset is before the log's start or behind its high watermark.
 var ErrOffsetOutOfRange = errors.New("segment: the offset is out of range")
 
 // Range is a piece of a segment: whole batches, all of them below the high watermark. Its bytes never change.
 type Range struct {
-	// Segment is not held: whoever sends the range calls [Segment.Retain] first. It is nil in the zero value.
+	// Segment is not held: call [Segment.Retain] before sending the range. It is nil in the zero value.
 	Segment  *Segment
 	Pos, Len int64
 }
 
-// lastRead is the last answer of Read: all subscribers of a fan-out ask for the same one.
+// lastRead caches the last answer of Read: all subscribers of a fan-out ask the same.
 type lastRead struct {
 	offset, maxBytes int64
 	found            Range
 }
 
-// Read finds the batches from the one that contains offset on, or the first one above it if it was compacted away: as many
-// as end at a place that the index knows within maxBytes, but at least that one, however large it is (KIP-74). Only then is
-// the range longer than maxBytes. Its batches are of one segment. At the high watermark the range is empty, and begins where
-// the next batch will.
+// Read finds the batches from the one that contains offset on (or, after compaction, the first one above it) up to the last
+// boundary within maxBytes that the index knows, but at least one batch, however large (KIP-74). Only then is the range longer
+// than maxBytes. A range stays within one segment. At the high watermark it is empty, and begins where the next batch will.
 //
-// It never waits for a disk: what it can't tell without is [ErrCold], and a [Lookup] finds the very same answer.
+// It never waits for a disk. If the answer needs one it returns [ErrCold], and a [Lookup] finds the very same answer.
 func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 	s, err := l.segmentOf(offset)
 	if err != nil {
@@ -54,7 +52,7 @@ func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 	return l.lastRead.found, nil
 }
 
-// segmentOf is the segment that has the batch to be read at an offset, or that will have it.
+// segmentOf is the segment that has, or will have, the batch to be read at an offset.
 func (l *Log) segmentOf(offset int64) (*Segment, error) {
 	if l.closed {
 		return nil, l.closedError()
@@ -69,8 +67,8 @@ func (l *Log) segmentOf(offset int64) (*Segment, error) {
 	return l.segments[i], nil
 }
 
-// Behind says how many bytes can be read from the start of a range on in its segment, and whether more follows in another,
-// so that there will be no more in this one.
+// Behind is the number of bytes that can be read in a range's segment from its start on. ended: readable data follows in a later
+// segment, so this one will get no more.
 func (l *Log) Behind(r Range) (bytes int64, ended bool) {
 	i := len(l.segments) - 1
 	for i > 0 && l.segments[i].visible == 0 {

@@ -6,8 +6,8 @@ import (
 	"oneplusn/segment/records"
 )
 
-// EachRecord calls f with every record of the log that can be read, which f may keep, and leftOut for a batch whose records
-// cannot be read though its bytes are what was written. Transaction markers are no records. It blocks.
+// EachRecord calls f with every record below the high watermark, which f may keep, and leftOut for a batch whose CRC is right but
+// whose records cannot be read. It skips transaction markers. It blocks.
 func (l *Log) EachRecord(maxInflatedBytes int64, f func(offset int64, r *records.Record), leftOut func(error)) error {
 	if l.closed {
 		return l.closedError()

@@ -11,7 +11,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// Open opens the log in a directory, which is made if it is missing, and recovers it. It may take long and block.
+// Open opens and recovers the log in a directory, and makes a missing directory. It blocks, and may take long.
 func Open(dir string, options Options, found OpenOptions) (*Log, error) {
 	l := &Log{dir: dir, options: options.withDefaults(), logStart: found.LogStartOffset}
 	l.worker = &worker{fs: l.options.FS}
@@ -82,7 +82,7 @@ func (l *Log) open(found OpenOptions) error {
 	return nil
 }
 
-// loadedSegment notes the times of the segment that was loaded last, and lets the one before it rest.
+// loadedSegment reads the times of the last loaded segment, and makes the one before it evictable.
 func (l *Log) loadedSegment() error {
 	n := len(l.segments)
 	if s := l.segments[n-1]; s.size > 0 {
@@ -96,7 +96,7 @@ func (l *Log) loadedSegment() error {
 	return nil
 }
 
-// noteMissing says that the log ends below what was durable, and tells.
+// noteMissing reports and logs that the log ends below its recovery point.
 func (l *Log) noteMissing(v *survey) bool {
 	if !v.missing(l.LogEndOffset()) {
 		return false
@@ -107,13 +107,13 @@ func (l *Log) noteMissing(v *survey) bool {
 	return true
 }
 
-// leftover are the names of files that a write or a removal that did not end leaves in a partition's directory, here or in
-// Apache Kafka, among them the broker's configuration of the topic. Nothing else is removed, whatever it ends in.
+// leftover are the names of files that an interrupted write or removal leaves in a partition's directory, here or in Apache
+// Kafka, including the broker's configuration of the topic. A start removes no others, whatever their suffix.
 var leftover = regexp.MustCompile(`^(` +
 	`(next\.log|[0-9]{20}\.(log|index|timeindex|txnindex|snapshot)|leader-epoch-checkpoint|partition\.metadata|topic\.properties(\.[0-9]+)?)\.tmp|` +
 	`[0-9]{20}\.(log|index|timeindex|txnindex|snapshot)\.deleted)$`)
 
-// openDir lists the directory, after removing what was left half done.
+// openDir lists the directory, after removing leftovers.
 func (l *Log) openDir() ([]string, error) {
 	fsys := l.options.FS
 	names, err := fsys.List(l.dir)
@@ -131,13 +131,13 @@ func (l *Log) openDir() ([]string, error) {
 			continue
 		}
 		if err := fsys.RemoveAll(filepath.Join(l.dir, name)); err != nil {
-			return nil, fmt.Errorf("segment: removing what was left half done: %w", err)
+			return nil, fmt.Errorf("segment: removing the leftovers of an interrupted write: %w", err)
 		}
 	}
 	return names, nil
 }
 
-// offsetsOf are the offsets in the names with a suffix, in ascending order.
+// offsetsOf are the offsets in the names with a suffix, ascending.
 func offsetsOf(names []string, suffix string) []int64 {
 	var offsets []int64
 	for _, name := range names {
@@ -149,10 +149,9 @@ func offsetsOf(names []string, suffix string) []int64 {
 	return offsets
 }
 
-// loaded says what load did.
 type loaded struct{ scanned, cut bool }
 
-// load finds out what there is of a segment, decides by the table, and acts. After a cut the log ends with that segment.
+// load examines a segment, decides by the table, and acts. After a cut the log ends with that segment.
 func (l *Log) load(v *survey, i int) (did loaded, err error) {
 	s, f, found, err := l.examine(v, i)
 	if err != nil {
@@ -181,7 +180,7 @@ func (l *Log) load(v *survey, i int) (did loaded, err error) {
 	return did, nil
 }
 
-// examine opens a segment and finds out all that its case depends on. It changes nothing on the disk.
+// examine opens a segment and finds everything that its case depends on. It changes nothing on the disk.
 func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
 	base := v.bases[i]
 	path := segmentPath(l.dir, base)
@@ -206,7 +205,7 @@ func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
 	}
 	if f.place == closed || f.clean {
 		if f.index, err = s.inspect(size, f.place == last); err != nil {
-			l.options.Logger.Warn("an index is of no use and will be rebuilt", "index", f.index.String(), "file", path, "reason", err)
+			l.options.Logger.Warn("an index cannot be used and will be rebuilt", "index", f.index.String(), "file", path, "reason", err)
 		}
 	}
 	if decide(f).action != scan {
@@ -219,8 +218,8 @@ func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
 	return s, f, found, v.conclude(&f, i, &found)
 }
 
-// syncBeforeScan sees to it that what is read from here on is what is on the disk, for readers will see it: the process may have
-// ended before the data was synced, or after a sync that failed.
+// syncBeforeScan makes the data that a scan will read durable, since readers will see it: the process may have ended before its
+// sync, or after a failed one.
 func (s *Segment) syncBeforeScan(fromDisk bool) error {
 	err := s.file.Sync()
 	if err != nil || fromDisk {
@@ -241,8 +240,8 @@ func (s *Segment) scan(size int64) verdict {
 	return v
 }
 
-// cutAt ends the log in a segment before its damage. The segments behind it go first, the last one before the others:
-// what a crash leaves then is a log with the same damage.
+// cutAt ends the log in a segment before its damage. It removes the segments behind it first, the last one before the others: a
+// crash in between leaves a log with the same damage.
 func (l *Log) cutAt(v *survey, i int, s *Segment, found verdict, c *recoveryCase) error {
 	dropped := v.bases[i+1:]
 	for _, base := range slices.Backward(dropped) {
@@ -265,16 +264,16 @@ func (l *Log) cutAt(v *survey, i int, s *Segment, found verdict, c *recoveryCase
 	if err != nil {
 		return fmt.Errorf("segment: cutting %s at %d: %w", s.path, found.validBytes, err)
 	}
-	l.options.Logger.Warn("the end of a log was cut that was not whole after a crash", "case", c.label, "file", s.path,
+	l.options.Logger.Warn("the end of a log was damaged by a crash and was cut", "case", c.label, "file", s.path,
 		"position", found.validBytes, "next_offset", found.nextOffset, "bytes_cut", size-found.validBytes, "segments_dropped", len(dropped),
-		"recovery_point", v.found.RecoveryPoint, "reason", found.reason, "remedy", "with --fsync=always nothing acknowledged is lost by a crash")
+		"recovery_point", v.found.RecoveryPoint, "reason", found.reason, "remedy", "with --fsync=always a crash loses nothing acknowledged")
 	return nil
 }
 
 // openActive makes the last segment ready for appends.
 func (l *Log) openActive() error {
 	if len(l.segments) == 0 || l.LogEndOffset() < l.logStart {
-		// Nothing was there, or all that was there is deleted.
+		// There was nothing, or DeleteRecords deleted all of it.
 		path := segmentPath(l.dir, l.logStart)
 		file, err := l.options.FS.Open(path, Create)
 		if err != nil {
@@ -288,8 +287,7 @@ func (l *Log) openActive() error {
 		}
 		return nil
 	}
-	// While a segment is written to it has no index files: if they are there after a crash, they are of a segment that
-	// was finished.
+	// The active segment has no index files. After a clean stop it does, and after a crash it may, if it was finished before.
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
 		if err := l.options.FS.RemoveAll(beside(l.active().path, suffix)); err != nil {
 			return fmt.Errorf("segment: removing an index that appends make stale: %w", err)

@@ -8,31 +8,29 @@ import (
 	"oneplusn/segment/records"
 )
 
-// Repairs are what [Repair] is allowed to do.
+// Repairs is what [Repair] may do.
 type Repairs struct {
 	// CutTail cuts the last segment behind its last valid batch, if no valid batch lies behind the damage.
 	CutTail bool
-	// CutAtDamage ends the log before the first damage, whatever lies behind it: the rest of that segment and all
-	// segments behind it are taken out.
+	// CutAtDamage ends the log before the first damage, whatever lies behind it: it takes out the rest of that segment and
+	// all segments behind it.
 	CutAtDamage bool
-	// RebuildIndexes writes the index files of every segment again, that of aborted transactions only where there are
-	// some.
+	// RebuildIndexes writes the index files of every segment again, and .txnindex files where transactions were aborted.
 	RebuildIndexes bool
 }
 
-// Repaired is one thing that [Repair] did.
+// Repaired is one action of [Repair].
 type Repaired struct {
 	File string
-	// What was done, in words.
-	What string
+	What string // was done
 }
 
-// cutSuffix marks the copies of what a repair cut off, and the segments that it took out.
+// cutSuffix marks copies of what a repair cut off, and segments that it took out.
 const cutSuffix = ".cut"
 
-// Repair changes a log that nobody has open, as far as it is told to. What it cuts is copied first, to a file beside
-// the segment that ends with .cut; segments that it takes out are renamed so. It returns what it did; after an error
-// too. progress, if not nil, is told of the bytes read.
+// Repair repairs a log that nobody has open, as far as it may. It copies what it cuts to a file beside the segment that ends with
+// .cut, and renames segments that it takes out likewise. It returns what it did, after an error too. progress, if not nil, gets
+// the number of bytes of each read.
 func Repair(dir string, o Options, found OpenOptions, what Repairs, progress func(bytes int64)) ([]Repaired, error) {
 	o = o.withDefaults()
 	report, err := Check(dir, o, found, progress)
@@ -94,7 +92,7 @@ func (r *repairer) cutFrom(segments []SegmentReport) error {
 	return r.cut(segments[0])
 }
 
-// takeOut renames a segment. Its index files lead nowhere without it.
+// takeOut renames a segment and removes its index files.
 func (r *repairer) takeOut(path string) error {
 	if err := r.options.FS.Rename(path, path+cutSuffix); err != nil {
 		return fmt.Errorf("segment: taking out %s: %w", path, err)
@@ -112,8 +110,8 @@ func (r *repairer) removeIndexes(path string) error {
 	return nil
 }
 
-// cut copies what lies behind the valid batches and cuts it off. The indexes are those of the longer file, so they go;
-// opening the log writes them again.
+// cut copies what lies behind the valid batches and cuts it off. The indexes describe the longer file, so they go; opening the log
+// rebuilds them.
 func (r *repairer) cut(s SegmentReport) error {
 	file, err := r.options.FS.Open(s.File, ReadWrite)
 	if err != nil {
@@ -138,7 +136,7 @@ func (r *repairer) cut(s SegmentReport) error {
 	return r.removeIndexes(s.File)
 }
 
-// copyRange writes a piece of a file into a file of its own and makes it durable.
+// copyRange durably writes a piece of a file to a new file.
 func copyRange(fsys FS, path string, from io.ReaderAt, start, end int64) error {
 	to, err := fsys.Open(path, Create)
 	if err != nil {
@@ -169,7 +167,7 @@ func (r *repairer) rebuild(s SegmentReport) error {
 		return fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.File, err)
 	}
 	defer func() { _ = file.Close() }()
-	if err := file.Sync(); err != nil { // an index vouches for its data
+	if err := file.Sync(); err != nil { // an index proves that its data is durable
 		return fmt.Errorf("segment: syncing %s: %w", s.File, err)
 	}
 	x := newIndex(r.options.IndexIntervalBytes)

@@ -77,7 +77,7 @@ func writeFile(fsys FS, path string, content []byte) error {
 }
 
 // readAside reads a file that the records can do without. If it does not parse it is lost: readAside renames it, so that it
-// does not keep the log from opening. A read error is an error.
+// does not keep the log from opening. It does so for no file that it cannot read.
 func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lost bool, err error) {
 	fsys := l.options.FS
 	text, reason := readFile(fsys, path)

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadResident is preadv2(2) with RWF_NOWAIT (Linux 4.14). Since Linux 5.9 it begins to read what it does not find.
+// ReadResident is preadv2(2) with RWF_NOWAIT (Linux 4.14). Since Linux 5.9 it starts readahead for what is missing.
 //
-// tmpfs, ramfs and overlayfs do not know the flag. There [residentBytes] is asked first, and the read that follows finds
-// the pages where they were, unless they were evicted in between.
+// tmpfs, ramfs and overlayfs do not support the flag. There [residentBytes] comes first; the read that follows finds the pages
+// unless they were evicted in between.
 func (f *osFile) ReadResident(b []byte, offset int64) int {
 	if len(b) == 0 {
 		return 0
@@ -30,14 +30,14 @@ func (f *osFile) ReadResident(b []byte, offset int64) int {
 	return 0
 }
 
-// residentPages is how many pages one question is about: more than the reads of a log touch.
+// residentPages bounds the pages of one question: more than the reads of a log touch.
 const residentPages = 16
 
-// residentBytes is how many of the n bytes from offset on are in the page cache, counted up to the first page that is
-// not. It never waits for a disk.
+// residentBytes is the number of the n bytes from offset on that are in the page cache, up to the first page that is not. It
+// never waits for a disk.
 //
-// Where all are there, one cachestat(2) says so (Linux 6.5): on tmpfs, that is, unless they are swapped out. Of an
-// overlay it looks at the overlay's own file, which never has any pages, so mincore(2) has the last word.
+// If all are resident, one cachestat(2) says so (Linux 6.5), on tmpfs unless they are swapped out. On overlayfs it looks at the
+// overlay's own file, which never has pages, so mincore(2) has the last word.
 func residentBytes(fd int, offset int64, n int) int {
 	page := int64(unix.Getpagesize())
 	skip := offset % page
@@ -50,9 +50,9 @@ func residentBytes(fd int, offset int64, n int) int {
 	return mappedBytes(fd, offset-skip, skip, length)
 }
 
-// mappedBytes is residentBytes by mincore(2), on a mapping that lives for the question: that of a file of an overlay is
-// of the file below it. It costs five times as much, and is 0 where a file cannot be mapped. Since Linux 5.2 mincore
-// says yes to everybody who neither owns the file nor may write to it: a server that opened its log may.
+// mappedBytes is residentBytes by mincore(2), on a temporary mapping: overlayfs maps the file below. It costs five times as much,
+// and is 0 if the file cannot be mapped. Since Linux 5.2 mincore reports every page as resident to processes that neither own
+// the file nor may write to it; a server may write to its log.
 func mappedBytes(fd int, from, skip, length int64) int {
 	page := int64(unix.Getpagesize())
 	at, err := unix.MmapPtr(fd, from, nil, uintptr(length), unix.PROT_READ, unix.MAP_SHARED)

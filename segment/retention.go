@@ -6,10 +6,10 @@ import (
 	"io/fs"
 )
 
-// Expire takes out of the log the segments that Options.RetentionBytes and RetentionAge no longer keep, and those below
-// the log's start; whole ones, the oldest first, and only what can be read already. Their files go when remove is
-// called, which may block and belongs off the loop; it is nil if there are none. A range under way keeps its file open. An
-// active segment that is not to be kept is ended by [Log.Work] first, and goes with the next Expire.
+// Expire removes segments from the log by Options.RetentionBytes and RetentionAge, and those below the log's start: whole ones, the
+// oldest first, and only below the high watermark. remove, nil if there are none, removes their files; it may block and belongs
+// off the loop. A range in flight keeps its file open. [Log.Work] first ends an active segment that expires; the next Expire
+// removes it.
 func (l *Log) Expire(nowMillis int64) (remove func() error) {
 	if l.closed {
 		return nil
@@ -40,7 +40,7 @@ func (l *Log) Expire(nowMillis int64) (remove func() error) {
 	return l.removal(gone)
 }
 
-// expires says that the oldest segment is not to be kept.
+// expires reports whether the oldest segment is to be removed.
 func (l *Log) expires(s *Segment, excess, nowMillis int64) bool {
 	if s.next > l.highWatermark || l.working && !s.finished() {
 		return false
@@ -56,7 +56,7 @@ func (l *Log) expires(s *Segment, excess, nowMillis int64) bool {
 		s.next <= l.logStart
 }
 
-// removal lets go of segments and returns what removes their files.
+// removal releases segments and returns the removal of their files.
 func (l *Log) removal(gone []*Segment) func() error {
 	fsys, w, paths := l.options.FS, l.worker, make([]string, 0, len(gone))
 	for _, s := range gone {
@@ -74,12 +74,11 @@ func (l *Log) removal(gone []*Segment) func() error {
 	}
 }
 
-// removeSegment removes the files of a segment. The log's own goes out of the way first: whatever a crash leaves of the
-// others is without meaning.
+// removeSegment removes the files of a segment. It renames the .log first: without it a crash leaves the others without meaning.
 func removeSegment(fsys FS, path string) error {
 	aside := path + removedSuffix
 	if err := fsys.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // if it is gone already, the others are still to go
+		return err // if it is gone, the others may still be there
 	}
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix, txnIndexSuffix, snapshotSuffix} {
 		if err := fsys.RemoveAll(beside(path, suffix)); err != nil {
@@ -89,17 +88,17 @@ func removeSegment(fsys FS, path string) error {
 	return fsys.RemoveAll(aside)
 }
 
-// removedSuffix marks the files of segments that are being removed, as Kafka does.
+// removedSuffix marks files of segments that are being removed, as in Kafka.
 const removedSuffix = ".deleted"
 
-// DeleteRecords moves the log's start up to offset, at most to the high watermark: otherwise [ErrOffsetOutOfRange]. The
-// files go with the next [Log.Expire]. To survive a restart the start has to be written down by [WriteCheckpoint].
+// DeleteRecords raises the log's start to offset, at most to the high watermark: otherwise [ErrOffsetOutOfRange]. The next
+// [Log.Expire] removes files. Only [WriteCheckpoint] makes the start survive a restart.
 func (l *Log) DeleteRecords(offset int64) error {
 	if l.closed {
 		return l.closedError()
 	}
 	if offset < 0 || offset > l.highWatermark {
-		return fmt.Errorf("%w: records can be deleted up to %d, the high watermark; %d was asked for", ErrOffsetOutOfRange, l.highWatermark, offset)
+		return fmt.Errorf("%w: records can be deleted up to the high watermark %d, not up to %d", ErrOffsetOutOfRange, l.highWatermark, offset)
 	}
 	l.logStart = max(l.LogStartOffset(), offset)
 	l.lastRead = lastRead{}

@@ -17,17 +17,17 @@ func (l *Log) newSegment(file File, base int64) *Segment {
 	}
 }
 
-// preparedPath is the file of the next segment until its offset is known.
+// preparedPath is the path of the next segment's file until its offset is known.
 func preparedPath(dir string) string { return filepath.Join(dir, "next"+logSuffix+temporarySuffix) }
 
-// wantsPrepared says that the active segment will soon be full. A write that begins the next one may be giving its
-// prepared file the segment's name.
+// wantsPrepared reports whether the active segment is nearly full. While a write begins the next one it may still be renaming the
+// prepared file.
 func (l *Log) wantsPrepared() bool {
 	s := l.active()
 	return l.prepared == nil && s.size > s.capacity-s.capacity/4 && !(l.writing.inFlight && l.writing.begins)
 }
 
-// rollWork ends the active segment, which expired, and begins the next. Appends wait for it as for a write.
+// rollWork ends an expired active segment and begins the next. Appends wait for it as for a write.
 func (l *Log) rollWork() func() func() {
 	w, err := l.BeginWrite()
 	if err != nil {
@@ -39,11 +39,11 @@ func (l *Log) rollWork() func() func() {
 		return func() {
 			if err := l.EndWrite(w); err != nil && !l.closed {
 				l.rollDue = false // until the next Expire
-				l.options.Logger.Warn("a segment that expired could not be ended", "directory", l.dir, "error", err)
+				l.options.Logger.Warn("an expired segment could not be ended", "directory", l.dir, "error", err)
 			}
 		}
 	}
 }
 
-// finished says that a closed segment's index is in its file.
+// finished reports whether a closed segment's index is in its file.
 func (s *Segment) finished() bool { return s.index.file != nil }

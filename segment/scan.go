@@ -9,33 +9,32 @@ import (
 	"oneplusn/segment/records"
 )
 
-// damage is what a scan found.
+// damage is the result of a scan.
 type damage uint8
 
 const (
 	notScanned damage = iota
 	intact            // batches from the first byte to the last
-	tornTail          // invalid bytes at the end, and no valid batch behind their beginning
-	interior          // invalid bytes with a valid batch behind them
+	tornTail          // invalid bytes, and no valid batch behind the first of them
+	interior          // invalid bytes, and a valid batch behind them
 	unreadable        // the disk reports an error
 	damages
 )
 
-// String is the damage's label, in log lines and in the names of tests.
 func (d damage) String() string {
 	return [damages]string{"not-scanned", "intact", "torn-tail", "interior-damage", "unreadable"}[d]
 }
 
-// verdict is what a scan says of a segment. The scan changes nothing.
+// verdict is a scan's result for a segment.
 type verdict struct {
 	damage     damage
-	validBytes int64 // the valid batches from the start
-	nextOffset int64 // the offset behind them
+	validBytes int64 // size of the valid batches at the start
+	nextOffset int64 // behind them
 	batches    int64
-	reason     error // what is wrong with the first invalid byte
+	reason     error // of the damage
 }
 
-// scanFile reads every byte of a segment and calls visit with its valid batches.
+// scanFile reads every byte of a segment, calls visit with its valid batches, and changes nothing.
 func scanFile(r io.ReaderAt, size, base int64, visit func(h records.Batch, at int64)) verdict {
 	v := verdict{damage: intact, nextOffset: base}
 	sc := newScanner(r, size, crcWindow)
@@ -58,8 +57,8 @@ func scanFile(r io.ReaderAt, size, base int64, visit func(h records.Batch, at in
 	return v
 }
 
-// walkFile calls visit with the headers of the batches from a position on, until it returns false. It may block. Every
-// length is checked, no CRC is.
+// walkFile calls visit with the headers of the batches from a position on, until visit returns false. It checks lengths, offsets
+// and counts, but no CRC. It blocks.
 func walkFile(r io.ReaderAt, size, base, from int64, visit func(h records.Batch, at int64) bool) error {
 	sc := newScanner(r, size, headerWindow)
 	next := base
@@ -77,7 +76,7 @@ func walkFile(r io.ReaderAt, size, base, from int64, visit func(h records.Batch,
 	return nil
 }
 
-// readError marks an error of the disk, as against one of the bytes.
+// readError marks an error of the disk, in contrast to invalid bytes.
 type readError struct{ err error }
 
 func (e readError) Error() string { return e.err.Error() }
@@ -89,9 +88,9 @@ func isReadError(err error) bool {
 }
 
 const (
-	// crcWindow bounds the memory for checking batches, whatever their length fields say.
+	// crcWindow bounds the memory for checking batches, whatever their lengths.
 	crcWindow = 1 << 20
-	// headerWindow is small: behind the header of a large batch nothing is looked at.
+	// headerWindow is small: a walk skips the records.
 	headerWindow = 4 << 10
 )
 
@@ -101,7 +100,7 @@ type batchScanner struct {
 	size     int64
 	checkCRC bool
 	buf      []byte
-	from, to int64 // what the window holds
+	from, to int64 // the part of the file in buf
 }
 
 func newScanner(r io.ReaderAt, size, window int64) *batchScanner {
@@ -122,7 +121,7 @@ func (sc *batchScanner) view(at, n int64) ([]byte, error) {
 	return sc.buf[at-sc.from : at-sc.from+n], nil
 }
 
-// batch reads the batch at a position; its first offset must be at least minOffset.
+// batch reads and checks the batch at a position; its first offset must be at least minOffset.
 func (sc *batchScanner) batch(at, base, minOffset int64) (records.Batch, error) {
 	if sc.size-at < records.HeaderSize {
 		return records.Batch{}, fmt.Errorf("%w: %d bytes are left, a header has %d", records.ErrShort, sc.size-at, records.HeaderSize)
@@ -173,13 +172,13 @@ func (sc *batchScanner) sumTo(sum uint32, pos, end int64) (uint32, error) {
 	return sum, nil
 }
 
-// classify says what kind of damage begins at a position. A valid batch is looked for at any byte from there on: the damage
-// may have destroyed the lengths that lead from one batch to the next. The CRC is always checked, so that chance does
-// not look like data. Any offset of the segment will do: it may be the offset before the damage that is wrong, because
-// no CRC covers it.
+// classify finds the kind of damage that begins at a position. It looks for a valid batch at every byte from there on, because the
+// damage may have destroyed the lengths that lead from one batch to the next. It always checks the CRC, so that random bytes
+// do not look like a batch. It accepts any offset of the segment: the wrong offset may be the one before the damage, since no CRC
+// covers it.
 //
-// Within the batch that is damaged another rule holds, for a record's value may contain whole batches (a mirror, a
-// backup): see tornBatch.
+// Within the damaged batch another rule holds, because a record's value may contain whole batches (a mirror, a backup): see
+// tornBatch.
 func (sc *batchScanner) classify(at, base, next int64) damage {
 	torn := sc.tornBatchAt(at, next)
 	window := make([]byte, 1<<16)
@@ -211,7 +210,7 @@ func (sc *batchScanner) classify(at, base, next int64) damage {
 			if errors.Is(err, records.ErrCRC) {
 				budget -= int64(h.Size())
 			}
-			if budget < 0 { // headers made to look like batches: nobody waits for all of their CRCs
+			if budget < 0 { // somebody forged headers: their CRCs would take for ever
 				return interior
 			}
 		}
@@ -220,18 +219,18 @@ func (sc *batchScanner) classify(at, base, next int64) damage {
 	return tornTail
 }
 
-// tornBatch is a damaged batch whose header can still be true: it has the offset that is due. If it is, all bytes up to
-// the end that it claims are its own, whatever they look like. If its length is not, the batch that really followed it
-// begins where its CRC comes out right, and has the offset that follows it.
+// tornBatch is a damaged batch whose header may be intact: it has the expected offset. If it is, all bytes up to the end that it
+// claims are its own, whatever they look like. If its length is wrong, the batch that really followed it begins where its CRC
+// matches, and has the next offset.
 type tornBatch struct {
 	records.Batch
 	sc      *batchScanner
-	at, end int64 // what it claims
+	at, end int64 // the extent that it claims
 	sum     uint32
-	summed  int64 // the position up to which sum is the CRC
+	summed  int64 // sum is the CRC of the bytes up to here
 }
 
-// tornBatchAt is the damaged batch at a position; one that claims nothing if its header cannot be true.
+// tornBatchAt is the damaged batch at a position; it claims nothing if its header is damaged.
 func (sc *batchScanner) tornBatchAt(at, next int64) tornBatch {
 	none := tornBatch{at: at, end: at}
 	if sc.size-at < records.HeaderSize {
@@ -250,7 +249,7 @@ func (sc *batchScanner) tornBatchAt(at, next int64) tornBatch {
 
 func (t *tornBatch) contains(pos int64) bool { return pos >= t.at && pos < t.end }
 
-// followedAt says whether the bytes at a position, which ascends from call to call, begin the batch that really followed.
+// followedAt reports whether the batch that really followed begins at a position, which ascends from call to call.
 func (t *tornBatch) followedAt(pos int64, header []byte) (bool, error) {
 	if pos < t.at+records.HeaderSize || int64(binary.BigEndian.Uint64(header)) != t.NextOffset() {
 		return false, nil

@@ -8,25 +8,25 @@ import (
 	"oneplusn/segment/records"
 )
 
-// view is a segment as a search for a place in it sees it. The same search runs on the loop, where it reads resident pages
-// alone, and off it, where it waits for the disk: what it finds is the same.
+// view is a search in one segment. The same search runs on the loop, where it reads only resident pages, and off it, where it
+// waits for the disk; the result is the same.
 type view struct {
 	file File
 	path string
 	base int64
-	// visible is where the last batch ends that can be read.
+	// visible is the end of the last batch that can be read.
 	visible int64
 	index   *index
-	// tailFrom is where the batches begin every one of which the index knows, or visible.
+	// tailFrom is where the index begins to know every batch, or visible.
 	tailFrom int64
 	*scratch
 }
 
-// scratch is where headers and entries of an index are read to.
+// scratch is memory for headers and index entries.
 type scratch struct {
-	// waits says that reads may wait for a disk.
+	// waits: reads may wait for a disk.
 	waits bool
-	// headers holds the bytes of a file from headersAt on, as many as headersLen.
+	// headers holds headersLen bytes of a file from headersAt on.
 	headers               [4096 + records.HeaderSize]byte
 	headersAt, headersLen int64
 	looked                int // batches, in this search
@@ -34,8 +34,8 @@ type scratch struct {
 	entries               [indexStride + 2]indexEntry
 }
 
-// maxLooked is how many batches a search on the loop looks at. Between two entries of an index are as many as it takes to
-// fill an interval; who sets a long one has long searches, but off the loop.
+// maxLooked bounds the batches that a search on the loop looks at. An index interval of the default size has fewer; a longer one
+// makes searches longer, but off the loop.
 const maxLooked = 512
 
 func (s *Segment) view(sc *scratch) view {
@@ -47,7 +47,7 @@ func (s *Segment) view(sc *scratch) view {
 	return v
 }
 
-// read reads what is resident of n bytes of a file, or waits for what there is.
+// read reads the resident start of a piece of a file, or waits for all of it.
 func (sc *scratch) read(f File, b []byte, at int64) (int, error) {
 	if !sc.waits {
 		return f.ReadResident(b, at), nil
@@ -59,7 +59,7 @@ func (sc *scratch) read(f File, b []byte, at int64) (int, error) {
 	return n, err
 }
 
-// header is that of the batch at a position.
+// header reads the header of the batch at a position.
 func (v *view) header(at int64) (records.Batch, error) {
 	if v.looked++; v.looked > maxLooked && !v.waits {
 		return records.Batch{}, ErrCold
@@ -83,7 +83,7 @@ func (v *view) header(at int64) (records.Batch, error) {
 	return h, nil
 }
 
-// missing is why bytes that were committed could not be read.
+// missing is the error for committed bytes that could not be read.
 func (v *view) missing(at int64, err error) error {
 	if !v.waits {
 		return ErrCold
@@ -94,7 +94,7 @@ func (v *view) missing(at int64, err error) error {
 	return fmt.Errorf("%w: reading %s at %d: %w", ErrStorage, v.path, at, err)
 }
 
-// find is where a read begins and where it ends: see [Log.Read].
+// find is where a read begins and ends: see [Log.Read].
 func (v *view) find(offset, maxBytes int64) (start, end int64, err error) {
 	start, firstEnd, err := v.start(max(offset, v.base))
 	if err == nil {
@@ -103,8 +103,7 @@ func (v *view) find(offset, maxBytes int64) (start, end int64, err error) {
 	return start, end, err
 }
 
-// start is where the first batch begins whose last offset is the one given, or a later one. firstEnd is where it ends, or 0
-// as long as nobody has looked.
+// start is the start of the first batch that ends at the offset or later. firstEnd is its end, or 0 if that is not known yet.
 func (v *view) start(offset int64) (start, firstEnd int64, err error) {
 	p := v.index.find(relative(offset, v.base), v.visible, v.scratch)
 	if p.exact {
@@ -133,8 +132,8 @@ func (v *view) start(offset int64) (start, firstEnd int64, err error) {
 	return at, 0, nil
 }
 
-// end is where a range ends that begins at start: at the last boundary within maxBytes that the index knows, or where it
-// knows none, at the last one there is, but not before the end of the first batch.
+// end is the end of a range that begins at start: the last boundary within maxBytes that the index knows or, if it knows none,
+// the last one there, but not before the end of the first batch.
 func (v *view) end(start, firstEnd, maxBytes int64) (int64, error) {
 	limit := start + min(maxBytes, v.visible)
 	if v.visible <= limit {
@@ -163,7 +162,7 @@ func (v *view) end(start, firstEnd, maxBytes int64) (int64, error) {
 	return v.whole(firstEnd, limit)
 }
 
-// whole goes from one boundary on, batch by batch, to the last one that is not above limit.
+// whole walks from a boundary, batch by batch, to the last one that is not above limit.
 func (v *view) whole(at, limit int64) (int64, error) {
 	for at < limit {
 		h, err := v.header(at)
@@ -178,11 +177,11 @@ func (v *view) whole(at, limit int64) (int64, error) {
 	return at, nil
 }
 
-// maxCodecs is how many batches of a range are looked at in search of one of some codec. It is more than the loop looks at.
+// maxCodecs bounds the batches of a range that a search for a codec looks at. It is more than the loop looks at.
 const maxCodecs = 16 << 10
 
-// before is the end of the batches at the start of a range that are not of a codec. Of a range of more than maxCodecs
-// batches it is no later than the end of so many. found says that a batch of the codec is what follows.
+// before is the end of the batches at the start of a range that do not have a codec, at most maxCodecs of them. found: a batch of
+// the codec follows.
 func (v *view) before(codec records.Codec, start, end int64) (at int64, found bool, err error) {
 	at = start
 	for n := 0; at < end && n < maxCodecs; n++ {

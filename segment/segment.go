@@ -8,7 +8,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// Segment is one file of a log. Ranges of it that are being sent hold it; see [Segment.Retain].
+// Segment is one file of a log, with a reference count: the log holds it, and each range in flight does.
 type Segment struct {
 	fs       FS
 	closer   *Closer
@@ -16,27 +16,26 @@ type Segment struct {
 	path     string
 	base     int64 // the offset in its name
 	next     int64 // the offset behind its last batch
-	size     int64 // where its last batch ends: what lies behind was never handed out
-	visible  int64 // where its last batch below the high watermark ends
-	synced   int64 // up to here it is durable
+	size     int64 // the end of its last batch: bytes behind it were never handed out
+	visible  int64 // the end of its last batch below the high watermark
+	synced   int64 // durable up to here
 	capacity int64 // a batch that would end behind it goes to the next segment, unless it is the first
 	index    index
 	segmentTimes
 	codecs   uint // the codecs of its batches, a bit each, or unknownCodecs
 	mapped   []byte
-	outgrown [][]byte // mappings that the segment grew beyond: sends under way may read them
-	// leftovers says that a failed write left bytes behind size. They were never handed out, and are cut before the
-	// next write: a shorter batch in their place would leave their end behind it, and recovery would take that for
-	// data behind damage.
+	outgrown [][]byte // mappings that became too small: sends in flight may read them
+	// leftovers: a failed write left bytes behind size. They were never handed out, and the next write first cuts them: a
+	// shorter batch in their place would leave their end behind it, which recovery would take for data behind damage.
 	leftovers bool
-	// snapshot is what was known of the producers at the segment's end, until it has been written.
+	// snapshot is the producer snapshot of the segment's end, until it is written.
 	snapshot []byte
-	holds    int // the log's own, and one for each range under way
-	// unfinishedIn counts the segment as one that is not finished; nil if it is.
+	holds    int // the reference count
+	// unfinishedIn counts the segment while it is closed and not finished; nil otherwise.
 	unfinishedIn *Files
 }
 
-// unknownCodecs says that a segment was opened without a look at its batches.
+// unknownCodecs: the segment was opened without reading its batches.
 const unknownCodecs uint = 1 << 31
 
 // Fd is the file's descriptor, for the log's thread. It is valid while the segment is held.
@@ -45,7 +44,7 @@ func (s *Segment) Fd() int {
 	return s.file.Fd()
 }
 
-// Path is the file's name.
+// Path is the path of its file.
 func (s *Segment) Path() string { return s.path }
 
 // BaseOffset is the offset of the segment's first record.
@@ -54,20 +53,20 @@ func (s *Segment) BaseOffset() int64 { return s.base }
 // NextOffset is the offset behind the segment's last record.
 func (s *Segment) NextOffset() int64 { return s.next }
 
-// Retain holds the segment: its file stays open, and mapped if it was, though the log may have let go of it.
+// Retain takes a reference: the file stays open and mapped even if the log releases the segment.
 func (s *Segment) Retain() {
 	s.checkHeld()
 	s.holds++
 }
 
-// checkHeld finds out who uses a segment whose file may be closed, and its descriptor's number another's.
+// checkHeld catches the use of a segment whose file may be closed, and whose descriptor number may be another file's.
 func (s *Segment) checkHeld() {
 	if s.holds < 1 {
 		panic("segment: used after the last hold was released: " + s.path)
 	}
 }
 
-// Release gives a hold back. The last one lets the file be closed.
+// Release drops a reference. The last one closes the file.
 func (s *Segment) Release() {
 	s.checkHeld()
 	if s.holds--; s.holds > 0 {
@@ -78,16 +77,15 @@ func (s *Segment) Release() {
 	s.mapped, s.outgrown, s.index.file = nil, nil, nil
 }
 
-// Held says that somebody holds the segment. If not, its file is closed.
+// Held reports whether the segment has references. Without any, its file is closed.
 func (s *Segment) Held() bool { return s.holds > 0 }
 
-// Size is where the last batch below the high watermark ends, in bytes.
+// Size is the end of the last batch below the high watermark, in bytes.
 func (s *Segment) Size() int64 { return s.visible }
 
-// Map maps the segment read-only, as far as it may grow and at least as far as it has: bytes up to the end of any range
-// that [Log.Read] returned may be read. It is made once; again only if the segment has outgrown it, and what was handed out
-// before stays mapped as long as the segment is held. Reading behind the end of the file is a fault, which the kernel turns
-// into EFAULT for its own reads and into SIGBUS for ours.
+// Map returns a read-only mapping of the segment, up to its capacity and at least up to its size, so that it covers any range that
+// [Log.Read] returned. It maps again only if the segment outgrew the mapping; earlier ones stay mapped while the segment is held.
+// Behind the end of the file there are no pages: the kernel's reads get EFAULT, ours SIGBUS.
 func (s *Segment) Map() ([]byte, error) {
 	s.checkHeld()
 	if s.mapped != nil && int64(len(s.mapped)) >= s.size {
@@ -105,7 +103,7 @@ func (s *Segment) Map() ([]byte, error) {
 	return m, nil
 }
 
-// note takes a batch into account that was written at s.size.
+// note adds a batch that was written at s.size.
 func (s *Segment) note(h records.Batch) {
 	s.codecs |= 1 << (h.Attributes.Codec())
 	s.index.add(relative(h.BaseOffset, s.base), relative(h.LastOffset(), s.base), s.size, h.MaxTimestamp)
@@ -124,7 +122,7 @@ func (s *Segment) cutLeftovers() error {
 	return nil
 }
 
-// cutFile cuts what a failed write left behind a size. It may block.
+// cutFile cuts what a failed write left behind a size. It blocks.
 func cutFile(file File, size int64, path string) error {
 	if err := file.Truncate(size); err != nil {
 		return fmt.Errorf("%w: cutting what a failed write left behind %d of %s: %w", ErrStorage, size, path, err)

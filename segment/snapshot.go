@@ -9,7 +9,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// A producer snapshot, <offset>.snapshot, is what was known of the producers at that offset, as Apache Kafka writes it
+// A producer snapshot, <offset>.snapshot, is the state of the producers at that offset, in Apache Kafka's format
 // (ProducerStateManager): version 1 (int16), CRC32C of all behind it (uint32), count (int32), and for each producer
 //
 //	 0 producer id        int64
@@ -21,7 +21,7 @@ import (
 //	34 coordinator epoch  int32
 //	38 transaction start  int64   first offset of the open transaction, or -1
 //
-// It knows of the last batch only; see replayTail for the other four.
+// It has the last batch only; replayTail finds the other four.
 const (
 	snapshotVersion    = 1
 	snapshotHeader     = 10
@@ -29,7 +29,6 @@ const (
 	snapshotCRCFrom    = 6
 )
 
-// errSnapshot says that a file is no producer snapshot.
 var errSnapshot = errors.New("segment: the producer snapshot is damaged")
 
 func (ps *producers) encode() []byte {
@@ -94,8 +93,8 @@ func parseProducer(b []byte) producer {
 	return p
 }
 
-// load takes over the producers of a snapshot, as many as the limit allows: the last ones. seen says when a batch was
-// appended; what the snapshot says of it may be the time of a record, which may be any.
+// load adds the producers of a snapshot, the last ones if there are more than the limit. seen is the time of a batch's append; the
+// snapshot's own time may be that of a record, which the producer chose.
 func (ps *producers) load(list []producer, seen func(offset, saidMillis int64) int64) {
 	for i := range list {
 		p := list[i]
@@ -112,8 +111,8 @@ func (ps *producers) load(list []producer, seen func(offset, saidMillis int64) i
 	}
 }
 
-// replay takes over what a batch of the log, which was appended at a time or before, says of its producer. Nothing is
-// checked: it was when it was appended.
+// replay applies a batch of the log to its producer, without the checks that it passed when it was appended. seenMillis is the
+// latest time at which that can have been.
 func (ps *producers) replay(h records.Batch, seenMillis int64) {
 	if h.ProducerID < 0 {
 		return
@@ -133,8 +132,7 @@ func (ps *producers) replay(h records.Batch, seenMillis int64) {
 	}
 }
 
-// fillHistory puts the batches before the last one, which a snapshot does not have, in front of it: older holds them in
-// the order of the log.
+// fillHistory adds the batches before the last one, which a snapshot lacks. older has them in the order of the log.
 func (ps *producers) fillHistory(older []sequence) {
 	byID := make(map[int64][]sequence)
 	for _, q := range older {

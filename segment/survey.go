@@ -10,21 +10,20 @@ import (
 	"oneplusn/segment/records"
 )
 
-// survey is what a start, or a check, knows of a log before it looks into the segments.
+// survey is what a start, or a check, knows of a log from the names in its directory.
 type survey struct {
 	found OpenOptions
 	fs    FS
 	dir   string
 	bases []int64 // of the segments, ascending
-	// tail is the first of bases of which nothing but a clean stop says that its data was synced.
+	// tail is the index in bases of the first segment whose data only a clean stop proves to be durable.
 	tail int
-	// synced says that nothing was acknowledged before it was synced.
+	// synced: every acknowledgement waited for its sync.
 	synced bool
-	// fromDisk says that a sync failed before, so only what the disk gives is to be believed.
+	// fromDisk: a sync failed before, so the page cache is not trusted.
 	fromDisk bool
 }
 
-// newSurvey reads the names in a directory.
 func newSurvey(fsys FS, dir string, names []string, found OpenOptions) *survey {
 	v := &survey{found: found, fs: fsys, dir: dir, bases: offsetsOf(names, logSuffix),
 		synced: slices.Contains(names, syncedAcksFile), fromDisk: hasFailedSync(names)}
@@ -41,8 +40,8 @@ func newSurvey(fsys FS, dir string, names []string, found OpenOptions) *survey {
 	return v
 }
 
-// withLost adds the segments between others of which only an index is left: the log is not whole, and readers would skip
-// their records without an error. One that is being removed has its file's name with a suffix until its index has gone.
+// withLost adds segments between others of which only an index is left: without them readers would silently skip records. A segment
+// that is being removed keeps its renamed .log until its index is gone.
 func withLost(bases []int64, names []string, logStart int64) []int64 {
 	if len(bases) == 0 {
 		return bases
@@ -57,13 +56,13 @@ func withLost(bases []int64, names []string, logStart int64) []int64 {
 	return bases
 }
 
-// lost is the error of a segment that is not there.
+// lost is the error of a missing segment.
 func lost(path string, reason error) error {
 	return &DamagedError{Case: "lost-segment", File: path, Reason: reason,
-		Remedy: "put it back from a copy, or give its records up by removing the index files of that name"}
+		Remedy: "restore it from a copy, or give up its records by removing the index files of that name"}
 }
 
-// finding is what is known of a segment before it was looked at.
+// finding is what is known of a segment before reading it.
 func (v *survey) finding(i int) finding {
 	f := finding{place: closed, clean: v.found.Clean, synced: v.synced, index: indexMissing}
 	switch {
@@ -75,9 +74,8 @@ func (v *survey) finding(i int) finding {
 	return f
 }
 
-// conclude completes a finding by what a scan says of the segment, and by what lies behind it: a segment that ends before
-// the next begins is not whole, though its batches are. Whether there is something to lose behind an unfinished one is for
-// all the segments behind it to say.
+// conclude completes a finding by the scan of the segment and by what lies behind it: a segment that ends before the next one
+// begins is not whole, even if its batches are. A cut in an unfinished segment also loses the valid batches of all later ones.
 func (v *survey) conclude(f *finding, i int, found *verdict) error {
 	if f.place != last && found.damage == intact {
 		v.noteGap(i, found)
@@ -92,8 +90,7 @@ func (v *survey) conclude(f *finding, i int, found *verdict) error {
 	return nil
 }
 
-// noteGap says that the end of a segment is missing if the next begins behind it. A log of elsewhere may have been
-// compacted.
+// noteGap takes the end of a segment for missing if the next one begins behind it. A log that Kafka wrote may be compacted instead.
 func (v *survey) noteGap(i int, found *verdict) {
 	next := v.bases[i+1]
 	if found.nextOffset >= next || v.found.RecoveryPoint == AllDurable && !v.synced {
@@ -116,7 +113,7 @@ func (v *survey) lookBehind(i int, found *verdict) error {
 	return nil
 }
 
-// holdsBatches is interior if there is a valid batch anywhere in a segment, tornTail if not, or unreadable.
+// holdsBatches is interior if a segment has a valid batch anywhere, tornTail if it has none, or unreadable.
 func (v *survey) holdsBatches(base int64) (damage, error) {
 	file, err := v.fs.Open(segmentPath(v.dir, base), ReadOnly)
 	if err != nil {
@@ -142,16 +139,16 @@ func (v *survey) holdsBatches(base int64) (damage, error) {
 	return sc.classify(0, base, base), nil
 }
 
-// missing says that the log ends below what was known to be durable.
+// missing reports whether the log ends below its recovery point.
 func (v *survey) missing(end int64) bool {
 	return v.found.RecoveryPoint != AllDurable && end < v.found.RecoveryPoint
 }
 
-// AllDurable is the [OpenOptions.RecoveryPoint] of a log of which it is not known what was synced: everything may have
-// been, so no damage is cut that has valid batches behind it.
+// AllDurable is the [OpenOptions.RecoveryPoint] of a log whose recovery point is unknown: everything may be durable, so recovery
+// cuts no damage that has valid batches behind it.
 const AllDurable = math.MaxInt64
 
-// isTorn says that a case is one of a torn tail, with no valid batch behind it.
+// isTorn reports whether a case is one of a torn tail, with no valid batch behind it.
 func isTorn(label string) bool {
 	return strings.HasPrefix(label, "torn-") && label != "torn-closed-segment"
 }

@@ -5,24 +5,23 @@ import (
 	"fmt"
 )
 
-// SyncPlan is what one group commit has to cover: [Log.SyncPlan] makes it, the caller syncs every one of Files
-// (fdatasync(2)) and calls SyncDir if it is not nil, in any order and at the same time, and then hands it to
-// [Log.Synced], or to [Log.SyncFailed] if any of it failed.
+// SyncPlan is one group commit: [Log.SyncPlan] makes it, the caller syncs every one of Files (fdatasync(2)) and calls SyncDir
+// unless it is nil, in any order or in parallel, and then calls [Log.Synced], or [Log.SyncFailed] if any of it failed.
 type SyncPlan struct {
-	// Files are held until the plan is handed back.
+	// Files are held until the plan comes back.
 	Files []*Segment
 	// SyncDir makes the names of new files durable, and a segment that is being finished. It blocks and belongs off the
-	// loop; nil if there is nothing to do.
+	// loop. It may be nil.
 	SyncDir func() error
-	// Offset is the one behind the last record that is durable when all is done.
+	// Offset is the log end offset that the plan makes durable.
 	Offset int64
 
-	sizes     []int64  // of the files, at the time of the plan
-	finishing *Segment // is covered too, by SyncDir
+	sizes     []int64  // of Files, at the time of the plan
+	finishing *Segment // SyncDir covers it
 }
 
-// SyncPlan is the plan for everything written so far. ok is false if all of it is durable, if the last plan is still
-// under way, or if the log is poisoned.
+// SyncPlan makes a plan for everything written so far. ok is false if all of it is durable, if a plan is in flight, or if the log
+// is poisoned.
 func (l *Log) SyncPlan() (plan *SyncPlan, ok bool) {
 	if l.planned || l.poisoned != nil || l.closed || l.durable == l.LogEndOffset() && !l.dirUnsynced {
 		return nil, false
@@ -55,7 +54,7 @@ func (l *Log) SyncPlan() (plan *SyncPlan, ok bool) {
 	return p, true
 }
 
-// syncFinishing syncs a segment that is being finished when that does not, so that both learn of an error.
+// syncFinishing syncs a segment that is being finished, but not at the same time as that job, so that both see an error.
 func (l *Log) syncFinishing(file File, dir bool) func() error {
 	w := l.worker
 	return func() error {
@@ -71,10 +70,10 @@ func (l *Log) syncFinishing(file File, dir bool) func() error {
 	}
 }
 
-// syncNamed is syncDir for a plan: of a log that was deleted meanwhile there is nothing to sync.
+// syncNamed is syncDir for a plan; it does nothing if the log was deleted meanwhile.
 func (l *Log) syncNamed() error { return l.worker.named(l.syncDir) }
 
-// syncDir touches nothing that the log's thread changes.
+// syncDir reads nothing that the log's thread changes.
 func (l *Log) syncDir() error {
 	if err := l.worker.fs.SyncDir(l.dir); err != nil {
 		return fmt.Errorf("segment: syncing the directory %s: %w", l.dir, err)
@@ -82,11 +81,10 @@ func (l *Log) syncDir() error {
 	return nil
 }
 
-// Synced says that all of the plan was done. The durable offset moves, and with it the high watermark if
-// [Options.ManualCommit] is set.
+// Synced ends a plan that was done as a whole. It moves the durable offset and, with [Options.ManualCommit], the high watermark.
 func (l *Log) Synced(p *SyncPlan) {
 	l.checkPlan(p)
-	if l.closed || l.poisoned != nil { // by the sync of another file, meanwhile: what is below the high watermark is all that is safe
+	if l.closed || l.poisoned != nil { // finishing a segment failed meanwhile: nothing new counts as durable
 		l.endPlan(p)
 		return
 	}
@@ -107,7 +105,7 @@ func (l *Log) Synced(p *SyncPlan) {
 	}
 }
 
-// covered notes how much of a segment is durable.
+// covered makes a segment durable up to a size.
 func (l *Log) covered(s *Segment, size int64) {
 	s.synced = max(s.synced, size)
 	if l.options.ManualCommit {
@@ -116,7 +114,7 @@ func (l *Log) covered(s *Segment, size int64) {
 	s.checkSizes()
 }
 
-// noteDurable moves the durable offset over the segments that are durable as a whole.
+// noteDurable moves the durable offset over the segments that are wholly durable.
 func (l *Log) noteDurable() {
 	for _, s := range l.segments {
 		if s.synced < s.size {
@@ -126,7 +124,7 @@ func (l *Log) noteDurable() {
 	}
 }
 
-// showWritten lets everything that was written be read, unless it has to wait for a sync that is under way or failed.
+// showWritten makes everything that was written readable, unless it awaits a sync in flight or that sync failed.
 func (l *Log) showWritten() {
 	if l.awaitsSync {
 		return
@@ -137,8 +135,8 @@ func (l *Log) showWritten() {
 	l.raiseHighWatermark(l.LogEndOffset())
 }
 
-// raiseHighWatermark is the only way for it to move. It never passes what a failed sync was about: those pages may be
-// lost, and their producers were told so.
+// raiseHighWatermark alone moves it. It never passes the records of a failed sync: their pages may be lost, and their producers
+// got an error.
 func (l *Log) raiseHighWatermark(to int64) {
 	if to <= l.highWatermark {
 		return
@@ -151,8 +149,8 @@ func (l *Log) raiseHighWatermark(to int64) {
 	l.checkOffsets()
 }
 
-// SyncFailed says that a part of the plan failed. The kernel reports that only once and may have dropped the pages, so
-// it is never tried again: the log takes no more writes. What is below the high watermark can still be read.
+// SyncFailed ends a plan of which a part failed. The kernel reports the error once and may have dropped the pages, so there is no
+// retry: the log takes no more writes. Reads below the high watermark still work.
 func (l *Log) SyncFailed(p *SyncPlan, err error) {
 	l.checkPlan(p)
 	if err == nil {
@@ -164,10 +162,10 @@ func (l *Log) SyncFailed(p *SyncPlan, err error) {
 	l.endPlan(p)
 }
 
-// checkPlan finds out who hands back a plan twice: the second time it would cover what it never synced.
+// checkPlan catches a plan that ends twice: the second end would cover what was never synced.
 func (l *Log) checkPlan(p *SyncPlan) {
 	if p != &l.plan || !l.planned {
-		panic("segment: a plan was handed back that is not under way: " + l.dir)
+		panic("segment: a sync plan ends that is not in flight: " + l.dir)
 	}
 }
 
@@ -184,8 +182,8 @@ func (l *Log) endPlan(p *SyncPlan) {
 	l.planned = false
 }
 
-// DurableOffset is the offset below which every record is on the disk, whatever the commit policy.
+// DurableOffset is the offset below which every record is durable, whatever the commit policy.
 func (l *Log) DurableOffset() int64 { return l.durable }
 
-// Poisoned is why the log takes no more writes, or nil.
+// Poisoned is the error of writes after a failed sync, or nil.
 func (l *Log) Poisoned() error { return l.poisoned }

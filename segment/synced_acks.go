@@ -6,31 +6,31 @@ import (
 	"sync/atomic"
 )
 
-// syncedAcksFile marks the directory of a log that acknowledges only what was synced ([Options.ManualCommit]). By it a
-// start knows that batches behind a hole may have been promised to be durable, however far the recovery point lags.
+// syncedAcksFile marks the directory of a log that acknowledges only synced records ([Options.ManualCommit]). It tells a start that
+// batches behind a hole may have been promised to be durable, however far the recovery point lags.
 //
-// It is durable before the first such acknowledgement. Under another policy it goes when the recovery point on the disk
-// covers all that was acknowledged under this one.
+// It is durable before the first such acknowledgement. After a change of policy it goes once the recovery point on the disk covers
+// everything acknowledged under this one.
 const syncedAcksFile = "acks-after-fsync"
 
 const syncedAcksText = "Acknowledgements of this partition wait for fsync, so after a crash no damage is cut that has batches behind it.\n"
 
-// syncedAcks is what the log's thread and its work know of the mark.
+// syncedAcks is the state of the mark, shared by the log's thread and its background jobs.
 type syncedAcks struct {
 	state atomic.Int32 // markAbsent, markPresent or markGoing
-	// until is the offset that the recovery point has to reach for the mark to go. The log's thread's.
+	// until is the recovery point at which the mark may go. Only the log's thread uses it.
 	until int64
 }
 
-// The states of the mark. To go from present to going is for the log's thread to decide, and only while no plan is under
-// way; the others are left under worker.mu. So a mark that is wanted again while it goes is made again, by the next plan.
+// The states of the mark. Only the log's thread moves it from present to going, and only while no plan is in flight; all other
+// moves happen under worker.mu. So if the mark is needed again while it goes, the next plan makes it again.
 const (
 	markAbsent int32 = iota
 	markPresent
 	markGoing
 )
 
-// openSyncedAcks makes the mark if the log's policy needs it. It blocks.
+// openSyncedAcks leaves the mark if the log's policy needs it. It blocks.
 func (l *Log) openSyncedAcks(present bool) error {
 	m := &l.worker.acks
 	if l.options.ManualCommit && !present {
@@ -48,17 +48,17 @@ func (l *Log) openSyncedAcks(present bool) error {
 
 func markSyncedAcks(fsys FS, dir string) error {
 	if err := writeFile(fsys, filepath.Join(dir, syncedAcksFile), []byte(syncedAcksText)); err != nil {
-		return fmt.Errorf("segment: noting that acknowledgements wait for syncs: %w", err)
+		return fmt.Errorf("segment: marking that acknowledgements wait for syncs: %w", err)
 	}
 	return nil
 }
 
-// lacksMark says that the next plan has to leave the mark before anything that it covers is acknowledged.
+// lacksMark reports whether the next plan has to leave the mark, before anything that it covers is acknowledged.
 func (l *Log) lacksMark() bool {
 	return l.options.ManualCommit && l.worker.acks.state.Load() != markPresent
 }
 
-// syncMark is the part of a plan that leaves the mark; rest, which may be nil, is that part without it.
+// syncMark is a plan's SyncDir that leaves the mark after rest, its SyncDir so far, which may be nil.
 func (l *Log) syncMark(rest func() error) func() error {
 	fsys, dir, w := l.options.FS, l.dir, l.worker
 	return func() error {
@@ -83,24 +83,23 @@ func (l *Log) syncMark(rest func() error) func() error {
 	}
 }
 
-// relax notes up to where records were acknowledged under the policy that ends.
+// relax remembers the end of the records that were acknowledged under the policy that ends.
 func (l *Log) relax() { l.worker.acks.until = l.highWatermark }
 
-// Checkpointed says that the recovery point on the disk is at least offset, a [Log.DurableOffset] of before.
+// Checkpointed: the recovery point on the disk is at least offset, an earlier [Log.DurableOffset].
 func (l *Log) Checkpointed(offset int64) {
 	if offset > l.durable && !l.closed {
-		panic(fmt.Sprintf("segment: %s: the recovery point on the disk is %d, and only offsets below %d are durable", l.dir, offset, l.durable))
+		panic(fmt.Sprintf("segment: %s: the recovery point on the disk is %d, but only offsets below %d are durable", l.dir, offset, l.durable))
 	}
 	l.checkpointed = max(l.checkpointed, offset)
 }
 
-// wantsMarkGone says that nothing is left that the mark protects.
+// wantsMarkGone reports whether the mark protects nothing any more.
 func (l *Log) wantsMarkGone() bool {
 	m := &l.worker.acks
 	return !l.options.ManualCommit && !l.planned && m.state.Load() == markPresent && l.checkpointed >= m.until
 }
 
-// unmarkWork removes the mark off the log's thread.
 func (l *Log) unmarkWork() func() func() {
 	l.working = true
 	fsys, dir, w := l.options.FS, l.dir, l.worker
@@ -110,7 +109,7 @@ func (l *Log) unmarkWork() func() func() {
 		defer w.mu.Unlock()
 		var err error
 		if !w.gone.Load() && w.acks.state.Load() == markGoing {
-			// Not durable, and need not be: a mark that comes back makes a start more careful.
+			// The removal need not be durable: a mark that comes back only makes a start more careful.
 			if err = fsys.RemoveAll(filepath.Join(dir, syncedAcksFile)); err == nil {
 				w.acks.state.Store(markAbsent)
 			}

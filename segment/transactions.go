@@ -11,16 +11,15 @@ import (
 	"oneplusn/segment/records"
 )
 
-// AbortedTransaction is one that its producer aborted: its records, from FirstOffset up to the marker at LastOffset,
-// are skipped by readers of committed data. Only directories that a Kafka broker wrote have them: they are read from
-// the .txnindex files, which only [Repair] writes.
+// AbortedTransaction is one that its producer aborted: readers of committed data skip its records, from FirstOffset up to the marker
+// at LastOffset. Only directories that a Kafka broker wrote have them, in .txnindex files; here only [Repair] writes those.
 type AbortedTransaction struct {
 	ProducerID              int64
 	FirstOffset, LastOffset int64
 }
 
-// LastStableOffset is the offset below which no transaction is open: the high watermark, but for directories that a
-// Kafka broker left with an open transaction.
+// LastStableOffset is the offset below which no transaction is open: the high watermark, except in directories that a Kafka broker
+// left with an open transaction.
 func (l *Log) LastStableOffset() int64 {
 	if l.unstable.open {
 		return min(max(l.unstable.offset, l.LogStartOffset()), l.highWatermark)
@@ -28,16 +27,16 @@ func (l *Log) LastStableOffset() int64 {
 	return l.highWatermark
 }
 
-// unstable is where the first transaction begins that is still open. Nothing ends it here, so the place of its first
-// batch is found once, when the log is opened and may wait for the disk.
+// unstable is the start of the first open transaction. Nothing here can end it, so its position is computed once, at open, when the
+// log may wait for the disk.
 type unstable struct {
 	open   bool
 	offset int64
-	// segment is the base offset of the batch's segment, pos where in it the batch begins.
+	// segment is the base offset of its segment, pos its position there.
 	segment, pos int64
 }
 
-// Stable is the part of a range that readers of committed data may have: up to the batch at the last stable offset.
+// Stable is the part of a range that readers of committed data may see: up to the batch at the last stable offset.
 func (l *Log) Stable(r Range) Range {
 	switch u := l.unstable; {
 	case !u.open || r.Segment == nil || r.Segment.base < u.segment || r.Segment.base == u.segment && r.Pos+r.Len <= u.pos:
@@ -48,7 +47,7 @@ func (l *Log) Stable(r Range) Range {
 	return Range{}
 }
 
-// Aborted appends to list the aborted transactions that have records from the offset from up to, but without, to.
+// Aborted appends to list the aborted transactions that have records from the offset from up to, but not including, to.
 func (l *Log) Aborted(list []AbortedTransaction, from, to int64) []AbortedTransaction {
 	i := sort.Search(len(l.aborted), func(i int) bool { return l.aborted[i].LastOffset >= from })
 	for ; i < len(l.aborted); i++ {
@@ -56,16 +55,16 @@ func (l *Log) Aborted(list []AbortedTransaction, from, to int64) []AbortedTransa
 			list = append(list, l.aborted[i].AbortedTransaction)
 		}
 		if l.aborted[i].lastStable >= to {
-			break // whatever ended later began later
+			break // later ones began later
 		}
 	}
 	return list
 }
 
-// txnEntry is an entry of a .txnindex file. They are in the order of their last offsets.
+// txnEntry is an entry of a .txnindex file, which is sorted by last offset.
 type txnEntry struct {
 	AbortedTransaction
-	// lastStable is the offset below which no transaction was open when this one ended.
+	// lastStable is the last stable offset when this one ended.
 	lastStable int64
 }
 
@@ -73,7 +72,6 @@ type txnEntry struct {
 // offset, and last stable offset at the marker, 8 bytes each.
 const txnEntryBytes = 34
 
-// parseTxnIndex reads a .txnindex file.
 func parseTxnIndex(b []byte) ([]txnEntry, error) {
 	if len(b)%txnEntryBytes != 0 {
 		return nil, fmt.Errorf("%w: it has %d bytes, a multiple of %d was expected", errIndex, len(b), txnEntryBytes)
@@ -115,15 +113,15 @@ type txnScan struct {
 
 func newTxnScan() *txnScan { return &txnScan{open: make(map[int64]int64)} }
 
-// take is what was found since the last take.
+// take returns the transactions found since the last take.
 func (x *txnScan) take() []txnEntry {
 	list := x.aborted
 	x.aborted = nil
 	return list
 }
 
-// batch looks at the batch at a position of a segment. A transaction that began before the log did is not known of:
-// its records are gone.
+// batch follows the batch at a position of a segment. It ignores transactions that began before the log's start: their records are
+// gone.
 func (x *txnScan) batch(r io.ReaderAt, h records.Batch, at int64) {
 	first, open := x.open[h.ProducerID]
 	switch {
@@ -166,8 +164,8 @@ func isAbortMarker(r io.ReaderAt, h records.Batch, at int64) bool {
 	return varint() >= 4 && len(b) >= 4 && binary.BigEndian.Uint16(b[2:]) == 0
 }
 
-// openTransactions reads what a Kafka broker noted of aborted transactions. Without it readers of committed data would
-// get records that were taken back, so damage is an error.
+// openTransactions reads the aborted transactions. Without them readers of committed data would get aborted records, so damage is an
+// error.
 func (l *Log) openTransactions() error {
 	for _, s := range l.segments {
 		path := beside(s.path, txnIndexSuffix)
@@ -196,8 +194,8 @@ func (l *Log) openTransactions() error {
 	return l.findUnstable(first)
 }
 
-// findUnstable finds the batch with an offset, or the next one if it was compacted away. If damage is in the way, what
-// is behind it is out of everybody's reach, and the place is where it begins.
+// findUnstable finds the batch with an offset, or the next one if it was compacted away. If it meets damage first, nobody can read
+// what is behind it, and the position is the damage's.
 func (l *Log) findUnstable(offset int64) error {
 	i := l.position(offset)
 	for l.segments[i].next <= offset && i+1 < len(l.segments) {

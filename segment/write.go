@@ -6,20 +6,22 @@ import (
 	"math"
 )
 
-// The bounds of one write: what waits beyond them goes with the next. A write of that size takes the page cache about a
-// millisecond.
+// The bounds of one write; the next one takes the rest. The page cache takes a write of that size in about a millisecond.
 const (
 	maxWriteBytes  = 1 << 20
 	maxWritePieces = 128
 )
 
-// ErrNextWrite says that batches have to wait for the write after this one: it is full, or they depend on how it ends.
+// ErrNextWrite: the batches have to wait for the next write, because this one is full or they depend on its result.
 var ErrNextWrite = errors.New("segment: the batches belong to the next write")
 
-// Write is the one write that a log has in flight. The log's thread begins it ([Log.BeginWrite]), fills it ([Write.Add])
-// and ends it ([Log.EndWrite]); between the last two [Write.Run], which may block, runs elsewhere. It knows all that it
-// needs and touches nothing that the log's thread changes, and until it has run nobody may change the bytes of its
-// batches. Until it has ended its batches are no part of the log.
+// Write is the one write that a log has in flight:
+//
+//	BeginWrite --> Add ... Add --> Run --> EndWrite
+//	log's thread                   off it  log's thread
+//
+// [Write.Run] may block and touches nothing that the log's thread changes. Until it has run nobody may change the bytes of the
+// batches. They become part of the log with EndWrite.
 type Write struct {
 	log      *Log
 	inFlight bool
@@ -28,34 +30,34 @@ type Write struct {
 	pieces   [][]byte
 	batches  []writing
 	bytes    int64 // of all pieces
-	// begins says that the write begins a new segment, which the log takes over with it. at is then 0.
+	// begins: the write begins a new segment, so at is 0.
 	begins   bool
-	path     string // of the segment that is written to
-	at       int64  // where the first piece goes in it
-	base     int64  // its base offset
+	path     string // of the segment that it goes to
+	at       int64  // its position there
+	base     int64  // the segment's base offset
 	capacity int64
 	first    int64 // the offset of the first batch
-	next     int64 // the one behind the last
-	// createdMillis is when the first batch of the segment that is written to was appended.
+	next     int64 // behind the last one
+	// createdMillis is the time of the segment's first append.
 	createdMillis int64
 
-	// What Run changes.
+	// Run changes these.
 	ran       bool
 	prepared  File // the next segment's, until it has its name
-	fresh     File // of the segment that was begun
-	leftovers bool // of an earlier write, in target
-	remains   bool // of this one, in the segment that is written to
+	fresh     File // of the new segment
+	leftovers bool // an earlier write left bytes in target
+	remains   bool // this one left bytes in its segment
 	err       error
 }
 
-// writing is what has to be known of a piece when it has been written.
+// writing is what EndWrite needs to know of a piece.
 type writing struct {
 	producer  sequence
 	nowMillis int64
 }
 
-// BeginWrite begins a write, which has to be ended even if it stays empty. While another one is in flight, or work that is to
-// be waited for because segments end too fast, the error is [ErrNextWrite]; [ErrClosed] and [ErrPoisoned] are for ever.
+// BeginWrite begins a write, which has to be ended even if it stays empty. The error is [ErrNextWrite] while another write is in
+// flight, or while too many segments wait to be finished; [ErrClosed] and [ErrPoisoned] are permanent.
 func (l *Log) BeginWrite() (*Write, error) {
 	w := &l.writing
 	switch {
@@ -74,21 +76,20 @@ func (l *Log) BeginWrite() (*Write, error) {
 	return w, nil
 }
 
-// Empty says that there is nothing to run.
+// Empty reports whether Run has nothing to do.
 func (w *Write) Empty() bool { return len(w.pieces) == 0 && !w.begins }
 
-// Plain says that the write is nothing but one write(2) to the active segment.
+// Plain reports whether the write is a single write(2) to the active segment.
 func (w *Write) Plain() bool { return !w.begins && !w.leftovers }
 
-// Bytes is the size of all that was added.
+// Bytes is the size of all its batches.
 func (w *Write) Bytes() int64 { return w.bytes }
 
-// Add takes batches that were checked into the write, and assigns their offsets in place.
-// Of a duplicate and of what is refused nothing is taken. [ErrNextWrite] asks to offer it again to the next write, and
-// all that came after it.
+// Add adds checked batches to the write and assigns their offsets in place. It adds nothing of a duplicate, or with an error. After
+// [ErrNextWrite] offer them to the next write, and everything that came after them.
 //
-// The other errors are [ErrOutOfOrderSequence], [ErrInvalidProducerEpoch], and of a producer's batch [ErrBatchAboveSegment];
-// the server's own may be larger than a segment, and get one for themselves.
+// The other errors are [ErrOutOfOrderSequence], [ErrInvalidProducerEpoch] and, for a producer's batch, [ErrBatchAboveSegment]; the
+// server's own batches may be larger than a segment, and get one for themselves.
 func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, error) {
 	l := w.log
 	if !w.inFlight || w.ran || in.offsets < 1 {
@@ -130,12 +131,12 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 		AppendTimeMillis: l.appendTime(nowMillis), Bytes: len(batches), Records: in.records}, nil
 }
 
-// isWhole says that nothing that was written under the partition's name can be missing: its head is there, and its epoch says
-// that no record was lost and that no topic was deleted when it was made, whose producers would go on with their numbers.
+// isWhole reports whether the log has every record ever written under the partition's name: it begins at 0, and its epoch shows that
+// no record was lost and that it has no deleted predecessor, whose producers would continue their sequence numbers.
 func (l *Log) isWhole() bool { return l.LogStartOffset() == 0 && l.LeaderEpoch() == 0 }
 
-// has says that the write has a batch of that idempotent producer already: whether its next one is in order, or the same
-// again, is known when the first has been written.
+// has reports whether the write already has a batch of that idempotent producer: only its result tells whether the next one is in
+// order, or a duplicate.
 func (w *Write) has(q sequence) bool {
 	if q.id < 0 {
 		return false
@@ -159,10 +160,9 @@ func (w *Write) take(batches []byte, in Checked, last, nowMillis int64) {
 	w.next = last + 1
 }
 
-// fits says that the segment which the write goes to can take n more bytes up to lastOffset, and is not old enough to
-// end. The age is the time since its first batch was appended. Apache Kafka goes by the batches' own timestamps: one of the
-// future would keep a segment from ending, and old and new ones in turn would make each batch begin one. Positions and
-// relative offsets are 32 bits in Kafka's index files.
+// fits reports whether the write's segment has room for n more bytes up to lastOffset, and is not too old. The age counts from its
+// first append. Apache Kafka uses the batches' timestamps: one in the future would keep a segment from ending, and alternating old
+// and new ones would end a segment with each batch. Positions and relative offsets are 32 bits in Kafka's index files.
 func (w *Write) fits(n, lastOffset, nowMillis int64) bool {
 	size := w.at + w.bytes
 	if size == 0 {
@@ -173,7 +173,7 @@ func (w *Write) fits(n, lastOffset, nowMillis int64) bool {
 	return size+n <= w.capacity && lastOffset-w.base <= math.MaxInt32 && age <= w.log.options.SegmentAge.Milliseconds()
 }
 
-// beginSegment lets the write begin the next segment, in the file that was prepared if there is one.
+// beginSegment makes the write begin the next segment, in the prepared file if there is one.
 func (w *Write) beginSegment(nowMillis int64) {
 	l := w.log
 	w.begins = true
@@ -183,8 +183,8 @@ func (w *Write) beginSegment(nowMillis int64) {
 	w.prepared, l.prepared = l.prepared, nil
 }
 
-// Run does the write. It may block, and be called from any goroutine, once, between the last Add and EndWrite. Of a log
-// that was closed or deleted meanwhile it writes nothing.
+// Run does the write, between the last Add and EndWrite. It may block. Any goroutine may call it, once. If the log was closed or
+// deleted meanwhile it writes nothing.
 func (w *Write) Run() {
 	l := w.log
 	l.worker.writing.Lock()
@@ -227,7 +227,7 @@ func (w *Write) run(fsys FS, dir string) error {
 	return fmt.Errorf("%w: %d of %d bytes at %d of %s: %w", ErrStorage, n, w.bytes, w.at, w.path, err)
 }
 
-// openNext makes the file of the segment that the write begins, or gives the prepared one its name.
+// openNext makes the file of the new segment, or renames the prepared one.
 func (w *Write) openNext(fsys FS, dir string) (err error) {
 	if w.prepared == nil {
 		w.fresh, err = fsys.Open(w.path, Create)

@@ -31,7 +31,7 @@ package records
 
 import "errors"
 
-// Codec is how the records of a batch are compressed: the low three bits of its attributes.
+// Codec is the compression of a batch's records.
 type Codec uint8
 
 // The codecs of Kafka. 5 to 7 are not assigned.
@@ -43,7 +43,7 @@ const (
 	Zstd
 )
 
-// String is the codec's name as in compression.type.
+// String is the name in compression.type.
 func (c Codec) String() string {
 	if c > Zstd {
 		return "unknown"
@@ -52,13 +52,12 @@ func (c Codec) String() string {
 }
 
 var (
-	// ErrInvalid says that the bytes are not the records that they should be.
+	// ErrInvalid: the bytes are not valid records.
 	ErrInvalid = errors.New("records: invalid")
-	// ErrCodec says that the codec is not one of Kafka's.
+	// ErrCodec: the codec is not one of Kafka's.
 	ErrCodec = errors.New("records: the codec is unknown")
-	// ErrTooLarge says that the records inflate to more than the limit.
+	// ErrTooLarge: the records inflate to more than the limit.
 	ErrTooLarge = errors.New("records: they inflate to more than allowed")
-	// ErrWindow says that the compressed data asks for a larger history than [Reader] keeps for small batches:
-	// [Reader.Large] reads it.
+	// ErrWindow: the compressed data needs a larger history than a [Reader] allocates without Large.
 	ErrWindow = errors.New("records: the window is too large")
 )

@@ -8,7 +8,7 @@ import (
 	"math"
 )
 
-// varint reads a zigzag number of at most so many bytes.
+// varint reads a zigzag number of at most the given number of bytes.
 func (r *Reader) varint(most int) (int64, bool) {
 	if r.end-r.at < mostVarint && !r.ended {
 		r.need(mostVarint) // or as many as there are
@@ -24,7 +24,7 @@ func (r *Reader) varint(most int) (int64, bool) {
 	case n == 0 && r.end-r.at < most && r.left >= r.end-r.at:
 		return 0, false // the bytes end
 	case n <= 0 || most == mostVarint32 && (v < math.MinInt32 || v > math.MaxInt32):
-		return 0, r.fail("a number in it has more than %d bytes or bits that do not count", most)
+		return 0, r.fail("a number in it has more than %d bytes or bits that overflow", most)
 	case n > r.left:
 		return 0, r.fail("a number in it goes beyond its end")
 	}
@@ -33,7 +33,7 @@ func (r *Reader) varint(most int) (int64, bool) {
 	return v, true
 }
 
-// skip reads n bytes of the record and looks at none.
+// skip skips n bytes of the record.
 func (r *Reader) skip(n int) bool {
 	if n <= 0 {
 		return true
@@ -53,7 +53,7 @@ func (r *Reader) skip(n int) bool {
 	return true
 }
 
-// need has n bytes in the window, if so many come. n is small against the window.
+// need fills the window up to n bytes, if so many follow. n is much smaller than the window.
 func (r *Reader) need(n int) bool {
 	for r.end-r.at < n {
 		if !r.fill() {
@@ -63,7 +63,7 @@ func (r *Reader) need(n int) bool {
 	return true
 }
 
-// fill reads more into the window. It is false at the end, and with an error.
+// fill reads more into the window. It returns false at the end, and with an error.
 func (r *Reader) fill() bool {
 	if r.ended {
 		return false

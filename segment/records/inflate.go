@@ -12,13 +12,12 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// inflater is a codec at work. release gives its memory back; nothing of the source is kept.
+// inflater decompresses one payload. release returns it to its pool, without references to the payload.
 type inflater interface {
 	io.Reader
 	release()
 }
 
-// open begins to inflate a payload.
 func open(codec Codec, payload []byte, limit int64, large bool) (inflater, error) {
 	var in inflater
 	var err error
@@ -90,7 +89,7 @@ func (z *lz4Reader) release() {
 }
 
 const (
-	// pooledWindow is the largest zstd window of a decoder that is kept: that of level 19.
+	// pooledWindow is the largest zstd window of a pooled decoder: that of level 19.
 	pooledWindow = 8 << 20
 	// largestWindow is that of level 22, the highest that Kafka has.
 	largestWindow = 128 << 20
@@ -102,10 +101,10 @@ type zstdReader struct {
 	large  bool
 }
 
-// openZstd takes a decoder that does all its work in Read: one with goroutines would run ahead of who reads.
+// openZstd uses a decoder that does all its work in Read: one with goroutines would run ahead of its reader.
 func openZstd(payload []byte, large bool) (inflater, error) {
 	var first zstd.Header
-	// A header that cannot be read is the decoder's to explain.
+	// The decoder returns the error of an unreadable header.
 	large = large && first.Decode(payload) == nil && first.WindowSize > pooledWindow
 	var z *zstdReader
 	if !large {
@@ -131,7 +130,6 @@ func openZstd(payload []byte, large bool) (inflater, error) {
 	return z, nil
 }
 
-// Read implements [io.Reader].
 func (z *zstdReader) Read(b []byte) (int, error) {
 	n, err := z.Decoder.Read(b)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) {

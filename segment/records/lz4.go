@@ -7,7 +7,7 @@ import (
 
 const (
 	lz4Magic = 0x184D2204
-	// Bits of the frame's first flag byte.
+	// Bits of the frame's flags.
 	lz4Version         = 0xC0
 	lz4Version1        = 0x40
 	lz4Independent     = 0x20
@@ -18,13 +18,12 @@ const (
 	lz4Stored          = 1 << 31 // of a block's size: its bytes are not compressed
 )
 
-// checkLZ4Frame walks over the blocks of an LZ4 frame, and over nothing within them. Java's decoder takes one frame of
-// blocks that are independent, and wants its end mark; others would take less or more than that, and not agree on what
-// the records are.
+// checkLZ4Frame walks over the blocks of an LZ4 frame without looking into them. Java's decoder accepts one frame of independent
+// blocks with an end mark; other decoders accept less or more, and would read other records.
 func checkLZ4Frame(b []byte) error {
 	header := 7
 	if len(b) < header || binary.LittleEndian.Uint32(b) != lz4Magic {
-		return fmt.Errorf("%w: an LZ4 frame begins with another number", ErrInvalid)
+		return fmt.Errorf("%w: the LZ4 frame has another magic number", ErrInvalid)
 	}
 	flags := b[4]
 	if flags&lz4Version != lz4Version1 || flags&lz4Independent == 0 || flags&lz4Dictionary != 0 {

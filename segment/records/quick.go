@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// quick reads a record that lies in the window whole, as almost all do, in a third of the time that record takes. It is
-// false, and has read nothing, if it does not, or if anything is wrong with it: record then says what.
+// quick reads a record that lies wholly in the window, as almost all do, in a third of record's time. Otherwise, or if anything is
+// wrong with the record, it reads nothing and returns false: record then finds the error.
 func (r *Reader) quick(rec *Record) bool {
 	b := r.buf[r.at:r.end]
 	size, at := number(b, 0)
@@ -48,7 +48,7 @@ func (r *Reader) quick(rec *Record) bool {
 	return true
 }
 
-// field is the end of a field with its length in front, -1 if there is none.
+// field is the end of a field with its length in front, or -1.
 func field(b []byte, at int, least int64) int {
 	n, at := number(b, at)
 	switch {
@@ -60,7 +60,7 @@ func field(b []byte, at int, least int64) int {
 	return at + int(n)
 }
 
-// number is a zigzag number and where it ends, -1 if there is none that is short enough to be quick.
+// number decodes a zigzag number and returns its end, or -1 if it is not a short one.
 func number(b []byte, at int) (int64, int) {
 	if at >= 0 && at < len(b) && b[at] < 0x80 {
 		return int64(b[at]>>1) ^ -int64(b[at]&1), at + 1

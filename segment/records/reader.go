@@ -9,25 +9,25 @@ import (
 type Record struct {
 	OffsetDelta    int32
 	TimestampDelta int64
-	// Key and Value are nil for null, and are set only by a Reader with Contents. They are valid until the next record.
+	// Key and Value are nil for null. Only a Reader with Contents sets them. They are valid until the next record.
 	Key, Value []byte
 }
 
 const (
-	// MinBytes is the least that a record takes: its length, attributes, two deltas, the lengths of key and value, and the
-	// number of its headers, a byte each. So a count of records is bounded by the bytes that are there.
+	// MinBytes is the size of the smallest record: its length, attributes, two deltas, the lengths of key and value, and the
+	// number of its headers, a byte each. So the bytes of a batch bound its number of records.
 	MinBytes = 7
-	// windowBytes is how much of the inflated bytes is held at a time.
+	// windowBytes is the number of inflated bytes held at a time.
 	windowBytes = 32 << 10
-	// mostVarint is the longest varint: 64 bits in groups of seven.
+	// mostVarint is the longest varint: 64 bits in groups of seven; mostVarint32 that of 32 bits.
 	mostVarint, mostVarint32 = 10, 5
 )
 
 // Reader reads the records of one batch after another. The zero value is ready for Reset.
 type Reader struct {
-	// Contents makes Next return keys and values. It costs a copy of them if the records are compressed.
+	// Contents makes Next return keys and values. It copies them if the records are compressed.
 	Contents bool
-	// Large allows zstd windows of up to 128 MiB, which its levels 20 to 22 ask for; without it they are up to 8 MiB.
+	// Large allows zstd windows of up to 128 MiB, for its levels 20 to 22; without it up to 8 MiB.
 	Large bool
 
 	codec  Codec
@@ -36,17 +36,17 @@ type Reader struct {
 	at     int
 	end    int
 	window []byte
-	// inflated counts the bytes that came out of source, limit is the most that may.
+	// inflated counts the bytes out of source, limit bounds it.
 	inflated, limit int64
 	ended           bool
 	records         int
-	left            int // bytes of the record that have not been read
+	left            int // unread bytes of the record
 	contents        []byte
 	err             error
 }
 
-// Reset begins with the records of another batch; payload is all that follows the batch's header. maxInflatedBytes
-// bounds what compressed records inflate to. payload is kept until Close or the next Reset.
+// Reset begins another batch. payload is everything behind the batch's header, and is referenced until Close or the next Reset.
+// maxInflatedBytes bounds what compressed records inflate to.
 func (r *Reader) Reset(codec Codec, payload []byte, maxInflatedBytes int64) error {
 	r.Close()
 	r.codec, r.limit = codec, maxInflatedBytes
@@ -63,7 +63,7 @@ func (r *Reader) Reset(codec Codec, payload []byte, maxInflatedBytes int64) erro
 	return r.err
 }
 
-// Close gives the codec's memory back to the pool. The Reader can be used again.
+// Close returns the codec's memory to the pool. The Reader can be used again.
 func (r *Reader) Close() {
 	if r.source != nil {
 		r.source.release()
@@ -72,7 +72,7 @@ func (r *Reader) Close() {
 	r.at, r.end, r.ended = 0, 0, true
 }
 
-// Inflated is how many bytes have been read: of compressed records, after inflating.
+// Inflated is the number of bytes read, after inflating.
 func (r *Reader) Inflated() int64 {
 	if r.codec == None {
 		return int64(r.at)
@@ -80,10 +80,10 @@ func (r *Reader) Inflated() int64 {
 	return r.inflated
 }
 
-// Records is how many records have been read.
+// Records is the number of records read.
 func (r *Reader) Records() int { return r.records }
 
-// Next reads one record. It is false at the end of the records, and with an error, which is one of the package's.
+// Next reads one record. It returns false at the end of the records, and with an error, which is one of the package's.
 func (r *Reader) Next(rec *Record) (bool, error) {
 	if r.err != nil || !r.need(1) {
 		return false, r.err
@@ -94,7 +94,7 @@ func (r *Reader) Next(rec *Record) (bool, error) {
 	}
 	if !r.record(rec) {
 		if r.err == nil {
-			r.err = fmt.Errorf("%w: record %d ends before it should", ErrInvalid, r.records)
+			r.err = fmt.Errorf("%w: record %d is cut short", ErrInvalid, r.records)
 		}
 		return false, r.err
 	}
@@ -112,7 +112,7 @@ func (r *Reader) record(rec *Record) bool {
 		return r.fail("it says that it has %d bytes, %d are left", size, r.end-r.at)
 	}
 	r.left = int(size)
-	if !r.skip(1) { // attributes, of which none is used
+	if !r.skip(1) { // attributes, which have no meaning
 		return false
 	}
 	if rec.TimestampDelta, ok = r.varint(mostVarint); !ok {
@@ -169,7 +169,6 @@ func (r *Reader) headers() bool {
 	return true
 }
 
-// length reads the length of a field within the record.
 func (r *Reader) length(what string, least int64) (int, bool) {
 	n, ok := r.varint(mostVarint32)
 	if !ok {

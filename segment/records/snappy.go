@@ -10,23 +10,23 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// xerialMagic begins what snappy-java writes: this, two version numbers of four bytes, and then blocks with their size in
-// front. Other clients send one block without any of it.
+// xerialMagic begins snappy-java's framing: the magic, two version numbers of four bytes, then blocks with their size in front.
+// Other clients send one block without framing.
 var xerialMagic = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 
 const (
 	xerialHeader = 16
-	// keptBlock is the largest block whose memory is kept: what is inflated on a server's loop allocates nothing.
+	// keptBlock is the largest block whose memory is pooled, so that inflating on a server's loop allocates nothing.
 	keptBlock = 256 << 10
 )
 
 // snappyReader inflates blocks one by one.
 type snappyReader struct {
-	rest   []byte // blocks that have not been inflated
+	rest   []byte // blocks to inflate
 	framed bool
 	limit  int64
 	memory []byte
-	block  []byte // what is left of the block that was inflated last
+	block  []byte // the unread part of the last block
 }
 
 var snappies sync.Pool
@@ -56,7 +56,6 @@ func (s *snappyReader) release() {
 	snappies.Put(s)
 }
 
-// Read implements [io.Reader].
 func (s *snappyReader) Read(b []byte) (int, error) {
 	for len(s.block) == 0 {
 		if len(s.rest) == 0 {
@@ -71,7 +70,6 @@ func (s *snappyReader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// next inflates the next block.
 func (s *snappyReader) next() error {
 	block := s.rest
 	s.rest = nil
@@ -107,12 +105,12 @@ const (
 	snappyCopy4
 )
 
-// snappySize walks over the elements of a Snappy block and is the size that they inflate to. It refuses what the format
-// of 2011 does not have, as the decoder does not: S2 gives a meaning to an offset of 0.
+// snappySize walks over the elements of a Snappy block and returns their inflated size. It refuses what the format of 2011 does not
+// have and the decoder accepts: S2 gives a meaning to an offset of 0.
 func snappySize(block []byte) (int64, error) {
 	said, n := binary.Uvarint(block)
 	if n <= 0 || n > mostVarint32 || said > 1<<32-1 {
-		return 0, fmt.Errorf("%w: a Snappy block does not say how large it is", ErrInvalid)
+		return 0, fmt.Errorf("%w: a Snappy block has no valid size", ErrInvalid)
 	}
 	size := int64(0)
 	for at := n; at < len(block); {
@@ -129,8 +127,8 @@ func snappySize(block []byte) (int64, error) {
 	return size, nil
 }
 
-// snappyElement is how many bytes an element stands for, how far behind they are copied from, and how many bytes it takes;
-// 0 if it is cut short.
+// snappyElement decodes an element: the number of bytes that it stands for, the distance that they are copied from, and its own size,
+// or 0 if it is cut short.
 func snappyElement(b []byte) (length, offset int64, used int) {
 	tag := b[0]
 	var number [4]byte
