@@ -5,6 +5,11 @@ import (
 	"time"
 
 	"oneplusn/fanout/budget"
+	"oneplusn/fanout/commit"
+	"oneplusn/fanout/group"
+	"oneplusn/fanout/metrics"
+	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/transfer/pagecache"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
@@ -38,111 +43,70 @@ func (c *counters) requestSeconds(key int16, took time.Duration) {
 	}
 }
 
-// LedgerStats are the bytes that were copied, by the kind of copy. DiskToCache is read by whoever asks, see
-// [ReadProcess].
+type (
+	ledger      = transfer.Ledger
+	ringStats   = ring.Stats
+	commitStats = commit.Stats
+)
+
+// LedgerStats are the bytes that were copied, by the kind of copy. DiskToCacheBytes comes from the kernel: see [Stats.ReadProcess].
 type LedgerStats struct {
-	DiskToCacheBytes   uint64 `json:"disk_to_cache_bytes"`
-	DiskCounted        bool   `json:"disk_counted"`
-	CacheToUserBytes   uint64 `json:"cache_to_user_bytes"`
-	UserToSocketBytes  uint64 `json:"user_to_socket_bytes"`
-	CacheToSocketBytes uint64 `json:"cache_to_socket_bytes"`
-	ByReferenceBytes   uint64 `json:"by_reference_bytes"`
-	HeaderBytes        uint64 `json:"header_bytes"`
-	PublishedBytes     uint64 `json:"published_bytes"`
+	DiskToCacheBytes uint64 `json:"disk_to_cache_bytes" metric:"copied_bytes_total" label:"copy" of:"disk_to_cache" help:"Bytes moved, by the copy that moved them (docs/copy-model.md)."`
+	DiskCounted      bool   `json:"disk_counted"`
+	ledger
+	PublishedBytes uint64 `json:"published_bytes" metric:"published_bytes_total" help:"Bytes of record batches appended."`
 }
 
-// RingStats describe the ring; see [ring.Stats].
+// RingStats describe the ring.
 type RingStats struct {
-	Submitted      uint64            `json:"submitted"`
-	Completed      uint64            `json:"completed"`
-	Enters         uint64            `json:"enters"`
-	QueuedWhenFull uint64            `json:"queued_when_full"`
-	BacklogMax     uint64            `json:"backlog_max"`
-	CQOverflows    uint64            `json:"cq_overflows"`
-	NoBuffers      uint64            `json:"no_buffers"`
-	InFlight       int               `json:"in_flight"`
-	ByOpcode       map[string]uint64 `json:"by_opcode"`
+	ringStats
+	InFlight int               `json:"in_flight" metric:"ring_in_flight" help:"Operations that the kernel holds."`
+	ByOpcode map[string]uint64 `json:"by_opcode" metric:"ring_operations_total" label:"opcode" help:"Operations queued."`
 }
 
-// PipeStats describe the pipe pool.
-type PipeStats struct {
-	Open      int    `json:"open"`
-	Lent      int    `json:"lent"`
-	LentMax   int    `json:"lent_max"`
-	Max       int    `json:"max"`
-	Waiting   int    `json:"waiting"`
-	Reclaimed uint64 `json:"reclaimed"`
-}
-
-// ColdCacheStats describe what subscribers read from a disk; see [pagecache.Counts].
-type ColdCacheStats struct {
-	LimitBytes     int64  `json:"limit_bytes"`
-	HeldBytes      int64  `json:"held_bytes"`
-	ReadaheadBytes uint64 `json:"readahead_bytes"`
-	DroppedBytes   uint64 `json:"dropped_bytes"`
-	BusyBytes      uint64 `json:"busy_bytes"`
-}
-
-// GroupStats describe the group coordinator; see [group.Counts].
-type GroupStats struct {
-	Groups      int    `json:"groups"`
-	Members     int    `json:"members"`
-	Offsets     int    `json:"offsets"`
-	MemoryBytes int64  `json:"memory_bytes"`
-	Rebalances  uint64 `json:"rebalances"`
-	Expired     uint64 `json:"expired_members"`
-	Refused     uint64 `json:"refused"`
-}
-
-// Stats is one consistent look at a running broker.
+// Stats is one consistent look at a running broker. Its fields are the metrics: see package metrics.
 type Stats struct {
-	PID              int            `json:"pid"`
-	Transfer         string         `json:"transfer"`
-	RingSize         int            `json:"ring_size"`
-	UptimeSeconds    float64        `json:"uptime_seconds"`
-	CPUUserSeconds   float64        `json:"cpu_user_seconds"`
-	CPUSystemSeconds float64        `json:"cpu_system_seconds"`
-	RSSBytes         uint64         `json:"rss_bytes"`
-	RSSAnonBytes     uint64         `json:"rss_anon_bytes"`
-	Ledger           LedgerStats    `json:"ledger"`
-	Ring             RingStats      `json:"ring"`
-	Pipes            PipeStats      `json:"pipes"`
-	ColdCache        ColdCacheStats `json:"cold_cache"`
-	Connections      int            `json:"connections"`
-	WaitingFetches   int            `json:"waiting_fetches"`
-	// ColdLookups are the searches for where a fetch begins that had to read the disk.
-	ColdLookups uint64 `json:"cold_lookups"`
-	// WaitingForMemory are connections whose requests or responses wait for --request-memory or --response-memory.
-	WaitingForMemory int `json:"waiting_for_memory"`
-	Topics           int `json:"topics"`
-	Partitions       int `json:"partitions"`
-	// PartitionsRefused have no log: their files are damaged.
-	PartitionsRefused int                `json:"partitions_refused"`
-	LogBytes          int64              `json:"log_bytes"`
-	Accepted          uint64             `json:"accepted"`
-	Closed            map[string]uint64  `json:"closed"`
-	Requests          map[string]uint64  `json:"requests"`
-	RequestSeconds    map[string]float64 `json:"request_seconds"`
-	PublishedRecords  uint64             `json:"published_records"`
-	ProduceErrors     uint64             `json:"produce_errors"`
-	Duplicates        uint64             `json:"duplicate_batches"`
-	Syncs             uint64             `json:"syncs"`
-	SyncSeconds       float64            `json:"sync_seconds"`
-	SyncErrors        uint64             `json:"sync_errors"`
-	StaleCompletions  uint64             `json:"stale_completions"`
-	Turns             uint64             `json:"turns"`
-	TurnTimes         TurnStats          `json:"turn_times"`
-	Groups            GroupStats         `json:"groups"`
-	RequestMemory     int64              `json:"request_memory_bytes"`
-	ResponseMemory    int64              `json:"response_memory_bytes"`
-	// Budgets are the limits on memory and the like, by name.
-	Budgets map[string]BudgetStats `json:"budgets"`
+	PID               int                    `json:"pid"`
+	Transfer          string                 `json:"transfer"`
+	RingSize          int                    `json:"ring_size"`
+	UptimeSeconds     float64                `json:"uptime_seconds"`
+	CPUUserSeconds    float64                `json:"cpu_user_seconds"`
+	CPUSystemSeconds  float64                `json:"cpu_system_seconds"`
+	RSSBytes          uint64                 `json:"rss_bytes"`
+	RSSAnonBytes      uint64                 `json:"rss_anon_bytes"`
+	Turns             uint64                 `json:"turns" metric:"loop_turns_total" help:"Turns of the loop."`
+	TurnTimes         metrics.Histogram      `json:"turn_times" metric:"loop_turn_seconds" help:"How long turns of the loop take: nobody else is served meanwhile."`
+	StaleCompletions  uint64                 `json:"stale_completions" metric:"stale_completions_total" help:"Completions for a connection that no longer exists: anything but 0 is a bug."`
+	Budgets           map[string]BudgetStats `json:"budgets" label:"budget"`
+	Ring              RingStats              `json:"ring"`
+	Ledger            LedgerStats            `json:"ledger"`
+	Pipes             transfer.PoolStats     `json:"pipes"`
+	ColdCache         pagecache.Counts       `json:"cold_cache"`
+	Groups            group.Counts           `json:"groups"`
+	Connections       int                    `json:"connections" metric:"connections" help:"Connections open."`
+	Accepted          uint64                 `json:"accepted" metric:"connections_accepted_total" help:"Connections accepted."`
+	Closed            map[string]uint64      `json:"closed" metric:"connections_closed_total" label:"reason" help:"Connections closed."`
+	WaitingForMemory  int                    `json:"waiting_for_memory" metric:"waiting_for_memory" help:"Connections held back because --request-memory or --response-memory is used up."`
+	RequestMemory     int64                  `json:"request_memory_bytes" metric:"request_memory_bytes" help:"Memory of request frames."`
+	ResponseMemory    int64                  `json:"response_memory_bytes" metric:"response_memory_bytes" help:"Memory of large responses."`
+	Requests          map[string]uint64      `json:"requests" metric:"requests_total" label:"api" help:"Requests received."`
+	RequestSeconds    map[string]float64     `json:"request_seconds" metric:"request_seconds_total" label:"api" help:"Time from a request's arrival to its response's last byte; fetches include their wait."`
+	WaitingFetches    int                    `json:"waiting_fetches" metric:"waiting_fetches" help:"Fetches that wait for records."`
+	ColdLookups       uint64                 `json:"cold_lookups" metric:"cold_lookups_total" help:"Searches for where a fetch begins that had to read the disk."`
+	Topics            int                    `json:"topics" metric:"topics" help:"Topics."`
+	Partitions        int                    `json:"partitions" metric:"partitions" help:"Partitions."`
+	PartitionsRefused int                    `json:"partitions_refused" metric:"partitions_refused" help:"Partitions that are not served because their files are damaged: see the log."`
+	LogBytes          int64                  `json:"log_bytes" metric:"log_bytes" help:"Bytes in all logs."`
+	PublishedRecords  uint64                 `json:"published_records" metric:"published_records_total" help:"Records appended."`
+	ProduceErrors     uint64                 `json:"produce_errors" metric:"produce_errors_total" help:"Produce requests refused or failed, by partition."`
+	Duplicates        uint64                 `json:"duplicate_batches" metric:"duplicate_batches_total" help:"Batches that idempotent producers sent again, and that were not appended again."`
+	commitStats
 }
 
 // BudgetStats are what is taken of a limit, in bytes unless the name says otherwise.
 type BudgetStats struct {
-	Used  int64 `json:"used"`
-	Limit int64 `json:"limit"`
+	Used  int64 `json:"used" metric:"budget_bytes" help:"What is taken of a limit; bytes unless the name says otherwise."`
+	Limit int64 `json:"limit" metric:"budget_limit_bytes" help:"The limit: see docs/operations.md for the flag that raises it."`
 }
 
 // budgets are all that the broker has.
@@ -162,27 +126,15 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 }
 
 func (b *Broker) snapshot() Stats {
-	k, p, l, commits := b.loop.Kernel.Stats(), b.engine.Pipes(), b.engine.Ledger, b.committer.Stats()
+	k := b.loop.Kernel.Stats()
 	s := Stats{
-		Transfer:      b.config.Transfer.Mode.String(),
-		RingSize:      b.config.Ring.Entries,
-		UptimeSeconds: b.loop.Now().Seconds(),
-		Ledger: LedgerStats{
-			CacheToUserBytes:   l.CacheToUser.Load(),
-			UserToSocketBytes:  l.UserToSocket.Load(),
-			CacheToSocketBytes: l.CacheToSocket.Load(),
-			ByReferenceBytes:   l.ByReference.Load(),
-			HeaderBytes:        l.Headers.Load(),
-			PublishedBytes:     b.counters.publishedBytes,
-		},
-		Ring: RingStats{
-			Submitted: k.Submitted, Completed: k.Completed, Enters: k.Enters, QueuedWhenFull: k.QueuedWhenFull,
-			BacklogMax: k.BacklogMax, CQOverflows: k.Overflows, NoBuffers: k.NoBuffers, InFlight: b.loop.Kernel.InFlight(),
-			ByOpcode: make(map[string]uint64),
-		},
-		Pipes: PipeStats{Open: p.Open, Lent: p.Borrowed, LentMax: p.BorrowedMax, Max: p.Max,
-			Waiting: p.Waiting, Reclaimed: p.Reclaimed},
-		ColdCache:        ColdCacheStats(b.engine.PageCache.Counts()),
+		Transfer:         b.config.Transfer.Mode.String(),
+		RingSize:         b.config.Ring.Entries,
+		UptimeSeconds:    b.loop.Now().Seconds(),
+		Ledger:           LedgerStats{ledger: *b.engine.Ledger, PublishedBytes: b.counters.publishedBytes},
+		Ring:             RingStats{ringStats: k, InFlight: b.loop.Kernel.InFlight(), ByOpcode: make(map[string]uint64)},
+		Pipes:            b.engine.Pipes(),
+		ColdCache:        b.engine.PageCache.Counts(),
 		Connections:      b.conns.open,
 		WaitingFetches:   b.waiting.Len() + b.fetcher.Parked(),
 		ColdLookups:      b.fetcher.Lookups(),
@@ -196,9 +148,7 @@ func (b *Broker) snapshot() Stats {
 		PublishedRecords: b.counters.publishedRecords,
 		ProduceErrors:    b.counters.produceErrors,
 		Duplicates:       b.counters.duplicates,
-		Syncs:            commits.Syncs,
-		SyncSeconds:      commits.SyncTime.Seconds(),
-		SyncErrors:       commits.SyncErrors,
+		commitStats:      b.committer.Stats(),
 		StaleCompletions: b.counters.stale,
 		Turns:            b.loop.Turn() - 1, // the one under way is not over
 		TurnTimes:        b.turns.stats(),
@@ -206,7 +156,7 @@ func (b *Broker) snapshot() Stats {
 		ResponseMemory:   b.blocks.budget.Used(),
 	}
 	if b.groups.coordinator != nil {
-		s.Groups = GroupStats(b.groups.coordinator.Counts())
+		s.Groups = b.groups.coordinator.Counts()
 	}
 	for _, one := range b.budgets() {
 		s.Budgets[one.Name()] = BudgetStats{one.Used(), one.Limit()}

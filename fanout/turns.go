@@ -2,9 +2,10 @@ package fanout
 
 import (
 	"log/slog"
-	"oneplusn/fanout/loop"
 	"time"
 
+	"oneplusn/fanout/loop"
+	"oneplusn/fanout/metrics"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
@@ -93,16 +94,8 @@ func (t *turnTimes) end(log *slog.Logger) {
 	log.Warn("a turn of the loop took long: nobody else was served meanwhile", attrs...)
 }
 
-// TurnStats are a histogram of the turns of the loop.
-type TurnStats struct {
-	// Bounds are in seconds. Counts has one entry more, for what is above the last.
-	Bounds  []float64 `json:"bounds_seconds"`
-	Counts  []uint64  `json:"counts"`
-	Seconds float64   `json:"seconds"`
-}
-
-func (t *turnTimes) stats() TurnStats {
-	s := TurnStats{Counts: append([]uint64(nil), t.counts[:]...), Seconds: t.seconds}
+func (t *turnTimes) stats() metrics.Histogram {
+	s := metrics.Histogram{Counts: append([]uint64(nil), t.counts[:]...), Seconds: t.seconds}
 	for _, b := range turnBounds {
 		s.Bounds = append(s.Bounds, b.Seconds())
 	}

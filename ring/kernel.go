@@ -105,22 +105,17 @@ type Kernel interface {
 
 // Stats counts what the ring did since its start.
 type Stats struct {
-	// Submitted counts entries handed to the kernel.
-	Submitted uint64
-	// Completed counts completions, of which multishot operations have many.
-	Completed uint64
-	// Enters counts io_uring_enter calls.
-	Enters uint64
-	// QueuedWhenFull counts operations that had to wait in the backlog because the submission queue was full. A rate
-	// that is high against Submitted says that a larger ring would help.
-	QueuedWhenFull uint64
+	Submitted uint64 `json:"submitted" metric:"ring_entries_submitted_total" help:"Submission queue entries handed to the kernel."`
+	// Completed counts those of multishot operations one by one.
+	Completed uint64 `json:"completed" metric:"ring_completions_total" help:"Completions."`
+	Enters    uint64 `json:"enters" metric:"ring_enters_total" help:"Calls of io_uring_enter."`
+	// QueuedWhenFull is to be compared with Submitted.
+	QueuedWhenFull uint64 `json:"queued_when_full" metric:"ring_queued_when_full_total" help:"Operations that waited because the submission queue was full: a larger --ring-size would help."`
 	// BacklogMax is the most operations that waited at once.
-	BacklogMax uint64
-	// Overflows counts the waits that found the completion queue overflown: nothing is lost (IORING_FEAT_NODROP), but
-	// the kernel had to allocate.
-	Overflows uint64
-	// NoBuffers counts recv operations that ended because all provided buffers were in use.
-	NoBuffers uint64
+	BacklogMax uint64 `json:"backlog_max"`
+	// CQOverflows lose nothing (IORING_FEAT_NODROP), but the kernel had to allocate.
+	CQOverflows uint64 `json:"cq_overflows" metric:"ring_completion_overflows_total" help:"Waits that found the completion queue overflown: a larger --cq-size would help."`
+	NoBuffers   uint64 `json:"no_buffers" metric:"ring_no_buffers_total" help:"Receives that ended because all receive buffers were in use."`
 	// ByOpcode counts operations queued.
-	ByOpcode [opcodes]uint64
+	ByOpcode [opcodes]uint64 `json:"-"`
 }

@@ -137,7 +137,7 @@ func (r *Ring) overflown() bool {
 	if !r.gr.CQHasOverflow() {
 		return false
 	}
-	r.stats.Overflows++
+	r.stats.CQOverflows++
 	return true
 }
 

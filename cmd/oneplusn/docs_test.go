@@ -5,10 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
+	"oneplusn/fanout"
 	"oneplusn/fanout/flags"
+	"oneplusn/fanout/metrics"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the generated parts of docs/ again")
@@ -57,4 +60,21 @@ func TestFlagsAreDocumented(t *testing.T) {
 			strings.NewReplacer("h0m0s", "h", "0s ", "0 ").Replace(f.Allowed), strings.ReplaceAll(f.Help, "`", "")))
 	}
 	checkGenerated(t, "operations.md", "flags", out.String()+"\n")
+}
+
+func TestMetricsAreDocumented(t *testing.T) {
+	var out strings.Builder
+	out.WriteString("\n" + cells("metric", "label", "in /stats", "meaning") + "|---|---|---|---|\n")
+	help := make(map[string]string)
+	for _, m := range metrics.Of(reflect.TypeFor[fanout.Stats]()) {
+		if m.Help == "" {
+			m.Help = help[m.Name]
+		}
+		if m.Help == "" || strings.Contains(m.Path, ",") {
+			t.Errorf("%s (%s) has no help, or no name in /stats", m.Name, m.Path)
+		}
+		help[m.Name] = m.Help
+		out.WriteString(cells("`"+m.Name+"`", strings.TrimSuffix(m.Label+"="+m.Value, "="), "`"+m.Path+"`", m.Help))
+	}
+	checkGenerated(t, "operations.md", "metrics", out.String()+"\n")
 }

@@ -53,7 +53,9 @@ func number(v reflect.Value, n *int) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			number(v.Field(i), n)
+			if v.Type().Field(i).Tag.Get("json") != "-" {
+				number(v.Field(i), n)
+			}
 		}
 	case reflect.Map:
 		value := reflect.New(v.Type().Elem()).Elem()
@@ -93,7 +95,7 @@ func get(t *testing.T, source Source, path string) (status int, contentType stri
 	return resp.StatusCode, resp.Header.Get("Content-Type"), string(text)
 }
 
-func metrics(t *testing.T, source Source) map[string]*dto.MetricFamily {
+func scrape(t *testing.T, source Source) map[string]*dto.MetricFamily {
 	t.Helper()
 	status, contentType, text := get(t, source, "/metrics")
 	if status != http.StatusOK || !strings.HasPrefix(contentType, "text/plain") {
@@ -109,7 +111,7 @@ func metrics(t *testing.T, source Source) map[string]*dto.MetricFamily {
 
 // Prometheus's rules for names: one prefix, and a total is a counter and a counter a total.
 func TestMetricsAreWhatPrometheusExpects(t *testing.T) {
-	families := metrics(t, fakeSource{stats: numbered()})
+	families := scrape(t, fakeSource{stats: numbered()})
 	own := 0
 	for name, family := range families {
 		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "promhttp_") {
@@ -139,7 +141,7 @@ func TestMetricsAreWhatPrometheusExpects(t *testing.T) {
 // Each metric shows the figure that it is named after.
 func TestMetricsShowTheFigureThatTheyAreNamedAfter(t *testing.T) {
 	s := numbered()
-	families := metrics(t, fakeSource{stats: s})
+	families := scrape(t, fakeSource{stats: s})
 	for name, want := range map[string]float64{
 		"oneplusn_up":                           1,
 		"oneplusn_connections":                  float64(s.Connections),
@@ -199,7 +201,7 @@ func TestLoopThatDoesNotAnswerIsNotHealthy(t *testing.T) {
 			t.Errorf("%s: status %d, %q", path, status, body)
 		}
 	}
-	families := metrics(t, stuck)
+	families := scrape(t, stuck)
 	up := families["oneplusn_up"]
 	if up == nil || up.GetMetric()[0].GetGauge().GetValue() != 0 {
 		t.Errorf("oneplusn_up is %v, want 0", up)

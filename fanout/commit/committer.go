@@ -58,9 +58,10 @@ type Committer struct {
 
 // Stats are counted from the start on.
 type Stats struct {
-	Syncs, SyncErrors uint64
-	SyncTime          time.Duration // the sum over all syncs
-	InlineWrites      uint64        // that ran on the loop's thread
+	Syncs        uint64  `json:"syncs" metric:"syncs_total" help:"Group commits: fsyncs of a partition."`
+	SyncSeconds  float64 `json:"sync_seconds" metric:"sync_seconds_total" help:"Time that group commits took."`
+	SyncErrors   uint64  `json:"sync_errors" metric:"sync_errors_total" help:"Group commits that failed: each left a partition that takes no more writes."`
+	InlineWrites uint64  `json:"-"` // that ran on the loop's thread
 }
 
 // New makes a committer. It uses the loop's kernel, from the first append on.

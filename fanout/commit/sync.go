@@ -177,7 +177,7 @@ func (c *Committer) partSynced(p *Partition, err error) {
 	}
 	plan, failed := f.plan, f.err
 	c.stats.Syncs++
-	c.stats.SyncTime += c.loop.Now() - f.began
+	c.stats.SyncSeconds += (c.loop.Now() - f.began).Seconds()
 	c.syncs.slots.Free(f.token)
 	f.plan, f.err = nil, nil
 	switch {

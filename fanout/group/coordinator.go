@@ -84,14 +84,13 @@ type Coordinator struct {
 
 // Counts describe a coordinator.
 type Counts struct {
-	Groups  int
-	Members int
-	Offsets int
-	// MemoryBytes is what they hold, of Config.MemoryBytes.
-	MemoryBytes int64
-	// Rebalances counts rebalances that began, Expired silent members that were removed, Refused requests for more than
-	// the limits allow.
-	Rebalances, Expired, Refused uint64
+	Groups      int    `json:"groups" metric:"groups" help:"Consumer groups."`
+	Members     int    `json:"members" metric:"group_members" help:"Members of consumer groups."`
+	Offsets     int    `json:"offsets" metric:"group_offsets" help:"Offsets that consumer groups have committed."`
+	MemoryBytes int64  `json:"memory_bytes" metric:"group_memory_bytes" help:"Memory of consumer groups, of --group-memory."`
+	Rebalances  uint64 `json:"rebalances" metric:"group_rebalances_total" help:"Rebalances begun."`
+	Expired     uint64 `json:"expired_members" metric:"group_members_expired_total" help:"Members removed because they were silent, or did not come for their assignment."`
+	Refused     uint64 `json:"refused" metric:"group_requests_refused_total" help:"Requests refused by --max-groups, --max-group-members or --group-memory."`
 }
 
 // New makes a coordinator without groups, whose records go to the given number of partitions (at least 1).

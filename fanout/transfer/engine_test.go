@@ -63,11 +63,11 @@ func TestLedgerCountsTheCopyThatEachModeMakes(t *testing.T) {
 					return err
 				}
 				l := b.engine.Ledger
-				got := counts{l.CacheToUser.Load(), l.UserToSocket.Load(), l.CacheToSocket.Load(), l.ByReference.Load()}
+				got := counts{l.CacheToUserBytes, l.UserToSocketBytes, l.CacheToSocketBytes, l.ByReferenceBytes}
 				if got != want {
 					return fmt.Errorf("counted %+v, want %+v", got, want)
 				}
-				if h := l.Headers.Load(); h != uint64(len(bytes)-n) {
+				if h := l.HeaderBytes; h != uint64(len(bytes)-n) {
 					return fmt.Errorf("%d header bytes counted, want %d", h, len(bytes)-n)
 				}
 				return <-result

@@ -1,26 +1,21 @@
 package transfer
 
-import (
-	"sync/atomic"
+import "oneplusn/ring"
 
-	"oneplusn/ring"
-)
-
-// Ledger counts the bytes that operations moved, by the copy that each kind of operation makes. The loop's thread adds
-// to it at completion; any goroutine may read it.
+// Ledger counts the bytes that operations moved, by the copy that each kind of operation makes. It belongs to the loop's thread.
 //
 // The copy that a receiver on the same host makes is not here: its own byte count is the witness of that one.
 type Ledger struct {
-	// CacheToUser is what READ copied from the page cache into buffers of this process (CPU).
-	CacheToUser atomic.Uint64
-	// UserToSocket is what SEND copied from those buffers into socket buffers (CPU).
-	UserToSocket atomic.Uint64
-	// CacheToSocket is what SENDMSG copied from the mapped page cache into socket buffers (CPU).
-	CacheToSocket atomic.Uint64
-	// ByReference is what reached sockets without a copy: pages spliced from pipes, or sent by sendfile.
-	ByReference atomic.Uint64
-	// Headers is what else was sent: response headers and whole responses without a range.
-	Headers atomic.Uint64
+	// CacheToUserBytes is what READ copied from the page cache into buffers of this process (CPU).
+	CacheToUserBytes uint64 `json:"cache_to_user_bytes" metric:"copied_bytes_total" label:"copy" of:"cache_to_user"`
+	// UserToSocketBytes is what SEND copied from those buffers into socket buffers (CPU).
+	UserToSocketBytes uint64 `json:"user_to_socket_bytes" metric:"copied_bytes_total" label:"copy" of:"user_to_socket"`
+	// CacheToSocketBytes is what SENDMSG copied from the mapped page cache into socket buffers (CPU).
+	CacheToSocketBytes uint64 `json:"cache_to_socket_bytes" metric:"copied_bytes_total" label:"copy" of:"cache_to_socket"`
+	// ByReferenceBytes is what reached sockets without a copy: pages spliced from pipes, or sent by sendfile.
+	ByReferenceBytes uint64 `json:"by_reference_bytes" metric:"copied_bytes_total" label:"copy" of:"by_reference"`
+	// HeaderBytes is what else was sent: response headers and whole responses without a range.
+	HeaderBytes uint64 `json:"header_bytes" metric:"copied_bytes_total" label:"copy" of:"headers"`
 }
 
 // countOp enters a completed ring operation: what it was is read off the operation itself and where its bytes lay,
@@ -29,17 +24,17 @@ func (l *Ledger) countOp(code ring.Opcode, from origin, result int, headerBytes 
 	n := uint64(max(result, 0))
 	switch {
 	case code == ring.OpRead:
-		l.CacheToUser.Add(n)
+		l.CacheToUserBytes += n
 	case code == ring.OpSplice && from == fromPipe:
-		l.ByReference.Add(n)
+		l.ByReferenceBytes += n
 	case code == ring.OpSend && from == fromBuffer:
-		l.UserToSocket.Add(n)
+		l.UserToSocketBytes += n
 	case code == ring.OpSend:
-		l.Headers.Add(n)
+		l.HeaderBytes += n
 	case code == ring.OpSendmsg:
 		headers := min(n, uint64(headerBytes))
-		l.Headers.Add(headers)
-		l.CacheToSocket.Add(n - headers)
+		l.HeaderBytes += headers
+		l.CacheToSocketBytes += n - headers
 	}
 }
 

@@ -116,18 +116,16 @@ func (p *pool) closeAll() error {
 
 // PoolStats describes the pipes.
 type PoolStats struct {
-	Open, Borrowed, Max int
-	// BorrowedMax is the most that were borrowed at once.
-	BorrowedMax int
-	// Waiting is the number of flows that need a pipe and have none.
-	Waiting int
-	// Reclaimed counts pipes taken from stalled flows.
-	Reclaimed uint64
+	Open      int    `json:"open" metric:"pipes_open" help:"Pipes open."`
+	Lent      int    `json:"lent" metric:"pipes_lent" help:"Pipes that hold or are about to hold bytes."`
+	LentMax   int    `json:"lent_max" metric:"pipes_lent_max" help:"The most pipes lent at once since the start."`
+	Max       int    `json:"max" metric:"pipes_max" help:"The limit on pipes."`
+	Waiting   int    `json:"waiting" metric:"pipes_waiting" help:"Responses that wait for a pipe."`
+	Reclaimed uint64 `json:"reclaimed" metric:"pipes_reclaimed_total" help:"Pipes taken from stalled subscribers."`
 }
 
 // Pipes is the state of the pipe pool.
 func (e *Engine) Pipes() PoolStats {
 	p := &e.pipes
-	return PoolStats{Open: p.open, Borrowed: p.borrowed(), Max: p.max, BorrowedMax: p.borrowedMax,
-		Waiting: p.waiters.Len(), Reclaimed: p.reclaimed}
+	return PoolStats{p.open, p.borrowed(), p.borrowedMax, p.max, p.waiters.Len(), p.reclaimed}
 }

@@ -38,7 +38,7 @@ func (e *Engine) sendfile(f *Flow) {
 		f.retries = 0
 		f.lastProgress = e.now
 		f.advance(sent)
-		e.Ledger.ByReference.Add(uint64(sent))
+		e.Ledger.ByReferenceBytes += uint64(sent)
 		if int64(sent) < n {
 			e.poll(f)
 			return

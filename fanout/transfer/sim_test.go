@@ -259,20 +259,20 @@ func (s *simulation) checkLedger() {
 	for _, sub := range s.subs {
 		sent += sub.flow.Sent()
 	}
-	if counted := l.UserToSocket.Load() + l.CacheToSocket.Load() + l.ByReference.Load() + l.Headers.Load(); counted != sent {
+	if counted := l.UserToSocketBytes + l.CacheToSocketBytes + l.ByReferenceBytes + l.HeaderBytes; counted != sent {
 		s.fail("the ledger counted %d bytes, the sockets took %d", counted, sent)
 	}
-	if read := l.CacheToUser.Load(); read < l.UserToSocket.Load() {
-		s.fail("%d bytes were sent from buffers, %d were read into them", l.UserToSocket.Load(), read)
+	if read := l.CacheToUserBytes; read < l.UserToSocketBytes {
+		s.fail("%d bytes were sent from buffers, %d were read into them", l.UserToSocketBytes, read)
 	}
-	wrongWay := l.CacheToUser.Load()
+	wrongWay := l.CacheToUserBytes
 	switch s.config.Mode {
 	case Copy:
-		wrongWay = l.ByReference.Load() + l.CacheToSocket.Load()
+		wrongWay = l.ByReferenceBytes + l.CacheToSocketBytes
 	case Send:
-		wrongWay += l.ByReference.Load()
+		wrongWay += l.ByReferenceBytes
 	case Splice, Sendfile:
-		wrongWay += l.CacheToSocket.Load()
+		wrongWay += l.CacheToSocketBytes
 	}
 	if wrongWay != 0 {
 		s.fail("%v moved %d bytes in another way", s.config.Mode, wrongWay)

@@ -151,10 +151,10 @@ func (m *coldMeasurement) together(ctx context.Context, hot, cold *load.Set) (*r
 	r.ColdBytes, r.HotBytes, r.Seconds, r.Hot = d.Bytes, hotBytes, d.Seconds, fetchTimes(paced)
 	r.ServerCPUSeconds, r.ClientCPUSeconds = after.CPUSeconds()-before.CPUSeconds(), d.CPUSeconds
 	r.ServerHeldBytes = after.ColdCache.HeldBytes
-	r.ServerDroppedBytes = after.ColdCache.DroppedBytes - before.ColdCache.DroppedBytes
-	r.ServerBusyBytes = after.ColdCache.BusyBytes - before.ColdCache.BusyBytes
-	ledger := after.Ledger.Minus(before.Ledger)
-	r.DiskCounted, r.DiskBytes = ledger.DiskCounted && load.WhyReadsAreNotCounted(m.site.Dir) == "", ledger.DiskToCache
+	r.ServerDroppedBytes = int64(after.ColdCache.DroppedBytes - before.ColdCache.DroppedBytes)
+	r.ServerBusyBytes = int64(after.ColdCache.BusyBytes - before.ColdCache.BusyBytes)
+	ledger := after.Copied(&before)
+	r.DiskCounted, r.DiskBytes = ledger.DiskCounted && load.WhyReadsAreNotCounted(m.site.Dir) == "", int64(ledger.DiskToCacheBytes)
 	return r, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"oneplusn/cmd/internal/load"
 	"oneplusn/cmd/internal/report"
+	"oneplusn/fanout"
 )
 
 // CopyOptions say what [Site.Copies] counts.
@@ -140,37 +141,37 @@ func (s *Site) drop() (cachedShare float64, err error) {
 
 // countDrain lets n subscribers read everything, checked, and returns what the server counted and used meanwhile.
 func (s *Site) countDrain(ctx context.Context, server *load.Server, o CopyOptions, n int,
-	layout *load.Layout) (d *load.Drained, counted load.Ledger, cpuSeconds float64, err error) {
+	layout *load.Layout) (d *load.Drained, counted fanout.LedgerStats, cpuSeconds float64, err error) {
 	options := DrainOptions{FetchBytes: o.FetchBytes, Threads: o.Threads}
 	set, err := connect(ctx, options.drainSubscribers(server.Kafka, siteTopic, n, layout), s.progress)
 	if err != nil {
-		return nil, load.Ledger{}, 0, err
+		return nil, counted, 0, err
 	}
 	defer set.Close()
 	before, err := server.Stats(ctx)
 	if err != nil {
-		return nil, load.Ledger{}, 0, err
+		return nil, counted, 0, err
 	}
 	d, err = drain(ctx, set, fmt.Sprintf("%d subscribers", n), layout.Bytes*int64(n), s.progress)
 	if err != nil {
-		return nil, load.Ledger{}, 0, err
+		return nil, counted, 0, err
 	}
 	after, err := server.Stats(ctx)
 	if err != nil {
-		return nil, load.Ledger{}, 0, err
+		return nil, counted, 0, err
 	}
-	return d, after.Ledger.Minus(before.Ledger), after.CPUSeconds() - before.CPUSeconds(), nil
+	return d, after.Copied(&before), after.CPUSeconds() - before.CPUSeconds(), nil
 }
 
 // enter adds what the server counted to a row, in units of the data set.
-func enter(row *report.CopyRow, l load.Ledger, unit int64) {
-	for column, bytes := range map[int]int64{
-		report.DiskToCache:   l.DiskToCache,
-		report.CacheToUser:   l.CacheToUser,
-		report.UserToSocket:  l.UserToSocket,
-		report.CacheToSocket: l.CacheToSocket,
+func enter(row *report.CopyRow, l fanout.LedgerStats, unit int64) {
+	for column, bytes := range map[int]uint64{
+		report.DiskToCache:   l.DiskToCacheBytes,
+		report.CacheToUser:   l.CacheToUserBytes,
+		report.UserToSocket:  l.UserToSocketBytes,
+		report.CacheToSocket: l.CacheToSocketBytes,
 	} {
 		row.Counted[column] += float64(bytes) / float64(unit)
 	}
-	row.ByReference += float64(l.ByReference) / float64(unit)
+	row.ByReference += float64(l.ByReferenceBytes) / float64(unit)
 }

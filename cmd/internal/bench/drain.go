@@ -162,9 +162,9 @@ func (m *measurement) drain(ctx context.Context, o DrainOptions) (*report.BenchR
 	r := drained("", m.subscribers, d)
 	fillServer(r, before, after)
 	if r.CopiesCounted {
-		l := after.Ledger.Minus(before.Ledger)
-		r.CPUCopies = float64(l.CacheToUser+l.UserToSocket+l.CacheToSocket) / float64(m.layout.Bytes)
-		r.ByReference = float64(l.ByReference) / float64(m.layout.Bytes)
+		l := after.Copied(&before)
+		r.CPUCopies = float64(l.CacheToUserBytes+l.UserToSocketBytes+l.CacheToSocketBytes) / float64(m.layout.Bytes)
+		r.ByReference = float64(l.ByReferenceBytes) / float64(m.layout.Bytes)
 	}
 	r.Slow = slowName(m.slow)
 	return r, m.finishSlow(ctx, slow, r)
@@ -187,7 +187,7 @@ func (m *measurement) finishSlow(ctx context.Context, slow *load.Slow, r *report
 	if err != nil || !after.Counted {
 		return err
 	}
-	r.ServerRSSBytes, r.ServerRSSAnonBytes = after.RSSBytes, after.RSSAnonBytes
+	r.ServerRSSBytes, r.ServerRSSAnonBytes = int64(after.RSSBytes), int64(after.RSSAnonBytes)
 	r.PipesLentMax = max(r.PipesLentMax, after.Pipes.LentMax)
 	return nil
 }
@@ -200,8 +200,8 @@ func fillServer(r *report.BenchRun, before, after load.Stats) {
 		return
 	}
 	r.Server, r.RingSize = after.Transfer, after.RingSize
-	r.QueuedWhenFull = after.Ring.QueuedWhenFull - before.Ring.QueuedWhenFull
-	r.ServerRSSBytes, r.ServerRSSAnonBytes = after.RSSBytes, after.RSSAnonBytes
+	r.QueuedWhenFull = int64(after.Ring.QueuedWhenFull - before.Ring.QueuedWhenFull)
+	r.ServerRSSBytes, r.ServerRSSAnonBytes = int64(after.RSSBytes), int64(after.RSSAnonBytes)
 	r.PipesLentMax, r.PipesLimit = after.Pipes.LentMax, after.Pipes.Max
 }
 

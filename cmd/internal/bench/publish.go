@@ -91,7 +91,8 @@ func (s *Site) publishOne(ctx context.Context, o PublishOptions, policy string, 
 	}
 	run = published(policy, producers, p)
 	if stats.Counted {
-		run.Syncs = &stats.Syncs
+		syncs := int64(stats.Syncs)
+		run.Syncs = &syncs
 	}
 	return run, nil
 }

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"oneplusn/fanout"
 )
 
 // Server is a server under load: a child of this process, or one that runs already.
@@ -137,59 +139,20 @@ func (t *tail) said() string {
 
 // Stats are a server's own counters, as its admin address gives them.
 type Stats struct {
-	Counted          bool    `json:"-"` // false where the server does not count
-	PID              int     `json:"pid"`
-	Transfer         string  `json:"transfer"`
-	RingSize         int     `json:"ring_size"`
-	CPUUserSeconds   float64 `json:"cpu_user_seconds"`
-	CPUSystemSeconds float64 `json:"cpu_system_seconds"`
-	RSSBytes         int64   `json:"rss_bytes"`
-	RSSAnonBytes     int64   `json:"rss_anon_bytes"`
-	Ledger           Ledger  `json:"ledger"`
-	Ring             struct {
-		Submitted      int64 `json:"submitted"`
-		Enters         int64 `json:"enters"`
-		QueuedWhenFull int64 `json:"queued_when_full"`
-		CQOverflows    int64 `json:"cq_overflows"`
-	} `json:"ring"`
-	Pipes struct {
-		Open      int   `json:"open"`
-		Lent      int   `json:"lent"`
-		LentMax   int   `json:"lent_max"`
-		Max       int   `json:"max"`
-		Reclaimed int64 `json:"reclaimed"`
-	} `json:"pipes"`
-	ColdCache struct {
-		HeldBytes    int64 `json:"held_bytes"`
-		DroppedBytes int64 `json:"dropped_bytes"`
-		BusyBytes    int64 `json:"busy_bytes"`
-	} `json:"cold_cache"`
-	Connections    int   `json:"connections"`
-	WaitingFetches int   `json:"waiting_fetches"`
-	Syncs          int64 `json:"syncs"`
+	fanout.Stats
+	Counted bool `json:"-"` // false where the server does not count
 }
 
-// Ledger is what a server counted of its copies, in bytes.
-type Ledger struct {
-	// DiskCounted says that DiskToCache was counted at all.
-	DiskCounted   bool  `json:"disk_counted"`
-	DiskToCache   int64 `json:"disk_to_cache_bytes"`
-	CacheToUser   int64 `json:"cache_to_user_bytes"`
-	UserToSocket  int64 `json:"user_to_socket_bytes"`
-	CacheToSocket int64 `json:"cache_to_socket_bytes"`
-	ByReference   int64 `json:"by_reference_bytes"`
-}
-
-// Minus is what was counted since before.
-func (l Ledger) Minus(before Ledger) Ledger {
-	return Ledger{
-		DiskCounted:   l.DiskCounted && before.DiskCounted,
-		DiskToCache:   l.DiskToCache - before.DiskToCache,
-		CacheToUser:   l.CacheToUser - before.CacheToUser,
-		UserToSocket:  l.UserToSocket - before.UserToSocket,
-		CacheToSocket: l.CacheToSocket - before.CacheToSocket,
-		ByReference:   l.ByReference - before.ByReference,
-	}
+// Copied is what was copied since before.
+func (s *Stats) Copied(before *Stats) fanout.LedgerStats {
+	l, was := s.Ledger, &before.Ledger
+	l.DiskCounted = l.DiskCounted && was.DiskCounted
+	l.DiskToCacheBytes -= was.DiskToCacheBytes
+	l.CacheToUserBytes -= was.CacheToUserBytes
+	l.UserToSocketBytes -= was.UserToSocketBytes
+	l.CacheToSocketBytes -= was.CacheToSocketBytes
+	l.ByReferenceBytes -= was.ByReferenceBytes
+	return l
 }
 
 // CPUSeconds is user and system time together.
@@ -219,9 +182,9 @@ func (s *Server) Stats(ctx context.Context) (Stats, error) {
 }
 
 // processStats is what proc(5) says of a process: its CPU time, in ticks of 10 ms.
-func processStats(pid int) (Stats, error) {
+func processStats(pid int) (s Stats, err error) {
 	if pid == 0 {
-		return Stats{}, nil
+		return s, nil
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -235,5 +198,6 @@ func processStats(pid int) (Stats, error) {
 		_, _ = fmt.Sscan(fields[12], &system)
 	}
 	const ticksPerSecond = 100 // USER_HZ
-	return Stats{PID: pid, CPUUserSeconds: user / ticksPerSecond, CPUSystemSeconds: system / ticksPerSecond}, nil
+	s.PID, s.CPUUserSeconds, s.CPUSystemSeconds = pid, user/ticksPerSecond, system/ticksPerSecond
+	return s, nil
 }

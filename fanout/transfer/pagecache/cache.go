@@ -79,13 +79,13 @@ type state struct {
 
 // Counts describe a [Cache].
 type Counts struct {
-	// LimitBytes is its bound, which is more than configured where the kernel reads far ahead; 0 where it is off.
-	// HeldBytes counts whole blocks, also those of which the kernel has evicted pages by itself.
-	LimitBytes, HeldBytes int64
-	// ReadaheadBytes were asked for ahead, DroppedBytes evicted, since the start.
-	ReadaheadBytes, DroppedBytes uint64
-	// BusyBytes could not be evicted whole when their turn came, and were kept for another round.
-	BusyBytes uint64
+	// LimitBytes is more than configured where the kernel reads far ahead.
+	LimitBytes int64 `json:"limit_bytes" metric:"cold_cache_limit_bytes" help:"What records read from disk may fill of the page cache, of --cold-cache; 0 where that is left to the kernel."`
+	// HeldBytes includes blocks of which the kernel has evicted pages by itself.
+	HeldBytes      int64  `json:"held_bytes" metric:"cold_cache_bytes" help:"What they fill, in whole blocks."`
+	ReadaheadBytes uint64 `json:"readahead_bytes" metric:"readahead_bytes_total" help:"Bytes asked for ahead of subscribers that read from disk."`
+	DroppedBytes   uint64 `json:"dropped_bytes" metric:"cold_cache_dropped_bytes_total" help:"Bytes dropped from the page cache after subscribers far behind had read them."`
+	BusyBytes      uint64 `json:"busy_bytes" metric:"cold_cache_busy_bytes_total" help:"Bytes kept for another round because they were in use when they were to be dropped."`
 }
 
 // New makes a cache. kind is the token kind of its operations, whose completions go to [Cache.Advised].
