@@ -3,6 +3,7 @@ package fanout
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/fetch"
 	"oneplusn/fanout/wire"
 )
 
@@ -15,58 +16,58 @@ const (
 // handleListOffsets finds offsets by time.
 //
 // Behaviour:
-//   - Timestamp -1 is the high watermark, or the last stable offset for readers of committed data; -2 the start of the log.
+//   - Timestamp -1 is the high watermark, or the last stable offset with read_committed; -2 the start of the log.
 //   - Any other is the first offset with that timestamp or a later one, not below the start of the log, or -1 if there is
 //     none that the client may read. The epoch is that of the record's leader. The batches in question are read in the
-//     background: see [timeSearches].
+//     background: see [fetch.ByTime].
 //
 // Versions: 0 asks for several offsets and gets a list (at most one here); 1 to 5 get offset and timestamp.
 func (b *Broker) handleListOffsets(c *client, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
-	s := &timeSearches{c: c, end: c.errand(), version: req.Version, isolation: req.IsolationLevel,
-		maxInflated: b.config.MaxInflatedBytes, resp: resp}
-	for i := range req.Topics {
-		topic := kmsg.NewListOffsetsResponseTopic()
-		topic.Topic = req.Topics[i].Topic
-		for j := range req.Topics[i].Partitions {
-			want := &req.Topics[i].Partitions[j]
-			r, p := b.listOffset(topic.Topic, want, req.IsolationLevel)
-			topic.Partitions = append(topic.Partitions, r)
-			if p != nil {
-				s.add(timeSearch{topic: i, partition: j, of: p, timestamp: want.Timestamp}, 0)
-			}
+	end := c.errand()
+	searches := b.fetcher.ByTime(req.IsolationLevel, func() bool { return c.state == connOpen }, func() {
+		if end() {
+			b.reply(c, oldStyle(req.Version, resp))
 		}
-		resp.Topics = append(resp.Topics, topic)
+	})
+	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, len(req.Topics))
+	for i := range req.Topics {
+		topic := &resp.Topics[i]
+		topic.Topic = req.Topics[i].Topic
+		topic.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, len(req.Topics[i].Partitions))
+		for j := range topic.Partitions {
+			b.listOffset(topic.Topic, &req.Topics[i].Partitions[j], req.IsolationLevel, &topic.Partitions[j], searches)
+		}
 	}
-	b.searchTimes(s)
+	searches.Run()
 }
 
-// listOffset answers for one partition. A partition that is not nil is one where the answer has to be looked for.
+// listOffset answers for one partition, or adds a search.
 func (b *Broker) listOffset(
 	topic string, want *kmsg.ListOffsetsRequestTopicPartition, isolation int8,
-) (kmsg.ListOffsetsResponseTopicPartition, *partition) {
-	r := kmsg.NewListOffsetsResponseTopicPartition()
+	r *kmsg.ListOffsetsResponseTopicPartition, searches *fetch.ByTime,
+) {
+	r.Default()
 	r.Partition, r.Offset, r.Timestamp = want.Partition, -1, -1
-	p := b.topics.find([]byte(topic), want.Partition)
+	p, code := b.topics.Find([]byte(topic), want.Partition)
 	if p == nil {
-		r.ErrorCode = b.topics.missing([]byte(topic), want.Partition)
-		return r, nil
+		r.ErrorCode = code
+		return
 	}
-	if r.ErrorCode = p.fetch.CheckLeaderEpoch(want.CurrentLeaderEpoch); r.ErrorCode != 0 {
-		return r, nil
+	if r.ErrorCode = p.CheckLeaderEpoch(want.CurrentLeaderEpoch); r.ErrorCode != 0 {
+		return
 	}
 	switch {
 	case want.Timestamp == latestTimestamp:
-		r.Offset, r.LeaderEpoch = p.fetch.ReadableEnd(isolation), p.log.LeaderEpoch()
+		r.Offset, r.LeaderEpoch = p.ReadableEnd(isolation), p.Log.LeaderEpoch()
 	case want.Timestamp == earliestTimestamp:
-		r.Offset = p.log.LogStartOffset()
-		r.LeaderEpoch = p.log.EpochOf(r.Offset)
+		r.Offset = p.Log.LogStartOffset()
+		r.LeaderEpoch = p.Log.EpochOf(r.Offset)
 	case want.Timestamp < 0:
 		r.ErrorCode = wire.CodeUnsupportedVersion
 	default:
-		return r, p
+		searches.Add(p, want.Timestamp, r)
 	}
-	return r, nil
 }
 
 // oldStyle fills in the list of offsets that version 0 has in place of one.

@@ -97,6 +97,7 @@ func Open(config Config) (*Broker, error) {
 	}
 	b.fetcher = fetch.New(b.loop, fetch.Config{
 		MaxBytes: config.FetchMaxBytes, SessionMemoryBytes: config.FetchSessionMemoryBytes, MostPartitions: b.mostPartitions,
+		MaxInflatedBytes: config.MaxInflatedBytes, Inflating: &b.inflating,
 	}, b.topics)
 	b.descriptors = newDescriptors(&b.config, b.topics.partitionCount(), b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes

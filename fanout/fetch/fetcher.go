@@ -16,6 +16,9 @@ type Config struct {
 	SessionMemoryBytes int64
 	// MostPartitions is how many partitions a session may have.
 	MostPartitions func() int64
+	// MaxInflatedBytes bounds what one batch inflates to in a search by time, and Inflating how many inflate at once.
+	MaxInflatedBytes int64
+	Inflating        *loop.Bounded
 }
 
 // Catalog finds partitions.

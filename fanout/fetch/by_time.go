@@ -1,0 +1,98 @@
+package fetch
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+	"oneplusn/segment"
+)
+
+// ByTime are the searches by time of one ListOffsets request. They go in rounds: each reads one segment of each partition in the
+// background, and then compares what was found with what the log is by then.
+type ByTime struct {
+	fetcher   *Fetcher
+	isolation int8
+	wanted    func() bool
+	done      func()
+	list      []timeSearch
+}
+
+type timeSearch struct {
+	partition       *Partition
+	timestampMillis int64
+	answer          *kmsg.ListOffsetsResponseTopicPartition
+	*segment.TimeSearch
+}
+
+// ByTime begins the searches of a request, of which [ByTime.Run] calls done with the last. They are given up when wanted says that
+// the client has gone.
+func (fr *Fetcher) ByTime(isolation int8, wanted func() bool, done func()) *ByTime {
+	return &ByTime{fetcher: fr, isolation: isolation, wanted: wanted, done: done}
+}
+
+// Add adds a search for the first record with a timestamp or a later one, whose offset goes into answer. Without one, or if the
+// client may not read it, the answer stays as it is.
+func (b *ByTime) Add(p *Partition, timestampMillis int64, answer *kmsg.ListOffsetsResponseTopicPartition) {
+	b.add(timeSearch{partition: p, timestampMillis: timestampMillis, answer: answer}, 0)
+}
+
+// add adds a search from an offset on, unless the log knows that there is nothing.
+func (b *ByTime) add(s timeSearch, from int64) {
+	if s.TimeSearch = s.partition.Log.SearchTime(s.timestampMillis, from); s.TimeSearch != nil {
+		b.list = append(b.list, s)
+	}
+}
+
+// Run runs rounds of searches until none is left.
+func (b *ByTime) Run() {
+	if len(b.list) == 0 {
+		b.done()
+		return
+	}
+	fr := b.fetcher
+	fr.config.Inflating.Go(fr.loop, func() (work, done func()) {
+		if !b.wanted() {
+			for i := range b.list {
+				b.list[i].Release()
+			}
+			b.done()
+			return nil, nil
+		}
+		return func() {
+			for i := range b.list {
+				b.list[i].Run(fr.config.MaxInflatedBytes)
+			}
+		}, b.roundEnded
+	})
+}
+
+// roundEnded takes what a round has found, and begins the next.
+func (b *ByTime) roundEnded() {
+	ended := b.list
+	b.list = nil
+	for i := range ended {
+		ended[i].Release()
+		if b.wanted() {
+			b.searched(&ended[i])
+		}
+	}
+	b.Run()
+}
+
+// searched takes the end of one search, and begins the next if the answer has to be elsewhere.
+func (b *ByTime) searched(s *timeSearch) {
+	p, r := s.partition, s.answer
+	switch {
+	case p.removed:
+		r.ErrorCode = wire.CodeUnknownTopicOrPartition
+	case s.Err != nil:
+		r.ErrorCode = wire.CodeKafkaStorageError
+		b.fetcher.warn("finding an offset by time failed", "topic", p.Topic, "partition", p.Index, "error", s.Err)
+	case s.Offset < 0:
+		b.add(*s, s.NextOffset())
+	case s.Offset < p.Log.LogStartOffset(): // deleted meanwhile
+		b.add(*s, 0)
+	case s.Offset < p.ReadableEnd(b.isolation):
+		r.Offset, r.Timestamp, r.LeaderEpoch = s.Offset, s.Timestamp, p.Log.EpochOf(s.Offset)
+	}
+}
