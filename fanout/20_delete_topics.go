@@ -23,7 +23,7 @@ func (b *Broker) handleDeleteTopics(c *client, req *kmsg.DeleteTopicsRequest) {
 			resp.Topics = append(resp.Topics, r)
 		}
 		if end() {
-			b.replyReaped(c, resp)
+			b.offsets.ReplyReaped(ticketOf(c), resp)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -436,7 +437,7 @@ func TestCommitThatWaitsForItsWriteStopsNobodyElse(t *testing.T) {
 			c, others := s.dial(), s.dial()
 			c.create("feed", 1)
 			c.commit("group", "feed", 1)
-			gate.shut(offsetsTopic)
+			gate.shut(offsets.Topic)
 			var clients []*dialed
 			var requests []*kmsg.OffsetCommitRequest
 			for i := range 3 {

@@ -10,8 +10,8 @@ import (
 
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/fetch"
-	"oneplusn/fanout/group"
 	"oneplusn/fanout/heap"
+	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
@@ -51,7 +51,7 @@ type Broker struct {
 	waiting     heap.Heap[*client] // produces, by their deadlines
 	fetcher     *fetch.Fetcher
 	committer   *commit.Committer
-	groups      groups
+	offsets     *offsets.Log
 	produced    []wire.ProduceResult
 	scratch     []byte
 	counters    counters
@@ -105,7 +105,8 @@ func Open(config Config) (*Broker, error) {
 	inline := config.InlineWrites && config.fs == nil
 	b.committer = commit.New(b.loop, commit.Config{Dir: config.DataDir, InlineWrites: inline, SyncKind: kindSync})
 	b.settleColdCache()
-	b.restoreGroups()
+	b.offsets = offsets.New(b.loop, b.config.offsets(), b.committer, offsetsCatalog{b.topics}, b.replyTo)
+	b.restoreOffsets()
 	b.topics.settle()
 	return b, nil
 }
@@ -159,13 +160,7 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	var err error
 	b.loop.Use(k)
 	b.turns.kernel, b.turns.limit = k, b.config.SlowTurnLog
-	if b.groups.coordinator != nil {
-		now := group.Instant{Monotonic: k.Now(), UnixMillis: b.loop.UnixMillis()}
-		b.groups.coordinator.Restored(now)
-		for _, topic := range b.topics.removedAtStart {
-			b.groups.coordinator.TopicDeleted(now, topic)
-		}
-	}
+	b.offsets.Start(b.topics.removedAtStart)
 	if b.engine, err = transfer.NewEngine(k, b.config.Transfer, b); err != nil {
 		return err
 	}

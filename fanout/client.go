@@ -88,7 +88,7 @@ func (c *client) reclaim() bool { return c.fetch.HurryParked() }
 func (c *client) closing() {
 	c.broker.unpark(c)
 	c.fetch.End()
-	c.broker.leaveGroups(c)
+	c.broker.offsets.Disconnected(ticketOf(c))
 	c.kept = nil
 }
 

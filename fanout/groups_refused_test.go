@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/group"
+	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 	"oneplusn/segment/records"
@@ -96,7 +97,7 @@ func checkServes(t *testing.T, c *dialed) {
 	list := kmsg.NewPtrListGroupsRequest()
 	list.Version = 2
 	c.ask(list)
-	for _, key := range []string{offsetsTopic, "feed"} {
+	for _, key := range []string{offsets.Topic, "feed"} {
 		meta := kmsg.NewPtrMetadataRequest()
 		meta.Version = 7
 		meta.Topics = []kmsg.MetadataRequestTopic{{Topic: kmsg.StringPtr(key)}}
@@ -107,7 +108,7 @@ func checkServes(t *testing.T, c *dialed) {
 
 func TestDamagedOffsetsLogStopsNeitherTheStartNorTheTopics(t *testing.T) {
 	dir := withCommits(t, "a", "b", "c")
-	path := partitionLog(dir, offsetsTopic+"-0")
+	path := partitionLog(dir, offsets.Topic+"-0")
 	crash(t, dir)
 	rewriteFile(t, path, func(b []byte) []byte { b[70] ^= 1; return b }) // in the first batch, below the recovery point
 	damaged, _ := os.ReadFile(path)
@@ -137,8 +138,8 @@ func TestOffsetsLogThatWasNeverSyncedIsCutAtItsHole(t *testing.T) {
 	dir := withCommits(t, "a", "b", "c")
 	crash(t, dir)
 	points := filepath.Join(dir, segment.RecoveryPointFile)
-	rewriteFile(t, points, func([]byte) []byte { return []byte("0\n1\n" + offsetsTopic + " 0 1\n") })
-	rewriteFile(t, partitionLog(dir, offsetsTopic+"-0"), func(b []byte) []byte {
+	rewriteFile(t, points, func([]byte) []byte { return []byte("0\n1\n" + offsets.Topic + " 0 1\n") })
+	rewriteFile(t, partitionLog(dir, offsets.Topic+"-0"), func(b []byte) []byte {
 		h, err := records.CheckBatch(b)
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +171,7 @@ func TestGroupsOfOtherPartitionsOfTheOffsetsLogAreServed(t *testing.T) {
 	first := start(t, func(c *Config) { c.DataDir = dir })
 	first.stop()
 	for i := range partitions {
-		l, err := segment.Open(filepath.Join(dir, fmt.Sprintf("%s-%d", offsetsTopic, i)), segment.Options{}, segment.OpenOptions{})
+		l, err := segment.Open(filepath.Join(dir, fmt.Sprintf("%s-%d", offsets.Topic, i)), segment.Options{}, segment.OpenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +188,7 @@ func TestGroupsOfOtherPartitionsOfTheOffsetsLogAreServed(t *testing.T) {
 	c.close()
 	second.stop()
 	// After a clean stop nothing is scanned.
-	rewriteFile(t, partitionLog(dir, offsetsTopic+"-1"), func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
+	rewriteFile(t, partitionLog(dir, offsets.Topic+"-1"), func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
 	third := start(t, func(c *Config) { c.DataDir = dir })
 	c = third.dial()
 	for i, name := range names {
@@ -203,7 +204,7 @@ func TestGroupsOfOtherPartitionsOfTheOffsetsLogAreServed(t *testing.T) {
 	}
 	c.remove("feed") // drops the offsets of groups, where they can be written
 	checkServes(t, c)
-	if !strings.Contains(third.log.String(), partitionLog(dir, offsetsTopic+"-1")) {
+	if !strings.Contains(third.log.String(), partitionLog(dir, offsets.Topic+"-1")) {
 		t.Errorf("the log does not name the file:\n%s", third.log)
 	}
 	c.close()
@@ -216,7 +217,7 @@ func TestGroupsOfOtherPartitionsOfTheOffsetsLogAreServed(t *testing.T) {
 // A record that this version cannot understand is left out; the others count.
 func TestRecordThatCannotBeUnderstoodDoesNotTakeTheOthersAlong(t *testing.T) {
 	dir := withCommits(t, "a", "b")
-	l, err := segment.Open(filepath.Join(dir, offsetsTopic+"-0"), segment.Options{}, segment.OpenOptions{Clean: true})
+	l, err := segment.Open(filepath.Join(dir, offsets.Topic+"-0"), segment.Options{}, segment.OpenOptions{Clean: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/commit"
+	"oneplusn/fanout/offsets"
 	"oneplusn/segment"
 )
 
@@ -238,34 +239,34 @@ func TestOffsetsTopicIsTheServersOwn(t *testing.T) {
 		}
 		return got
 	}
-	if got := metadata(offsetsTopic)[offsetsTopic]; got.ErrorCode != 3 {
+	if got := metadata(offsets.Topic)[offsets.Topic]; got.ErrorCode != 3 {
 		t.Errorf("before the first group: error %d, want 3", got.ErrorCode)
 	}
-	if code := c.tryCreate(offsetsTopic, 1); code != 17 {
+	if code := c.tryCreate(offsets.Topic, 1); code != 17 {
 		t.Errorf("creating it: error %d, want 17", code)
 	}
 	c.commit("g", "feed", 1)
-	if got := metadata(); len(got) != 2 || !got[offsetsTopic].IsInternal || got["feed"].IsInternal {
+	if got := metadata(); len(got) != 2 || !got[offsets.Topic].IsInternal || got["feed"].IsInternal {
 		t.Errorf("topics: %+v", got)
 	}
-	if r := c.produce(offsetsTopic, 0, makeBatch(1, 1, 10, 0)); r.ErrorCode != 17 {
+	if r := c.produce(offsets.Topic, 0, makeBatch(1, 1, 10, 0)); r.ErrorCode != 17 {
 		t.Errorf("producing to it: error %d, want 17", r.ErrorCode)
 	}
 	del := kmsg.NewPtrDeleteTopicsRequest()
-	del.Version, del.TopicNames = 3, []string{offsetsTopic}
+	del.Version, del.TopicNames = 3, []string{offsets.Topic}
 	if code := c.ask(del).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode; code != 17 {
 		t.Errorf("deleting it: error %d, want 17", code)
 	}
 	records := kmsg.NewPtrDeleteRecordsRequest()
 	whole := []kmsg.DeleteRecordsRequestTopicPartition{{Offset: -1}}
-	records.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: offsetsTopic, Partitions: whole}}
+	records.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: offsets.Topic, Partitions: whole}}
 	if code := c.ask(records).(*kmsg.DeleteRecordsResponse).Topics[0].Partitions[0].ErrorCode; code != 17 {
 		t.Errorf("deleting its records: error %d, want 17", code)
 	}
-	if code := c.createPartitions(offsetsTopic, 5); code != 17 {
+	if code := c.createPartitions(offsets.Topic, 5); code != 17 {
 		t.Errorf("more partitions: error %d, want 17", code)
 	}
-	if p := c.fetchOne(11, wanted{topic: offsetsTopic}); p.ErrorCode != 0 || p.HighWatermark != 1 {
+	if p := c.fetchOne(11, wanted{topic: offsets.Topic}); p.ErrorCode != 0 || p.HighWatermark != 1 {
 		t.Errorf("reading it: error %d, high watermark %d", p.ErrorCode, p.HighWatermark)
 	}
 	if got := c.committed("g", "feed"); got != 1 {
@@ -279,6 +280,7 @@ func TestOffsetsLogStaysShort(t *testing.T) {
 	change := func(c *Config) { c.DataDir, c.Fsync, c.RetentionCheck = dir, commit.Fsync{}, 10*time.Millisecond }
 	s := start(t, change)
 	c := s.dial()
+	const rewriteFromBytes = 16 << 20 // see package offsets
 	const partitions, written = 100, 3 * rewriteFromBytes
 	c.create("feed", partitions)
 	member := c.joinAlone("workers")
@@ -291,7 +293,8 @@ func TestOffsetsLogStaysShort(t *testing.T) {
 		}
 	}
 	logBytes := func() (size int64) {
-		if err := s.broker.loop.Call(t.Context(), func() { size = s.broker.groups.topic.partitions[0].log.SizeBytes() }); err != nil {
+		measure := func() { size = s.broker.topics.byName[offsets.Topic].partitions[0].log.SizeBytes() }
+		if err := s.broker.loop.Call(t.Context(), measure); err != nil {
 			t.Fatal(err)
 		}
 		return size
@@ -320,7 +323,7 @@ func TestOffsetsTopicOfSeveralPartitionsIsTakenOver(t *testing.T) {
 	dir := t.TempDir()
 	const partitions = 5
 	for i := range partitions {
-		if err := os.Mkdir(filepath.Join(dir, fmt.Sprintf("%s-%d", offsetsTopic, i)), 0o755); err != nil {
+		if err := os.Mkdir(filepath.Join(dir, fmt.Sprintf("%s-%d", offsets.Topic, i)), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -332,7 +335,7 @@ func TestOffsetsTopicOfSeveralPartitionsIsTakenOver(t *testing.T) {
 		c.commit(fmt.Sprintf("group-%d", i), "feed", i)
 	}
 	for i := range int32(partitions) {
-		if p := c.fetchOne(11, wanted{topic: offsetsTopic, partition: i}); p.HighWatermark == 0 {
+		if p := c.fetchOne(11, wanted{topic: offsets.Topic, partition: i}); p.HighWatermark == 0 {
 			t.Errorf("partition %d is empty", i)
 		}
 	}
@@ -405,7 +408,7 @@ func TestStopWaitsForOffsetsThatAreBeingForgotten(t *testing.T) {
 		c.ask(commitRequest(fmt.Sprintf("g%d", i), "feed", partitions, 7, ""))
 	}
 	s.broker.Do(func() {
-		s.broker.groups.coordinator.TopicDeleted(s.broker.instant(), "feed")
+		s.broker.offsets.TopicDeleted("feed")
 		s.broker.beginStop()
 	})
 	c.close()
@@ -438,7 +441,7 @@ func TestCommitThatCannotBeWrittenIsRefused(t *testing.T) {
 	c := s.dial()
 	c.create("feed", 1)
 	c.commit("g", "feed", 8)
-	disk.fail(offsetsTopic, syscall.EIO, true)
+	disk.fail(offsets.Topic, syscall.EIO, true)
 	if code := commitCode(c.ask(commitRequest("g", "feed", 1, 9, ""))); code != 15 {
 		t.Errorf("a commit while the disk fails: error %d, want 15", code)
 	}

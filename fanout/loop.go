@@ -53,7 +53,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("background jobs that ended")
 	b.committer.EndWrites()
 	t.stepped("writes that ended")
-	b.turnGroups()
+	b.offsets.Turn()
 	t.stepped("consumer groups")
 	b.answerCostly()
 	t.stepped("costly requests")
@@ -120,7 +120,7 @@ func (b *Broker) timeout() time.Duration {
 	if b.engine.Pending() || b.fetcher.Pending() || b.costly.line.n > 0 || b.blocks.resume {
 		return 0
 	}
-	until := min(b.nextSweep, b.committer.Next(), b.nextGroupDeadline())
+	until := min(b.nextSweep, b.committer.Next(), b.offsets.Next())
 	if b.waiting.Len() > 0 {
 		until = min(until, b.waiting.First().deadline)
 	}
@@ -179,7 +179,7 @@ func (b *Broker) beginStop() {
 	b.stopBy = b.loop.Now() + b.config.DrainTimeout
 	b.nextSweep = min(b.nextSweep, b.stopBy)
 	b.acceptor.stop()
-	b.stopGroups()
+	b.offsets.Shutdown()
 	b.fetcher.Stop() // a produce has its sync to wait for
 	for c := range b.conns.all() {
 		if c.state == connOpen && !c.busy {
@@ -199,5 +199,5 @@ func (b *Broker) stopped() bool {
 	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.loop.Working() || b.committer.Pending() > 0 || b.loop.Kernel.InFlight() > 0 {
 		return false
 	}
-	return b.groups.settled() || b.loop.Now() >= b.stopBy
+	return b.offsets.Settled() || b.loop.Now() >= b.stopBy
 }

@@ -155,8 +155,8 @@ func (b *Broker) snapshot() Stats {
 		RequestMemory:    b.frames.total.Used(),
 		ResponseMemory:   b.blocks.budget.Used(),
 	}
-	if b.groups.coordinator != nil {
-		s.Groups = b.groups.coordinator.Counts()
+	if g := b.offsets.Coordinator(); g != nil {
+		s.Groups = g.Counts()
 	}
 	for _, one := range b.budgets() {
 		s.Budgets[one.Name()] = BudgetStats{one.Used(), one.Limit()}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/wire"
 )
 
@@ -67,7 +68,7 @@ type change struct {
 
 // The strings that a client may send in place of a name: none, unknown, longer than allowed, the longest that the protocol
 // can carry, what is no name, the server's own, and one that exists.
-var sweptStrings = []string{"", "unknown", strings.Repeat("x", 300), strings.Repeat("x", math.MaxInt16), "../\xff\x00", offsetsTopic, sweptTopic}
+var sweptStrings = []string{"", "unknown", strings.Repeat("x", 300), strings.Repeat("x", math.MaxInt16), "../\xff\x00", offsets.Topic, sweptTopic}
 
 // extremesOf lists the values that a field of a type is set to.
 func extremesOf(t reflect.Type) (all []change) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/wire"
 )
 
@@ -37,7 +38,7 @@ var sweptServers = []struct {
 	}},
 	{"without its offsets", 1, func(t *testing.T, dir string) {
 		prepareNormal(t, dir)
-		damage(t, dir, offsetsTopic+"-0")
+		damage(t, dir, offsets.Topic+"-0")
 	}},
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/wire"
 )
 
@@ -52,12 +53,12 @@ func TestTopicsConfigurationCanBeChangedWhateverMadeIt(t *testing.T) {
 		}
 		for _, change := range []map[string]string{{"retention.ms": "1000"}, {"retention.ms": ""}, {}} {
 			for _, validateOnly := range []bool{true, false} {
-				if code, message := c.alter(offsetsTopic, change, validateOnly); code != wire.CodePolicyViolation || message == "" {
+				if code, message := c.alter(offsets.Topic, change, validateOnly); code != wire.CodePolicyViolation || message == "" {
 					t.Errorf("the offsets topic: %v: error %d %q", change, code, message)
 				}
 			}
 		}
-		if all, _ := c.described(kmsg.ConfigResourceTypeTopic, offsetsTopic); all["retention.ms"] != "-1" || all["segment.bytes"] != "4194304" {
+		if all, _ := c.described(kmsg.ConfigResourceTypeTopic, offsets.Topic); all["retention.ms"] != "-1" || all["segment.bytes"] != "4194304" {
 			t.Errorf("the offsets topic is described as %v", all)
 		}
 		c.close()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"oneplusn/fanout/commit"
+	"oneplusn/fanout/offsets"
 	"oneplusn/segment"
 )
 
@@ -16,8 +17,8 @@ func (c *Config) catalog() catalogConfig {
 		fs:               c.fs,
 		defaults:         topicDefaults(c),
 		maxBatchBytes:    int(c.MaxRequestBytes) - requestOverheadBytes,
-		internal:         offsetsTopic,
-		internalSettings: offsetsSettings,
+		internal:         offsets.Topic,
+		internalSettings: offsets.Settings,
 		newPartitions:    c.Partitions,
 		maxPartitions:    c.MaxPartitions,
 		autoCreateLimit:  c.AutoCreateTopicLimit,
@@ -60,9 +61,7 @@ func topicDefaults(c *Config) *topicConfig {
 
 // topicDeleted implements [catalogFollower].
 func (b *Broker) topicDeleted(name string) {
-	if b.groups.coordinator != nil {
-		b.groups.coordinator.TopicDeleted(b.instant(), name)
-	}
+	b.offsets.TopicDeleted(name)
 }
 
 // partitionRemoved implements [catalogFollower]: whoever waits for the partition is told.

@@ -1,0 +1,69 @@
+package offsets
+
+import (
+	"fmt"
+
+	"oneplusn/fanout/group"
+	"oneplusn/segment/records"
+)
+
+// Restore reads the topic. It blocks.
+//
+// A damaged partition does not stop the start. It goes offline, and its groups have no coordinator until it is mended: they
+// must not begin without their offsets, which were acknowledged. Records that cannot be parsed are left out.
+func (l *Log) Restore(partitions []Partition) {
+	// What was read before a damage was found is forgotten by starting over without that partition.
+	for !l.restore(partitions) {
+	}
+	counts, offline := l.coordinator.Counts(), 0
+	for i := range partitions {
+		if partitions[i].Offline != nil {
+			offline++
+		}
+	}
+	l.loop.Log.Info("committed offsets are read", "groups", counts.Groups, "offsets", counts.Offsets, "members", counts.Members,
+		"partitions_refused", offline)
+}
+
+// restore reads the partitions that are not offline. It is false if another one went offline.
+func (l *Log) restore(partitions []Partition) bool {
+	l.use(partitions)
+	for i := range partitions {
+		p := &partitions[i]
+		if p.Offline == nil {
+			if err := l.restorePartition(p); err != nil {
+				p.Offline = fmt.Errorf("fanout: reading committed offsets from %s: %w", p, err)
+				p.Log.Abandon()
+				return false
+			}
+			continue
+		}
+		l.coordinator.RefusePartition(int32(i))
+		l.loop.Log.Error("the groups of a partition have no coordinator: what they have committed cannot be read", "topic", Topic,
+			"partition", i, "error", p.Offline,
+			"remedy", "stop the server and restore the directory from a copy, or mend it as the error says, or move it away to begin without them")
+	}
+	return true
+}
+
+func (l *Log) restorePartition(p *Partition) error {
+	read, unknown := 0, 0
+	var first error
+	leaveOut := func(err error) {
+		if unknown++; first == nil {
+			first = err
+		}
+	}
+	now := group.Instant{UnixMillis: l.loop.UnixMillis()}
+	err := p.Log.EachRecord(l.config.MaxInflatedBytes, func(offset int64, r *records.Record) {
+		read++
+		if err := l.coordinator.Restore(now, p.Index, offset, r.Key, r.Value); err != nil {
+			leaveOut(err)
+		}
+	}, leaveOut)
+	if err == nil && unknown > 0 {
+		l.loop.Log.Warn("records of the offsets topic are left out: they cannot be parsed", "partition", p.Index, "records", read,
+			"left_out", unknown, "first_error", first)
+	}
+	return err
+}
