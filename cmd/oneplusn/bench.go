@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/cmd/internal/bench"
+	"oneplusn/cmd/internal/host"
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
@@ -39,7 +41,7 @@ type benchPlan struct {
 	serveFlags  []string
 	runs        int
 	threads     int
-	target      *load.Server
+	target      *peer.Server
 	topic       string
 }
 
@@ -104,7 +106,7 @@ func (p *benchPlan) planTarget(c *cli.Context) error {
 		return errors.New("--rate and --duration must be above 0")
 	}
 	if target != "" {
-		p.target = &load.Server{Kafka: target, Admin: c.String("target-admin"), PID: c.Int("target-pid")}
+		p.target = &peer.Server{Kafka: target, Admin: c.String("target-admin"), PID: c.Int("target-pid")}
 	}
 	return nil
 }
@@ -184,12 +186,12 @@ func runBench(c *cli.Context) error {
 	for _, n := range plan.subscribers {
 		most = max(most, n)
 	}
-	if files := load.RaiseOpenFiles(); files < uint64(most)+64 {
+	if files := host.RaiseOpenFiles(); files < uint64(most)+64 {
 		return fmt.Errorf("bench: %d subscribers need as many open files, the limit is %d: raise it with ulimit -n", most, files)
 	}
 	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	progress := load.NewProgress(c.App.ErrWriter)
+	progress := report.NewProgress(c.App.ErrWriter)
 	var runs []*report.BenchRun
 	if plan.target != nil {
 		runs, err = benchTarget(ctx, c, plan, progress)
@@ -202,7 +204,7 @@ func runBench(c *cli.Context) error {
 	return writeBench(c, runs)
 }
 
-func benchOwn(ctx context.Context, c *cli.Context, p benchPlan, progress *load.Progress) (runs []*report.BenchRun, err error) {
+func benchOwn(ctx context.Context, c *cli.Context, p benchPlan, progress *report.Progress) (runs []*report.BenchRun, err error) {
 	site, err := bench.NewSite(c.String("dir"), p.serveFlags, progress)
 	if err != nil {
 		return nil, err
@@ -214,7 +216,7 @@ func benchOwn(ctx context.Context, c *cli.Context, p benchPlan, progress *load.P
 	return site.Drain(ctx, p.drain(c))
 }
 
-func benchTarget(ctx context.Context, c *cli.Context, p benchPlan, progress *load.Progress) ([]*report.BenchRun, error) {
+func benchTarget(ctx context.Context, c *cli.Context, p benchPlan, progress *report.Progress) ([]*report.BenchRun, error) {
 	if c.Bool("live") {
 		return bench.LiveTarget(ctx, p.target, p.topic, p.live(c), progress)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"oneplusn/cmd/internal/bench"
-	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/host"
 	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout/flags"
 	"oneplusn/fanout/transfer"
@@ -23,7 +23,7 @@ const coldFetchBytes = 1 << 20
 func planCold(c *cli.Context) (o bench.ColdOptions, serveFlags []string, err error) {
 	o = bench.ColdOptions{Data: benchDataSet(c), ColdReaders: c.Int("cold-readers"), FetchBytes: coldFetchBytes,
 		Every: c.Duration("hot-every"), Alone: c.Duration("alone"), Discard: c.Bool("discard"), Threads: benchThreads(c),
-		Mode: transfer.Auto.String(), CacheBytes: sizeOf(c, "cold-cache"), MemoryBytes: load.MemoryLimit()}
+		Mode: transfer.Auto.String(), CacheBytes: sizeOf(c, "cold-cache"), MemoryBytes: host.MemoryLimit()}
 	if c.IsSet("fetch-size") {
 		o.FetchBytes = int(sizeOf(c, "fetch-size"))
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout"
 	"oneplusn/segment"
 )
@@ -99,7 +99,7 @@ func (d dataDir) found(partition string) segment.OpenOptions {
 
 // readProgress says how much was read, on standard error.
 func readProgress(c *cli.Context, what string) (show func(partition string) func(int64), clear func()) {
-	p := load.NewProgress(c.App.ErrWriter)
+	p := report.NewProgress(c.App.ErrWriter)
 	p.Begin()
 	total := int64(0)
 	return func(partition string) func(int64) {

@@ -16,7 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout/flags"
 )
 
@@ -113,7 +113,7 @@ func pub(c *cli.Context) error {
 	}
 	defer server.client.Close()
 	p := &publisher{server: server, separator: []byte(c.String("key-separator")), partition: int32(max(c.Int("partition"), 0)),
-		maxLineBytes: int(sizeOf(c, "batch-size")), progress: load.NewProgress(c.App.ErrWriter)}
+		maxLineBytes: int(sizeOf(c, "batch-size")), progress: report.NewProgress(c.App.ErrWriter)}
 	started := time.Now()
 	err = p.run(c.Context, input)
 	p.progress.Clear()
@@ -132,7 +132,7 @@ type publisher struct {
 	separator    []byte
 	partition    int32
 	maxLineBytes int
-	progress     *load.Progress
+	progress     *report.Progress
 
 	mu      sync.Mutex
 	records int64

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/cmd/internal/asynclog"
+	"oneplusn/cmd/internal/host"
 	"oneplusn/fanout"
 	"oneplusn/fanout/admin"
 	"oneplusn/fanout/flags"
@@ -120,7 +121,10 @@ func (s *server) run(c *cli.Context) error {
 	}
 	// The loop makes no garbage; what there is comes from rare requests. A collection is then cheap but pointless.
 	debug.SetGCPercent(400)
-	raiseOpenFiles(log, config.MaxConnections)
+	if files := host.RaiseOpenFiles(); files < uint64(config.MaxConnections) {
+		log.Warn("the limit on open files is below --max-connections", "open_files", files,
+			"max_connections", config.MaxConnections, "remedy", "raise the hard limit (ulimit -Hn, LimitNOFILE=)")
+	}
 
 	broker, err := fanout.Open(*config)
 	if err != nil {
@@ -179,22 +183,6 @@ func startAdmin(address string, broker *fanout.Broker, log *slog.Logger) (bound 
 		_ = server.Shutdown(ctx)
 	}
 	return listener.Addr().String(), stop, nil
-}
-
-// raiseOpenFiles takes what the hard limit allows: each connection is a file.
-func raiseOpenFiles(log *slog.Logger, connections int) {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return
-	}
-	if limit.Cur < limit.Max {
-		limit.Cur = limit.Max
-		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-	}
-	if limit.Cur < uint64(connections) {
-		log.Warn("the limit on open files is below --max-connections", "open_files", limit.Cur,
-			"max_connections", connections, "remedy", "raise the hard limit (ulimit -Hn, LimitNOFILE=)")
-	}
 }
 
 // readyFile is the open descriptor of --ready-fd, or nil if there is none. The runtime has descriptors of its own, which

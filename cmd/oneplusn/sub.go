@@ -15,7 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/report"
 )
 
 const subDescription = `Prints each record's value as a line, from the end of the topic on, until SIGINT.
@@ -69,7 +69,7 @@ type subscription struct {
 	render   renderer
 	out      *bufio.Writer
 	notes    io.Writer
-	progress *load.Progress
+	progress *report.Progress
 
 	bounds   offsets
 	next     map[int32]int64 // where each partition goes on; without a group only
@@ -82,7 +82,7 @@ func sub(c *cli.Context) error {
 	if c.Bool("quiet") {
 		s.notes = io.Discard
 	}
-	s.progress = load.NewProgress(s.notes)
+	s.progress = report.NewProgress(s.notes)
 	if err := s.parse(c); err != nil {
 		return err
 	}

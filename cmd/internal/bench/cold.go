@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 	"oneplusn/cmd/internal/report"
 )
 
@@ -58,7 +59,7 @@ func (s *Site) coldFlags(o *ColdOptions, p coldPolicy) []string {
 func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun, err error) {
 	var layout *load.Layout
 	policies := o.policies()
-	err = s.withFlags(ctx, s.coldFlags(&o, policies[0]), func(server *load.Server) (err error) {
+	err = s.withFlags(ctx, s.coldFlags(&o, policies[0]), func(server *peer.Server) (err error) {
 		layout, err = o.Data.publish(ctx, server.Kafka, siteTopic, s.progress)
 		return err
 	})
@@ -74,7 +75,7 @@ func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun,
 		for _, policy := range policies {
 			m := coldMeasurement{ColdOptions: &o, site: s, name: fmt.Sprintf("run %d of %d, %s", run+1, o.Runs, policy.name)}
 			m.cold, m.hot = layout.Split(layout.Bytes - o.HotBytes)
-			err := s.withFlags(ctx, s.coldFlags(&o, policy), func(server *load.Server) (err error) {
+			err := s.withFlags(ctx, s.coldFlags(&o, policy), func(server *peer.Server) (err error) {
 				m.server = server
 				r, err := m.run(ctx)
 				if err == nil {

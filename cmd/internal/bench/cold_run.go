@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"oneplusn/cmd/internal/host"
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 	"oneplusn/cmd/internal/report"
 )
 
@@ -14,20 +16,20 @@ import (
 type coldMeasurement struct {
 	*ColdOptions
 	site      *Site
-	server    *load.Server
+	server    *peer.Server
 	cold, hot *load.Layout
 	name      string
-	segments  *load.SegmentSet
+	segments  *host.SegmentSet
 	counted   bool  // the kernel tells what is in the page cache
 	warmBytes int64 // of the hot part are there after warming
 }
 
 func (m *coldMeasurement) run(ctx context.Context) (*report.ColdRun, error) {
-	paths, err := load.SegmentFiles(m.site.Dir, siteTopic)
+	paths, err := host.SegmentFiles(m.site.Dir, siteTopic)
 	if err != nil {
 		return nil, err
 	}
-	if m.segments, err = load.OpenSegments(paths); err != nil {
+	if m.segments, err = host.OpenSegments(paths); err != nil {
 		return nil, err
 	}
 	defer m.segments.Close()
@@ -154,7 +156,7 @@ func (m *coldMeasurement) together(ctx context.Context, hot, cold *load.Set) (*r
 	r.ServerDroppedBytes = int64(after.ColdCache.DroppedBytes - before.ColdCache.DroppedBytes)
 	r.ServerBusyBytes = int64(after.ColdCache.BusyBytes - before.ColdCache.BusyBytes)
 	ledger := after.Copied(&before)
-	r.DiskCounted, r.DiskBytes = ledger.DiskCounted && load.WhyReadsAreNotCounted(m.site.Dir) == "", int64(ledger.DiskToCacheBytes)
+	r.DiskCounted, r.DiskBytes = ledger.DiskCounted && host.WhyReadsAreNotCounted(m.site.Dir) == "", int64(ledger.DiskToCacheBytes)
 	return r, nil
 }
 

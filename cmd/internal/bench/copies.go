@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"oneplusn/cmd/internal/host"
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout"
 )
@@ -38,7 +40,7 @@ var copyWays = []copyWay{
 // Copies publishes the data set and counts what each way to move it to all subscribers copies.
 func (s *Site) Copies(ctx context.Context, o CopyOptions) ([]*report.CopyRow, *load.Layout, error) {
 	var layout *load.Layout
-	err := s.withServer(ctx, "copy", 0, func(server *load.Server) (err error) {
+	err := s.withServer(ctx, "copy", 0, func(server *peer.Server) (err error) {
 		layout, err = o.Data.publish(ctx, server.Kafka, siteTopic, s.progress)
 		return err
 	})
@@ -51,7 +53,7 @@ func (s *Site) Copies(ctx context.Context, o CopyOptions) ([]*report.CopyRow, *l
 	var rows []*report.CopyRow
 	for i, way := range copyWays {
 		s.progress.Step("%d of %d: %s ...", i+1, len(copyWays), way.name)
-		err := s.withServer(ctx, way.mode, 0, func(server *load.Server) error {
+		err := s.withServer(ctx, way.mode, 0, func(server *peer.Server) error {
 			row, err := s.count(ctx, server, way, o, layout)
 			rows = append(rows, row)
 			return err
@@ -68,14 +70,14 @@ const slowPass = 20 * time.Second
 
 // sayHowLong reads the data set cold once, and says so if this disk makes a long affair of the rest.
 func (s *Site) sayHowLong(layout *load.Layout, subscribers int) error {
-	if load.OnMemory(s.Dir) {
+	if host.OnMemory(s.Dir) {
 		return nil
 	}
-	files, err := load.SegmentFiles(s.Dir, siteTopic)
+	files, err := host.SegmentFiles(s.Dir, siteTopic)
 	if err != nil {
 		return err
 	}
-	took, err := load.ReadCold(files)
+	took, err := host.ReadCold(files)
 	if err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func (s *Site) sayHowLong(layout *load.Layout, subscribers int) error {
 }
 
 // count moves the data set in one way and counts.
-func (s *Site) count(ctx context.Context, server *load.Server, way copyWay, o CopyOptions, layout *load.Layout) (*report.CopyRow, error) {
+func (s *Site) count(ctx context.Context, server *peer.Server, way copyWay, o CopyOptions, layout *load.Layout) (*report.CopyRow, error) {
 	sets := [][2]int{{0, o.Subscribers}}
 	if way.alone {
 		sets = nil
@@ -120,7 +122,7 @@ func (s *Site) count(ctx context.Context, server *load.Server, way copyWay, o Co
 	row.Predicted = report.Predict(way.mode, o.Subscribers, cold)
 	row.Counted[report.ToNIC] = float64(received) / float64(layout.Bytes)
 	row.CPUPerGB = cpu / (float64(received) / 1e9)
-	if why := load.WhyReadsAreNotCounted(s.Dir); why != "" {
+	if why := host.WhyReadsAreNotCounted(s.Dir); why != "" {
 		row.Uncounted[report.DiskToCache] = why
 	}
 	return row, nil
@@ -128,11 +130,11 @@ func (s *Site) count(ctx context.Context, server *load.Server, way copyWay, o Co
 
 // drop makes the data set cold and returns the share of it that stayed in the page cache.
 func (s *Site) drop() (cachedShare float64, err error) {
-	files, err := load.SegmentFiles(s.Dir, siteTopic)
+	files, err := host.SegmentFiles(s.Dir, siteTopic)
 	if err != nil {
 		return 0, err
 	}
-	left, err := load.DropCache(files)
+	left, err := host.DropCache(files)
 	if err != nil {
 		return 0, err
 	}
@@ -140,7 +142,7 @@ func (s *Site) drop() (cachedShare float64, err error) {
 }
 
 // countDrain lets n subscribers read everything, checked, and returns what the server counted and used meanwhile.
-func (s *Site) countDrain(ctx context.Context, server *load.Server, o CopyOptions, n int,
+func (s *Site) countDrain(ctx context.Context, server *peer.Server, o CopyOptions, n int,
 	layout *load.Layout) (d *load.Drained, counted fanout.LedgerStats, cpuSeconds float64, err error) {
 	options := DrainOptions{FetchBytes: o.FetchBytes, Threads: o.Threads}
 	set, err := connect(ctx, options.drainSubscribers(server.Kafka, siteTopic, n, layout), s.progress)

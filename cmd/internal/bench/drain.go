@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"oneplusn/cmd/internal/host"
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 	"oneplusn/cmd/internal/report"
 )
 
@@ -52,7 +54,7 @@ func (o *DrainOptions) drainSubscribers(address, topic string, n int, layout *lo
 // Drain measures servers that it starts itself, every configuration Runs times.
 func (s *Site) Drain(ctx context.Context, o DrainOptions) ([]*report.BenchRun, error) {
 	var layout *load.Layout
-	err := s.withServer(ctx, o.Modes[0], o.RingSizes[0], func(server *load.Server) (err error) {
+	err := s.withServer(ctx, o.Modes[0], o.RingSizes[0], func(server *peer.Server) (err error) {
 		layout, err = o.Data.publish(ctx, server.Kafka, siteTopic, s.progress)
 		return err
 	})
@@ -79,7 +81,7 @@ func (s *Site) drainAll(ctx context.Context, o DrainOptions, n int, layout *load
 		for _, ringSize := range o.RingSizes {
 			for _, slow := range o.slowVariants() {
 				s.progress.Step("  %s, ring %s%s", mode, ringName(ringSize), slowName(slow))
-				err := s.withServer(ctx, mode, ringSize, func(server *load.Server) error {
+				err := s.withServer(ctx, mode, ringSize, func(server *peer.Server) error {
 					m := measurement{server, siteTopic, layout, n, slow, s.progress}
 					r, err := m.drain(ctx, o)
 					runs = append(runs, r)
@@ -123,12 +125,12 @@ func ringName(size int) string {
 
 // measurement is one drain of a server that runs.
 type measurement struct {
-	server      *load.Server
+	server      *peer.Server
 	topic       string
 	layout      *load.Layout
 	subscribers int
 	slow        load.SlowOptions
-	progress    *load.Progress
+	progress    *report.Progress
 }
 
 func (m *measurement) drain(ctx context.Context, o DrainOptions) (*report.BenchRun, error) {
@@ -193,7 +195,7 @@ func (m *measurement) finishSlow(ctx context.Context, slow *load.Slow, r *report
 }
 
 // fillServer enters what the server's counters say of the time between two looks at them.
-func fillServer(r *report.BenchRun, before, after load.Stats) {
+func fillServer(r *report.BenchRun, before, after peer.Stats) {
 	r.ServerCPUSeconds = after.CPUSeconds() - before.CPUSeconds()
 	r.CopiesCounted = after.Counted
 	if !after.Counted {
@@ -214,14 +216,14 @@ func drained(server string, n int, d *load.Drained) *report.BenchRun {
 
 // drainNginx lets the same client get the same segment files from nginx, one after the other.
 func (s *Site) drainNginx(ctx context.Context, o DrainOptions, n int, layout *load.Layout) (*report.BenchRun, error) {
-	files, err := load.SegmentFiles(s.Dir, siteTopic)
+	files, err := host.SegmentFiles(s.Dir, siteTopic)
 	if err != nil {
 		return nil, err
 	}
 	if len(files) != 1 {
 		return nil, fmt.Errorf("bench: the data set fills %d segments; nginx is compared with one: choose a --size below 1 GiB", len(files))
 	}
-	server, err := load.StartNginx(o.Nginx, filepath.Dir(files[0]))
+	server, err := peer.StartNginx(o.Nginx, filepath.Dir(files[0]))
 	if err != nil {
 		return nil, err
 	}
@@ -244,8 +246,8 @@ func (s *Site) drainNginx(ctx context.Context, o DrainOptions, n int, layout *lo
 }
 
 // DrainTarget measures a server that runs already, whatever it is. Its topic is removed afterwards.
-func DrainTarget(ctx context.Context, server *load.Server, topic string, o DrainOptions,
-	progress *load.Progress) ([]*report.BenchRun, error) {
+func DrainTarget(ctx context.Context, server *peer.Server, topic string, o DrainOptions,
+	progress *report.Progress) ([]*report.BenchRun, error) {
 	layout, err := o.Data.publish(ctx, server.Kafka, topic, progress)
 	if err != nil {
 		return nil, err
@@ -272,7 +274,7 @@ func DrainTarget(ctx context.Context, server *load.Server, topic string, o Drain
 }
 
 // removeTopic removes the topic that a scenario made on somebody else's server. That it could not is only said.
-func removeTopic(address, topic string, progress *load.Progress) {
+func removeTopic(address, topic string, progress *report.Progress) {
 	control, err := load.Dial(address)
 	if err == nil {
 		err = control.DeleteTopic(topic)

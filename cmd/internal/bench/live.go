@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 	"oneplusn/cmd/internal/report"
 )
 
@@ -33,7 +34,7 @@ func (s *Site) Live(ctx context.Context, o LiveOptions) ([]*report.BenchRun, err
 			for _, mode := range o.Modes {
 				for _, ringSize := range o.RingSizes {
 					s.progress.Step("run %d of %d: %s, ring %s, %d subscribers that wait ...", run+1, o.Runs, mode, ringName(ringSize), n)
-					err := s.withServer(ctx, mode, ringSize, func(server *load.Server) error {
+					err := s.withServer(ctx, mode, ringSize, func(server *peer.Server) error {
 						r, err := liveServer(ctx, server, fmt.Sprintf("live-%s-%d-%d-%d", mode, ringSize, n, run), o, n, s.progress)
 						runs = append(runs, r)
 						return err
@@ -49,8 +50,8 @@ func (s *Site) Live(ctx context.Context, o LiveOptions) ([]*report.BenchRun, err
 }
 
 // LiveTarget measures a server that runs already.
-func LiveTarget(ctx context.Context, server *load.Server, topic string, o LiveOptions,
-	progress *load.Progress) ([]*report.BenchRun, error) {
+func LiveTarget(ctx context.Context, server *peer.Server, topic string, o LiveOptions,
+	progress *report.Progress) ([]*report.BenchRun, error) {
 	var runs []*report.BenchRun
 	defer removeTopic(server.Kafka, topic, progress)
 	for run := range o.Runs {
@@ -70,8 +71,8 @@ func LiveTarget(ctx context.Context, server *load.Server, topic string, o LiveOp
 }
 
 // liveServer measures one live run.
-func liveServer(ctx context.Context, server *load.Server, topic string, o LiveOptions, n int,
-	progress *load.Progress) (*report.BenchRun, error) {
+func liveServer(ctx context.Context, server *peer.Server, topic string, o LiveOptions, n int,
+	progress *report.Progress) (*report.BenchRun, error) {
 	control, leader, err := openTopic(server.Kafka, topic)
 	if err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func liveServer(ctx context.Context, server *load.Server, topic string, o LiveOp
 	}
 	defer set.Close()
 	progress.Begin()
-	var before, after load.Stats
+	var before, after peer.Stats
 	live, err := load.RunLive(ctx, set, load.LiveOptions{Drain: options, RecordBytes: o.RecordBytes, Rate: o.Rate, Duration: o.Duration,
 		Waiting: func() (err error) { before, err = waitingAll(ctx, server, n); return err },
 		Done:    func() (err error) { after, err = server.Stats(ctx); return err },
@@ -109,7 +110,7 @@ func liveServer(ctx context.Context, server *load.Server, topic string, o LiveOp
 
 // waitingAll returns the server's counters once all subscribers wait there, so that neither their connecting nor their
 // first fetch is measured. A server that does not count is given a moment.
-func waitingAll(ctx context.Context, server *load.Server, n int) (load.Stats, error) {
+func waitingAll(ctx context.Context, server *peer.Server, n int) (peer.Stats, error) {
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		stats, err := server.Stats(ctx)
 		if err != nil {

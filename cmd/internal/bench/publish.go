@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 	"oneplusn/cmd/internal/report"
 )
 
@@ -63,7 +64,7 @@ func (s *Site) publishPlain(ctx context.Context, o PublishOptions) (*report.Publ
 
 func (s *Site) publishOne(ctx context.Context, o PublishOptions, policy string, producers int) (run *report.PublishRun, err error) {
 	dir := filepath.Join(s.Dir, "publish")
-	server, err := load.StartServer(ctx, dir, append([]string{"--fsync", policy}, s.flags...)...)
+	server, err := peer.StartServer(ctx, dir, append([]string{"--fsync", policy}, s.flags...)...)
 	if err != nil {
 		return nil, err
 	}

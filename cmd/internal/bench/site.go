@@ -8,7 +8,10 @@ import (
 	"strconv"
 	"time"
 
+	"oneplusn/cmd/internal/host"
 	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
+	"oneplusn/cmd/internal/report"
 )
 
 // Site is where a scenario takes place: a temporary directory with a data set, and one server at a time on it.
@@ -17,12 +20,12 @@ type Site struct {
 	Dir string
 
 	flags    []string
-	progress *load.Progress
+	progress *report.Progress
 }
 
 // NewSite makes a temporary directory. parent may be empty: then it is the system's place for temporary files, or one
 // that is on a disk if that is in memory, since what is in memory can be neither dropped nor counted.
-func NewSite(parent string, flags []string, progress *load.Progress) (*Site, error) {
+func NewSite(parent string, flags []string, progress *report.Progress) (*Site, error) {
 	dir, err := os.MkdirTemp(temporaryParent(parent), "oneplusn-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("bench: making a temporary directory: %w: choose another place with --dir", err)
@@ -35,7 +38,7 @@ func temporaryParent(parent string) string {
 		return parent
 	}
 	for _, dir := range []string{os.TempDir(), "/var/tmp", "."} {
-		if !load.OnMemory(dir) {
+		if !host.OnMemory(dir) {
 			return dir
 		}
 	}
@@ -47,7 +50,7 @@ func (s *Site) Close() error { return os.RemoveAll(s.Dir) }
 
 // withServer starts a server of a mode on the site's directory, runs f, and stops the server. ringSize 0 is the
 // server's default.
-func (s *Site) withServer(ctx context.Context, mode string, ringSize int, f func(*load.Server) error) error {
+func (s *Site) withServer(ctx context.Context, mode string, ringSize int, f func(*peer.Server) error) error {
 	flags := append([]string{"--transfer", mode}, s.flags...)
 	if ringSize > 0 {
 		flags = append(flags, "--ring-size", strconv.Itoa(ringSize))
@@ -56,8 +59,8 @@ func (s *Site) withServer(ctx context.Context, mode string, ringSize int, f func
 }
 
 // withFlags is withServer with the flags of the command line.
-func (s *Site) withFlags(ctx context.Context, flags []string, f func(*load.Server) error) error {
-	server, err := load.StartServer(ctx, s.Dir, flags...)
+func (s *Site) withFlags(ctx context.Context, flags []string, f func(*peer.Server) error) error {
+	server, err := peer.StartServer(ctx, s.Dir, flags...)
 	if err != nil {
 		return err
 	}
@@ -76,7 +79,7 @@ type DataSet struct {
 }
 
 // publish publishes the data set to a topic that it makes.
-func (d DataSet) publish(ctx context.Context, address, topic string, progress *load.Progress) (*load.Layout, error) {
+func (d DataSet) publish(ctx context.Context, address, topic string, progress *report.Progress) (*load.Layout, error) {
 	records, closeSource, err := d.records()
 	if err != nil {
 		return nil, err
@@ -146,14 +149,14 @@ func leaderOf(address, topic string) (string, error) {
 }
 
 // connect connects the subscribers, with progress.
-func connect(ctx context.Context, o load.DrainOptions, progress *load.Progress) (*load.Set, error) {
+func connect(ctx context.Context, o load.DrainOptions, progress *report.Progress) (*load.Set, error) {
 	set, err := load.Connect(ctx, o, func(n int) { progress.Show("connected %d of %d subscribers", n, o.Subscribers) })
 	progress.Clear()
 	return set, err
 }
 
 // drain lets the subscribers read everything, with progress.
-func drain(ctx context.Context, set *load.Set, what string, total int64, progress *load.Progress) (*load.Drained, error) {
+func drain(ctx context.Context, set *load.Set, what string, total int64, progress *report.Progress) (*load.Drained, error) {
 	progress.Begin()
 	done := make(chan struct{})
 	shown := make(chan struct{})

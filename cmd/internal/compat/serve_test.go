@@ -16,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 )
 
 var codecs = map[string]kgo.CompressionCodec{
@@ -72,9 +72,9 @@ func TestDirectoryOfKafkaIsServedRecordForRecord(t *testing.T) {
 }
 
 // serve starts our server on a directory.
-func serve(t *testing.T, dir string, flags ...string) *load.Server {
+func serve(t *testing.T, dir string, flags ...string) *peer.Server {
 	t.Helper()
-	s, err := load.StartServer(context.Background(), dir, flags...)
+	s, err := peer.StartServer(context.Background(), dir, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ import (
 	"os"
 	"time"
 
-	"oneplusn/cmd/internal/load"
+	"oneplusn/cmd/internal/peer"
 )
 
 func main() {
@@ -142,9 +142,9 @@ func freeAddress() (string, error) {
 // policies are tried by turns: a kill takes nothing under any of them.
 var policies = []string{"never", "interval=10ms", "always"}
 
-func (h *harness) serve(dir, address string) (*load.Server, error) {
+func (h *harness) serve(dir, address string) (*peer.Server, error) {
 	policy := policies[h.random.IntN(len(policies))]
-	return load.StartServer(context.Background(), dir, "--listen", address, "--fsync", policy,
+	return peer.StartServer(context.Background(), dir, "--listen", address, "--fsync", policy,
 		"--segment-bytes", "16MiB", "--max-message-bytes", "8MiB")
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sort"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -198,48 +197,6 @@ func (c *Control) offset(topic string, timestamp int64) (int64, error) {
 		}
 	}
 	return 0, errors.New("load: the answer to ListOffsets has no partition")
-}
-
-// Layout is what was published: where each batch ends, in bytes and in offsets.
-type Layout struct {
-	// Start and End are the first offset and the one behind the last.
-	Start, End              int64
-	Bytes, Records, Batches int64
-	Seconds                 float64
-
-	first   int64   // bytes of the log before this part of it
-	ends    []int64 // of the whole log: the bytes up to the end of each batch
-	offsets []int64 // and the offset that follows each batch
-}
-
-// after is the offset that follows so many bytes, and the bytes before that offset: fewer, if a batch is cut.
-func (l *Layout) after(bytes int64) (offset, position int64) {
-	i := sort.Search(len(l.ends), func(i int) bool { return l.ends[i] > l.first+bytes })
-	if i == 0 {
-		return l.Start, 0
-	}
-	return l.offsets[i-1], l.ends[i-1] - l.first
-}
-
-// before is the bytes before a batch, below 0 if it is before this part.
-func (l *Layout) before(base int64) (position int64) {
-	i := sort.Search(len(l.offsets), func(i int) bool { return l.offsets[i] > base })
-	if i == 0 {
-		return -l.first
-	}
-	return l.ends[i-1] - l.first
-}
-
-func (l *Layout) add(base int64, records, bytes int) {
-	if l.Batches == 0 {
-		l.Start = base
-	}
-	l.End = base + int64(records)
-	l.Bytes += int64(bytes)
-	l.Records += int64(records)
-	l.Batches++
-	l.ends = append(l.ends, l.Bytes)
-	l.offsets = append(l.offsets, l.End)
 }
 
 // Publish publishes batches to a topic that nobody else writes to, until bytes have been reached or the source of

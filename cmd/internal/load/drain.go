@@ -248,14 +248,3 @@ func processCPU() float64 {
 	}
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
-
-// RaiseOpenFiles takes what the hard limit on open files allows, and says how many that is.
-func RaiseOpenFiles() uint64 {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return 0
-	}
-	limit.Cur = limit.Max
-	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-	return limit.Cur
-}

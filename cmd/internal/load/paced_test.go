@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"oneplusn/cmd/internal/host"
 )
 
 func TestSplitLayoutsCoverTheWhole(t *testing.T) {
@@ -84,7 +86,7 @@ func TestPagesAreCountedAcrossSegments(t *testing.T) {
 		}
 		paths = append(paths, path)
 	}
-	s, err := OpenSegments(paths)
+	s, err := host.OpenSegments(paths)
 	if err != nil {
 		t.Fatal(err)
 	}

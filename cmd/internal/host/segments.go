@@ -1,4 +1,4 @@
-package load
+package host
 
 import (
 	"errors"
@@ -25,13 +25,13 @@ func OpenSegments(paths []string) (s *SegmentSet, err error) {
 		f, err := os.Open(path)
 		if err != nil {
 			s.Close()
-			return nil, fmt.Errorf("load: %w", err)
+			return nil, fmt.Errorf("host: %w", err)
 		}
 		s.files = append(s.files, f)
 		info, err := f.Stat()
 		if err != nil {
 			s.Close()
-			return nil, fmt.Errorf("load: %w", err)
+			return nil, fmt.Errorf("host: %w", err)
 		}
 		s.sizes = append(s.sizes, info.Size())
 		s.Bytes += info.Size()
@@ -80,7 +80,7 @@ func (s *SegmentSet) Read(from, to int64) error {
 			err = errors.New("it is shorter than it was")
 		}
 		if err != nil {
-			return fmt.Errorf("load: reading %s: %w", file.Name(), err)
+			return fmt.Errorf("host: reading %s: %w", file.Name(), err)
 		}
 		return nil
 	})

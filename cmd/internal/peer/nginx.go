@@ -1,9 +1,6 @@
-package load
+package peer
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -42,7 +39,7 @@ func StartNginx(binary, root string) (*Nginx, error) {
 	}
 	path, err := exec.LookPath(binary)
 	if err != nil {
-		return nil, fmt.Errorf("load: %w: install nginx (Debian: nginx-light), or name it with --nginx PATH", err)
+		return nil, fmt.Errorf("peer: %w: install nginx (Debian: nginx-light), or name it with --nginx PATH", err)
 	}
 	address, err := freeAddress()
 	if err != nil {
@@ -50,7 +47,7 @@ func StartNginx(binary, root string) (*Nginx, error) {
 	}
 	dir, err := os.MkdirTemp("", "oneplusn-nginx-")
 	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, fmt.Errorf("peer: %w", err)
 	}
 	n := &Nginx{Address: address, dir: dir}
 	config := filepath.Join(dir, "nginx.conf")
@@ -59,14 +56,14 @@ func StartNginx(binary, root string) (*Nginx, error) {
 		text = "user root;\n" + text // the data directory may be closed to others
 	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, fmt.Errorf("peer: %w", err)
 	}
 	n.command = exec.Command(path, "-c", config, "-p", dir)
 	said := new(tail)
 	n.command.Stderr = said
 	n.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := n.command.Start(); err != nil {
-		return nil, fmt.Errorf("load: starting nginx: %w", err)
+		return nil, fmt.Errorf("peer: starting nginx: %w", err)
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", address)
@@ -76,7 +73,7 @@ func StartNginx(binary, root string) (*Nginx, error) {
 		}
 		if time.Now().After(deadline) {
 			n.Stop()
-			return nil, fmt.Errorf("load: nginx does not answer: %w%s", err, said.said())
+			return nil, fmt.Errorf("peer: nginx does not answer: %w%s", err, said.said())
 		}
 	}
 }
@@ -85,7 +82,7 @@ func StartNginx(binary, root string) (*Nginx, error) {
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", fmt.Errorf("load: %w", err)
+		return "", fmt.Errorf("peer: %w", err)
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String(), nil
@@ -97,7 +94,7 @@ func (n *Nginx) CPUSeconds() (float64, error) {
 	pids := []int{n.command.Process.Pid}
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pids[0], pids[0]))
 	if err != nil {
-		return 0, fmt.Errorf("load: nginx's worker: %w", err)
+		return 0, fmt.Errorf("peer: nginx's worker: %w", err)
 	}
 	for _, field := range strings.Fields(string(children)) {
 		pid, _ := strconv.Atoi(field)
@@ -118,65 +115,4 @@ func (n *Nginx) Stop() {
 	_ = n.command.Process.Signal(syscall.SIGTERM)
 	_ = n.command.Wait()
 	_ = os.RemoveAll(n.dir)
-}
-
-// DrainHTTP lets subscribers get a file of size bytes over HTTP, each once, and throws it away in the kernel: the same
-// client as [Set.Drain] with another header.
-func DrainHTTP(ctx context.Context, address, file string, size int64, subscribers, threads int) (*Drained, error) {
-	o := DrainOptions{Address: address, Subscribers: subscribers, Discard: true, Layout: &Layout{End: 1, Bytes: size}, Threads: threads}
-	set, err := Connect(ctx, o, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer set.Close()
-	for _, sub := range set.subs {
-		sub.http = []byte(fmt.Sprintf("GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n", file))
-	}
-	return set.Drain(ctx)
-}
-
-// fetchHTTP sends the request for the whole file.
-func (s *subscriber) fetchHTTP() error {
-	s.header, s.have = make([]byte, 4096), 0
-	if n, err := unix.Write(s.fd, s.http); err != nil || n < len(s.http) {
-		return fmt.Errorf("load: sending a request: %w", err)
-	}
-	return nil
-}
-
-// readHTTPHeader receives the header with as little of the body as one byte at a time behind it allows. more is false
-// when nothing is there.
-func (s *subscriber) readHTTPHeader() (more bool, err error) {
-	n, err := s.receive(s.header[s.have:], unix.MSG_PEEK)
-	if n <= 0 || err != nil {
-		return false, err
-	}
-	end := bytes.Index(s.header[:s.have+n], []byte("\r\n\r\n"))
-	take := n
-	if end >= 0 {
-		take = end + 4 - s.have
-	}
-	if _, err := s.receive(s.header[s.have:s.have+take], 0); err != nil {
-		return false, err
-	}
-	s.have += take
-	if end < 0 {
-		return true, nil
-	}
-	head := string(s.header[:s.have])
-	if !strings.HasPrefix(head, "HTTP/1.1 200") {
-		return false, fmt.Errorf("load: nginx answers %q", strings.SplitN(head, "\r\n", 2)[0])
-	}
-	for line := range strings.Lines(head) {
-		if value, ok := strings.CutPrefix(strings.ToLower(line), "content-length:"); ok {
-			s.payload, err = strconv.Atoi(strings.TrimSpace(value))
-		}
-	}
-	if err != nil || s.payload <= 0 {
-		return false, errors.New("load: nginx's answer has no length")
-	}
-	s.headers += int64(s.have)
-	s.size = s.payload
-	s.header = s.header[:s.have]
-	return true, nil
 }

@@ -1,4 +1,4 @@
-package load
+package host
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ type Cache struct {
 func SegmentFiles(dataDir, topic string) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(dataDir, topic+"-0", "*.log"))
 	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("load: %s has no segment of topic %s", dataDir, topic)
+		err = fmt.Errorf("host: %s has no segment of topic %s", dataDir, topic)
 	}
 	return files, err
 }
@@ -49,18 +49,18 @@ func DropCache(files []string) (Cache, error) {
 func dropOne(path string, left *Cache) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("load: %w", err)
+		return fmt.Errorf("host: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("load: %w", err)
+		return fmt.Errorf("host: %w", err)
 	}
 	if err := unix.Fdatasync(int(f.Fd())); err != nil {
-		return fmt.Errorf("load: writing back %s: %w", path, err)
+		return fmt.Errorf("host: writing back %s: %w", path, err)
 	}
 	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
-		return fmt.Errorf("load: dropping %s from the page cache: %w", path, err)
+		return fmt.Errorf("host: dropping %s from the page cache: %w", path, err)
 	}
 	pages, ok := ring.CachedPages(int(f.Fd()), 0, info.Size())
 	cached := min(pages*int64(unix.Getpagesize()), info.Size())
@@ -111,12 +111,12 @@ func ReadCold(files []string) (time.Duration, error) {
 	for _, path := range files {
 		f, err := os.Open(path)
 		if err != nil {
-			return 0, fmt.Errorf("load: %w", err)
+			return 0, fmt.Errorf("host: %w", err)
 		}
 		_, err = io.Copy(io.Discard, struct{ io.Reader }{f})
 		_ = f.Close()
 		if err != nil {
-			return 0, fmt.Errorf("load: reading %s: %w", path, err)
+			return 0, fmt.Errorf("host: reading %s: %w", path, err)
 		}
 	}
 	return time.Since(started), nil

@@ -1,4 +1,6 @@
-package load
+// Package peer runs the servers that the load generator measures, as child processes: this program's own, and nginx. It reads their
+// counters, or else their CPU time.
+package peer
 
 import (
 	"bytes"
@@ -38,12 +40,12 @@ func StartServer(ctx context.Context, dataDir string, flags ...string) (*Server,
 	if binary == "" {
 		var err error
 		if binary, err = os.Executable(); err != nil {
-			return nil, fmt.Errorf("load: finding the program itself: %w", err)
+			return nil, fmt.Errorf("peer: finding the program itself: %w", err)
 		}
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("load: pipe: %w", err)
+		return nil, fmt.Errorf("peer: pipe: %w", err)
 	}
 	defer func() { _ = r.Close() }()
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", dataDir,
@@ -56,7 +58,7 @@ func StartServer(ctx context.Context, dataDir string, flags ...string) (*Server,
 	err = s.command.Start()
 	_ = w.Close()
 	if err != nil {
-		return nil, fmt.Errorf("load: starting the server: %w", err)
+		return nil, fmt.Errorf("peer: starting the server: %w", err)
 	}
 	if err := s.awaitReady(ctx, r); err != nil {
 		_ = s.command.Process.Kill()
@@ -74,14 +76,14 @@ func (s *Server) awaitReady(ctx context.Context, r *os.File) error {
 	_ = r.SetReadDeadline(deadline)
 	line, err := io.ReadAll(r)
 	if err != nil {
-		return fmt.Errorf("load: the server is not ready after %v: %w", startTimeout, err)
+		return fmt.Errorf("peer: the server is not ready after %v: %w", startTimeout, err)
 	}
 	var ready struct {
 		Kafka, Admin string
 		PID          int
 	}
 	if err := json.Unmarshal(line, &ready); err != nil {
-		return errors.New("load: the server ended before it was ready")
+		return errors.New("peer: the server ended before it was ready")
 	}
 	s.Kafka, s.Admin, s.PID = ready.Kafka, ready.Admin, ready.PID
 	return nil
@@ -98,15 +100,24 @@ func (s *Server) Stop() error {
 	select {
 	case err := <-ended:
 		if err != nil {
-			return fmt.Errorf("load: the server ended with %w%s", err, s.stderr.said())
+			return fmt.Errorf("peer: the server ended with %w%s", err, s.stderr.said())
 		}
 		return nil
 	case <-time.After(30 * time.Second):
 		_ = s.command.Process.Kill()
 		<-ended
-		return fmt.Errorf("load: the server did not stop within 30 s%s", s.stderr.said())
+		return fmt.Errorf("peer: the server did not stop within 30 s%s", s.stderr.said())
 	}
 }
+
+// Kill ends a child by SIGKILL, as the kernel would when memory runs out, and waits until it is gone.
+func (s *Server) Kill() {
+	_ = s.command.Process.Kill()
+	_ = s.command.Wait()
+}
+
+// Said is the end of what a child wrote to its standard error; empty if it wrote nothing.
+func (s *Server) Said() string { return s.stderr.said() }
 
 // tail keeps the last lines that a child wrote.
 type tail struct {
@@ -167,16 +178,16 @@ func (s *Server) Stats(ctx context.Context) (Stats, error) {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+"/stats", nil)
 	if err != nil {
-		return Stats{}, fmt.Errorf("load: %w", err)
+		return Stats{}, fmt.Errorf("peer: %w", err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return Stats{}, fmt.Errorf("load: asking the server for its counters: %w", err)
+		return Stats{}, fmt.Errorf("peer: asking the server for its counters: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	stats := Stats{Counted: true}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&stats); err != nil {
-		return Stats{}, fmt.Errorf("load: the server's counters: %w", err)
+		return Stats{}, fmt.Errorf("peer: the server's counters: %w", err)
 	}
 	return stats, nil
 }
@@ -188,7 +199,7 @@ func processStats(pid int) (s Stats, err error) {
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return Stats{}, fmt.Errorf("load: the CPU time of process %d: %w", pid, err)
+		return Stats{}, fmt.Errorf("peer: the CPU time of process %d: %w", pid, err)
 	}
 	// The second field is the name in parentheses, which may contain anything; user and system time are the 14th and 15th.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))

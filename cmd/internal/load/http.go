@@ -1,0 +1,73 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// DrainHTTP lets subscribers get a file of size bytes over HTTP, each once, and throws it away in the kernel: the same
+// client as [Set.Drain] with another header.
+func DrainHTTP(ctx context.Context, address, file string, size int64, subscribers, threads int) (*Drained, error) {
+	o := DrainOptions{Address: address, Subscribers: subscribers, Discard: true, Layout: &Layout{End: 1, Bytes: size}, Threads: threads}
+	set, err := Connect(ctx, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer set.Close()
+	for _, sub := range set.subs {
+		sub.http = []byte(fmt.Sprintf("GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n", file))
+	}
+	return set.Drain(ctx)
+}
+
+// fetchHTTP sends the request for the whole file.
+func (s *subscriber) fetchHTTP() error {
+	s.header, s.have = make([]byte, 4096), 0
+	if n, err := unix.Write(s.fd, s.http); err != nil || n < len(s.http) {
+		return fmt.Errorf("load: sending a request: %w", err)
+	}
+	return nil
+}
+
+// readHTTPHeader receives the header with as little of the body as one byte at a time behind it allows. more is false
+// when nothing is there.
+func (s *subscriber) readHTTPHeader() (more bool, err error) {
+	n, err := s.receive(s.header[s.have:], unix.MSG_PEEK)
+	if n <= 0 || err != nil {
+		return false, err
+	}
+	end := bytes.Index(s.header[:s.have+n], []byte("\r\n\r\n"))
+	take := n
+	if end >= 0 {
+		take = end + 4 - s.have
+	}
+	if _, err := s.receive(s.header[s.have:s.have+take], 0); err != nil {
+		return false, err
+	}
+	s.have += take
+	if end < 0 {
+		return true, nil
+	}
+	head := string(s.header[:s.have])
+	if !strings.HasPrefix(head, "HTTP/1.1 200") {
+		return false, fmt.Errorf("load: nginx answers %q", strings.SplitN(head, "\r\n", 2)[0])
+	}
+	for line := range strings.Lines(head) {
+		if value, ok := strings.CutPrefix(strings.ToLower(line), "content-length:"); ok {
+			s.payload, err = strconv.Atoi(strings.TrimSpace(value))
+		}
+	}
+	if err != nil || s.payload <= 0 {
+		return false, errors.New("load: nginx's answer has no length")
+	}
+	s.headers += int64(s.have)
+	s.size = s.payload
+	s.header = s.header[:s.have]
+	return true, nil
+}
