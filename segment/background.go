@@ -45,6 +45,16 @@ func (w *worker) named(f func() error) error {
 	return f()
 }
 
+// alone runs f under mu, in parallel with no other background job. If the log is gone it does nothing.
+func (w *worker) alone(f func() error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gone.Load() {
+		return nil
+	}
+	return f()
+}
+
 // sync syncs a closed segment. The kernel reports an error to only one sync of a descriptor, so sync keeps it for later
 // callers.
 func (w *worker) sync(f File) error {
@@ -82,11 +92,20 @@ func (l *Log) Work() (work func() (done func())) {
 	return nil
 }
 
-func (l *Log) endWork() {
-	if !l.working {
-		panic("segment: work ends that is not in flight: " + l.dir)
+// background makes the job in flight: run runs alone off the log's thread, unless the log is gone, and done takes its result on it.
+func background[T any](l *Log, run func() T, done func(T)) (work func() func()) {
+	l.working = true
+	return func() func() {
+		var result T
+		_ = l.worker.alone(func() error { result = run(); return nil })
+		return func() {
+			if !l.working {
+				panic("segment: a background job ends that is not in flight: " + l.dir)
+			}
+			l.working = false
+			done(result)
+		}
 	}
-	l.working = false
 }
 
 // awaitsPlan reports whether a plan has to sync a closed segment before it is finished: one in flight, which may cover it,
@@ -97,27 +116,24 @@ func (l *Log) awaitsPlan(s *Segment) bool {
 
 // prepareWork makes the file of the next segment. Creating a file may read the disk; renaming it later does not.
 func (l *Log) prepareWork() func() func() {
-	l.working = true
-	fsys, path, w := l.options.FS, preparedPath(l.dir), l.worker
-	return func() func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.gone.Load() {
-			return func() {}
-		}
-		file, err := fsys.Open(path, Create)
-		return func() {
-			l.endWork()
-			switch {
-			case err != nil:
-				l.failWork("preparing the next segment", err)
-			case l.closed || l.prepared != nil:
-				l.options.Closer.closeFile(file)
-			default:
-				l.prepared = file
-			}
-		}
+	type prepared struct {
+		file File
+		err  error
 	}
+	fsys, path := l.options.FS, preparedPath(l.dir)
+	return background(l, func() (p prepared) {
+		p.file, p.err = fsys.Open(path, Create)
+		return p
+	}, func(p prepared) {
+		switch {
+		case p.err != nil:
+			l.failWork("preparing the next segment", p.err)
+		case l.closed || l.prepared != nil:
+			l.options.Closer.closeFile(p.file)
+		default:
+			l.prepared = p.file
+		}
+	})
 }
 
 // finishWork syncs a closed segment and writes its indexes, so that the next start need not scan it.
@@ -125,24 +141,13 @@ func (l *Log) finishWork(s *Segment) func() func() {
 	if s == l.active() {
 		panic("segment: the active segment is finished while it is written to: " + s.path)
 	}
-	l.working, l.finishing = true, s
+	l.finishing = s
 	s.Retain()
-	job := l.finishJob(s)
-	w := l.worker
-	return func() func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		var result finishResult
-		if !w.gone.Load() {
-			result = job.run()
-		}
-		return func() {
-			l.endWork()
-			l.finishing = nil
-			l.finish(s, result)
-			s.Release()
-		}
-	}
+	return background(l, l.finishJob(s).run, func(r finishResult) {
+		l.finishing = nil
+		l.finish(s, r)
+		s.Release()
+	})
 }
 
 // finishJob is everything that finishing a segment needs; all of it is immutable by then.

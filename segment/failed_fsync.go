@@ -38,23 +38,14 @@ func markFailedSync(fsys FS, dir string) error {
 }
 
 func (l *Log) markWork() func() func() {
-	l.working, l.marked = true, true
-	fsys, dir, w := l.options.FS, l.dir, l.worker
-	return func() func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		var err error
-		if !w.gone.Load() {
-			err = markFailedSync(fsys, dir)
+	l.marked = true
+	fsys, dir := l.options.FS, l.dir
+	return background(l, func() error { return markFailedSync(fsys, dir) }, func(err error) {
+		if err != nil {
+			l.options.Logger.Error("the next start may serve pages that the disk never got", "directory", l.dir, "error", err,
+				"remedy", "unmount and mount the file system before the next start: that empties the page cache")
 		}
-		return func() {
-			l.endWork()
-			if err != nil {
-				l.options.Logger.Error("the next start may serve pages that the disk never got", "directory", l.dir, "error", err,
-					"remedy", "unmount and mount the file system before the next start: that empties the page cache")
-			}
-		}
-	}
+	})
 }
 
 func hasFailedSync(names []string) bool { return slices.Contains(names, failedSyncFile) }

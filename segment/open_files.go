@@ -210,28 +210,24 @@ func (r *evictableFile) ReadAt(b []byte, offset int64) (int, error) {
 	return file.ReadAt(b, offset)
 }
 
-func (r *evictableFile) Size() (int64, error) {
+// through asks the open file.
+func through[T any](r *evictableFile, ask func(File) (T, error)) (answer T, err error) {
 	file, err := r.get()
-	if err != nil {
-		return 0, err
+	if err == nil {
+		answer, err = ask(file)
 	}
-	return file.Size()
+	return answer, err
 }
 
-func (r *evictableFile) Modified() (int64, error) {
-	file, err := r.get()
-	if err != nil {
-		return 0, err
-	}
-	return file.Modified()
-}
+func (r *evictableFile) Size() (int64, error)     { return through(r, File.Size) }
+func (r *evictableFile) Modified() (int64, error) { return through(r, File.Modified) }
 
 func (r *evictableFile) Sync() error {
 	file, err := r.get()
-	if err != nil {
-		return err
+	if err == nil {
+		err = file.Sync()
 	}
-	return file.Sync()
+	return err
 }
 
 func (r *evictableFile) DropCache() {

@@ -56,17 +56,13 @@ func (l *Log) SyncPlan() (plan *SyncPlan, ok bool) {
 
 // syncFinishing syncs a segment that is being finished, but not at the same time as that job, so that both see an error.
 func (l *Log) syncFinishing(file File, dir bool) func() error {
-	w := l.worker
 	return func() error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.gone.Load() {
-			return nil
-		}
-		if err := w.sync(file); err != nil || !dir {
-			return err
-		}
-		return l.syncNamed()
+		return l.worker.alone(func() error {
+			if err := l.worker.sync(file); err != nil || !dir {
+				return err
+			}
+			return l.syncNamed()
+		})
 	}
 }
 

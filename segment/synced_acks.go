@@ -67,19 +67,16 @@ func (l *Log) syncMark(rest func() error) func() error {
 				return err
 			}
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.gone.Load() {
-			return nil
-		}
-		if err := markSyncedAcks(fsys, dir); err != nil {
+		return w.alone(func() error {
+			err := markSyncedAcks(fsys, dir)
+			if err == nil {
+				err = l.syncDir()
+			}
+			if err == nil {
+				w.acks.state.Store(markPresent)
+			}
 			return err
-		}
-		if err := l.syncDir(); err != nil {
-			return err
-		}
-		w.acks.state.Store(markPresent)
-		return nil
+		})
 	}
 }
 
@@ -101,25 +98,21 @@ func (l *Log) wantsMarkGone() bool {
 }
 
 func (l *Log) unmarkWork() func() func() {
-	l.working = true
-	fsys, dir, w := l.options.FS, l.dir, l.worker
-	w.acks.state.Store(markGoing)
-	return func() func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		var err error
-		if !w.gone.Load() && w.acks.state.Load() == markGoing {
-			// The removal need not be durable: a mark that comes back only makes a start more careful.
-			if err = fsys.RemoveAll(filepath.Join(dir, syncedAcksFile)); err == nil {
-				w.acks.state.Store(markAbsent)
-			}
+	fsys, dir, state := l.options.FS, l.dir, &l.worker.acks.state
+	state.Store(markGoing)
+	return background(l, func() (err error) {
+		if state.Load() != markGoing {
+			return nil
 		}
-		return func() {
-			l.endWork()
-			if err != nil {
-				w.acks.state.CompareAndSwap(markGoing, markPresent)
-				l.failWork("removing "+syncedAcksFile, err)
-			}
+		// The removal need not be durable: a mark that comes back only makes a start more careful.
+		if err = fsys.RemoveAll(filepath.Join(dir, syncedAcksFile)); err == nil {
+			state.Store(markAbsent)
 		}
-	}
+		return err
+	}, func(err error) {
+		if err != nil {
+			state.CompareAndSwap(markGoing, markPresent)
+			l.failWork("removing "+syncedAcksFile, err)
+		}
+	})
 }

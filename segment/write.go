@@ -69,6 +69,9 @@ func (l *Log) BeginWrite() (*Write, error) {
 		return nil, ErrNextWrite
 	}
 	s := l.active()
+	if s.finished() {
+		panic("segment: a write to a finished segment: " + s.path)
+	}
 	s.Retain()
 	*w = Write{log: l, inFlight: true, target: s, size: s.size, pieces: w.pieces[:0], batches: w.batches[:0],
 		path: s.path, at: s.size, base: s.base, capacity: s.capacity, first: s.next, next: s.next,
