@@ -60,14 +60,10 @@ func (l *Log) recount() {
 		}
 		s.index.recount(s.path, s.size)
 	}
-	n := 0
-	for node := l.producers.bySeen.First(); node != nil; node = node.Next() {
-		if n++; l.producers.byID[node.Value().id] != node.Value() {
-			panic(fmt.Sprintf("segment: %s: producer %d is in the list and not in the map", l.dir, node.Value().id))
+	for p := range l.producers.bySeen.All() {
+		if l.producers.byID[p.id] != p {
+			panic(fmt.Sprintf("segment: %s: producer %d is in the list and not in the map", l.dir, p.id))
 		}
-	}
-	if n != len(l.producers.byID) {
-		panic(fmt.Sprintf("segment: %s: %d producers in the list, %d in the map", l.dir, n, len(l.producers.byID)))
 	}
 }
 

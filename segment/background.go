@@ -171,7 +171,7 @@ func (l *Log) finishJob(s *Segment) finishJob {
 type finishResult struct {
 	index    File // the .index file, open
 	summary  []indexEntry
-	restored bool  // somebody had removed the segment's file
+	restored bool  // the segment's file had been removed
 	syncErr  error // the data may not have reached the disk
 	err      error // something else failed, and may be retried
 }
@@ -200,7 +200,7 @@ func (j finishJob) run() (r finishResult) {
 	return r
 }
 
-// restore writes the segment's file again if somebody removed it: the acknowledged records exist only behind the open
+// restore writes the segment's file again if it was removed: the acknowledged records exist only behind the open
 // descriptor.
 func (j finishJob) restore() (restored bool, err error) {
 	named, err := j.fs.IsNamed(j.file, j.path)

@@ -15,23 +15,6 @@ func change(b testBatch, f func([]byte)) []byte {
 	return seal(raw)
 }
 
-func TestBatchFieldsSurviveParsing(t *testing.T) {
-	raw := testBatch{base: 1 << 40, records: 3, timestamp: 1700000000123, value: 10, producer: 77, epoch: 5, sequence: 9}.encode()
-	h, err := records.CheckBatch(append(raw, "what follows"...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := records.Batch{BaseOffset: 1 << 40, Length: int32(len(raw) - 12), Magic: 2, CRC: binary.BigEndian.Uint32(raw[17:]),
-		LastOffsetDelta: 2, BaseTimestamp: 1700000000123, MaxTimestamp: 1700000000123,
-		ProducerID: 77, ProducerEpoch: 5, BaseSequence: 9, RecordCount: 3}
-	if h != want {
-		t.Errorf("parsed %+v, want %+v", h, want)
-	}
-	if h.Size() != len(raw) || h.LastOffset() != 1<<40+2 || h.NextOffset() != 1<<40+3 {
-		t.Errorf("size %d, last %d, next %d", h.Size(), h.LastOffset(), h.NextOffset())
-	}
-}
-
 func TestBadBatchesGetTheErrorOfTheirKind(t *testing.T) {
 	good := testBatch{value: 5}
 	for _, c := range []struct {

@@ -24,10 +24,10 @@
 //	next.log.tmp gets a name    index in memory  awaits its sync      index in its file, evictable   files go off the loop,
 //	                                                                                                 the last hold closes
 //
-// # Who does what on which thread
+// # Threads
 //
 // A [Log] belongs to one thread, the loop's. That thread calls [Log.Read], which at most looks at resident pages, and makes all
-// decisions. Whatever may wait for a disk is handed out, runs elsewhere, and touches nothing that the log's thread changes:
+// decisions. Everything that may wait for a disk runs elsewhere, and touches nothing that the log's thread changes:
 //
 //	[Log.BeginWrite] the write of appended batches, with the roll to the next segment: [Write.Add] checks sequences and
 //	                assigns offsets, [Write.Run] writes, [Log.EndWrite] makes the batches part of the log

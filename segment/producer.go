@@ -132,9 +132,10 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 
 // expire forgets producers last seen before a time.
 func (ps *producers) expire(beforeMillis int64) {
-	for n := ps.bySeen.First(); n != nil && n.Value().seenMillis < beforeMillis; {
-		p := n.Value()
-		n = n.Next()
+	for p := range ps.bySeen.All() {
+		if p.seenMillis >= beforeMillis {
+			return
+		}
 		if !p.isOpen() {
 			ps.forget(p)
 		}
@@ -147,8 +148,8 @@ func (p *producer) isOpen() bool { return p.txnFirstOffset >= 0 }
 
 // forgetOldest forgets the least recently seen producer and returns it, or nil if all have open transactions.
 func (ps *producers) forgetOldest() *producer {
-	for n := ps.bySeen.First(); n != nil; n = n.Next() {
-		if p := n.Value(); !p.isOpen() {
+	for p := range ps.bySeen.All() {
+		if !p.isOpen() {
 			ps.forget(p)
 			return p
 		}

@@ -210,7 +210,7 @@ func (sc *batchScanner) classify(at, base, next int64) damage {
 			if errors.Is(err, records.ErrCRC) {
 				budget -= int64(h.Size())
 			}
-			if budget < 0 { // somebody forged headers: their CRCs would take for ever
+			if budget < 0 { // forged headers: checking all their CRCs would take for ever
 				return interior
 			}
 		}

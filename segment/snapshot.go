@@ -35,8 +35,7 @@ func (ps *producers) encode() []byte {
 	b := make([]byte, snapshotHeader, snapshotHeader+len(ps.byID)*snapshotEntryBytes)
 	binary.BigEndian.PutUint16(b, snapshotVersion)
 	binary.BigEndian.PutUint32(b[snapshotCRCFrom:], uint32(len(ps.byID)))
-	for n := ps.bySeen.First(); n != nil; n = n.Next() {
-		p := n.Value()
+	for p := range ps.bySeen.All() {
 		last := sequence{last: -1, lastOffset: -1}
 		if p.n > 0 {
 			last = p.batches[p.n-1]

@@ -1,22 +1,24 @@
-// Package list is an intrusive doubly linked list: its elements carry their own links, so adding and removing allocates nothing
-// and an element can leave without a search. Both floors of the house use it, and so it lies on the lower one.
+// Package list is an intrusive doubly linked list: elements carry their own links, so adding and removing allocates nothing, and
+// removal needs no search. It is pure, and lies this low because segment uses it too.
 //
 // # Invariants
 //
-//   - A node is in at most one list.
+//   - A node is in at most one list, and does not move while it is in one.
 //   - A list belongs to one goroutine at a time.
 package list
 
-import "iter"
+import (
+	"fmt"
+	"iter"
+)
 
-// List is a list of values of type T, in the order of their adding. The zero value is empty.
+// List is a list of values of type T. The zero value is empty.
 type List[T any] struct {
 	first, last *Node[T]
 	n           int
 }
 
-// Node links one value into a list. It is a part of what it links, must not move while it is in a list, and is ready as its
-// zero value.
+// Node links one value into a list. It is embedded in its value. The zero value is in no list.
 type Node[T any] struct {
 	list       *List[T]
 	prev, next *Node[T]
@@ -32,7 +34,7 @@ func (l *List[T]) First() *Node[T] { return l.first }
 // Last is the last node, or nil.
 func (l *List[T]) Last() *Node[T] { return l.last }
 
-// All yields the values in their order. The one at hand may leave the list.
+// All yields the values in order. The loop's body may remove the current one.
 func (l *List[T]) All() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for n := l.first; n != nil; {
@@ -53,7 +55,7 @@ func (l *List[T]) PushFront(n *Node[T], value T) { l.insert(n, value, nil, l.fir
 
 func (l *List[T]) insert(n *Node[T], value T, prev, next *Node[T]) {
 	if n.list != nil {
-		panic("list: a node is added that is in a list")
+		panic("list: a node is added that is already in a list")
 	}
 	n.list, n.prev, n.next, n.value = l, prev, next, value
 	if prev != nil {
@@ -69,23 +71,26 @@ func (l *List[T]) insert(n *Node[T], value T, prev, next *Node[T]) {
 	l.n++
 }
 
-// Value is what the node was added with.
+// Value is the value that the node was added with.
 func (n *Node[T]) Value() T { return n.value }
 
 // Next is the node behind this one, or nil.
 func (n *Node[T]) Next() *Node[T] { return n.next }
 
-// Linked says that the node is in a list.
+// Linked reports whether the node is in a list.
 func (n *Node[T]) Linked() bool { return n.list != nil }
 
-// In says that the node is in l.
+// In reports whether the node is in l.
 func (n *Node[T]) In(l *List[T]) bool { return n.list == l }
 
-// Remove takes the node out of its list, if it is in one.
+// Remove removes the node from its list, if it is in one.
 func (n *Node[T]) Remove() {
 	l := n.list
 	if l == nil {
 		return
+	}
+	if n.prev != nil && n.prev.next != n || n.next != nil && n.next.prev != n || l.n < 1 {
+		panic(fmt.Sprintf("list: a node is removed whose neighbours do not know it: it was moved or copied (%d in the list)", l.n))
 	}
 	if n.prev != nil {
 		n.prev.next = n.next
@@ -101,10 +106,10 @@ func (n *Node[T]) Remove() {
 	*n = Node[T]{}
 }
 
-// MoveToBack makes a node of the list its last.
+// MoveToBack makes a node of the list its last one. It panics if the node is not in the list.
 func (l *List[T]) MoveToBack(n *Node[T]) {
 	if n.list != l {
-		panic("list: a node is moved that is not in the list")
+		panic("list: a node is moved to the back of a list that it is not in")
 	}
 	if l.last == n {
 		return

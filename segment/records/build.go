@@ -59,7 +59,7 @@ func Seal(batch []byte, h Batch) {
 	SetMaxTimestamp(batch, h.MaxTimestamp)
 }
 
-// checkWhole finds out who would give a CRC to a part of a batch, or to more than one.
+// checkWhole catches a caller that would compute the CRC of a part of a batch, or of more than one.
 func checkWhole(batch []byte) {
 	if len(batch) < HeaderSize || int64(binary.BigEndian.Uint32(batch[lengthAt:]))+Overhead != int64(len(batch)) {
 		panic(fmt.Sprintf("records: %d bytes are changed as one batch, whose length field says otherwise", len(batch)))
