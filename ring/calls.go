@@ -6,9 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenPipe implements [Kernel]. The capacity falls back to what F_SETPIPE_SZ allows: an unprivileged user has
+// OpenPipe implements [Kernel].
+func (r *Ring) OpenPipe(wantBytes int) (Pipe, error) { return OpenPipe(wantBytes) }
+
+// OpenPipe makes a non-blocking pipe. The capacity falls back to what F_SETPIPE_SZ allows: an unprivileged user has
 // fs.pipe-max-size per pipe and fs.pipe-user-pages-soft for all of them together.
-func (r *Ring) OpenPipe(wantBytes int) (Pipe, error) {
+func OpenPipe(wantBytes int) (Pipe, error) {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
 		return Pipe{}, fmt.Errorf("ring: pipe2: %w", err)
@@ -16,8 +19,7 @@ func (r *Ring) OpenPipe(wantBytes int) (Pipe, error) {
 	got, err := unix.FcntlInt(uintptr(ends[1]), unix.F_SETPIPE_SZ, wantBytes)
 	if err != nil {
 		if got, err = unix.FcntlInt(uintptr(ends[1]), unix.F_GETPIPE_SZ, 0); err != nil {
-			_ = unix.Close(ends[0])
-			_ = unix.Close(ends[1])
+			Pipe{R: ends[0], W: ends[1]}.Close()
 			return Pipe{}, fmt.Errorf("ring: asking for the size of a pipe: %w", err)
 		}
 	}
@@ -25,7 +27,10 @@ func (r *Ring) OpenPipe(wantBytes int) (Pipe, error) {
 }
 
 // ClosePipe implements [Kernel].
-func (r *Ring) ClosePipe(p Pipe) {
+func (r *Ring) ClosePipe(p Pipe) { p.Close() }
+
+// Close closes both ends.
+func (p Pipe) Close() {
 	_ = unix.Close(p.R)
 	_ = unix.Close(p.W)
 }

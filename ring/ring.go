@@ -80,9 +80,6 @@ func (r *Ring) fit() error {
 	return nil
 }
 
-// Config is the configuration as it took effect.
-func (r *Ring) Config() Config { return r.config }
-
 // Queue implements [Kernel].
 func (r *Ring) Queue(op Op) {
 	op.Assert()

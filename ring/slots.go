@@ -2,14 +2,11 @@ package ring
 
 // Slots is a table of what operations in flight are about. It grows as needed, and forgets an item when its slot is freed.
 // The zero value is empty. It belongs to one thread.
-type Slots[T any] struct {
-	lives lives
-	items []T
-}
+type Slots[T any] struct{ store[T] }
 
 // Take takes a slot for item. The token names it, for operations of one kind.
 func (s *Slots[T]) Take(kind uint8, item T) Token {
-	t := s.lives.take(kind)
+	t := s.take(kind)
 	if int(t.Slot()) == len(s.items) {
 		s.items = append(s.items, item)
 	}
@@ -17,25 +14,29 @@ func (s *Slots[T]) Take(kind uint8, item T) Token {
 	return t
 }
 
-// Find returns the item that a token names, or nil if its slot has been freed since. The pointer is good until the next
-// Take or Free.
-func (s *Slots[T]) Find(t Token) *T {
-	if !s.lives.current(t) {
+// Free frees the slot that a token names, and returns what was in it. It panics if the slot has been freed before.
+func (s *Slots[T]) Free(t Token) T {
+	s.free(t)
+	at := &s.items[t.Slot()]
+	item := *at
+	*at = *new(T)
+	return item
+}
+
+// store is what [Slots] and [Table] have in common.
+type store[T any] struct {
+	lives
+	items []T
+}
+
+// Find returns the item that a token names, or nil if its slot has been freed since. The pointer is good until the slot is
+// freed, and in [Slots] until the next Take.
+func (s *store[T]) Find(t Token) *T {
+	if !s.current(t) {
 		return nil
 	}
 	return &s.items[t.Slot()]
 }
-
-// Free frees the slot that a token names, and returns what was in it. It panics if the slot has been freed before.
-func (s *Slots[T]) Free(t Token) T {
-	s.lives.free(t)
-	item := s.items[t.Slot()]
-	clear(s.items[t.Slot():][:1])
-	return item
-}
-
-// Taken is the number of slots taken.
-func (s *Slots[T]) Taken() int { return s.lives.taken() }
 
 // lives gives out the slots of a table. It is the only code that compares generations: a slot's generation goes up when the
 // slot is freed, so a completion that comes late finds nothing.
@@ -75,4 +76,5 @@ func (l *lives) free(t Token) {
 	l.idle = append(l.idle, t.Slot())
 }
 
-func (l *lives) taken() int { return len(l.slots) - len(l.idle) }
+// Taken is the number of slots taken.
+func (l *lives) Taken() int { return len(l.slots) - len(l.idle) }

@@ -64,9 +64,6 @@ type Flow struct {
 	lastProgress time.Duration
 }
 
-// Active says that a response is under way.
-func (f *Flow) Active() bool { return f.active }
-
 // pending is the flag of the flow's operation of a kind, nil for a kind that flows do not have.
 func (f *Flow) pending(kind uint8) *bool {
 	switch kind {

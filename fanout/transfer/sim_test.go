@@ -192,7 +192,7 @@ func (s *simulation) turnUntil(what string, ready func() bool) {
 
 // settled says that a subscriber has all that it can get.
 func (s *simSubscriber) settled() bool {
-	return s.failed != nil || s.socket.Dead() || !s.flow.Active() && s.responses == 0 && s.got == len(s.want)
+	return s.failed != nil || s.socket.Dead() || !s.flow.active && s.responses == 0 && s.got == len(s.want)
 }
 
 func (s *simulation) run() {

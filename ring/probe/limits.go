@@ -25,19 +25,13 @@ const comfortableBacklog = 1024
 
 func probePipes(c Config, privileged bool) []Check {
 	pageBytes := unix.Getpagesize()
-	given := 0
-	var ends [2]int
-	if unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC) == nil {
-		var err error
-		if given, err = unix.FcntlInt(uintptr(ends[1]), unix.F_SETPIPE_SZ, c.PipeBytes); err != nil {
-			given, _ = unix.FcntlInt(uintptr(ends[1]), unix.F_GETPIPE_SZ, 0)
-		}
-		_ = unix.Close(ends[0])
-		_ = unix.Close(ends[1])
+	pipe, err := ring.OpenPipe(c.PipeBytes)
+	if err == nil {
+		pipe.Close()
 	}
 	softPages, known := sysctlInt("fs/pipe-user-pages-soft")
 	return []Check{
-		classifyPipeSize(c.PipeBytes, given),
+		classifyPipeSize(c.PipeBytes, pipe.Slots*pageBytes),
 		classifyPipePool(c, pageBytes, softPages, known && !privileged),
 	}
 }
