@@ -44,7 +44,7 @@
 //   - [Table] has a fixed number of slots and items that live in it and never move (connections): Take(kind) (Token, *T),
 //     Find(Token) *T, Free(Token), All() over what is taken.
 //
-// Find returns nil for a completion that comes after its slot was freed, whoever has the slot by then.
+// Find returns nil for a completion that comes after its slot was freed, also when the slot has been taken again.
 //
 // # Invariants
 //
@@ -52,7 +52,7 @@
 //     called from elsewhere.
 //   - Every submission queue entry is zeroed between GetSQE and use.
 //   - No operation is queued that no kernel could do ([Op.Assert]): of no bytes, without a descriptor or a range.
-//   - A provided buffer is released once, by the one who got its completion.
+//   - A provided buffer is released once, by the receiver of its completion.
 //   - Every operation queued completes exactly once with [Completion.More] false; [Kernel.InFlight] counts those that
 //     have not.
 //   - Memory handed to the kernel comes from [Arena]: the Go heap may be moved or reused by rules the kernel does not

@@ -32,7 +32,7 @@ func (t *Table[T]) Take(kind uint8) (Token, *T) {
 // may be in flight, unless its completion is to be ignored.
 func (t *Table[T]) Free(token Token) { t.free(token) }
 
-// All yields the items of the slots that are taken, the lowest slot first. Slots may be taken and freed meanwhile.
+// All yields the items of the slots that are taken, the lowest slot first. Slots may be taken and freed while it runs.
 func (t *Table[T]) All() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		for i := 0; i < len(t.slots); i++ {

@@ -8,7 +8,7 @@ import (
 )
 
 // waker is an eventfd that any goroutine may write to, also while it is closed and afterwards: by then the number may be
-// another file's, so nobody writes to it without the lock.
+// another file's, so every write holds the lock.
 type waker struct {
 	mu sync.RWMutex
 	fd int // -1 when it is closed

@@ -17,7 +17,7 @@ func (e *Engine) copied(f *Flow, n int) {
 	e.staged(f, n)
 }
 
-// drainBuffer never waits in the kernel: a full socket is polled, so that the buffer can be taken away meanwhile.
+// drainBuffer never waits in the kernel: a full socket is polled, so that the buffer can be reclaimed.
 func (e *Engine) drainBuffer(f *Flow) {
 	bytes := f.stage.buf[f.drained : f.drained+f.staged]
 	e.write(f, ring.Send(f.Token.As(KindWrite), f.Socket, bytes, unix.MSG_DONTWAIT), len(bytes), fromBuffer)

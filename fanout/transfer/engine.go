@@ -264,7 +264,7 @@ func (e *Engine) cleanUp(f *Flow) {
 	f.active = false
 }
 
-// maxRetries bounds how often an operation that was interrupted by nobody's fault is retried in a row.
+// maxRetries bounds how often an operation that was interrupted is retried in a row.
 const maxRetries = 8
 
 // errRestart is the kernel's internal "restart the system call", which io_uring passes through from a splice that was

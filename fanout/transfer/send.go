@@ -10,7 +10,7 @@ import (
 
 // sendMapped queues one sendmsg of what comes next, headers and mapped ranges alike, up to the chunk size. Parts that
 // follow in the same mode go with it, so that a response of small ranges is one operation. The ring itself waits while
-// the socket is full: there is no stage to hold meanwhile.
+// the socket is full, which holds no stage.
 func (e *Engine) sendMapped(f *Flow) {
 	f.Message.Reset()
 	m := message{Message: f.Message, room: e.config.ChunkBytes}
@@ -52,8 +52,8 @@ func (m *message) add(piece []byte) bool {
 	return true
 }
 
-// addPart adds what is left of one part to the message, as far as there is room. It says whether the part is whole then. An
-// error is one of the part's file.
+// addPart adds what is left of one part to the message, as far as there is room. It reports whether the
+// message has all of the part. An error is one of the part's file.
 func (e *Engine) addPart(m *message, p *Part, headerSent int, moved int64) (whole bool, err error) {
 	// A header is never cut: it is small, and room only bounds the loop's time.
 	if header := p.Header[headerSent:]; len(header) > 0 && !m.add(header) {

@@ -8,7 +8,7 @@ func fillPipe(f *Flow, file int, pos int64, n int) ring.Op {
 	return ring.SpliceFromFile(f.Token.As(KindFill), file, pos, f.stage.pipe.W, uint32(n))
 }
 
-// drainPipe never waits in the kernel: a full socket is polled, so that the pipe can be taken away meanwhile.
+// drainPipe never waits in the kernel: a full socket is polled, so that the pipe can be reclaimed.
 func (e *Engine) drainPipe(f *Flow) {
 	e.write(f, ring.SpliceToSocket(f.Token.As(KindWrite), f.stage.pipe.R, f.Socket, uint32(f.staged), 0), f.staged, fromPipe)
 }

@@ -32,7 +32,7 @@ func (s *stage) capacity() int {
 	return s.pipe.Slots * unix.Getpagesize()
 }
 
-// stepStaged sends the header and fills the stage side by side, then drains and fills the stage by turns.
+// stepStaged sends the header and fills the stage side by side, then alternates between draining and filling the stage.
 func (e *Engine) stepStaged(f *Flow) {
 	switch {
 	case len(f.headerLeft()) > 0:
@@ -71,7 +71,7 @@ func (e *Engine) fill(f *Flow) {
 	f.coldFrom, f.coldTo = e.PageCache.NoteRead(part.Source, pos, n, cold)
 }
 
-// arrived tells the page cache what a fill has brought into it, also for a flow that was aborted meanwhile.
+// arrived tells the page cache what a fill has brought into it, also for a flow that has been aborted since.
 func (e *Engine) arrived(f *Flow, c ring.Completion) {
 	if c.Result <= 0 || f.coldTo == 0 {
 		return

@@ -1,6 +1,6 @@
 // Package sim is a simulated kernel behind [ring.Kernel]: files, pipes, sockets and their peers, with virtual time and
 // one seed. The program under test runs unchanged; what differs from a real kernel is that every count may be short,
-// every order of completions may happen, a page may be cold, and the same seed does it all again.
+// every order of completions may happen, a page may be cold, and the same seed repeats it all.
 //
 // # What is simulated
 //

@@ -17,7 +17,7 @@ type Options struct {
 	PipesMax int
 	// ShortOneIn lets an operation move less than it could.
 	ShortOneIn int
-	// RetryOneIn lets an operation end with an error that nobody caused.
+	// RetryOneIn lets an operation be interrupted: it ends with an error that means "try again".
 	RetryOneIn int
 }
 
@@ -174,7 +174,7 @@ func (k *Kernel) step() {
 	k.pending = keep
 }
 
-// retryErrors are what an operation may end with through nobody's fault.
+// retryErrors are what an operation that was interrupted may end with.
 var retryErrors = []syscall.Errno{syscall.EINTR, syscall.ECANCELED, syscall.Errno(512)}
 
 // attempt runs an operation as far as it can. ok is false while it has to wait.
@@ -234,7 +234,7 @@ func (k *Kernel) Buffer(ring.Completion) []byte { return nil }
 // ReleaseBuffer implements [ring.Kernel].
 func (k *Kernel) ReleaseBuffer(ring.Completion) {}
 
-// Wake implements [ring.Kernel]. Nothing else runs beside the loop, so there is nobody to be woken by.
+// Wake implements [ring.Kernel]. Nothing runs beside the loop, so nothing wakes it.
 func (k *Kernel) Wake() {}
 
 // Stats implements [ring.Kernel].

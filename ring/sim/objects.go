@@ -98,7 +98,7 @@ type Socket struct {
 	peer   Peer
 }
 
-// Peer is who reads from a socket.
+// Peer is the reader at the other end of a socket.
 type Peer struct {
 	// Received is called with the bytes, in order.
 	Received func(b []byte)

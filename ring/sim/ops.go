@@ -146,7 +146,7 @@ func (k *Kernel) spliceOut(o *operation) int32 {
 	return int32(want)
 }
 
-// advise reads pages, or drops those that lie whole in the range; whoever was handed one keeps its bytes.
+// advise reads pages, or drops those that lie whole in the range. Pipes and sockets keep the bytes that they refer to.
 func (k *Kernel) advise(o *operation) int32 {
 	f := k.file(int(o.FD))
 	if f == nil {

@@ -16,7 +16,7 @@ const defaultBlockBytes = 2 << 20
 
 // File is what a [Cache] needs of a segment file. Files are compared by identity.
 type File interface {
-	// Fd is the file's descriptor, valid while somebody holds the file.
+	// Fd is the file's descriptor, valid while the file has references.
 	Fd() int
 	// Retain adds a reference, and Release drops one.
 	Retain()

@@ -2,7 +2,7 @@
 // subscribers read, would be evicted, and each reader of them would have to wait for the disk.
 //
 // A [Cache] tracks blocks of files that were not in the page cache when a subscriber came to them (cold blocks). Up to a
-// limit they stay, so that others who follow find them. Above it they are evicted (POSIX_FADV_DONTNEED), first in, first
+// limit they stay, so that readers that follow find them. Above it they are evicted (POSIX_FADV_DONTNEED), first in, first
 // out with a second chance (CLOCK): a block that was read again since it came, or since it was passed over, is passed over
 // once. Blocks that were in the page cache when they were first read are hot: they are the kernel's, and never tracked.
 //
@@ -24,6 +24,6 @@
 //     blocks are indistinguishable.
 //   - A hot page is never evicted by us. What was appended to a block after it was first read is hot.
 //   - Advice that may wait for a disk is an operation of the ring, run by its workers. While it is in flight it holds the file.
-//   - A tracked block does not hold its file: one whose file nobody holds is forgotten when its turn comes.
+//   - A tracked block does not hold its file: one whose file has no references is forgotten when its turn comes.
 //   - order and blocks have the same members, but for those being evicted, which are in blocks only.
 package pagecache

@@ -81,7 +81,7 @@ func (c *Cache) evictOldest() {
 	}
 }
 
-// evicted checks whether a block has gone. Pages that sockets hold stay, and those of a block that was read meanwhile may
+// evicted checks whether a block has gone. Pages that sockets hold stay, and those of a block that has been read since may
 // be back: it is kept for another round. Its eviction is not repeated at once, so nothing spins.
 func (c *Cache) evicted(a *advice) {
 	b, from := a.block, a.block.index*c.blockBytes
