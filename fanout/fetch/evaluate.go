@@ -20,6 +20,7 @@ type evaluation struct {
 	cold        bool
 	from        int        // the partition that is served first
 	firstServed *Partition // the first with records
+	errorCode   int16      // of the whole request
 
 	response
 }

@@ -87,7 +87,10 @@ func (f *Fetch) Start(h *wire.Header, room int) error {
 	f.version, f.correlationID = h.Version, h.CorrelationID
 	f.deadline = f.fetcher.loop.Now() + min(time.Duration(f.request.MaxWaitMillis)*time.Millisecond, maxWait)
 	if code := f.enterSession(); code != 0 {
-		f.respondError(code)
+		e := &f.fetcher.evaluation
+		e.begin(f, nil)
+		e.errorCode = code
+		f.respond(e)
 		return nil
 	}
 	f.try()

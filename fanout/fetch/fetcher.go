@@ -92,9 +92,7 @@ const keptScratchBytes = 1 << 20
 func (fr *Fetcher) Stop() {
 	fr.stopping = true
 	for fr.parked.Len() > 0 {
-		f := fr.parked.First()
-		f.unpark()
-		f.try()
+		fr.parked.First().resume()
 	}
 }
 

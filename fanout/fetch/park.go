@@ -70,6 +70,12 @@ func (f *Fetch) unpark() {
 	}
 }
 
+// resume answers a parked fetch, or parks it again.
+func (f *Fetch) resume() {
+	f.unpark()
+	f.try()
+}
+
 // recount holds that the sum of what is readable is that of the partitions.
 func (f *Fetch) recount() {
 	sum := int64(0)
@@ -110,8 +116,7 @@ func (fr *Fetcher) wake(p *Partition) bool {
 			p.waiting.MoveToBack(&w.node)
 			continue
 		}
-		w.fetch.unpark()
-		w.fetch.try()
+		w.fetch.resume()
 	}
 	return true
 }
@@ -138,8 +143,6 @@ func (w *wait) ready(p *Partition) bool {
 // Expire answers the fetches that have waited for as long as their clients would.
 func (fr *Fetcher) Expire() {
 	for fr.parked.Len() > 0 && fr.parked.First().deadline <= fr.loop.Now() && !fr.evaluations.enough() {
-		f := fr.parked.First()
-		f.unpark()
-		f.try()
+		fr.parked.First().resume()
 	}
 }

@@ -20,16 +20,11 @@ type response struct {
 
 // respond sends what was evaluated. The frame's size is fixed and its segments are held before the first byte leaves.
 func (f *Fetch) respond(e *evaluation) {
-	if f.answerSession != 0 {
-		for i := range e.results {
-			r := &e.results[i]
-			r.silent = !f.session.lastSent[i].update(&r.FetchResult) && f.incremental
-		}
-	}
 	if e.firstServed != nil {
 		f.served = e.firstServed
 	}
-	size := int64(len(e.encode())) + e.sent
+	e.encode()
+	size := int64(len(e.header)) + e.sent
 	if err := wire.PatchFrameSize(e.header, size); err != nil {
 		f.conn.Fail(err)
 		return
@@ -46,72 +41,33 @@ func (f *Fetch) respond(e *evaluation) {
 	f.conn.Send(parts)
 }
 
-// respondError answers the whole request with an error.
-func (f *Fetch) respondError(code int16) {
-	header := wire.AppendFetchHead(f.fetcher.evaluation.header[:0], f.version, f.correlationID, code, 0, 0)
-	f.fetcher.evaluation.header = header
-	if err := wire.PatchFrameSize(header, int64(len(header))); err != nil {
-		f.conn.Fail(err)
-		return
-	}
-	if mem, ok := f.conn.Place(header); ok {
-		f.conn.Send(append(f.conn.Parts(), transfer.Part{Header: mem}))
-	}
-}
-
-// encode encodes all header bytes, and notes where records come between them.
-func (e *evaluation) encode() []byte {
-	f := e.fetch
-	wants := f.wants()
-	header := wire.AppendFetchHead(e.header[:0], f.version, f.correlationID, 0, f.answerSession, e.topicRuns(wants))
+// encode encodes all header bytes, and notes where records come between them. Neighbours of the same topic share an entry.
+func (e *evaluation) encode() {
+	f, wants := e.fetch, e.fetch.wants()
+	header := wire.AppendFetchHead(e.header[:0], f.version, f.correlationID, e.errorCode, f.answerSession, 0)
+	topicsAt, topics, partitionsAt, partitions := len(header), 0, 0, 0
+	var topic []byte
 	e.cuts = e.cuts[:0]
-	run := 0 // partitions left in the topic's entry
-	for i := range wants {
-		r := &e.results[i]
+	for i := range e.results {
+		r, want := &e.results[i], &wants[i]
+		r.silent = f.answerSession != 0 && !f.session.lastSent[i].update(&r.FetchResult) && f.incremental
 		if !r.silent {
-			if run == 0 {
-				run = e.runFrom(wants, i)
-				header = wire.AppendFetchTopic(header, wants[i].Topic, run)
+			if topics == 0 || !bytes.Equal(topic, want.Topic) {
+				topic = want.Topic
+				header = wire.AppendFetchTopic(header, topic, 0)
+				topics, partitionsAt, partitions = topics+1, len(header), 0
 			}
-			run--
+			partitions++
+			wire.PatchCount(header[:partitionsAt], partitions)
 			if f.request.Isolation == readCommitted && r.records.Len > 0 {
-				e.addAborted(r, wants[i].FetchOffset)
+				e.addAborted(r, want.FetchOffset)
 			}
-			header = wire.AppendFetchPartition(header, f.version, wants[i].Partition, r.FetchResult)
+			header = wire.AppendFetchPartition(header, f.version, want.Partition, r.FetchResult)
 		}
 		e.cuts = append(e.cuts, len(header))
 	}
+	wire.PatchCount(header[:topicsAt], topics)
 	e.header = header
-	return header
-}
-
-// topicRuns is the number of topics in the response: neighbours of the same topic share an entry.
-func (e *evaluation) topicRuns(wants []wire.FetchPartition) (n int) {
-	last := -1
-	for i := range wants {
-		if e.results[i].silent {
-			continue
-		}
-		if last < 0 || !bytes.Equal(wants[i].Topic, wants[last].Topic) {
-			n++
-		}
-		last = i
-	}
-	return n
-}
-
-// runFrom is the number of partitions in the entry that begins with partition i.
-func (e *evaluation) runFrom(wants []wire.FetchPartition, i int) (n int) {
-	for j := i; j < len(wants); j++ {
-		if e.results[j].silent {
-			continue
-		}
-		if !bytes.Equal(wants[j].Topic, wants[i].Topic) {
-			break
-		}
-		n++
-	}
-	return n
 }
 
 // appendParts joins header bytes and records: one part for each range, with all header bytes before it. Each holds its segment.

@@ -74,13 +74,12 @@ const (
 // to be answered.
 func (f *Fetch) enterSession() int16 {
 	req, s := &f.request, &f.session
-	f.incremental = false
+	f.incremental, f.answerSession = false, 0
 	switch {
 	case req.SessionEpoch == noSession:
 		if s.id != 0 && s.id == req.SessionID {
 			f.endSession()
 		}
-		f.answerSession = 0
 	case req.SessionEpoch == beginSession:
 		f.endSession()
 		f.newSession()
@@ -94,12 +93,10 @@ func (f *Fetch) enterSession() int16 {
 			f.endSession()
 			return wire.CodeFetchSessionIDNotFound // the client begins with a full request again
 		}
-		f.answerSession = s.id
 		if len(s.partitions) == 0 {
 			f.endSession()
-			f.answerSession = 0
 		}
-		f.incremental = true
+		f.incremental, f.answerSession = true, s.id
 	}
 	return 0
 }

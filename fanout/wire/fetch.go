@@ -151,6 +151,11 @@ func AppendFetchTopic(dst []byte, topic []byte, partitions int) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(partitions))
 }
 
+// PatchCount sets the count that the header bytes of a response or of a topic end with.
+func PatchCount(header []byte, n int) {
+	binary.BigEndian.PutUint32(header[len(header)-4:], uint32(n))
+}
+
 // noPreferredReplica tells a consumer to go on reading here (KIP-392).
 const noPreferredReplica = -1
 
