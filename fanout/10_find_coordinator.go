@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/group"
+	"oneplusn/fanout/produce"
 	"oneplusn/fanout/wire"
 )
 
@@ -44,7 +45,7 @@ func (b *Broker) handleFindCoordinator(c *client, req *kmsg.FindCoordinatorReque
 		return
 	case coordinatorOfTransaction:
 		resp.ErrorCode = wire.CodeTransactionalIDAuthorizationFailed
-		resp.ErrorMessage = kmsg.StringPtr(noTransactions)
+		resp.ErrorMessage = kmsg.StringPtr(produce.NoTransactions)
 	default:
 		resp.ErrorCode = wire.CodeInvalidRequest
 	}

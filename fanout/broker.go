@@ -10,10 +10,9 @@ import (
 
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/fetch"
-	"oneplusn/fanout/heap"
 	"oneplusn/fanout/offsets"
+	"oneplusn/fanout/produce"
 	"oneplusn/fanout/transfer"
-	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 	"oneplusn/segment"
 )
@@ -48,19 +47,16 @@ type Broker struct {
 	metadata    sharedMetadata
 	costly      costly
 	turns       turnTimes
-	waiting     heap.Heap[*client] // produces, by their deadlines
 	fetcher     *fetch.Fetcher
 	committer   *commit.Committer
+	producer    *produce.Producer
 	offsets     *offsets.Log
-	produced    []wire.ProduceResult
 	scratch     []byte
 	counters    counters
-	checks      batchChecks
 	inflating   loop.Bounded
 	describing  loop.Bounded
 	closeLog    loop.LogLimit
 	limitLog    loop.LogLimit
-	storageLog  loop.LogLimit
 	nextSweep   time.Duration
 	nextReclaim time.Duration // when memory may be taken back next: see reclaim
 	stopping    bool
@@ -102,8 +98,10 @@ func Open(config Config) (*Broker, error) {
 	b.descriptors = newDescriptors(&b.config, b.topics.partitionCount(), b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
 	b.topics.useFiles(b.descriptors.files)
-	inline := config.InlineWrites && config.fs == nil
+	inline := config.InlineWrites && (config.fs == nil || config.pace.inlineWrites)
 	b.committer = commit.New(b.loop, commit.Config{Dir: config.DataDir, InlineWrites: inline, SyncKind: kindSync})
+	produces := produce.Config{LeastWait: config.pace.produceWait, Background: &b.inflating}
+	b.producer = produce.New(b.loop, produces, b.committer, produceTargets{b.topics})
 	b.settleColdCache()
 	b.offsets = offsets.New(b.loop, b.config.offsets(), b.committer, offsetsCatalog{b.topics}, b.replyTo)
 	b.restoreOffsets()

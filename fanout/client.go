@@ -6,7 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/fetch"
-	"oneplusn/fanout/heap"
+	"oneplusn/fanout/produce"
 	"oneplusn/fanout/wire"
 )
 
@@ -20,14 +20,7 @@ type client struct {
 	header    wire.Header
 	startedAt time.Duration
 	fetch     fetch.Fetch
-	produce   wire.ProduceRequest
-
-	produced  []produceResult
-	producing producing
-
-	// A produce that waits for its sync.
-	inWaiting heap.Place
-	deadline  time.Duration
+	produce   produce.Produce
 
 	kept kmsg.Response // an answer that waits for response memory; nil if the request is answered again
 }
@@ -36,6 +29,7 @@ type client struct {
 func (c *client) open(b *Broker, transport *conn) handler {
 	c.conn, c.broker = transport, b
 	c.fetch.Open(b.fetcher, fetchConn{c})
+	c.produce.Open(b.producer, produceConn{c})
 	return c
 }
 
@@ -48,7 +42,7 @@ func (c *client) again() {
 	case kept != nil:
 		b.reply(c, kept)
 	case c.header.Key == wire.KeyProduce:
-		b.answerProduce(c)
+		c.produce.SendAgain()
 	case c.header.Key == wire.KeyFetch:
 		c.fetch.SendAgain()
 	default:
@@ -64,7 +58,7 @@ func (c *client) moved(frame []byte) (err error) {
 	}
 	switch c.header.Key {
 	case wire.KeyProduce:
-		return c.produce.Parse(c.header.Version, c.header.Body)
+		return c.produce.Parse(&c.header)
 	case wire.KeyFetch:
 		return c.fetch.Parse(&c.header)
 	}
@@ -79,14 +73,14 @@ func (c *client) ended() {
 
 func (c *client) dropLists() {
 	c.fetch.DropLists()
-	c.produce, c.produced = wire.ProduceRequest{}, nil
+	c.produce.DropLists()
 }
 
 // reclaim implements [handler]: a waiting fetch is answered with what there is. A produce has its sync to wait for.
 func (c *client) reclaim() bool { return c.fetch.HurryParked() }
 
 func (c *client) closing() {
-	c.broker.unpark(c)
+	c.produce.Close()
 	c.fetch.End()
 	c.broker.offsets.Disconnected(ticketOf(c))
 	c.kept = nil

@@ -59,16 +59,17 @@ type Config struct {
 
 // pace are times and limits that nobody has to set. Zero means the default.
 type pace struct {
-	sweep       time.Duration // see sweepEvery
-	busyPort    time.Duration // see busyPortWait
-	produceWait time.Duration // see minProduceWait
-	checkpoint  time.Duration // see checkpointEvery
-	descriptors int64         // the limit on open files; 0 is the process's
+	sweep        time.Duration // see sweepEvery
+	busyPort     time.Duration // see busyPortWait
+	produceWait  time.Duration // see [produce.Config]
+	checkpoint   time.Duration // see checkpointEvery
+	inlineWrites bool          // with fs, too
+	descriptors  int64         // the limit on open files; 0 is the process's
 }
 
 func (p pace) withDefaults() pace {
 	p.sweep, p.busyPort = cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, busyPortWait)
-	p.produceWait, p.checkpoint = cmp.Or(p.produceWait, minProduceWait), cmp.Or(p.checkpoint, checkpointEvery)
+	p.checkpoint = cmp.Or(p.checkpoint, checkpointEvery)
 	return p
 }
 

@@ -118,8 +118,8 @@ func (s *server) checkEnd() {
 		s.t.Fatal("the broker does not stop")
 	}
 	b := s.broker
-	if b.conns.open != 0 || b.waiting.Len()+b.fetcher.Parked() != 0 {
-		s.t.Errorf("after the end %d connections and %d waiting fetches are left", b.conns.open, b.waiting.Len()+b.fetcher.Parked())
+	if b.conns.open != 0 || b.producer.Parked()+b.fetcher.Parked() != 0 {
+		s.t.Errorf("after the end %d connections and %d waiting fetches are left", b.conns.open, b.producer.Parked()+b.fetcher.Parked())
 	}
 	for _, one := range b.budgets() {
 		if one.Used() != 0 {

@@ -12,9 +12,7 @@ import (
 func TestWritesOnTheLoopAndOffItDoTheSame(t *testing.T) {
 	for _, fsync := range []commit.Fsync{{}, {Always: true}} {
 		disk := &faultyFS{FS: segment.OS}
-		s := startWith(t, func(c *Config) { c.fs, c.Fsync = disk, fsync }, func(b *Broker) {
-			b.committer = commit.New(b.loop, commit.Config{Dir: b.config.DataDir, InlineWrites: true, SyncKind: kindSync})
-		})
+		s := start(t, func(c *Config) { c.fs, c.Fsync, c.pace.inlineWrites = disk, fsync, true })
 		c := s.dial()
 		c.create("feed", 1)
 		log := &shadow{topic: "feed"}

@@ -121,8 +121,8 @@ func (b *Broker) timeout() time.Duration {
 		return 0
 	}
 	until := min(b.nextSweep, b.committer.Next(), b.offsets.Next())
-	if b.waiting.Len() > 0 {
-		until = min(until, b.waiting.First().deadline)
+	if next, ok := b.producer.NextDeadline(); ok {
+		until = min(until, next)
 	}
 	if next, ok := b.fetcher.NextDeadline(); ok {
 		until = min(until, next)
@@ -134,11 +134,7 @@ func (b *Broker) timeout() time.Duration {
 // expire answers requests that have waited long enough, and sweeps once a second.
 func (b *Broker) expire() {
 	b.fetcher.Expire()
-	for b.waiting.Len() > 0 && b.waiting.First().deadline <= b.loop.Now() {
-		c := b.waiting.First()
-		b.unpark(c)
-		b.produceTimedOut(c)
-	}
+	b.producer.Expire()
 	if b.loop.Now() >= b.nextSweep {
 		b.nextSweep = b.loop.Now() + b.config.pace.sweep
 		b.sweep()
@@ -164,6 +160,7 @@ func (b *Broker) sweep() {
 	b.metadata.drop(&b.blocks)
 	b.dropScratch()
 	b.fetcher.DropScratch()
+	b.producer.DropScratch()
 	b.acceptor.retry()
 	if b.stopping && b.loop.Now() >= b.stopBy {
 		b.closeAll()

@@ -2,10 +2,10 @@ package fanout
 
 import (
 	"fmt"
-	"unsafe"
 
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/fetch"
+	"oneplusn/fanout/produce"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
@@ -27,12 +27,8 @@ const chargedListBytes = 1 << 20
 
 // listBytes implements [handler].
 func (c *client) listBytes() int64 {
-	const produce, produced = int64(unsafe.Sizeof(wire.ProducePartition{})), int64(unsafe.Sizeof(produceResult{}))
-	return c.fetch.ListBytes() + produce*int64(cap(c.produce.Partitions)) + produced*int64(cap(c.produced))
+	return c.fetch.ListBytes() + c.produce.ListBytes()
 }
-
-// produceListBytes is the most that a partition of a produce takes of the lists, twice: a list that grows is copied.
-const produceListBytes = 2 * int64(unsafe.Sizeof(wire.ProducePartition{})+unsafe.Sizeof(produceResult{}))
 
 // lists is the budget that the connection's lists and its decoded request are charged to.
 func (c *conn) lists() *budget.Budget {
@@ -60,7 +56,7 @@ func (b *Broker) mostPartitions() int64 {
 func (b *Broker) tooManyPartitions(c *client) error {
 	named := c.fetch.Named()
 	if c.header.Key == wire.KeyProduce {
-		named = c.produce.Named
+		named = c.produce.Named()
 	}
 	if most := b.mostPartitions(); int64(named) > most {
 		return fmt.Errorf("%w: it names %d, more than %d partitions, which is what there may be (--max-partitions)",
@@ -73,7 +69,7 @@ func (b *Broker) tooManyPartitions(c *client) error {
 func (b *Broker) noListRoom(c *client) error {
 	needs := int64(c.fetch.Named()) * fetch.ListBytesPerPartition
 	if c.header.Key == wire.KeyProduce {
-		needs = int64(c.produce.Named) * produceListBytes
+		needs = int64(c.produce.Named()) * produce.ListBytesPerPartition
 	}
 	return c.awaitGeneral("a request's list of partitions", needs)
 }

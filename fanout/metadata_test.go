@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/produce"
 )
 
 // Which topics are meant by no list and by an empty one has changed once, and old clients go by the old rule.
@@ -86,7 +88,7 @@ func TestClientsLookForCoordinatorsOfGroupsAndLearnThatThereAreNoTransactions(t 
 			if resp.ErrorCode != want || found != (want == 0) {
 				t.Errorf("v%d, kind %d: %+v, want error %d", version, kind, resp, want)
 			}
-			if version > 0 && kind == 1 && (resp.ErrorMessage == nil || *resp.ErrorMessage != noTransactions) {
+			if version > 0 && kind == 1 && (resp.ErrorMessage == nil || *resp.ErrorMessage != produce.NoTransactions) {
 				t.Errorf("v%d: the reason is not told: %+v", version, resp)
 			}
 		}

@@ -100,6 +100,3 @@ func onlyAsks(key int16) bool {
 	}
 	return false
 }
-
-// noTransactions is what clients that ask for transactions are told.
-const noTransactions = "this server has no transactions: remove transactional.id from the producer's configuration"

@@ -32,7 +32,7 @@ func (b *Broker) answer(c *client) {
 	var err error
 	switch c.header.Key {
 	case wire.KeyProduce:
-		err = b.handleProduce(c)
+		err = c.handleProduce()
 	case wire.KeyFetch:
 		err = b.handleFetch(c)
 	case wire.KeyApiVersions:

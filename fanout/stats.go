@@ -8,6 +8,7 @@ import (
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/metrics"
+	"oneplusn/fanout/produce"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/transfer/pagecache"
 	"oneplusn/fanout/wire"
@@ -19,16 +20,12 @@ const maxKey = 96
 
 // counters are what the loop counts. They belong to its thread; [Broker.Stats] takes a copy there.
 type counters struct {
-	accepted         uint64
-	closed           [closeReasons]uint64
-	requests         [maxKey]uint64
-	requestNanos     [maxKey]uint64
-	publishedBytes   uint64
-	publishedRecords uint64
-	produceErrors    uint64
-	duplicates       uint64
-	stale            uint64
-	turns            uint64
+	accepted     uint64
+	closed       [closeReasons]uint64
+	requests     [maxKey]uint64
+	requestNanos [maxKey]uint64
+	stale        uint64
+	turns        uint64
 }
 
 func (c *counters) request(key int16) {
@@ -44,9 +41,10 @@ func (c *counters) requestSeconds(key int16, took time.Duration) {
 }
 
 type (
-	ledger      = transfer.Ledger
-	ringStats   = ring.Stats
-	commitStats = commit.Stats
+	ledger       = transfer.Ledger
+	ringStats    = ring.Stats
+	commitStats  = commit.Stats
+	produceStats = produce.Stats
 )
 
 // LedgerStats are the bytes that were copied, by the kind of copy. DiskToCacheBytes comes from the kernel: see [Stats.ReadProcess].
@@ -97,9 +95,7 @@ type Stats struct {
 	Partitions        int                    `json:"partitions" metric:"partitions" help:"Partitions."`
 	PartitionsRefused int                    `json:"partitions_refused" metric:"partitions_refused" help:"Partitions that are not served because their files are damaged: see the log."`
 	LogBytes          int64                  `json:"log_bytes" metric:"log_bytes" help:"Bytes in all logs."`
-	PublishedRecords  uint64                 `json:"published_records" metric:"published_records_total" help:"Records appended."`
-	ProduceErrors     uint64                 `json:"produce_errors" metric:"produce_errors_total" help:"Produce requests refused or failed, by partition."`
-	Duplicates        uint64                 `json:"duplicate_batches" metric:"duplicate_batches_total" help:"Batches that idempotent producers sent again, and that were not appended again."`
+	produceStats
 	commitStats
 }
 
@@ -126,17 +122,17 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 }
 
 func (b *Broker) snapshot() Stats {
-	k := b.loop.Kernel.Stats()
+	k, produces := b.loop.Kernel.Stats(), b.producer.Stats()
 	s := Stats{
 		Transfer:         b.config.Transfer.Mode.String(),
 		RingSize:         b.config.Ring.Entries,
 		UptimeSeconds:    b.loop.Now().Seconds(),
-		Ledger:           LedgerStats{ledger: *b.engine.Ledger, PublishedBytes: b.counters.publishedBytes},
+		Ledger:           LedgerStats{ledger: *b.engine.Ledger, PublishedBytes: produces.PublishedBytes},
 		Ring:             RingStats{ringStats: k, InFlight: b.loop.Kernel.InFlight(), ByOpcode: make(map[string]uint64)},
 		Pipes:            b.engine.Pipes(),
 		ColdCache:        b.engine.PageCache.Counts(),
 		Connections:      b.conns.open,
-		WaitingFetches:   b.waiting.Len() + b.fetcher.Parked(),
+		WaitingFetches:   b.producer.Parked() + b.fetcher.Parked(),
 		ColdLookups:      b.fetcher.Lookups(),
 		WaitingForMemory: b.frames.waiting() + b.blocks.queue.n,
 		Topics:           len(b.topics.byName),
@@ -145,9 +141,7 @@ func (b *Broker) snapshot() Stats {
 		Requests:         make(map[string]uint64),
 		RequestSeconds:   make(map[string]float64),
 		Budgets:          make(map[string]BudgetStats),
-		PublishedRecords: b.counters.publishedRecords,
-		ProduceErrors:    b.counters.produceErrors,
-		Duplicates:       b.counters.duplicates,
+		produceStats:     produces,
 		commitStats:      b.committer.Stats(),
 		StaleCompletions: b.counters.stale,
 		Turns:            b.loop.Turn() - 1, // the one under way is not over

@@ -1,0 +1,94 @@
+package produce
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"oneplusn/fanout/commit"
+	"oneplusn/fanout/heap"
+	"oneplusn/fanout/loop"
+	"oneplusn/fanout/wire"
+	"oneplusn/segment"
+)
+
+// Config is what a [Producer] goes by.
+type Config struct {
+	// LeastWait is the least that a produce waits for its write and its sync, whatever its client says; 0 for a second. A disk
+	// that takes so long is slow and not broken, and a retry would not make it faster.
+	LeastWait time.Duration
+	// Background is for checks that take long.
+	Background *loop.Bounded
+}
+
+// Topics finds the partition that a batch is for, or says what producers are refused with.
+type Topics interface {
+	Find(topic []byte, index int32) (p *commit.Partition, code int16, message string)
+}
+
+// Producer is what the produces of all connections share.
+type Producer struct {
+	loop      *loop.Loop
+	config    Config
+	committer *commit.Committer
+	topics    Topics
+	checks    checks
+	parked    heap.Heap[*Produce] // those that wait, by their deadline
+	stats     Stats
+	log       loop.LogLimit
+	results   []wire.ProduceResult
+	scratch   []byte
+}
+
+// Stats are counted from the start on.
+type Stats struct {
+	PublishedBytes   uint64 `json:"-"`
+	PublishedRecords uint64 `json:"published_records" metric:"published_records_total" help:"Records appended."`
+	ProduceErrors    uint64 `json:"produce_errors" metric:"produce_errors_total" help:"Produce requests refused or failed, by partition."`
+	Duplicates       uint64 `json:"duplicate_batches" metric:"duplicate_batches_total" help:"Batches that idempotent producers sent again, and that were not appended again."`
+}
+
+// New makes a producer.
+func New(l *loop.Loop, config Config, committer *commit.Committer, topics Topics) *Producer {
+	config.LeastWait = cmp.Or(config.LeastWait, time.Second)
+	return &Producer{loop: l, config: config, committer: committer, topics: topics}
+}
+
+// Stats returns the counts.
+func (pr *Producer) Stats() Stats { return pr.stats }
+
+// Parked is how many produces wait for the disk.
+func (pr *Producer) Parked() int { return pr.parked.Len() }
+
+// NextDeadline returns when [Producer.Expire] has something to do next.
+func (pr *Producer) NextDeadline() (at time.Duration, ok bool) {
+	if pr.parked.Len() == 0 {
+		return 0, false
+	}
+	return pr.parked.First().deadline, true
+}
+
+// Expire answers the produces that have waited for long enough.
+func (pr *Producer) Expire() {
+	for pr.parked.Len() > 0 && pr.parked.First().deadline <= pr.loop.Now() {
+		pr.parked.First().timeOut()
+	}
+}
+
+// keptScratchBytes bounds the scratch memory between two sweeps, which no budget counts.
+const keptScratchBytes = 1 << 20
+
+// DropScratch lets go of large scratch memory.
+func (pr *Producer) DropScratch() {
+	if cap(pr.scratch) > keptScratchBytes {
+		pr.scratch, pr.results = nil, nil
+	}
+}
+
+// failed counts a batch that was refused, and logs failures of the disk. Those of the client's bytes are the client's to log.
+func (pr *Producer) failed(p *commit.Partition, err error) {
+	pr.stats.ProduceErrors++
+	if errors.Is(err, segment.ErrStorage) && pr.log.Allow(pr.loop.Now()) {
+		pr.loop.Log.Error("append failed", "topic", p.Topic, "partition", p.Index, "error", err, "remedy", commit.StorageRemedy(err))
+	}
+}
