@@ -21,6 +21,13 @@ type Config struct {
 	Inflating        *loop.Bounded
 }
 
+// The events of the flight recorder.
+var (
+	eventRespond = loop.NewEventKind("fetch answered", "partitions", "bytes")
+	eventPark    = loop.NewEventKind("fetch parked", "partitions", "readable")
+	eventLookUp  = loop.NewEventKind("fetch looked up", "partitions", "round")
+)
+
 // Catalog finds partitions.
 type Catalog interface {
 	// Find returns nil and a Kafka error for a partition that cannot be read.

@@ -94,6 +94,7 @@ func (f *Fetch) lookUp(e *evaluation) {
 			l.list = append(l.list, partitionLookup{i, f.join(r.partition.Log, want.FetchOffset, limit, codec)})
 		}
 	}
+	f.fetcher.loop.Record(eventLookUp, int64(l.left), int64(l.rounds))
 	f.fetcher.beginLookups()
 }
 

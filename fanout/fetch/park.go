@@ -44,6 +44,7 @@ func (f *Fetch) park(e *evaluation) {
 	}
 	f.readable = e.readable
 	f.lookups.forget()
+	f.fetcher.loop.Record(eventPark, int64(n), e.readable)
 	f.parked = true
 	f.fetcher.parked.Push(f)
 	if grew {

@@ -34,6 +34,7 @@ func (f *Fetch) respond(e *evaluation) {
 		return
 	}
 	f.lookups.forget()
+	f.fetcher.loop.Record(eventRespond, int64(len(e.results)), size)
 	parts := e.appendParts(f.conn.Parts(), mem)
 	if sum := sizeOf(parts); sum != size {
 		panic(fmt.Sprintf("fetch: the parts of a response have %d bytes, its frame says %d", sum, size))
