@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/produce"
 	"oneplusn/fanout/wire"
@@ -26,16 +27,16 @@ func (c *client) handleProduce() error {
 }
 
 // produceTargets implements [produce.Topics].
-type produceTargets struct{ *catalog }
+type produceTargets struct{ *catalog.Catalog }
 
 func (t produceTargets) Find(topic []byte, index int32) (*commit.Partition, int16, string) {
-	switch p := t.find(topic, index); {
+	switch p, code := t.Catalog.Find(topic, index); {
 	case p == nil:
-		return nil, t.missing(topic, index), ""
-	case p.topic.internal:
-		return nil, wire.CodeInvalidTopic, "topic " + p.topic.name + " is the server's own"
+		return nil, code, ""
+	case p.Topic.Internal:
+		return nil, wire.CodeInvalidTopic, "topic " + p.Topic.Name + " is the server's own"
 	default:
-		return &p.commit, 0, ""
+		return &p.Commit, 0, ""
 	}
 }
 

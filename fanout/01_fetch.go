@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/fetch"
 	"oneplusn/fanout/transfer"
 )
@@ -42,10 +43,13 @@ func (c fetchConn) ChargeLists() {
 	}
 }
 
-// Find implements [fetch.Catalog].
-func (t *catalog) Find(name []byte, index int32) (*fetch.Partition, int16) {
-	if p := t.find(name, index); p != nil {
-		return &p.fetch, 0
+// fetchCatalog is the catalog as fetches see it.
+type fetchCatalog struct{ *catalog.Catalog }
+
+func (c fetchCatalog) Find(topic []byte, index int32) (*fetch.Partition, int16) {
+	p, code := c.Catalog.Find(topic, index)
+	if p == nil {
+		return nil, code
 	}
-	return nil, t.missing(name, index)
+	return &p.Fetch, 0
 }

@@ -49,7 +49,7 @@ func (b *Broker) listOffset(
 ) {
 	r.Default()
 	r.Partition, r.Offset, r.Timestamp = want.Partition, -1, -1
-	p, code := b.topics.Find([]byte(topic), want.Partition)
+	p, code := fetchCatalog{b.catalog}.Find([]byte(topic), want.Partition)
 	if p == nil {
 		r.ErrorCode = code
 		return

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 )
 
@@ -29,30 +30,20 @@ func (b *Broker) handleMetadata(c *client, req *kmsg.MetadataRequest) {
 	refused := make(map[string]bool) // not created, because there are too many
 	var missing []string
 	if b.config.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
-		missing = b.topics.creatable(names, refused)
+		missing = b.catalog.Creatable(names, refused)
 	}
 	if len(missing) == 0 {
-		if !c.putOff(b.topics.partitionsOf(names)) {
+		if !c.putOff(b.catalog.CountPartitions(names)) {
 			b.sendTopics(c, names, refused)
 		}
 		return
 	}
 	end := c.errand()
-	b.topics.createMissing(missing, refused, func() {
+	b.catalog.CreateMissing(missing, refused, func() {
 		if end() {
 			b.sendTopics(c, names, refused)
 		}
 	})
-}
-
-// partitionsOf is the number of partitions of topics.
-func (c *catalog) partitionsOf(names []string) (n int) {
-	for _, name := range names {
-		if tp := c.byName[name]; tp != nil {
-			n += len(tp.partitions)
-		}
-	}
-	return n
 }
 
 // metadataNames are the topics that the client asked for, in its order.
@@ -72,7 +63,7 @@ func (b *Broker) sendTopics(c *client, names []string, refused map[string]bool) 
 	out := wire.AppendMetadataHead(b.scratch[:0], version, c.header.CorrelationID, b.node(c))
 	out = wire.AppendMetadataTopics(out, len(names))
 	for _, name := range names {
-		if refused[name] && b.topics.byName[name] == nil {
+		if refused[name] && b.catalog.Topic(name) == nil {
 			out = wire.AppendMetadataTopic(out, version, wire.CodePolicyViolation, name, false, 0)
 			out = wire.AppendMetadataTopicEnd(out, version)
 			continue
@@ -89,14 +80,14 @@ func (b *Broker) sendTopics(c *client, names []string, refused map[string]bool) 
 
 // appendTopic appends what is to be said of a topic of that name.
 func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
-	tp := b.topics.byName[name]
-	code, partitions, internal := int16(0), []*partition(nil), false
+	tp := b.catalog.Topic(name)
+	code, partitions, internal := int16(0), []*catalog.Partition(nil), false
 	switch {
 	case tp != nil:
-		partitions, internal = tp.partitions, tp.internal
+		partitions, internal = tp.Partitions, tp.Internal
 	case wire.TopicNameError([]byte(name)) != nil:
 		code = wire.CodeInvalidTopic
-	case b.topics.changes.has(name):
+	case b.catalog.Changing(name):
 		code = wire.CodeLeaderNotAvailable // the client asks again shortly
 	default:
 		code = wire.CodeUnknownTopicOrPartition
@@ -105,10 +96,10 @@ func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
 	for _, p := range partitions {
 		// The leader of a refused partition stays, so that clients ask and are told what is the matter.
 		epoch := int32(-1)
-		if p.refused == nil {
-			epoch = p.log.LeaderEpoch()
+		if p.Offline == nil {
+			epoch = p.Log.LeaderEpoch()
 		}
-		dst = wire.AppendMetadataPartition(dst, version, p.index, b.topics.identity.nodeID, epoch, p.refused != nil)
+		dst = wire.AppendMetadataPartition(dst, version, p.Index, b.catalog.NodeID(), epoch, p.Offline != nil)
 	}
 	return wire.AppendMetadataTopicEnd(dst, version)
 }
@@ -116,7 +107,7 @@ func (b *Broker) appendTopic(dst []byte, version int16, name string) []byte {
 // node is this broker, as the client of c is to know it.
 func (b *Broker) node(c *client) wire.MetadataNode {
 	host, port := b.advertised(c)
-	return wire.MetadataNode{ID: b.topics.identity.nodeID, Host: host, Port: port, ClusterID: b.topics.identity.clusterID}
+	return wire.MetadataNode{ID: b.catalog.NodeID(), Host: host, Port: port, ClusterID: b.catalog.ClusterID()}
 }
 
 // advertised is the address that the client of c is to connect to.

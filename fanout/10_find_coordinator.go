@@ -37,7 +37,7 @@ func (b *Broker) handleFindCoordinator(c *client, req *kmsg.FindCoordinatorReque
 				resp.ErrorCode = wire.CodeCoordinatorNotAvailable
 				resp.ErrorMessage = kmsg.StringPtr("what the group has committed can't be read: see the server's log")
 			default:
-				resp.NodeID = b.topics.identity.nodeID
+				resp.NodeID = b.catalog.NodeID()
 				resp.Host, resp.Port = b.advertised(c)
 			}
 			b.reply(c, resp)

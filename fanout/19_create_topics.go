@@ -3,6 +3,7 @@ package fanout
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 )
 
@@ -17,17 +18,17 @@ import (
 //
 // Versions: 0 to 4; from 1 on with validate_only and error messages.
 func (b *Broker) handleCreateTopics(c *client, req *kmsg.CreateTopicsRequest) {
-	wanted := make([]wantedTopic, len(req.Topics))
+	wanted := make([]catalog.NewTopic, len(req.Topics))
 	for i := range req.Topics {
 		wanted[i] = b.wantedTopic(&req.Topics[i])
 	}
 	end := c.errand()
-	b.topics.createTopics(wanted, req.ValidateOnly, func(refused []refusal) {
+	b.catalog.CreateTopics(wanted, req.ValidateOnly, func(refused []catalog.Refusal) {
 		resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 		for i := range wanted {
 			r := kmsg.NewCreateTopicsResponseTopic()
-			r.Topic = wanted[i].name
-			r.ErrorCode, r.ErrorMessage = refused[i].answer()
+			r.Topic = wanted[i].Name
+			r.ErrorCode, r.ErrorMessage = refused[i].Answer()
 			resp.Topics = append(resp.Topics, r)
 		}
 		if end() {
@@ -36,41 +37,33 @@ func (b *Broker) handleCreateTopics(c *client, req *kmsg.CreateTopicsRequest) {
 	})
 }
 
-func (b *Broker) wantedTopic(req *kmsg.CreateTopicsRequestTopic) wantedTopic {
-	want := wantedTopic{name: req.Topic, partitions: int(req.NumPartitions), settings: make(map[string]string)}
+func (b *Broker) wantedTopic(req *kmsg.CreateTopicsRequestTopic) catalog.NewTopic {
+	want := catalog.NewTopic{Name: req.Topic, Partitions: int(req.NumPartitions), Settings: make(map[string]string)}
 	switch {
 	case len(req.ReplicaAssignment) > 0:
-		want.partitions = len(req.ReplicaAssignment)
+		want.Partitions = len(req.ReplicaAssignment)
 	case req.NumPartitions == -1:
-		want.partitions = b.config.Partitions
+		want.Partitions = b.config.Partitions
 	}
-	node := b.topics.identity.nodeID
+	node := b.catalog.NodeID()
 	if req.ReplicationFactor != -1 && req.ReplicationFactor != 1 && len(req.ReplicaAssignment) == 0 {
-		want.refused = refuse(wire.CodeInvalidReplicationFactor,
+		want.Refused = catalog.Refuse(wire.CodeInvalidReplicationFactor,
 			"replication factor %d was asked for, this is one node: use 1 or -1", req.ReplicationFactor)
 		return want
 	}
 	for _, a := range req.ReplicaAssignment {
 		if len(a.Replicas) != 1 || a.Replicas[0] != node || int(a.Partition) >= len(req.ReplicaAssignment) || a.Partition < 0 {
-			want.refused = refuse(wire.CodeInvalidReplicaAssignment,
+			want.Refused = catalog.Refuse(wire.CodeInvalidReplicaAssignment,
 				"partition %d is assigned to %v, this is node %d alone", a.Partition, a.Replicas, node)
 			return want
 		}
 	}
 	for _, c := range req.Configs {
-		if _, twice := want.settings[c.Name]; twice || c.Value == nil {
-			want.refused = refuse(wire.CodeInvalidConfig, "%s needs one value", c.Name)
+		if _, twice := want.Settings[c.Name]; twice || c.Value == nil {
+			want.Refused = catalog.Refuse(wire.CodeInvalidConfig, "%s needs one value", c.Name)
 			return want
 		}
-		want.settings[c.Name] = *c.Value
+		want.Settings[c.Name] = *c.Value
 	}
 	return want
-}
-
-// answer returns the code and the message of a response.
-func (r refusal) answer() (code int16, message *string) {
-	if r.message != "" {
-		message = &r.message
-	}
-	return r.code, message
 }

@@ -5,7 +5,7 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // handleDeleteTopics deletes topics.
 //
 // Behaviour:
-//   - A topic is deleted with all of its partitions or not at all, whenever the server ends: see [removal]. If that cannot
+//   - A topic is deleted with all of its partitions or not at all, whenever the server ends: see package catalog. If that cannot
 //     be written down the topic stays as it is.
 //   - From the answer on the topic is unknown, and so are the offsets that groups have committed for it, restarts
 //     included: the answer waits until they are written off. Fetches and produces that wait for the topic are told at once.
@@ -15,7 +15,7 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // Versions: 0 to 3.
 func (b *Broker) handleDeleteTopics(c *client, req *kmsg.DeleteTopicsRequest) {
 	end := c.errand()
-	b.topics.deleteTopics(req.TopicNames, func(codes []int16) {
+	b.catalog.DeleteTopics(req.TopicNames, func(codes []int16) {
 		resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 		for i, name := range req.TopicNames {
 			r := kmsg.NewDeleteTopicsResponseTopic()

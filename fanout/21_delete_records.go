@@ -3,6 +3,7 @@ package fanout
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 )
 
@@ -16,16 +17,17 @@ import (
 // Versions: 0 and 1.
 func (b *Broker) handleDeleteRecords(c *client, req *kmsg.DeleteRecordsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
-	var moved []*partition
+	var moved []*catalog.Partition
 	for i := range req.Topics {
 		t := kmsg.NewDeleteRecordsResponseTopic()
 		t.Topic = req.Topics[i].Topic
 		for _, want := range req.Topics[i].Partitions {
 			r := kmsg.NewDeleteRecordsResponseTopicPartition()
 			r.Partition, r.LowWatermark = want.Partition, -1
-			if p := b.topics.find([]byte(t.Topic), want.Partition); p == nil {
-				r.ErrorCode = b.topics.missing([]byte(t.Topic), want.Partition)
-			} else if r.LowWatermark, r.ErrorCode = b.topics.deleteRecords(p, want.Offset); r.ErrorCode == 0 {
+			p, code := b.catalog.Find([]byte(t.Topic), want.Partition)
+			if p == nil {
+				r.ErrorCode = code
+			} else if r.LowWatermark, r.ErrorCode = b.catalog.DeleteRecords(p, want.Offset); r.ErrorCode == 0 {
 				moved = append(moved, p)
 			}
 			t.Partitions = append(t.Partitions, r)
@@ -37,7 +39,7 @@ func (b *Broker) handleDeleteRecords(c *client, req *kmsg.DeleteRecordsRequest) 
 		return
 	}
 	end := c.errand()
-	b.topics.keepStarts(moved, func(err error) {
+	b.catalog.KeepStarts(moved, func(err error) {
 		if err != nil {
 			refuseMoved(resp)
 		}

@@ -22,7 +22,7 @@ func (b *Broker) handleInitProducerID(c *client, req *kmsg.InitProducerIDRequest
 		return
 	}
 	end := c.errand()
-	b.topics.ids.take(func(id int64, err error) {
+	b.catalog.TakeProducerID(func(id int64, err error) {
 		if err != nil {
 			resp.ErrorCode = wire.CodeKafkaStorageError
 		} else {

@@ -6,7 +6,7 @@ import (
 
 // handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers find out that a log was cut
 // (KIP-320). A log gets a new epoch at a start that may have lost records, and a topic that is made again one above those
-// of the life before: see leaderEpochs.
+// of the life before: see package catalog.
 //
 // Behaviour:
 //   - The answer is the largest epoch that is not above the one asked for, and the offset behind its last record, at most
@@ -31,19 +31,19 @@ func (b *Broker) epochEnd(
 ) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	r := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	r.Partition, r.LeaderEpoch, r.EndOffset = want.Partition, -1, -1
-	p := b.topics.find([]byte(topic), want.Partition)
+	p, code := b.catalog.Find([]byte(topic), want.Partition)
 	if p == nil {
-		r.ErrorCode = b.topics.missing([]byte(topic), want.Partition)
+		r.ErrorCode = code
 		return r
 	}
-	if r.ErrorCode = p.fetch.CheckLeaderEpoch(want.CurrentLeaderEpoch); r.ErrorCode != 0 {
+	if r.ErrorCode = p.Fetch.CheckLeaderEpoch(want.CurrentLeaderEpoch); r.ErrorCode != 0 {
 		return r
 	}
-	if want.LeaderEpoch > p.log.LeaderEpoch() {
+	if want.LeaderEpoch > p.Log.LeaderEpoch() {
 		return r
 	}
-	if r.LeaderEpoch, r.EndOffset = p.log.EpochEnd(want.LeaderEpoch); r.EndOffset > p.log.HighWatermark() {
-		r.EndOffset = p.log.HighWatermark() // what is not committed could still be cut
+	if r.LeaderEpoch, r.EndOffset = p.Log.EpochEnd(want.LeaderEpoch); r.EndOffset > p.Log.HighWatermark() {
+		r.EndOffset = p.Log.HighWatermark() // what is not committed could still be cut
 	}
 	return r
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 )
 
@@ -22,10 +23,10 @@ import (
 // Versions: 0 to 3; from 1 on with sources and synonyms, from 3 on with types and documentation.
 func (b *Broker) handleDescribeConfigs(c *client, req *kmsg.DescribeConfigsRequest) {
 	// Looked up here; what they hold never changes, so it can be described anywhere.
-	topics := make([]*topicConfig, len(req.Resources))
+	topics := make([]*catalog.TopicConfig, len(req.Resources))
 	for i := range req.Resources {
-		if tp := b.topics.byName[req.Resources[i].ResourceName]; tp != nil {
-			topics[i] = tp.config
+		if tp := b.catalog.Topic(req.Resources[i].ResourceName); tp != nil {
+			topics[i] = tp.Config
 		}
 	}
 	correlationID := c.header.CorrelationID
@@ -59,7 +60,7 @@ const (
 
 // appendDescribed appends the whole response: resources described one after the other, since a described one takes ten times
 // as much memory as an encoded one. It reads nothing that changes, and may run off the loop.
-func (b *Broker) appendDescribed(dst []byte, correlationID int32, req *kmsg.DescribeConfigsRequest, topics []*topicConfig) []byte {
+func (b *Broker) appendDescribed(dst []byte, correlationID int32, req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig) []byte {
 	const countAt, headBytes = 12, 16 // behind the frame's size, correlation id and throttle time
 	const oneAt = headBytes - 8       // kmsg encodes no frame size and no correlation id
 	dst = wire.AppendResponse(dst, correlationID, req.ResponseKind())
@@ -74,7 +75,7 @@ func (b *Broker) appendDescribed(dst []byte, correlationID int32, req *kmsg.Desc
 }
 
 // describe answers for the i-th resource alone; topics are the configurations of those that are topics, and exist.
-func (b *Broker) describe(req *kmsg.DescribeConfigsRequest, topics []*topicConfig, i int) kmsg.Response {
+func (b *Broker) describe(req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig, i int) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	want := &req.Resources[i]
 	r := kmsg.NewDescribeConfigsResponseResource()
@@ -114,7 +115,7 @@ func refuseResource(code *int16, message **string, kind kmsg.ConfigResourceType)
 }
 
 // describeTopic answers for a topic; config is nil for an unknown one.
-func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *topicConfig) {
+func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *catalog.TopicConfig) {
 	if config == nil {
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
 		if wire.TopicNameError([]byte(r.ResourceName)) != nil {
@@ -124,22 +125,22 @@ func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *
 	}
 	flagless := DefaultConfig()
 	standard := topicDefaults(&flagless)
-	for i := range settings {
-		s := &settings[i]
+	for i := range catalog.Settings {
+		s := &catalog.Settings[i]
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
-		c.Name, c.ConfigType, c.Documentation = s.name, s.kind, kmsg.StringPtr(s.doc)
-		byBroker := s.value(b.topics.config.defaults)
-		inherited, source := s.brokerName, kmsg.ConfigSourceDefaultConfig
-		if byBroker != s.value(standard) {
+		c.Name, c.ConfigType, c.Documentation = s.Name, s.Kind, kmsg.StringPtr(s.Doc)
+		byBroker := s.Value(b.catalog.Defaults())
+		inherited, source := s.BrokerName, kmsg.ConfigSourceDefaultConfig
+		if byBroker != s.Value(standard) {
 			source = kmsg.ConfigSourceStaticBrokerConfig
 		}
-		if set, ok := config.set.get(s.name); ok {
-			addSynonym(&c, s.name, set, kmsg.ConfigSourceDynamicTopicConfig)
+		if set, ok := config.Own(s.Name); ok {
+			addSynonym(&c, s.Name, set, kmsg.ConfigSourceDynamicTopicConfig)
 		}
 		addSynonym(&c, inherited, byBroker, source)
 		c.Value, c.Source = c.ConfigSynonyms[0].Value, c.ConfigSynonyms[0].Source
 		c.IsDefault = c.Source != kmsg.ConfigSourceDynamicTopicConfig
-		c.ReadOnly = s.put == nil
+		c.ReadOnly = s.ReadOnly()
 		r.Configs = append(r.Configs, c)
 	}
 }
@@ -156,9 +157,9 @@ func (b *Broker) describeBroker(r *kmsg.DescribeConfigsResponseResource, name st
 	if name == "" {
 		return
 	}
-	if name != strconv.Itoa(int(b.topics.identity.nodeID)) {
+	if name != strconv.Itoa(int(b.catalog.NodeID())) {
 		r.ErrorCode = wire.CodeInvalidRequest
-		r.ErrorMessage = kmsg.StringPtr(fmt.Sprintf("broker %q was asked for, this is %d", name, b.topics.identity.nodeID))
+		r.ErrorMessage = kmsg.StringPtr(fmt.Sprintf("broker %q was asked for, this is %d", name, b.catalog.NodeID()))
 		return
 	}
 	for _, e := range b.brokerConfigs() {
@@ -182,20 +183,20 @@ var brokerSettings = []struct {
 	doc   string
 	value func(c *Config) string
 }{
-	{"node.id", kmsg.ConfigTypeInt, "This node's number, from meta.properties.", func(c *Config) string { return decimal(int64(c.NodeID)) }},
+	{"node.id", kmsg.ConfigTypeInt, "This node's number, from meta.properties.", func(c *Config) string { return fmt.Sprint(c.NodeID) }},
 	{"log.dirs", kmsg.ConfigTypeString, "Set by --data.", func(c *Config) string { return c.DataDir }},
-	{"num.partitions", kmsg.ConfigTypeInt, "Set by --partitions.", func(c *Config) string { return strconv.Itoa(c.Partitions) }},
+	{"num.partitions", kmsg.ConfigTypeInt, "Set by --partitions.", func(c *Config) string { return fmt.Sprint(c.Partitions) }},
 	{"default.replication.factor", kmsg.ConfigTypeInt, "There is one replica, this one.", func(*Config) string { return "1" }},
 	{"auto.create.topics.enable", kmsg.ConfigTypeBoolean, "Set by --auto-create-topics.",
 		func(c *Config) string { return strconv.FormatBool(c.AutoCreateTopics) }},
 	{"socket.request.max.bytes", kmsg.ConfigTypeInt, "Set by --max-request-bytes.",
-		func(c *Config) string { return decimal(int64(c.MaxRequestBytes)) }},
-	{"fetch.max.bytes", kmsg.ConfigTypeInt, "Set by --fetch-max-bytes.", func(c *Config) string { return decimal(int64(c.FetchMaxBytes)) }},
-	{"max.connections", kmsg.ConfigTypeInt, "Set by --max-connections.", func(c *Config) string { return strconv.Itoa(c.MaxConnections) }},
+		func(c *Config) string { return fmt.Sprint(c.MaxRequestBytes) }},
+	{"fetch.max.bytes", kmsg.ConfigTypeInt, "Set by --fetch-max-bytes.", func(c *Config) string { return fmt.Sprint(c.FetchMaxBytes) }},
+	{"max.connections", kmsg.ConfigTypeInt, "Set by --max-connections.", func(c *Config) string { return fmt.Sprint(c.MaxConnections) }},
 	{"connections.max.idle.ms", kmsg.ConfigTypeLong, "Set by --idle-timeout.",
-		func(c *Config) string { return decimal(c.IdleTimeout.Milliseconds()) }},
+		func(c *Config) string { return fmt.Sprint(c.IdleTimeout.Milliseconds()) }},
 	{"log.retention.check.interval.ms", kmsg.ConfigTypeLong, "Set by --retention-check.",
-		func(c *Config) string { return decimal(c.RetentionCheck.Milliseconds()) }},
+		func(c *Config) string { return fmt.Sprint(c.RetentionCheck.Milliseconds()) }},
 }
 
 // brokerConfig is a setting of the broker, as it is and as it would be without flags.
@@ -209,15 +210,15 @@ type brokerConfig struct {
 // brokerConfigs returns the broker's settings, sorted by name.
 func (b *Broker) brokerConfigs() []brokerConfig {
 	now, standard := b.config, DefaultConfig()
-	now.NodeID, standard.NodeID = b.topics.identity.nodeID, b.topics.identity.nodeID
+	now.NodeID, standard.NodeID = b.catalog.NodeID(), b.catalog.NodeID()
 	var configs []brokerConfig
 	for _, s := range brokerSettings {
 		configs = append(configs, brokerConfig{s.name, s.kind, s.doc, s.value(&now), s.value(&standard)})
 	}
 	defaults := topicDefaults(&standard)
-	for i := range settings {
-		s := &settings[i]
-		configs = append(configs, brokerConfig{s.brokerName, s.kind, s.doc, s.value(b.topics.config.defaults), s.value(defaults)})
+	for i := range catalog.Settings {
+		s := &catalog.Settings[i]
+		configs = append(configs, brokerConfig{s.BrokerName, s.Kind, s.Doc, s.Value(b.catalog.Defaults()), s.Value(defaults)})
 	}
 	slices.SortFunc(configs, func(a, b brokerConfig) int { return strings.Compare(a.name, b.name) })
 	return configs

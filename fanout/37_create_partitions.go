@@ -3,6 +3,7 @@ package fanout
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 )
 
@@ -16,24 +17,24 @@ import (
 //
 // Versions: 0 and 1.
 func (b *Broker) handleCreatePartitions(c *client, req *kmsg.CreatePartitionsRequest) {
-	wanted := make([]wantedPartitions, len(req.Topics))
-	node := b.topics.identity.nodeID
+	wanted := make([]catalog.MorePartitions, len(req.Topics))
+	node := b.catalog.NodeID()
 	for i := range req.Topics {
 		t, want := &req.Topics[i], &wanted[i]
-		want.topic, want.count, want.assigned = t.Topic, int(t.Count), len(t.Assignment)
+		want.Topic, want.Count, want.Assigned = t.Topic, int(t.Count), len(t.Assignment)
 		for j := range t.Assignment {
-			if r := t.Assignment[j].Replicas; want.refused.code == 0 && (len(r) != 1 || r[0] != node) {
-				want.refused = refuse(wire.CodeInvalidReplicaAssignment, "a partition is assigned to %v, this is node %d alone", r, node)
+			if r := t.Assignment[j].Replicas; want.Refused.Code == 0 && (len(r) != 1 || r[0] != node) {
+				want.Refused = catalog.Refuse(wire.CodeInvalidReplicaAssignment, "a partition is assigned to %v, this is node %d alone", r, node)
 			}
 		}
 	}
 	end := c.errand()
-	b.topics.addPartitions(wanted, req.ValidateOnly, func(refused []refusal) {
+	b.catalog.AddPartitions(wanted, req.ValidateOnly, func(refused []catalog.Refusal) {
 		resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 		for i := range wanted {
 			r := kmsg.NewCreatePartitionsResponseTopic()
-			r.Topic = wanted[i].topic
-			r.ErrorCode, r.ErrorMessage = refused[i].answer()
+			r.Topic = wanted[i].Topic
+			r.ErrorCode, r.ErrorMessage = refused[i].Answer()
 			resp.Topics = append(resp.Topics, r)
 		}
 		if end() {

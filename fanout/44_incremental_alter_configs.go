@@ -3,6 +3,7 @@ package fanout
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 )
 
@@ -37,32 +38,32 @@ func (b *Broker) alterNext(req *kmsg.IncrementalAlterConfigsRequest, resp *kmsg.
 		return
 	}
 	r := &resp.Resources[i]
-	b.alterOne(&req.Resources[i], req.ValidateOnly, func(refused refusal) {
-		r.ErrorCode, r.ErrorMessage = refused.answer()
+	b.alterOne(&req.Resources[i], req.ValidateOnly, func(refused catalog.Refusal) {
+		r.ErrorCode, r.ErrorMessage = refused.Answer()
 		b.alterNext(req, resp, i+1, done)
 	})
 }
 
-func (b *Broker) alterOne(want *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool, done func(refusal)) {
+func (b *Broker) alterOne(want *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool, done func(catalog.Refusal)) {
 	switch want.ResourceType {
 	case kmsg.ConfigResourceTypeTopic:
 	case kmsg.ConfigResourceTypeBroker:
-		done(refuse(wire.CodeInvalidRequest, "the broker's settings are flags: oneplusn serve --help lists them"))
+		done(catalog.Refuse(wire.CodeInvalidRequest, "the broker's settings are flags: oneplusn serve --help lists them"))
 		return
 	default:
-		done(refuse(wire.CodeInvalidRequest, "resources of type %s have no configuration here, topics do", want.ResourceType))
+		done(catalog.Refuse(wire.CodeInvalidRequest, "resources of type %s have no configuration here, topics do", want.ResourceType))
 		return
 	}
-	changes := make([]settingChange, len(want.Configs))
+	changes := make([]catalog.SettingChange, len(want.Configs))
 	for i, c := range want.Configs {
-		changes[i] = settingChange{name: c.Name, remove: c.Op == kmsg.IncrementalAlterConfigOpDelete}
+		changes[i] = catalog.SettingChange{Name: c.Name, Remove: c.Op == kmsg.IncrementalAlterConfigOpDelete}
 		switch {
-		case changes[i].remove:
+		case changes[i].Remove:
 		case c.Op == kmsg.IncrementalAlterConfigOpSet && c.Value != nil:
-			changes[i].value = *c.Value
+			changes[i].Value = *c.Value
 		default:
-			changes[i].refused = refuse(wire.CodeInvalidConfig, "%s: it can be set and deleted, not changed by %s", c.Name, c.Op)
+			changes[i].Refused = catalog.Refuse(wire.CodeInvalidConfig, "%s: it can be set and deleted, not changed by %s", c.Name, c.Op)
 		}
 	}
-	b.topics.configure(want.ResourceName, changes, validateOnly, done)
+	b.catalog.Configure(want.ResourceName, changes, validateOnly, done)
 }

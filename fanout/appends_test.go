@@ -352,7 +352,7 @@ func TestTopicIsDeletedDuringItsWrite(t *testing.T) {
 	remove.Version, remove.TopicNames = 3, []string{"slow"}
 	admin.send(remove)
 	gone := false
-	if !eventually(func() bool { s.onLoop(func(b *Broker) { gone = b.topics.byName["slow"] == nil }); return gone }) {
+	if !eventually(func() bool { s.onLoop(func(b *Broker) { gone = b.catalog.Topic("slow") == nil }); return gone }) {
 		t.Fatal("the topic is still there")
 	}
 	for i := 1; i < 3; i++ {

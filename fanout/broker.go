@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/loop"
 	"runtime"
 	"time"
@@ -41,7 +42,7 @@ type Broker struct {
 	engine      *transfer.Engine
 	conns       *connTable
 	clients     []client // one for each slot of conns
-	topics      *catalog
+	catalog     *catalog.Catalog
 	frames      requestMemory
 	blocks      responseMemory
 	metadata    sharedMetadata
@@ -87,25 +88,25 @@ func Open(config Config) (*Broker, error) {
 	if b.acceptor.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err
 	}
-	if b.topics, err = openCatalog(b.loop, config.catalog(), b); err != nil {
+	if b.catalog, err = catalog.Open(b.loop, config.catalog()); err != nil {
 		b.acceptor.close()
 		return nil, err
 	}
 	b.fetcher = fetch.New(b.loop, fetch.Config{
 		MaxBytes: config.FetchMaxBytes, SessionMemoryBytes: config.FetchSessionMemoryBytes, MostPartitions: b.mostPartitions,
 		MaxInflatedBytes: config.MaxInflatedBytes, Inflating: &b.inflating,
-	}, b.topics)
-	b.descriptors = newDescriptors(&b.config, b.topics.partitionCount(), b.loop.Log)
+	}, fetchCatalog{b.catalog})
+	b.descriptors = newDescriptors(&b.config, b.catalog.PartitionCount(), b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
-	b.topics.useFiles(b.descriptors.files)
 	inline := config.InlineWrites && (config.fs == nil || config.pace.inlineWrites)
 	b.committer = commit.New(b.loop, commit.Config{Dir: config.DataDir, InlineWrites: inline, SyncKind: kindSync})
 	produces := produce.Config{LeastWait: config.pace.produceWait, Background: &b.inflating}
-	b.producer = produce.New(b.loop, produces, b.committer, produceTargets{b.topics})
+	b.producer = produce.New(b.loop, produces, b.committer, produceTargets{b.catalog})
 	b.settleColdCache()
-	b.offsets = offsets.New(b.loop, b.config.offsets(), b.committer, offsetsCatalog{b.topics}, b.replyTo)
+	b.offsets = offsets.New(b.loop, b.config.offsets(), b.committer, offsetsCatalog{b.catalog}, b.replyTo)
+	b.catalog.Serve(b.descriptors.files, b.committer, b.fetcher, b.offsets.TopicDeleted)
 	b.restoreOffsets()
-	b.topics.settle()
+	b.catalog.Settle()
 	return b, nil
 }
 
@@ -124,7 +125,7 @@ func (b *Broker) Run() error {
 	err := b.run()
 	// Nobody is called any more: whoever asks is told so now, and not after the logs are closed, which may take long.
 	b.loop.End()
-	if cerr := b.topics.close(); err == nil {
+	if cerr := b.catalog.Close(); err == nil {
 		err = cerr
 	}
 	ended = true
@@ -158,7 +159,7 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	var err error
 	b.loop.Use(k)
 	b.turns.kernel, b.turns.limit = k, b.config.SlowTurnLog
-	b.offsets.Start(b.topics.removedAtStart)
+	b.offsets.Start(b.catalog.RemovedAtStart)
 	if b.engine, err = transfer.NewEngine(k, b.config.Transfer, b); err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (b *Broker) prepare(k ring.Kernel) error {
 
 // tearDown runs after the loop: the kernel holds nothing any more, and all that was lent must be back.
 func (b *Broker) tearDown() error {
-	if !b.topics.idle() {
+	if !b.catalog.Idle() {
 		return fmt.Errorf("fanout: changes of the data directory are still under way after shutdown")
 	}
 	if n := b.loop.Kernel.InFlight(); n != 0 {

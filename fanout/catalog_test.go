@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
@@ -88,7 +89,7 @@ func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 	disk := newGateFS()
 	s := start(t, func(c *Config) { c.DataDir, c.fs = dir, disk })
 	const clients, each = 8, 400
-	reserving := disk.hold("rename", producerIDFile)
+	reserving := disk.hold("rename", catalog.ProducerIDFile)
 	defer reserving.release()
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.Version = 1
@@ -100,7 +101,7 @@ func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 		}
 	}
 	<-reserving.arrived
-	s.await("all who are not answered to wait", func(st Stats) bool { return st.Requests[wire.Describe(req.Key())] >= producerBlock+2 })
+	s.await("all who are not answered to wait", func(st Stats) bool { return st.Requests[wire.Describe(req.Key())] >= catalog.ProducerIDBlock+2 })
 	reserving.release()
 	ids := make(map[int64]bool)
 	for _, c := range all {
@@ -112,7 +113,7 @@ func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 			ids[resp.ProducerID] = true
 		}
 	}
-	if n := len(reserving.arrived) + 1; n > clients*each/producerBlock {
+	if n := len(reserving.arrived) + 1; n > clients*each/catalog.ProducerIDBlock {
 		t.Errorf("%d blocks were reserved for %d ids", n, len(ids))
 	}
 	next := start(t, func(c *Config) { c.DataDir = crashCopy(t, dir) })

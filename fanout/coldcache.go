@@ -11,6 +11,7 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 )
@@ -88,7 +89,7 @@ func (b *Broker) settleColdCache() {
 	case t.Mode == transfer.Sendfile:
 		why = "--transfer sendfile does not look at the page cache"
 	default:
-		why = whyPageCacheHidden(filepath.Join(b.config.DataDir, identityFile))
+		why = whyPageCacheHidden(filepath.Join(b.config.DataDir, catalog.IdentityFile))
 	}
 	if why != "" {
 		b.loop.Log.Info("the page cache is left to the kernel: --cold-cache and --readahead have no effect", "reason", why)

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
@@ -45,7 +46,7 @@ func startColdMode(t *testing.T, mode transfer.Mode, cacheBytes, readaheadBytes 
 		c.Fsync = commit.Fsync{}
 	})
 	dir := s.broker.config.DataDir
-	if why := whyPageCacheHidden(filepath.Join(dir, identityFile)); why != "" {
+	if why := whyPageCacheHidden(filepath.Join(dir, catalog.IdentityFile)); why != "" {
 		t.Skip(why)
 	}
 	var fs unix.Statfs_t

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/flags"
 	"oneplusn/fanout/transfer"
@@ -69,7 +70,7 @@ type pace struct {
 
 func (p pace) withDefaults() pace {
 	p.sweep, p.busyPort = cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, busyPortWait)
-	p.checkpoint = cmp.Or(p.checkpoint, checkpointEvery)
+	p.checkpoint = cmp.Or(p.checkpoint, catalog.CheckpointEvery)
 	return p
 }
 

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/budget"
+	"oneplusn/fanout/catalog"
 )
 
 // descriptors divide the process's open files: what one part takes is not there for another, and what must always work has
@@ -59,7 +60,7 @@ func newDescriptors(c *Config, there int, log *slog.Logger) descriptors {
 	d := descriptors{pipes: int(min(int64(c.Transfer.MaxPipes), max(usable/16, 2)))}
 	left := usable - 2*int64(d.pipes) - int64(finishedFiles(c)) - int64(unfinishedSegments(c))
 	connections := min(int64(c.MaxConnections), left/4)
-	needed := int64(there) * descriptorsEach
+	needed := int64(there) * catalog.FilesEach
 	files := left - connections
 	if needed > files {
 		log.Warn("the topics that are there need more open files than the limit leaves for them", "partitions", there,

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/fanout/catalog"
 )
 
 // smallDisk mounts a file system of a few mebibytes.
@@ -173,7 +175,7 @@ func TestPortInUseIsNamedWithTheRemedy(t *testing.T) {
 		config.Listen = listen
 		if b, err := Open(config); err == nil {
 			b.acceptor.close()
-			_ = b.topics.close()
+			_ = b.catalog.Close()
 			t.Errorf("--listen %q was accepted", listen)
 		}
 	}
@@ -190,11 +192,11 @@ func TestDamagedMetaFilesAreRefusedWithTheirNames(t *testing.T) {
 	before := held(t)
 	for _, content := range []string{"", "version=1\n", "cluster.id=x\nnode.id=-1\n", "cluster.id=x\nbroker.id=many\n"} {
 		config := testConfig(t)
-		if err := os.WriteFile(filepath.Join(config.DataDir, identityFile), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(config.DataDir, catalog.IdentityFile), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(config); err == nil || !strings.Contains(err.Error(), identityFile) {
-			t.Errorf("%s holding %q: %v", identityFile, content, err)
+		if _, err := Open(config); err == nil || !strings.Contains(err.Error(), catalog.IdentityFile) {
+			t.Errorf("%s holding %q: %v", catalog.IdentityFile, content, err)
 		}
 	}
 	before.checkNothingLeft(t)
@@ -214,16 +216,16 @@ func TestLostProducerIDFileKeepsNobodyFromStartingAndGivesNoIDTwice(t *testing.T
 		"lost": os.Remove, "a directory": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
 	} {
 		copied := crashCopy(t, dir)
-		if err := damage(filepath.Join(copied, producerIDFile)); err != nil {
+		if err := damage(filepath.Join(copied, catalog.ProducerIDFile)); err != nil {
 			t.Fatal(err)
 		}
 		damaged := start(t, func(c *Config) { c.DataDir = copied })
 		id := damaged.dial().producerID()
-		if id <= known+producerBlock {
+		if id <= known+catalog.ProducerIDBlock {
 			t.Errorf("%s: id %d, after %d before", name, id, known)
 		}
 		next := start(t, func(c *Config) { c.DataDir = crashCopy(t, copied) })
-		if again := next.dial().producerID(); again <= id || again > id+producerBlock {
+		if again := next.dial().producerID(); again <= id || again > id+catalog.ProducerIDBlock {
 			t.Errorf("%s: id %d after the next start, %d before", name, again, id)
 		}
 	}

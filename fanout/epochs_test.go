@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 	"oneplusn/segment/records"
@@ -223,13 +224,13 @@ func TestTopicThatIsMadeAgainFencesReadersOfTheOneBefore(t *testing.T) {
 func TestUnreadableReserveOfEpochsBeginsFarAbove(t *testing.T) {
 	for name, content := range map[string]string{"empty": "", "garbage": "x\n", "negative": "-4\n", "too large": "99999999999\n"} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, leaderEpochFile), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, catalog.LeaderEpochFile), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s := start(t, func(c *Config) { c.DataDir = dir })
 		c := s.dial()
 		c.create("feed", 1)
-		if epoch := c.metadataEpoch("feed"); epoch < leaderEpochsUnknown {
+		if epoch := c.metadataEpoch("feed"); epoch < catalog.LeaderEpochsUnknown {
 			t.Errorf("%s: a topic begins with epoch %d", name, epoch)
 		}
 		c.close()

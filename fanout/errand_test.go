@@ -5,15 +5,21 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/catalog"
 )
 
 // A request that waits behind others stays charged when its client goes, until it has been done.
 func TestRequestsOfClientsThatHaveGoneStayChargedUntilTheyEnd(t *testing.T) {
-	s := start(t, nil)
+	disk := newGateFS()
+	s := start(t, func(c *Config) { c.fs = disk })
 	good := s.dial()
 	good.create("feed", 1)
-	var held *dirChange
-	s.onLoop(func(b *Broker) { b.topics.changes.enter([]string{"wanted"}, func(ch *dirChange) { held = ch }) })
+	creating := disk.hold("open", catalog.MarkPrefix)
+	s.onLoop(func(b *Broker) {
+		b.catalog.CreateTopics([]catalog.NewTopic{{Name: "wanted", Partitions: 1}}, false, func([]catalog.Refusal) {})
+	})
+	<-creating.arrived
 	const clients = 20
 	for range clients {
 		c := s.dial()
@@ -36,7 +42,7 @@ func TestRequestsOfClientsThatHaveGoneStayChargedUntilTheyEnd(t *testing.T) {
 		t.Errorf("%d bytes are charged for %d requests that wait, %d were before their clients went", now, clients, charged)
 	}
 	good.alive()
-	s.onLoop(func(*Broker) { held.end() })
+	creating.release()
 	s.await("everything to be given back", func(st Stats) bool { return st.RequestMemory == 0 && st.Connections == 1 })
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/offsets"
 )
@@ -40,11 +41,11 @@ func newMemberID(clientID string) string {
 }
 
 // offsetsCatalog is the catalog as package offsets sees it.
-type offsetsCatalog struct{ *catalog }
+type offsetsCatalog struct{ *catalog.Catalog }
 
 // CreateOffsetsTopic implements [offsets.Catalog].
 func (c offsetsCatalog) CreateOffsetsTopic(done func(partitions []offsets.Partition, err error)) {
-	c.createInternal(func(tp *topic, err error) {
+	c.CreateInternal(func(tp *catalog.Topic, err error) {
 		if err != nil {
 			done(nil, err)
 			return
@@ -54,29 +55,27 @@ func (c offsetsCatalog) CreateOffsetsTopic(done func(partitions []offsets.Partit
 }
 
 func (c offsetsCatalog) HasPartition(topic string, index int32) bool {
-	tp := c.byName[topic]
-	return tp != nil && index >= 0 && int(index) < len(tp.partitions)
+	tp := c.Topic(topic)
+	return tp != nil && index >= 0 && int(index) < len(tp.Partitions)
 }
 
-func (c offsetsCatalog) RemoveFiles(remove []func() error) { c.removeFiles(remove) }
-
-func offsetsPartitions(tp *topic) (partitions []offsets.Partition) {
-	for _, p := range tp.partitions {
-		partitions = append(partitions, offsets.Partition{Partition: &p.commit, Offline: p.refused})
+func offsetsPartitions(tp *catalog.Topic) (partitions []offsets.Partition) {
+	for _, p := range tp.Partitions {
+		partitions = append(partitions, offsets.Partition{Partition: &p.Commit, Offline: p.Offline})
 	}
 	return partitions
 }
 
 // restoreOffsets reads the offsets topic, if it exists. It blocks.
 func (b *Broker) restoreOffsets() {
-	tp := b.topics.byName[offsets.Topic]
+	tp := b.catalog.Topic(offsets.Topic)
 	if tp == nil {
 		return
 	}
 	partitions := offsetsPartitions(tp)
 	b.offsets.Restore(partitions)
-	for i, p := range tp.partitions {
-		p.refused = partitions[i].Offline
+	for i, p := range tp.Partitions {
+		p.Offline = partitions[i].Offline
 	}
 }
 

@@ -293,7 +293,7 @@ func TestOffsetsLogStaysShort(t *testing.T) {
 		}
 	}
 	logBytes := func() (size int64) {
-		measure := func() { size = s.broker.topics.byName[offsets.Topic].partitions[0].log.SizeBytes() }
+		measure := func() { size = s.broker.catalog.Topic(offsets.Topic).Partitions[0].Log.SizeBytes() }
 		if err := s.broker.loop.Call(t.Context(), measure); err != nil {
 			t.Fatal(err)
 		}

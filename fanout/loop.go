@@ -27,7 +27,6 @@ const sweepEvery = time.Second
 // serveTurns turns until the broker has stopped.
 func (b *Broker) serveTurns() error {
 	b.nextSweep = b.loop.Now() + b.config.pace.sweep
-	b.topics.nextCheckpoint = b.loop.Now() + b.config.pace.checkpoint
 	for !b.stopped() {
 		completions, err := b.loop.Kernel.Wait(b.timeout())
 		if err != nil {
@@ -139,7 +138,7 @@ func (b *Broker) expire() {
 		b.nextSweep = b.loop.Now() + b.config.pace.sweep
 		b.sweep()
 	}
-	b.topics.turn()
+	b.catalog.Turn()
 }
 
 // sweep closes connections that idle or whose peer has stopped taking bytes, and retries what had to be put off.

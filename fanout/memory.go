@@ -49,7 +49,7 @@ const leastMostPartitions = 20_000
 // mostPartitions is how many partitions a produce, a fetch or a session of fetches may name: as many as there may be. One that
 // names more repeats some, or means none, and its memory alone would hold up everybody.
 func (b *Broker) mostPartitions() int64 {
-	return min(max(b.topics.room.partitions.Limit(), leastMostPartitions), wire.MaxPartitions)
+	return min(max(b.catalog.PartitionBudget().Limit(), leastMostPartitions), wire.MaxPartitions)
 }
 
 // tooManyPartitions is the error of a request of more partitions than it may name, or [wire.ErrNoRoom].

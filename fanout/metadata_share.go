@@ -26,7 +26,7 @@ func (b *Broker) allTopics(c *client) (*block, []byte, error) {
 	version := c.header.Version
 	l := &b.metadata.lists[version]
 	if l.block == nil || l.turn != b.loop.Turn() {
-		names := b.topics.sortedNames()
+		names := b.catalog.SortedNames()
 		list := wire.AppendMetadataTopics(b.scratch[:0], len(names))
 		for _, name := range names {
 			list = b.appendTopic(list, version, name)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 )
@@ -113,7 +114,7 @@ func directoriesOf(t *testing.T, dir string) map[string]int {
 	}
 	found := make(map[string]int)
 	for _, e := range entries {
-		if name, _, ok := parseDirectory(e.Name()); ok {
+		if name, _, ok := catalog.ParseDirectory(e.Name()); ok {
 			found[name]++
 		}
 	}
@@ -200,7 +201,7 @@ func TestAnyTwoRequestsAboutOneTopicAtOnceAreAnsweredAndLeaveItWhole(t *testing.
 			p := &pair{s, disk, first, second, a, b, fmt.Sprintf("t%d%d", i, j)}
 			topics = append(topics, p.topic)
 			p.makeTopic()
-			gates := [...]struct{ op, part string }{{"open", p.topic + "-"}, {"rename", p.topic + "-"}, {"rename", markPrefix}, {"syncdir", ""}, {"remove", ""}}
+			gates := [...]struct{ op, part string }{{"open", p.topic + "-"}, {"rename", p.topic + "-"}, {"rename", catalog.MarkPrefix}, {"syncdir", ""}, {"remove", ""}}
 			at := gates[(i+j)%len(gates)]
 			p.run(disk.hold(at.op, at.part))
 			disk.clear()
@@ -223,7 +224,7 @@ func TestAnyTwoRequestsAboutOneTopicAtOnceAreAnsweredAndLeaveItWhole(t *testing.
 	if text := s.log.String(); strings.Contains(text, "level=ERROR") {
 		t.Errorf("the start found errors:\n%s", text)
 	}
-	if left, err := filepath.Glob(filepath.Join(dir, markPrefix+"*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(dir, catalog.MarkPrefix+"*")); err != nil || len(left) > 0 {
 		t.Errorf("%v are left, %v", left, err)
 	}
 }
@@ -235,8 +236,8 @@ func (s *server) servedOf(topics []string) map[string]int {
 	done := make(chan struct{})
 	s.broker.Do(func() {
 		for _, topic := range topics {
-			if tp := s.broker.topics.byName[topic]; tp != nil {
-				found[topic] = len(tp.partitions)
+			if tp := s.broker.catalog.Topic(topic); tp != nil {
+				found[topic] = len(tp.Partitions)
 			}
 		}
 		close(done)

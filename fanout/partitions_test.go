@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/catalog"
 )
 
 // createPartitions asks for a topic to have so many partitions.
@@ -26,7 +28,7 @@ func TestTopicsGetMorePartitionsAndNeverFewer(t *testing.T) {
 		topic string
 		count int32
 		want  int16
-	}{{"feed", 5, 0}, {"feed", 5, 37}, {"feed", 1, 37}, {"feed", maxTopicPartitions + 1, 37}, {"feed", -1, 37}, {"nothing", 3, 3}} {
+	}{{"feed", 5, 0}, {"feed", 5, 37}, {"feed", 1, 37}, {"feed", catalog.MaxTopicPartitions + 1, 37}, {"feed", -1, 37}, {"nothing", 3, 3}} {
 		if got := c.createPartitions(row.topic, row.count); got != row.want {
 			t.Errorf("%s with %d: error %d, want %d", row.topic, row.count, got, row.want)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
@@ -95,7 +96,7 @@ func leftovers(t *testing.T, dir string) (names []string) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if segment.IsDeleted(e.Name()) || strings.HasPrefix(e.Name(), markPrefix) {
+		if segment.IsDeleted(e.Name()) || strings.HasPrefix(e.Name(), catalog.MarkPrefix) {
 			names = append(names, e.Name())
 		}
 	}
@@ -169,7 +170,7 @@ func TestDeletionWhoseRenameFailsIsRefusedOrFinishedLater(t *testing.T) {
 		req.Version, req.TopicNames = 3, []string{"feed"}
 		return c.ask(req).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode
 	}
-	for _, broken := range []*gate{disk.fail("open", markPrefix, syscall.EROFS), disk.fail("rename", markPrefix, syscall.EIO)} {
+	for _, broken := range []*gate{disk.fail("open", catalog.MarkPrefix, syscall.EROFS), disk.fail("rename", catalog.MarkPrefix, syscall.EIO)} {
 		if code := tryRemove(); code != wire.CodeKafkaStorageError {
 			t.Errorf("deleting without the mark: error %d", code)
 		}
@@ -214,7 +215,7 @@ func TestTopicIsDeletedThoughTheDiskIsFull(t *testing.T) {
 	c.create("feed", 3)
 	c.publish(&shadow{topic: "feed"}, makeBatch(1, 3, 10, 0))
 	var full []*gate
-	for _, file := range []string{markPrefix, leaderEpochFile, segment.LogStartFile, segment.RecoveryPointFile} {
+	for _, file := range []string{catalog.MarkPrefix, catalog.LeaderEpochFile, segment.LogStartFile, segment.RecoveryPointFile} {
 		full = append(full, disk.fail("open", file, syscall.ENOSPC))
 	}
 	room := disk.hold("remove", "-delete")

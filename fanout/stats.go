@@ -108,9 +108,9 @@ type BudgetStats struct {
 // budgets are all that the broker has.
 func (b *Broker) budgets() []*budget.Budget {
 	f := &b.frames
-	d, r := &b.descriptors, &b.topics.room
+	d := &b.descriptors
 	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget, b.fetcher.Sessions(),
-		r.partitions, d.all, d.files, d.connections}
+		b.catalog.PartitionBudget(), d.all, d.files, d.connections}
 }
 
 // Stats is a snapshot taken on the loop's thread, between two turns. What the operating system knows about the process
@@ -135,7 +135,6 @@ func (b *Broker) snapshot() Stats {
 		WaitingFetches:   b.producer.Parked() + b.fetcher.Parked(),
 		ColdLookups:      b.fetcher.Lookups(),
 		WaitingForMemory: b.frames.waiting() + b.blocks.queue.n,
-		Topics:           len(b.topics.byName),
 		Accepted:         b.counters.accepted,
 		Closed:           make(map[string]uint64),
 		Requests:         make(map[string]uint64),
@@ -174,11 +173,6 @@ func (b *Broker) addNamed(s *Stats, k ring.Stats) {
 			s.RequestSeconds[name] = time.Duration(b.counters.requestNanos[key]).Seconds()
 		}
 	}
-	for _, tp := range b.topics.byName {
-		s.Partitions += len(tp.partitions)
-		s.PartitionsRefused += tp.offline()
-		for p := range tp.online() {
-			s.LogBytes += p.log.SizeBytes()
-		}
-	}
+	n := b.catalog.Counts()
+	s.Topics, s.Partitions, s.PartitionsRefused, s.LogBytes = n.Topics, n.Partitions, n.Offline, n.LogBytes
 }

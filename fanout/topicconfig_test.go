@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
@@ -98,7 +99,7 @@ func TestTopicConfigurationSurvivesARestart(t *testing.T) {
 		if !maps.Equal(own, want) {
 			t.Errorf("set for the topic is %v, want %v", own, want)
 		}
-		if len(all) != len(settings) || all["max.message.bytes"] != "5000" || all["retention.ms"] != "604800000" {
+		if len(all) != len(catalog.Settings) || all["max.message.bytes"] != "5000" || all["retention.ms"] != "604800000" {
 			t.Errorf("the topic's whole configuration is %v", all)
 		}
 	}
@@ -168,7 +169,7 @@ func TestHalfWrittenTopicConfigurationIsNeverRead(t *testing.T) {
 	}
 	c.close()
 	s.stop()
-	half := filepath.Join(dir, "feed-0", topicConfigFile+".123.tmp")
+	half := filepath.Join(dir, "feed-0", catalog.TopicConfigFile+".123.tmp")
 	if err := os.WriteFile(half, []byte("retention.ms=5\nsegm"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +184,7 @@ func TestUnreadableTopicConfigurationRefusesTheTopicWithTheLine(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "feed-0"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	path := topicConfigPath(dir, "feed")
+	path := filepath.Join(dir, "feed-0", catalog.TopicConfigFile)
 	if err := os.WriteFile(path, []byte("retention.ms=soon\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

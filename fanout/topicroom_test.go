@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
 )
 
@@ -128,7 +129,7 @@ func TestTopicsAreRefusedBeforeDescriptorsRunOut(t *testing.T) {
 	}
 	st := s.stats()
 	files := st.Budgets["descriptor of files"]
-	if made < 5 || files.Used != int64(made)*5*descriptorsEach || files.Used > files.Limit || files.Limit >= 300-spareDescriptors {
+	if made < 5 || files.Used != int64(made)*5*catalog.FilesEach || files.Used > files.Limit || files.Limit >= 300-spareDescriptors {
 		t.Errorf("%d topics, descriptors: %+v", made, files)
 	}
 	s.dial().alive() // connections have their own
@@ -162,7 +163,7 @@ func TestLogOfManySegmentsTakesFewDescriptors(t *testing.T) {
 				}
 			}
 			most = n
-			return n <= finishedFiles(&s.broker.config)+2*descriptorsEach
+			return n <= finishedFiles(&s.broker.config)+2*catalog.FilesEach
 		})
 		if !settled {
 			t.Errorf("life %d: %d files of %d segments are open, allowed are %d", life, most, batches, finishedFiles(&s.broker.config))

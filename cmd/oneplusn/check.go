@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"oneplusn/cmd/internal/report"
-	"oneplusn/fanout"
+	"oneplusn/fanout/catalog"
 	"oneplusn/segment"
 )
 
@@ -54,7 +54,7 @@ type dataDir struct {
 	path       string
 	clean      bool
 	starts     map[string]int64
-	points     fanout.RecoveryPoints
+	points     catalog.RecoveryPoints
 	unreadable []error // checkpoint files, which a start does without
 	partitions []string
 }
@@ -87,7 +87,7 @@ func openDataDir(path string, wanted []string) (dataDir, error) {
 	if d.starts, err = segment.ReadCheckpoint(segment.OS, filepath.Join(path, segment.LogStartFile)); err != nil {
 		d.unreadable = append(d.unreadable, err)
 	}
-	if d.points, err = fanout.ReadRecoveryPoints(path); err != nil {
+	if d.points, err = catalog.ReadRecoveryPoints(path); err != nil {
 		d.unreadable = append(d.unreadable, err)
 	}
 	return d, nil

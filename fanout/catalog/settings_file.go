@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"bufio"
@@ -13,12 +13,12 @@ import (
 	"oneplusn/segment"
 )
 
-// topicConfigFile holds what was set for a topic. It lies in the directory of partition 0: so it goes with the topic, by the
+// TopicConfigFile holds a topic's own settings. It lies in the directory of partition 0: so it goes with the topic, by the
 // same rename, and comes along when the topic's directories are copied. Apache Kafka ignores it there.
-const topicConfigFile = "topic.properties"
+const TopicConfigFile = "topic.properties"
 
 func topicConfigPath(dataDir, topic string) string {
-	return filepath.Join(dataDir, topic+"-0", topicConfigFile)
+	return filepath.Join(dataDir, topic+"-0", TopicConfigFile)
 }
 
 // writeTopicConfig replaces the file of a topic. It blocks, so it runs off the loop.
@@ -29,12 +29,12 @@ func writeTopicConfig(fs segment.FS, path string, set overrides) error {
 		fmt.Fprintf(&b, "%s=%s\n", name, value)
 	}
 	if err := segment.ReplaceFile(fs, path, b.Bytes()); err != nil {
-		return fmt.Errorf("fanout: writing a topic's configuration: %w", err)
+		return fmt.Errorf("catalog: writing a topic's configuration: %w", err)
 	}
 	return nil
 }
 
-// readTopicConfig reads what was set for a topic. A topic without the file is foreign: its directories were copied from another
+// readTopicConfig reads a topic's own settings. A topic without the file is foreign: its directories were copied from another
 // broker, whose configuration is unknown, so nothing of it is deleted until somebody configures it.
 func readTopicConfig(path string) (set overrides, foreign bool, err error) {
 	text, err := os.ReadFile(path)
@@ -42,7 +42,7 @@ func readTopicConfig(path string) (set overrides, foreign bool, err error) {
 		return newOverrides(map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}), true, nil
 	}
 	if err != nil {
-		return overrides{}, false, fmt.Errorf("fanout: %w", err)
+		return overrides{}, false, fmt.Errorf("catalog: %w", err)
 	}
 	values := make(map[string]string)
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -53,7 +53,7 @@ func readTopicConfig(path string) (set overrides, foreign bool, err error) {
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok {
-			return overrides{}, false, fmt.Errorf("fanout: %s: line %d is %q, it must be name=value", path, n, line)
+			return overrides{}, false, fmt.Errorf("catalog: %s: line %d is %q, it must be name=value", path, n, line)
 		}
 		values[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}

@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"bufio"
@@ -50,11 +50,12 @@ func (p removedPartitions) has(topic string, index int32) bool {
 func newRemoval(fs segment.FS, dir string, parts []removedPartitions) *removal {
 	var id [16]byte
 	_, _ = rand.Read(id[:])
-	return &removal{fs: fs, dir: dir, parts: parts, mark: filepath.Join(dir, markPrefix+hex.EncodeToString(id[:]))}
+	return &removal{fs: fs, dir: dir, parts: parts, mark: filepath.Join(dir, MarkPrefix+hex.EncodeToString(id[:]))}
 }
 
 const (
-	markPrefix = "removal."
+	// MarkPrefix begins the names of marks.
+	MarkPrefix = "removal."
 	markHead   = "oneplusn: these partitions are to be removed, from the first number up to but without the second"
 	markEnd    = "end"
 )
@@ -72,13 +73,13 @@ func (r *removal) announce() error {
 	fmt.Fprintln(&b, markHead)
 	for _, p := range r.parts {
 		if strings.ContainsAny(p.topic, " \n") {
-			return fmt.Errorf("fanout: topic %q was not made here: move its directories away by hand", p.topic)
+			return fmt.Errorf("catalog: topic %q was not made here: move its directories away by hand", p.topic)
 		}
 		fmt.Fprintln(&b, p.topic, p.first, p.end)
 	}
 	fmt.Fprintln(&b, markEnd)
 	if err := segment.ReplaceFile(r.fs, r.mark, b.Bytes()); err != nil {
-		err = fmt.Errorf("fanout: noting what is to be removed: %w", err)
+		err = fmt.Errorf("catalog: noting what is to be removed: %w", err)
 		return errors.Join(err, r.removeMark())
 	}
 	return nil
@@ -96,7 +97,7 @@ func (r *removal) withdraw() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.fs.SyncDir(r.dir); err != nil { // first: without the mark the names must be final
-		return fmt.Errorf("fanout: syncing the data directory: %w", err)
+		return fmt.Errorf("catalog: syncing the data directory: %w", err)
 	}
 	if err := r.removeMark(); err != nil {
 		return err
@@ -111,7 +112,7 @@ func (r *removal) removeMark() error {
 		err = r.fs.SyncDir(r.dir)
 	}
 	if err != nil {
-		return fmt.Errorf("fanout: %s could not be removed: %w: remove it, or the next start removes the partitions that it names", r.mark, err)
+		return fmt.Errorf("catalog: %s could not be removed: %w: remove it, or the next start removes the partitions that it names", r.mark, err)
 	}
 	return nil
 }
@@ -126,7 +127,7 @@ func (r *removal) sweep() (aside []string, err error) {
 	}
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
-		return nil, fmt.Errorf("fanout: cannot read the data directory: %w", err)
+		return nil, fmt.Errorf("catalog: cannot read the data directory: %w", err)
 	}
 	byTopic := make(map[string]removedPartitions, len(r.parts))
 	for _, p := range r.parts {
@@ -134,7 +135,7 @@ func (r *removal) sweep() (aside []string, err error) {
 	}
 	var errs []error
 	for _, e := range entries {
-		name, index, ok := parseDirectory(e.Name())
+		name, index, ok := ParseDirectory(e.Name())
 		if !e.IsDir() || !ok || !byTopic[name].has(name, index) {
 			continue
 		}
@@ -151,7 +152,7 @@ func (r *removal) sweep() (aside []string, err error) {
 func readRemoval(fs segment.FS, path string) (r *removal, ok bool, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, false, fmt.Errorf("fanout: %w", err)
+		return nil, false, fmt.Errorf("catalog: %w", err)
 	}
 	r = &removal{fs: fs, dir: filepath.Dir(path), mark: path}
 	lines := bufio.NewScanner(bytes.NewReader(text))

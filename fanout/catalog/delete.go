@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"fmt"
@@ -9,19 +9,19 @@ import (
 	"oneplusn/segment"
 )
 
-// deleteTopics deletes topics with all of their partitions, or none of them if the deletion cannot be written down. done gets an
+// DeleteTopics deletes topics with all of their partitions, or none of them if the deletion cannot be written down. done gets an
 // error code for each name, on the loop. A name is given once.
-func (c *catalog) deleteTopics(names []string, done func(codes []int16)) {
-	c.changes.enter(c.existing(names), func(ch *dirChange) {
+func (c *Catalog) DeleteTopics(names []string, done func(codes []int16)) {
+	c.changes.enter(c.existing(names), func(ch *change) {
 		codes := make([]int16, len(names))
 		d := &deletion{catalog: c}
 		for i, name := range names {
 			switch tp := c.byName[name]; {
 			case tp == nil || !ch.holds(name): // it did not exist when the request came
 				codes[i] = unknownTopic(name)
-			case tp.internal:
+			case tp.Internal:
 				codes[i] = wire.CodeInvalidTopic
-			case tp.offline() > 0: // its files may be all that is left of the records
+			case tp.Offline() > 0: // its files may be all that is left of the records
 				codes[i] = wire.CodeKafkaStorageError
 			default:
 				d.topics = append(d.topics, tp)
@@ -48,7 +48,7 @@ func unknownTopic(name string) int16 {
 
 // existing are the names that a request about existing topics has to reserve: a topic has them, or a change that runs or waits.
 // A request may name a hundred thousand others.
-func (c *catalog) existing(names []string) (found []string) {
+func (c *Catalog) existing(names []string) (found []string) {
 	for _, name := range names {
 		if c.byName[name] != nil || c.changes.has(name) {
 			found = append(found, name)
@@ -59,8 +59,8 @@ func (c *catalog) existing(names []string) (found []string) {
 
 // deletion deletes topics whose names a change holds.
 type deletion struct {
-	catalog *catalog
-	topics  []*topic
+	catalog *Catalog
+	topics  []*Topic
 	removal *removal
 	marked  bool // the mark of the removal is durable
 }
@@ -74,17 +74,17 @@ func (d *deletion) run(next func(error)) {
 	c := d.catalog
 	var parts []removedPartitions
 	for _, tp := range d.topics {
-		parts = append(parts, removedPartitions{tp.name, 0, int32(len(tp.partitions))})
+		parts = append(parts, removedPartitions{tp.Name, 0, int32(len(tp.Partitions))})
 	}
-	d.removal = newRemoval(c.config.fs, c.config.dir, parts)
+	d.removal = newRemoval(c.config.FS, c.config.Dir, parts)
 	inOrder(c.epochs.reserveFor(d.topics).orIfFull(), offLoop(c.loop, d.announce).orIfFull())(func(err error) {
 		if err != nil {
-			c.loop.Log.Error("topics could not be deleted, they stay", "topics", len(d.topics), "first", d.topics[0].name, "error", err,
+			c.loop.Log.Error("topics could not be deleted, they stay", "topics", len(d.topics), "first", d.topics[0].Name, "error", err,
 				"remedy", commit.StorageRemedy(err))
 			next(err)
 			return
 		}
-		// From here on they are deleted, and stay so: what fails is finished later. But without the mark nobody knows that.
+		// From here on they are deleted, and stay so: a later attempt finishes the rest. But only the mark tells the next start.
 		f := &finishing{catalog: c, removal: d.removal, gone: d.forget()}
 		f.run(func(err error) {
 			if d.marked {
@@ -102,25 +102,26 @@ func (d *deletion) announce() error {
 	return err
 }
 
-// forget takes the topics out of the table, tells everybody who waits for them, and ends their logs. Their directories stay.
+// forget takes the topics out of the table, answers the requests that wait for them, and ends their logs. Their directories stay.
 func (d *deletion) forget() (gone []*segment.Deleted) {
 	c := d.catalog
 	c.epochs.raise(c.epochs.above(d.topics))
 	for _, tp := range d.topics {
-		if c.byName[tp.name] != tp {
-			panic(fmt.Sprintf("fanout: topic %s changed while it was deleted: its name was not reserved", tp.name))
+		if c.byName[tp.Name] != tp {
+			panic(fmt.Sprintf("catalog: topic %s changed while it was deleted: its name was not reserved", tp.Name))
 		}
-		delete(c.byName, tp.name)
+		delete(c.byName, tp.Name)
 		c.sorted = nil
-		c.follower.topicDeleted(tp.name)
+		c.deleted(tp.Name)
 		// The last one first: without the mark a crash leaves a topic with fewer partitions, and not one with a gap.
-		for _, p := range slices.Backward(tp.partitions) {
-			delete(c.starts, p.directory()) // the next log of this name would begin there
-			c.follower.partitionRemoved(p)
-			gone = append(gone, p.log.Delete())
+		for _, p := range slices.Backward(tp.Partitions) {
+			delete(c.starts, p.Directory()) // the next log of this name would begin there
+			c.fetcher.Remove(&p.Fetch)
+			c.committer.Remove(&p.Commit, commit.ErrRemoved)
+			gone = append(gone, p.Log.Delete())
 		}
 		c.room.give(tp.counted())
-		c.loop.Log.Info("topic deleted", "topic", tp.name, "partitions", len(tp.partitions))
+		c.loop.Log.Info("topic deleted", "topic", tp.Name, "partitions", len(tp.Partitions))
 	}
 	return gone
 }

@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"crypto/rand"
@@ -16,7 +16,7 @@ import (
 type newPartitions struct {
 	topic      string
 	first, end int
-	config     *topicConfig
+	config     *TopicConfig
 	id         [16]byte // the topic's; zero for a new one
 	internal   bool
 }
@@ -33,26 +33,26 @@ func (n *newPartitions) path(dir string, index int) string {
 	return filepath.Join(dir, fmt.Sprintf("%s-%d", n.topic, index))
 }
 
-// creation makes partitions, all of the topics that one request names. Should the server end before it has ended, the next
-// start removes all of them: nobody was told of any.
+// creation makes partitions of all topics that one request names. If the server ends before it has, the next start removes all of
+// them: no client was told of any.
 type creation struct {
-	catalog *catalog
-	change  *dirChange
-	plan    func(*dirChange) []newPartitions
+	catalog *Catalog
+	change  *change
+	plan    func(*change) []newPartitions
 	planned []newPartitions
-	epoch   int32            // the first leader epoch of what is made
+	epoch   int32            // the first leader epoch of new logs
 	failed  map[string]error // by topic
 
-	removal *removal // of what is planned, as long as it is not made
-	made    []*topic // with the new partitions alone
-	// leftover says that what failed could not be removed: that has to be finished before another try.
+	removal *removal // of the planned partitions, until they are made
+	made    []*Topic // with the new partitions alone
+	// leftover: directories of failed topics could not be removed. That has to be finished before another try.
 	leftover bool
 }
 
-// create makes partitions once no other change holds the names, and calls done on the loop with the topics that failed. plan
-// says what to make, and takes room for it: it is called on the loop when the names are held, and sees what exists by then.
-func (c *catalog) create(names []string, plan func(*dirChange) []newPartitions, done func(failed map[string]error)) {
-	c.changes.enter(names, func(ch *dirChange) {
+// create makes partitions once no other change holds the names, and calls done on the loop with the topics that failed. plan is
+// called on the loop when the names are held: it sees what exists by then, chooses the partitions, and takes room for them.
+func (c *Catalog) create(names []string, plan func(*change) []newPartitions, done func(failed map[string]error)) {
+	c.changes.enter(names, func(ch *change) {
 		m := &creation{catalog: c, change: ch, plan: plan, failed: make(map[string]error)}
 		inOrder(m.finishLeftovers, m.decide, m.makeAll, m.adopt)(func(error) {
 			ch.end()
@@ -61,7 +61,7 @@ func (c *catalog) create(names []string, plan func(*dirChange) []newPartitions, 
 	})
 }
 
-// finishLeftovers is a step that finishes what earlier removals have left of the names.
+// finishLeftovers is a step that finishes earlier removals of these names.
 func (m *creation) finishLeftovers(next func(error)) {
 	var steps []step
 	var left []*removal
@@ -83,7 +83,7 @@ func (m *creation) finishLeftovers(next func(error)) {
 	inOrder(steps...)(next)
 }
 
-// decide is a step that says what is made: what is planned, without the topics whose leftovers are stuck.
+// decide is a step that plans, and drops topics whose earlier removal is still stuck.
 func (m *creation) decide(next func(error)) {
 	m.epoch = m.catalog.epochs.next
 	for _, n := range m.plan(m.change) {
@@ -96,7 +96,7 @@ func (m *creation) decide(next func(error)) {
 	next(nil)
 }
 
-// makeAll is a step that makes the directories and logs of what is planned.
+// makeAll is a step that makes the planned directories and logs.
 func (m *creation) makeAll(next func(error)) {
 	if len(m.planned) == 0 {
 		next(nil)
@@ -105,7 +105,7 @@ func (m *creation) makeAll(next func(error)) {
 	offLoop(m.catalog.loop, func() error { m.makePlanned(); return nil })(next)
 }
 
-// adopt is a step that begins to serve what was made.
+// adopt is a step that puts the new topics and partitions into the table.
 func (m *creation) adopt(next func(error)) {
 	c := m.catalog
 	for _, tp := range m.made {
@@ -127,37 +127,37 @@ func (m *creation) adopt(next func(error)) {
 }
 
 // adopt begins to serve a topic, or partitions that were added to one.
-func (c *catalog) adopt(ch *dirChange, made *topic) {
-	first := int(made.partitions[0].index)
-	tp := c.byName[made.name]
-	if !ch.holds(made.name) || first == 0 && tp != nil || first > 0 && (tp == nil || len(tp.partitions) != first) {
-		panic(fmt.Sprintf("fanout: topic %s changed while its partitions from %d on were made: its name was not reserved", made.name, first))
+func (c *Catalog) adopt(ch *change, made *Topic) {
+	first := int(made.Partitions[0].Index)
+	tp := c.byName[made.Name]
+	if !ch.holds(made.Name) || first == 0 && tp != nil || first > 0 && (tp == nil || len(tp.Partitions) != first) {
+		panic(fmt.Sprintf("catalog: topic %s changed while its partitions from %d on were made: its name was not reserved", made.Name, first))
 	}
 	if first == 0 {
 		c.add(made)
-		c.loop.Log.Info("topic created", "topic", made.name, "partitions", len(made.partitions))
+		c.loop.Log.Info("topic created", "topic", made.Name, "partitions", len(made.Partitions))
 		return
 	}
-	for _, p := range made.partitions {
+	for _, p := range made.Partitions {
 		tp.add(p)
 	}
-	c.loop.Log.Info("partitions added", "topic", tp.name, "partitions", len(tp.partitions))
+	c.loop.Log.Info("partitions added", "topic", tp.Name, "partitions", len(tp.Partitions))
 }
 
-// makePlanned makes topics one after the other. It blocks, and touches nothing that the loop owns. Without an entry in failed
-// what was made is durable, and no mark names it.
+// makePlanned makes topics one after the other. It blocks, and touches nothing that the loop owns. A topic without an entry in
+// failed is durable afterwards, and no mark names it.
 func (m *creation) makePlanned() {
 	config := &m.catalog.config
 	var parts []removedPartitions
 	for i := range m.planned {
 		n := &m.planned[i]
-		if err := n.inTheWay(config.dir); err != nil {
+		if err := n.inTheWay(config.Dir); err != nil {
 			m.failed[n.topic] = err
 			continue
 		}
 		parts = append(parts, removedPartitions{n.topic, int32(n.first), int32(n.end)})
 	}
-	m.removal = newRemoval(config.fs, config.dir, parts)
+	m.removal = newRemoval(config.FS, config.Dir, parts)
 	if err := m.removal.announce(); err != nil {
 		m.fail(parts, err)
 		return
@@ -168,7 +168,7 @@ func (m *creation) makePlanned() {
 		}
 	}
 	if err := m.settle(parts); err != nil {
-		// The mark may still be there, and the next start would remove what it names: so all of that is removed now.
+		// The mark may still exist, and the next start would remove the topics that it names: so all of them are removed now.
 		for _, tp := range m.made {
 			tp.abandon()
 		}
@@ -185,14 +185,14 @@ func (n *newPartitions) inTheWay(dir string) error {
 	for i := n.first; i < n.end; i++ {
 		path := n.path(dir, i)
 		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-			return errors.Join(fmt.Errorf("fanout: %s is in the way: move it out of the data directory", path), err)
+			return errors.Join(fmt.Errorf("catalog: %s is in the way: move it out of the data directory", path), err)
 		}
 	}
 	return nil
 }
 
 func (m *creation) makeOne(n *newPartitions) {
-	tp, err := n.make(m.catalog.config.fs, m.catalog.config.dir, m.epoch)
+	tp, err := n.make(m.catalog.config.FS, m.catalog.config.Dir, m.epoch)
 	if err != nil {
 		m.failed[n.topic] = err
 		tp.abandon()
@@ -203,13 +203,13 @@ func (m *creation) makeOne(n *newPartitions) {
 
 // make makes a topic's directories and logs, and writes its configuration down. After an error the logs of the topic that it
 // returns are still open.
-func (n *newPartitions) make(fs segment.FS, dir string, epoch int32) (*topic, error) {
+func (n *newPartitions) make(fs segment.FS, dir string, epoch int32) (*Topic, error) {
 	config := *n.config
-	if config.options.TopicID = n.id; n.id == [16]byte{} {
-		_, _ = rand.Read(config.options.TopicID[:])
+	if config.Options.TopicID = n.id; n.id == [16]byte{} {
+		_, _ = rand.Read(config.Options.TopicID[:])
 	}
-	config.options.LeaderEpoch = epoch
-	tp := &topic{name: n.topic, config: &config, internal: n.internal}
+	config.Options.LeaderEpoch = epoch
+	tp := &Topic{Name: n.topic, Config: &config, Internal: n.internal}
 	for i := n.first; i < n.end; i++ {
 		path := n.path(dir, i)
 		if err := os.Mkdir(path, 0o755); err != nil { // and not [os.MkdirAll]: an existing one is not the server's
@@ -219,10 +219,10 @@ func (n *newPartitions) make(fs segment.FS, dir string, epoch int32) (*topic, er
 		if err != nil {
 			return tp, err
 		}
-		p.topic = tp
-		tp.partitions = append(tp.partitions, p)
+		p.Topic = tp
+		tp.Partitions = append(tp.Partitions, p)
 		if i == 0 {
-			err = writeTopicConfig(fs, filepath.Join(path, topicConfigFile), n.config.set)
+			err = writeTopicConfig(fs, filepath.Join(path, TopicConfigFile), n.config.set)
 		}
 		if err != nil {
 			return tp, err
@@ -232,9 +232,9 @@ func (n *newPartitions) make(fs segment.FS, dir string, epoch int32) (*topic, er
 }
 
 // abandon ends the logs of a topic that was never served.
-func (tp *topic) abandon() {
-	for _, p := range tp.partitions {
-		p.log.Delete()
+func (tp *Topic) abandon() {
+	for _, p := range tp.Partitions {
+		p.Log.Delete()
 	}
 }
 
@@ -257,7 +257,7 @@ func (m *creation) settle(parts []removedPartitions) error {
 	m.removal.narrow(failed)
 	aside, err := m.removal.sweep()
 	for _, path := range aside {
-		_ = m.catalog.config.fs.RemoveAll(path) // or at the next start
+		_ = m.catalog.config.FS.RemoveAll(path) // or at the next start
 	}
 	if err == nil {
 		return m.removal.withdraw()

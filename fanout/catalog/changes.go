@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"fmt"
@@ -15,27 +15,27 @@ const maxChanges = 16
 // order of their requests; changes of different names run side by side. So a change finds what the one before it left, on the
 // disk and in memory, and nothing else touches either meanwhile. It belongs to the loop's thread.
 type changeQueue struct {
-	reserved map[string][]*dirChange // by name: the change that holds it, then those that wait for it, in order
-	ready    []*dirChange            // hold all of their names, and wait for one of maxChanges to end
+	reserved map[string][]*change // by name: the change that holds it, then those that wait for it, in order
+	ready    []*change            // hold all of their names, and wait for one of maxChanges to end
 	running  int
 	starting bool
 }
 
-// dirChange is one entry of the queue.
-type dirChange struct {
+// change is one entry of the queue.
+type change struct {
 	queue *changeQueue
 	names []string // sorted
-	begin func(*dirChange)
+	begin func(*change)
 	ahead int // how many of its names other changes hold, or wait for before it
 	runs  bool
 }
 
 // enter calls begin on the loop once no earlier change holds, or waits for, any of the names: at once if that is so now. The
 // names stay reserved until the change ends.
-func (q *changeQueue) enter(names []string, begin func(*dirChange)) {
-	ch := &dirChange{queue: q, names: slices.Compact(slices.Sorted(slices.Values(names))), begin: begin}
+func (q *changeQueue) enter(names []string, begin func(*change)) {
+	ch := &change{queue: q, names: slices.Compact(slices.Sorted(slices.Values(names))), begin: begin}
 	if q.reserved == nil {
-		q.reserved = make(map[string][]*dirChange)
+		q.reserved = make(map[string][]*change)
 	}
 	for _, name := range ch.names {
 		if len(q.reserved[name]) > 0 {
@@ -67,9 +67,9 @@ func (q *changeQueue) start() {
 }
 
 // end passes the names on to the changes that wait for them.
-func (ch *dirChange) end() {
+func (ch *change) end() {
 	if !ch.runs {
-		panic(fmt.Sprintf("fanout: a change of %q ends that is not running", ch.names))
+		panic(fmt.Sprintf("catalog: a change of %q ends that is not running", ch.names))
 	}
 	ch.runs = false
 	q := ch.queue
@@ -77,7 +77,7 @@ func (ch *dirChange) end() {
 	for _, name := range ch.names {
 		line := q.reserved[name]
 		if line[0] != ch {
-			panic("fanout: two changes hold the name " + name)
+			panic("catalog: two changes hold the name " + name)
 		}
 		line[0] = nil
 		if line = line[1:]; len(line) == 0 {
@@ -93,7 +93,7 @@ func (ch *dirChange) end() {
 }
 
 // holds reports whether the change holds the name now.
-func (ch *dirChange) holds(name string) bool {
+func (ch *change) holds(name string) bool {
 	_, is := slices.BinarySearch(ch.names, name)
 	return is && ch.runs
 }

@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ func TestChangesOfOneNameRunInTheirOrderAndOthersBeside(t *testing.T) {
 	var q changeQueue
 	type numbered struct {
 		number int
-		change *dirChange
+		change *change
 	}
 	var (
 		running  []numbered
@@ -43,7 +43,7 @@ func TestChangesOfOneNameRunInTheirOrderAndOthersBeside(t *testing.T) {
 		for i := range names {
 			names[i] = fmt.Sprint("t", rng.IntN(20))
 		}
-		q.enter(names, func(ch *dirChange) {
+		q.enter(names, func(ch *change) {
 			began++
 			for _, name := range ch.names {
 				if holder[name] != 0 {
@@ -74,11 +74,11 @@ func TestChangesOfOneNameRunInTheirOrderAndOthersBeside(t *testing.T) {
 
 func TestChangeThatDoesNotRunCannotEnd(t *testing.T) {
 	var q changeQueue
-	var first, second *dirChange
-	q.enter([]string{"t"}, func(ch *dirChange) { first = ch })
-	q.enter([]string{"t"}, func(ch *dirChange) { second = ch })
+	var first, second *change
+	q.enter([]string{"t"}, func(ch *change) { first = ch })
+	q.enter([]string{"t"}, func(ch *change) { second = ch })
 	waiting := q.reserved["t"][1]
-	ends := func(ch *dirChange) (panicked bool) {
+	ends := func(ch *change) (panicked bool) {
 		defer func() { panicked = recover() != nil }()
 		ch.end()
 		return false

@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"errors"
@@ -24,16 +24,17 @@ type producerIDs struct {
 	file sharedFile
 	next int64 // the id to hand out next
 	end  int64 // ids from here on are not reserved yet
-	// waiting are those who wait for a reservation, in order.
+	// waiting are requests that wait for a reservation, in order.
 	waiting   []func(id int64, err error)
 	reserving bool
 }
 
 const (
-	producerIDFile = "producer-id-checkpoint"
-	// producerBlock ids are reserved at a time.
-	producerBlock = 1000
-	// maxProducerID is far from where numbers end: nobody gets there in blocks.
+	// ProducerIDFile holds the id from which on none is in use.
+	ProducerIDFile = "producer-id-checkpoint"
+	// ProducerIDBlock ids are reserved at a time.
+	ProducerIDBlock = 1000
+	// maxProducerID is far below the largest number, and out of reach in blocks.
 	maxProducerID = 1 << 62
 	// producerIDsUnknown is where ids begin, at least, when those in use are unknown. Twice as much is still a number to
 	// clients that count in floating point.
@@ -42,7 +43,7 @@ const (
 
 // open continues above the ids that may be in use. A damaged or lost file stops no start; a fresh directory has none.
 func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs, log *slog.Logger) {
-	ids.log, ids.fs, ids.path = log, fsys, filepath.Join(dir, producerIDFile)
+	ids.log, ids.fs, ids.path = log, fsys, filepath.Join(dir, ProducerIDFile)
 	ids.file = sharedFile{jobs: jobs, snapshot: ids.reserve}
 	n, err := readProducerEnd(ids.path)
 	if fresh && errors.Is(err, fs.ErrNotExist) {
@@ -67,27 +68,27 @@ func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs,
 func readProducerEnd(path string) (int64, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return 0, fmt.Errorf("fanout: %w", err)
+		return 0, fmt.Errorf("catalog: %w", err)
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	if err != nil || n < 0 || n > maxProducerID {
-		return 0, fmt.Errorf("fanout: %s holds %.40q, it must be a number from 0 to %d", path, text, int64(maxProducerID))
+		return 0, fmt.Errorf("catalog: %s holds %.40q, it must be a number from 0 to %d", path, text, int64(maxProducerID))
 	}
 	return n, nil
 }
 
 // reserve is the snapshot of the file, with one more block.
 func (ids *producerIDs) reserve() (write func() error, written func()) {
-	end, fs, path := ids.end+producerBlock, ids.fs, ids.path
+	end, fs, path := ids.end+ProducerIDBlock, ids.fs, ids.path
 	return func() error {
 		if err := segment.ReplaceFile(fs, path, []byte(strconv.FormatInt(end, 10)+"\n")); err != nil {
-			return fmt.Errorf("fanout: reserving producer ids: %w", err)
+			return fmt.Errorf("catalog: reserving producer ids: %w", err)
 		}
 		return nil
 	}, func() { ids.end = end }
 }
 
-// take calls done with the next id: at once, or when more are reserved. All who wait meanwhile share the reservation.
+// take calls done with the next id: at once, or when more are reserved. Requests that wait meanwhile share the reservation.
 func (ids *producerIDs) take(done func(id int64, err error)) {
 	if len(ids.waiting) == 0 && ids.next < ids.end {
 		done(ids.pop(), nil)
@@ -99,7 +100,7 @@ func (ids *producerIDs) take(done func(id int64, err error)) {
 
 func (ids *producerIDs) pop() int64 {
 	if ids.next >= ids.end {
-		panic(fmt.Sprintf("fanout: producer id %d is handed out, reserved are those below %d", ids.next, ids.end))
+		panic(fmt.Sprintf("catalog: producer id %d is handed out, reserved are those below %d", ids.next, ids.end))
 	}
 	ids.next++
 	return ids.next - 1

@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"cmp"
@@ -19,42 +19,43 @@ import (
 // nothing can replace it: its lock, its identity (meta.properties), a mark of a clean stop that cannot be removed; or a host
 // that is out of descriptors or memory, on which intact partitions would go offline.
 
-// recover opens what the directory holds.
-func (c *catalog) recover() error {
-	fresh, err := c.identity.open(c.config.fs, c.config.dir, c.config.nodeID)
+// recover opens the directory.
+func (c *Catalog) recover() error {
+	fresh, err := c.identity.open(c.config.FS, c.config.Dir, c.config.NodeID)
 	if err != nil {
 		return err
 	}
-	c.ids.open(c.config.fs, c.config.dir, fresh, c.loop, c.loop.Log)
+	c.ids.open(c.config.FS, c.config.Dir, fresh, c.loop, c.loop.Log)
 	c.readStarts()
-	if c.points, err = ReadRecoveryPoints(c.config.dir); err != nil {
+	points, err := ReadRecoveryPoints(c.config.Dir)
+	if err != nil {
 		c.loop.Log.Error("the recovery points of logs are unknown, so damage that has records behind it is not cut", "error", err)
 	}
-	clean, err := segment.TakeCleanMark(segment.OS, c.config.dir)
+	clean, err := segment.TakeCleanMark(segment.OS, c.config.Dir)
 	if err != nil {
 		return err
 	}
 	if err := c.finishRemovals(); err != nil {
 		return err
 	}
-	if err := c.openAll(clean); err != nil {
+	if err := c.openAll(clean, points); err != nil {
 		_ = c.closeLogs()
 		return err
 	}
 	highest := int32(0)
 	for _, tp := range c.byName {
-		for p := range tp.online() {
-			highest = max(highest, p.log.LeaderEpoch())
+		for p := range tp.Online() {
+			highest = max(highest, p.Log.LeaderEpoch())
 		}
 	}
-	c.epochs.open(c.config.fs, c.config.dir, highest, c.loop, c.loop.Log)
+	c.epochs.open(c.config.FS, c.config.Dir, highest, c.loop, c.loop.Log)
 	return nil
 }
 
 // readStarts reads the starts of logs that DeleteRecords moved. Without them logs begin where their first segments do, as in
-// Apache Kafka: what was deleted last can be read again, and nothing is lost.
-func (c *catalog) readStarts() {
-	path := filepath.Join(c.config.dir, segment.LogStartFile)
+// Apache Kafka: the records that were deleted last can be read again, and nothing is lost.
+func (c *Catalog) readStarts() {
+	path := filepath.Join(c.config.Dir, segment.LogStartFile)
 	var err error
 	if c.starts, err = segment.ReadCheckpoint(segment.OS, path); err == nil {
 		return
@@ -73,7 +74,7 @@ type partitionEntry struct {
 }
 
 // openAll opens the logs of every topic that has a directory.
-func (c *catalog) openAll(clean bool) error {
+func (c *Catalog) openAll(clean bool, points RecoveryPoints) error {
 	found, err := c.listPartitions()
 	if err != nil {
 		return err
@@ -84,25 +85,25 @@ func (c *catalog) openAll(clean bool) error {
 			continue
 		}
 		directory := filepath.Base(e.path)
-		point := c.points.Of(directory)
-		var p *partition
+		point := points.Of(directory)
+		var p *Partition
 		err := tp.unusable
 		if err == nil {
-			p, err = tp.config.openPartition(tp.name, e.path, e.index,
+			p, err = tp.Config.openPartition(tp.Name, e.path, e.index,
 				segment.OpenOptions{Clean: clean, LogStartOffset: c.starts[directory], RecoveryPoint: point})
 		}
 		if exhausted(err) {
-			return fmt.Errorf("fanout: %d partitions are there, and the limit on open files is %d: raise it (ulimit -n, LimitNOFILE=): %w",
-				len(found), c.config.openFilesLimit, err)
+			return fmt.Errorf("catalog: %d partitions are there, and the limit on open files is %d: raise it (ulimit -n, LimitNOFILE=): %w",
+				len(found), c.config.OpenFilesLimit, err)
 		}
 		if err != nil {
-			c.loop.Log.Error("a partition is refused, the others are served", "topic", tp.name, "partition", e.index, "error", err)
-			p = &partition{index: e.index, refused: err, recoveryPoint: point}
+			c.loop.Log.Error("a partition is refused, the others are served", "topic", tp.Name, "partition", e.index, "error", err)
+			p = &Partition{Index: e.index, Offline: err, recoveryPoint: point}
 		}
 		tp.add(p)
 	}
 	for name, tp := range c.byName {
-		if len(tp.partitions) == 0 { // of stray directories only
+		if len(tp.Partitions) == 0 { // of stray directories only
 			delete(c.byName, name)
 		}
 	}
@@ -111,14 +112,14 @@ func (c *catalog) openAll(clean bool) error {
 
 // listPartitions returns the directories of partitions, in the order of topics and partitions. It removes what deletions have
 // left.
-func (c *catalog) listPartitions() ([]partitionEntry, error) {
-	entries, err := os.ReadDir(c.config.dir)
+func (c *Catalog) listPartitions() ([]partitionEntry, error) {
+	entries, err := os.ReadDir(c.config.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("fanout: cannot read the data directory: %w", err)
+		return nil, fmt.Errorf("catalog: cannot read the data directory: %w", err)
 	}
 	var found []partitionEntry
 	for _, e := range entries {
-		path := filepath.Join(c.config.dir, e.Name())
+		path := filepath.Join(c.config.Dir, e.Name())
 		if e.IsDir() && segment.IsDeleted(e.Name()) {
 			c.loop.Log.Info("removing a deleted partition's files", "directory", e.Name())
 			if err := os.RemoveAll(path); err != nil {
@@ -126,7 +127,7 @@ func (c *catalog) listPartitions() ([]partitionEntry, error) {
 			}
 			continue
 		}
-		if name, index, ok := parseDirectory(e.Name()); ok && e.IsDir() && !c.isRemoved(name, index) {
+		if name, index, ok := ParseDirectory(e.Name()); ok && e.IsDir() && !c.isRemoved(name, index) {
 			found = append(found, partitionEntry{name, index, path})
 		}
 	}
@@ -142,8 +143,8 @@ const maxMissingPartitions = 10_000
 // fillGap takes the partitions offline that have no directory between those before and this one: without their places
 // producers would assign keys as if the topic were smaller. ok is false for a directory that is no part of the topic: it has no
 // segment, or is too far away.
-func (c *catalog) fillGap(tp *topic, e partitionEntry) (ok bool) {
-	have := int32(len(tp.partitions))
+func (c *Catalog) fillGap(tp *Topic, e partitionEntry) (ok bool) {
+	have := int32(len(tp.Partitions))
 	if e.index == have {
 		return true
 	}
@@ -153,10 +154,10 @@ func (c *catalog) fillGap(tp *topic, e partitionEntry) (ok bool) {
 		return false
 	}
 	for index := have; index < e.index; index++ {
-		err := fmt.Errorf("fanout: topic %s has partition %d but not %d: put the directory %s-%d back, or move the topic's directories away",
-			tp.name, e.index, index, tp.name, index)
-		c.loop.Log.Error("a partition is missing, the others are served", "topic", tp.name, "partition", index, "error", err)
-		tp.add(&partition{index: index, refused: err, recoveryPoint: segment.AllDurable})
+		err := fmt.Errorf("catalog: topic %s has partition %d but not %d: put the directory %s-%d back, or move the topic's directories away",
+			tp.Name, e.index, index, tp.Name, index)
+		c.loop.Log.Error("a partition is missing, the others are served", "topic", tp.Name, "partition", index, "error", err)
+		tp.add(&Partition{Index: index, Offline: err, recoveryPoint: segment.AllDurable})
 	}
 	return true
 }
@@ -172,17 +173,17 @@ func exhausted(err error) bool {
 }
 
 // topicOf returns the topic of a name. Its configuration is read with the first of its directories.
-func (c *catalog) topicOf(name string) *topic {
+func (c *Catalog) topicOf(name string) *Topic {
 	if tp := c.byName[name]; tp != nil {
 		return tp
 	}
-	tp := &topic{name: name, config: c.config.defaults}
+	tp := &Topic{Name: name, Config: c.config.Defaults}
 	c.add(tp)
-	if name == c.config.internal {
-		tp.config, tp.internal = c.internalConfig(), true
+	if name == c.config.Internal {
+		tp.Config, tp.Internal = c.internalConfig(), true
 		return tp
 	}
-	path := topicConfigPath(c.config.dir, name)
+	path := topicConfigPath(c.config.Dir, name)
 	set, foreign, err := readTopicConfig(path)
 	if err != nil {
 		tp.unusable = err
@@ -191,12 +192,12 @@ func (c *catalog) topicOf(name string) *topic {
 	if foreign {
 		c.loop.Log.Info("a topic that was made elsewhere is kept whole", "topic", name, "remedy", "set its retention.ms or retention.bytes")
 	}
-	own, err := topicConfigOf(c.config.defaults, set, c.config.maxBatchBytes)
+	own, err := topicConfigOf(c.config.Defaults, set, c.config.MaxBatchBytes)
 	if err != nil {
-		tp.unusable = fmt.Errorf("fanout: %s: %w: correct the line, or remove it", path, err)
+		tp.unusable = fmt.Errorf("catalog: %s: %w: correct the line, or remove it", path, err)
 		return tp
 	}
-	tp.config = own
+	tp.Config = own
 	return tp
 }
 

@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"errors"
@@ -51,25 +51,25 @@ func (r RecoveryPoints) Of(directory string) int64 {
 	return 0
 }
 
-// checkpointEvery is how far a recovery point may lag behind its log, at most.
-const checkpointEvery = 5 * time.Second
+// CheckpointEvery is how far a recovery point may lag behind its log, at most.
+const CheckpointEvery = 5 * time.Second
 
 // recoveryPoint is one of them, to be written.
 type recoveryPoint struct {
-	partition *partition
+	partition *Partition
 	offset    int64
 }
 
-// recoveryPoints are those of every partition. An offline one keeps what the start was told, or the next start would know less
-// and cut what this one did not; if this one knew nothing, nothing is ever cut.
-func (c *catalog) recoveryPoints() []recoveryPoint {
+// recoveryPoints are those of every partition. An offline one keeps its old one, or the next start would know less and cut what
+// this one refused; without an old one nothing is ever cut.
+func (c *Catalog) recoveryPoints() []recoveryPoint {
 	var points []recoveryPoint
 	for _, tp := range c.byName {
-		for _, p := range tp.partitions {
+		for _, p := range tp.Partitions {
 			offset := p.recoveryPoint
-			if p.refused == nil {
-				if offset = p.log.DurableOffset(); offset > p.log.LogEndOffset() {
-					panic(fmt.Sprintf("fanout: the recovery point of %s is %d, its end %d", p.directory(), offset, p.log.LogEndOffset()))
+			if p.Offline == nil {
+				if offset = p.Log.DurableOffset(); offset > p.Log.LogEndOffset() {
+					panic(fmt.Sprintf("catalog: the recovery point of %s is %d, its end %d", p.Directory(), offset, p.Log.LogEndOffset()))
 				}
 			}
 			points = append(points, recoveryPoint{p, offset})
@@ -79,10 +79,10 @@ func (c *catalog) recoveryPoints() []recoveryPoint {
 }
 
 // recoveryPointsMoved reports whether a log has become durable further than the file says.
-func (c *catalog) recoveryPointsMoved() bool {
+func (c *Catalog) recoveryPointsMoved() bool {
 	for _, tp := range c.byName {
-		for p := range tp.online() {
-			if p.log.DurableOffset() != p.recoveryPoint {
+		for p := range tp.Online() {
+			if p.Log.DurableOffset() != p.recoveryPoint {
 				return true
 			}
 		}
@@ -91,28 +91,28 @@ func (c *catalog) recoveryPointsMoved() bool {
 }
 
 // snapshotPoints takes the recovery points of now. The logs hear of them when they are written.
-func (c *catalog) snapshotPoints() (write func() error, written func()) {
-	points, fs, path := c.recoveryPoints(), c.config.fs, filepath.Join(c.config.dir, segment.RecoveryPointFile)
+func (c *Catalog) snapshotPoints() (write func() error, written func()) {
+	points, fs, path := c.recoveryPoints(), c.config.FS, filepath.Join(c.config.Dir, segment.RecoveryPointFile)
 	return func() error {
 			offsets := make(map[string]int64, len(points))
 			for _, point := range points {
-				offsets[point.partition.directory()] = point.offset
+				offsets[point.partition.Directory()] = point.offset
 			}
 			return segment.WriteCheckpoint(fs, path, offsets)
 		}, func() {
 			for _, point := range points {
 				p := point.partition
 				p.recoveryPoint = point.offset
-				if p.refused == nil {
-					p.log.Checkpointed(point.offset)
+				if p.Offline == nil {
+					p.Log.Checkpointed(point.offset)
 				}
 			}
 		}
 }
 
-// settle writes the recovery points before anything is served, or after everything was closed. It blocks. If it fails they stay
+// Settle writes the recovery points before anything is served, or after everything was closed. It blocks. If it fails they stay
 // behind: a later start then cuts less than it could.
-func (c *catalog) settle() {
+func (c *Catalog) Settle() {
 	write, written := c.snapshotPoints()
 	err := write()
 	if err == nil {
@@ -121,14 +121,14 @@ func (c *catalog) settle() {
 	c.warnRecoveryPoints(err)
 }
 
-func (c *catalog) warnRecoveryPoints(err error) {
+func (c *Catalog) warnRecoveryPoints(err error) {
 	if err != nil {
 		c.loop.Log.Warn("the recovery points of logs could not be written down", "error", err, "remedy", commit.StorageRemedy(err))
 	}
 }
 
 // checkpoint writes the recovery points in the background, if any has moved.
-func (c *catalog) checkpoint() {
+func (c *Catalog) checkpoint() {
 	if c.checkpointing || !c.recoveryPointsMoved() {
 		return
 	}

@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"errors"
@@ -12,19 +12,19 @@ import (
 
 // finishRemovals does at the start what the marks in the data directory ask for: deletions that were decided and not finished,
 // and topics that were half made. It blocks. What cannot be removed is not served, and stays in unfinished.
-func (c *catalog) finishRemovals() error {
-	entries, err := os.ReadDir(c.config.dir)
+func (c *Catalog) finishRemovals() error {
+	entries, err := os.ReadDir(c.config.Dir)
 	if err != nil {
-		return fmt.Errorf("fanout: cannot read the data directory: %w", err)
+		return fmt.Errorf("catalog: cannot read the data directory: %w", err)
 	}
 	for _, e := range entries {
-		path := filepath.Join(c.config.dir, e.Name())
+		path := filepath.Join(c.config.Dir, e.Name())
 		switch {
 		case !e.Type().IsRegular():
 		case markHalfName.MatchString(e.Name()):
-			_ = c.config.fs.RemoveAll(path) // was never decided
+			_ = c.config.FS.RemoveAll(path) // was never decided
 		case markName.MatchString(e.Name()):
-			r, ok, err := readRemoval(c.config.fs, path)
+			r, ok, err := readRemoval(c.config.FS, path)
 			if err != nil {
 				return err
 			}
@@ -38,12 +38,12 @@ func (c *catalog) finishRemovals() error {
 	return nil
 }
 
-func (c *catalog) finishAtStart(r *removal) {
+func (c *Catalog) finishAtStart(r *removal) {
 	c.beginRemoval(r)
 	for _, p := range r.parts {
 		c.loop.Log.Info("partitions are removed: they were deleted, or half made, when the server ended", "topic", p.topic, "from", p.first)
 	}
-	_, err := r.sweep() // what it moves aside goes with all that earlier removals have moved
+	_, err := r.sweep() // listPartitions removes the files
 	if err == nil && c.dropStarts(c.isRemoved) {
 		write, _ := c.snapshotStarts()
 		err = write()
@@ -56,19 +56,19 @@ func (c *catalog) finishAtStart(r *removal) {
 	}
 	for _, p := range r.parts {
 		if p.first == 0 {
-			c.removedAtStart = append(c.removedAtStart, p.topic)
+			c.RemovedAtStart = append(c.RemovedAtStart, p.topic)
 		}
 	}
 }
 
 // beginRemoval keeps the names of a removal from being used before its directories are gone.
-func (c *catalog) beginRemoval(r *removal) {
+func (c *Catalog) beginRemoval(r *removal) {
 	for _, p := range r.parts {
 		c.unfinished[p.topic] = r
 	}
 }
 
-func (c *catalog) endRemoval(r *removal, err error) {
+func (c *Catalog) endRemoval(r *removal, err error) {
 	if err != nil {
 		c.loop.Log.Error("the directories of removed partitions could not be moved away: they are not served, and no topic of their name is made",
 			"error", err, "mark", r.mark, "remedy", "make the data directory writable; the next start tries again, and so does a request that makes a topic of that name")
@@ -80,7 +80,7 @@ func (c *catalog) endRemoval(r *removal, err error) {
 }
 
 // isRemoved reports whether a partition's directory is one that could not be removed yet.
-func (c *catalog) isRemoved(topic string, index int32) bool {
+func (c *Catalog) isRemoved(topic string, index int32) bool {
 	r := c.unfinished[topic]
 	return r != nil && slices.ContainsFunc(r.parts, func(p removedPartitions) bool { return p.topic == topic && index >= p.first })
 }
@@ -88,10 +88,10 @@ func (c *catalog) isRemoved(topic string, index int32) bool {
 // finishing is one attempt to finish a removal: to move its directories out of the way, to make that durable, and to remove
 // their files. If it fails the removal stays in unfinished.
 type finishing struct {
-	catalog *catalog
+	catalog *Catalog
 	removal *removal
 	gone    []*segment.Deleted // the logs whose directories they are, as far as they were open
-	aside   []string           // what else was moved out of the way
+	aside   []string           // other directories that were moved out of the way
 }
 
 // run is a step.
@@ -99,8 +99,8 @@ func (f *finishing) run(next func(error)) {
 	c := f.catalog
 	c.beginRemoval(f.removal)
 	forgetNames := inOrder(c.startsFile.write, c.pointsFile.write, c.epochs.makeUp, offLoop(c.loop, f.removal.withdraw))
-	// What the shared files have of the directories goes before the mark does: later partitions of those names would begin with
-	// it. Where the disk is too full for that, removing the files makes room.
+	// The shared files forget the directories before the mark goes: later partitions of those names would begin with their offsets.
+	// If the disk is too full for that, removing the files makes room.
 	inOrder(offLoop(c.loop, f.moveAside), forgetNames.orIfFull(f.removeFiles, forgetNames))(func(err error) {
 		c.endRemoval(f.removal, err)
 		f.removeFiles(func(error) {})
@@ -120,7 +120,7 @@ func (f *finishing) moveAside() (err error) {
 	return err
 }
 
-// removeFiles is a step that removes the files of what is out of the way. It does not fail: the next start removes the rest.
+// removeFiles is a step that removes the directories out of the way. It does not fail: the next start removes the rest.
 func (f *finishing) removeFiles(next func(error)) {
 	c := f.catalog
 	offLoop(c.loop, func() error {
@@ -131,7 +131,7 @@ func (f *finishing) removeFiles(next func(error)) {
 			}
 		}
 		for _, path := range f.aside {
-			errs = append(errs, c.config.fs.RemoveAll(path))
+			errs = append(errs, c.config.FS.RemoveAll(path))
 		}
 		return errors.Join(errs...)
 	})(func(err error) {

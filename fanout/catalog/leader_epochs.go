@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"errors"
@@ -18,31 +18,32 @@ import (
 // name other records then, and clients that read without topic ids notice by nothing else: the epoch that they know is fenced,
 // and ended at the start of the log.
 //
-// One number serves all names: a new topic gets the next epoch, and a deletion raises that above the epochs of what it
-// deletes. In a directory where nothing was ever deleted it is 0.
+// One number serves all names: a new topic gets the next epoch, and a deletion raises that above the epochs of the deleted logs.
+// It is 0 in a directory where nothing was ever deleted.
 type leaderEpochs struct {
 	fs   segment.FS
 	path string
 	file sharedFile
 	next int32 // the epoch of a topic that is created now
-	// reserved is what the file says, and where the next start begins. Most deletions stay below it and write nothing, so a
+	// reserved is the number in the file, with which the next start begins. Most deletions stay below it and write nothing, so a
 	// full disk does not keep them from making room.
 	reserved int32
 	wanted   int32 // deletions under way need this many
 }
 
 const (
-	leaderEpochFile = "leader-epoch-reserve"
+	// LeaderEpochFile holds the epoch that the next start begins with.
+	LeaderEpochFile = "leader-epoch-reserve"
 	// leaderEpochBlock epochs are reserved at a time.
 	leaderEpochBlock = 1000
-	// leaderEpochsUnknown is how far above the epochs of all logs a start begins that cannot read the file: epochs rise by one
+	// LeaderEpochsUnknown is how far above the epochs of all logs a start begins that cannot read the file: epochs rise by one
 	// or by a block.
-	leaderEpochsUnknown = 1 << 20
+	LeaderEpochsUnknown = 1 << 20
 )
 
 // open reads the file. highest is the largest epoch of the existing logs.
 func (l *leaderEpochs) open(fsys segment.FS, dir string, highest int32, jobs jobs, log *slog.Logger) {
-	l.fs, l.path = fsys, filepath.Join(dir, leaderEpochFile)
+	l.fs, l.path = fsys, filepath.Join(dir, LeaderEpochFile)
 	l.file = sharedFile{jobs: jobs, snapshot: l.reserve}
 	text, err := os.ReadFile(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +59,7 @@ func (l *leaderEpochs) open(fsys segment.FS, dir string, highest int32, jobs job
 	if err != nil {
 		log.Error("the leader epochs of deleted topics are unknown: new topics begin far above the epochs of the existing ones",
 			"file", l.path, "error", err)
-		l.next = clampEpoch(int64(highest) + leaderEpochsUnknown)
+		l.next = clampEpoch(int64(highest) + LeaderEpochsUnknown)
 		return
 	}
 	l.next, l.reserved = int32(n), int32(n)
@@ -67,11 +68,11 @@ func (l *leaderEpochs) open(fsys segment.FS, dir string, highest int32, jobs job
 func clampEpoch(n int64) int32 { return int32(min(n, math.MaxInt32)) }
 
 // above returns the next epoch after topics are deleted.
-func (l *leaderEpochs) above(topics []*topic) int32 {
+func (l *leaderEpochs) above(topics []*Topic) int32 {
 	next := l.next
 	for _, tp := range topics {
-		for p := range tp.online() {
-			next = max(next, clampEpoch(int64(p.log.LeaderEpoch())+1))
+		for p := range tp.Online() {
+			next = max(next, clampEpoch(int64(p.Log.LeaderEpoch())+1))
 		}
 	}
 	return next
@@ -80,13 +81,13 @@ func (l *leaderEpochs) above(topics []*topic) int32 {
 // raise lets new topics begin with an epoch from now on.
 func (l *leaderEpochs) raise(to int32) {
 	if to < l.next {
-		panic(fmt.Sprintf("fanout: the next leader epoch would fall from %d to %d", l.next, to))
+		panic(fmt.Sprintf("catalog: the next leader epoch would fall from %d to %d", l.next, to))
 	}
 	l.next = to
 }
 
 // reserveFor is a step of the deletion of topics: it makes durable that their names go on with higher epochs.
-func (l *leaderEpochs) reserveFor(topics []*topic) step {
+func (l *leaderEpochs) reserveFor(topics []*Topic) step {
 	return func(next func(error)) {
 		until := l.above(topics)
 		if until <= l.reserved {
@@ -98,7 +99,7 @@ func (l *leaderEpochs) reserveFor(topics []*topic) step {
 	}
 }
 
-// makeUp is a step that reserves what has been used already: the disk may have been full before.
+// makeUp is a step that reserves epochs that are in use already: the disk may have been full before.
 func (l *leaderEpochs) makeUp(next func(error)) {
 	if l.next <= l.reserved {
 		next(nil)
@@ -113,7 +114,7 @@ func (l *leaderEpochs) reserve() (write func() error, written func()) {
 	fs, path, until := l.fs, l.path, clampEpoch(int64(l.wanted)+leaderEpochBlock)
 	return func() error {
 		if err := segment.ReplaceFile(fs, path, []byte(strconv.Itoa(int(until))+"\n")); err != nil {
-			return fmt.Errorf("fanout: reserving leader epochs: %w", err)
+			return fmt.Errorf("catalog: reserving leader epochs: %w", err)
 		}
 		return nil
 	}, func() { l.reserved = max(l.reserved, until) }

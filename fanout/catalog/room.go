@@ -1,4 +1,4 @@
-package fanout
+package catalog
 
 import (
 	"fmt"
@@ -12,27 +12,27 @@ type room struct{ partitions, files *budget.Budget }
 
 // descriptorsEach is how many files a partition has open at most beside its finished segments: the segment that is written to,
 // and the file of the next.
-const descriptorsEach = 2
+const FilesEach = 2
 
 // newRoom makes room for maxPartitions, or for the existing ones if those are more; they take theirs.
 func newRoom(maxPartitions, existing int, files *budget.Budget) room {
 	r := room{budget.New("partition", "raise --max-partitions", max(int64(maxPartitions), int64(existing))), files}
 	if err := r.take(existing); err != nil {
-		panic("fanout: the existing partitions have no room: " + err.Error())
+		panic("catalog: the existing partitions have no room: " + err.Error())
 	}
 	return r
 }
 
-// take takes room for n partitions. The error says what there is too little of, and the remedy.
+// take takes room for n partitions. The error names the limit, and the remedy.
 func (r *room) take(n int) error {
 	if !r.partitions.Take(int64(n)) {
 		return fmt.Errorf("%d partitions were asked for, there are %d and may be %d: raise --max-partitions, or delete topics",
 			n, r.partitions.Used(), r.partitions.Limit())
 	}
-	if !r.files.Take(int64(n) * descriptorsEach) {
+	if !r.files.Take(int64(n) * FilesEach) {
 		r.partitions.Give(int64(n))
 		return fmt.Errorf("%d partitions were asked for, which need %d open files each; %d more can be opened: "+
-			"raise the limit on open files (ulimit -n), or delete topics", n, descriptorsEach, r.files.Left())
+			"raise the limit on open files (ulimit -n), or delete topics", n, FilesEach, r.files.Left())
 	}
 	return nil
 }
@@ -40,5 +40,5 @@ func (r *room) take(n int) error {
 // give gives room for n partitions back.
 func (r *room) give(n int) {
 	r.partitions.Give(int64(n))
-	r.files.Give(int64(n) * descriptorsEach)
+	r.files.Give(int64(n) * FilesEach)
 }

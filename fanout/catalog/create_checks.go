@@ -1,0 +1,230 @@
+package catalog
+
+import (
+	"errors"
+	"math"
+	"slices"
+
+	"oneplusn/fanout/wire"
+)
+
+// MaxTopicPartitions bounds the partitions of one topic: each is a directory and open files.
+const MaxTopicPartitions = 10000
+
+// NewTopic is a topic that a client asks to be created.
+type NewTopic struct {
+	Name       string
+	Partitions int
+	Settings   map[string]string
+	Refused    Refusal // another error of the request; reported if the name is good
+}
+
+// CreateTopics creates topics, and calls done on the loop with a refusal for each, which is zero for a success. With onlyCheck
+// it creates none.
+func (c *Catalog) CreateTopics(wanted []NewTopic, onlyCheck bool, done func([]Refusal)) {
+	refused := make([]Refusal, len(wanted))
+	names := make([]string, len(wanted))
+	for i := range wanted {
+		names[i] = wanted[i].Name
+	}
+	plan := func(*change) (planned []newPartitions) {
+		seen := make(map[string]bool)
+		for i := range wanted {
+			want := &wanted[i]
+			var config *TopicConfig
+			if config, refused[i] = c.checkTopic(want, seen[want.Name]); refused[i].Code == 0 {
+				refused[i] = c.takeRoom(want.Partitions, onlyCheck)
+			}
+			if seen[want.Name] = true; refused[i].Code == 0 {
+				planned = append(planned, newPartitions{topic: want.Name, end: want.Partitions, config: config})
+			}
+		}
+		return planned
+	}
+	if onlyCheck {
+		plan(nil)
+		done(refused)
+		return
+	}
+	// Invalid names need not be reserved.
+	valid := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return wire.TopicNameError([]byte(name)) != nil })
+	c.create(valid, plan, func(failed map[string]error) { done(addFailed(refused, names, failed)) })
+}
+
+// addFailed refuses what could not be made.
+func addFailed(refused []Refusal, names []string, failed map[string]error) []Refusal {
+	for i, name := range names {
+		if err := failed[name]; err != nil && refused[i].Code == 0 {
+			refused[i] = Refusal{wire.CodeKafkaStorageError, err.Error()}
+		}
+	}
+	return refused
+}
+
+// takeRoom takes room for n partitions, or with onlyCheck reports whether there is some.
+func (c *Catalog) takeRoom(n int, onlyCheck bool) Refusal {
+	if err := c.room.take(n); err != nil {
+		return Refusal{wire.CodePolicyViolation, err.Error()}
+	}
+	if onlyCheck {
+		c.room.give(n)
+	}
+	return Refusal{}
+}
+
+// checkTopic checks a topic that is to be created, and derives its configuration.
+func (c *Catalog) checkTopic(want *NewTopic, twice bool) (*TopicConfig, Refusal) {
+	err := wire.TopicNameError([]byte(want.Name))
+	switch {
+	case err != nil:
+		return nil, Refusal{wire.CodeInvalidTopic, err.Error()}
+	case want.Name == c.config.Internal:
+		return nil, Refuse(wire.CodeInvalidTopic, "topic %s is the server's own, and made when the first group needs it", want.Name)
+	case c.byName[want.Name] != nil:
+		return nil, Refuse(wire.CodeTopicAlreadyExists, "topic %s exists", want.Name)
+	case twice:
+		return nil, Refuse(wire.CodeInvalidRequest, "topic %s is in the request twice", want.Name)
+	case want.Partitions < 1 || want.Partitions > MaxTopicPartitions:
+		return nil, Refuse(wire.CodeInvalidPartitions, "%d partitions were asked for, allowed are 1 to %d", want.Partitions, MaxTopicPartitions)
+	case want.Refused.Code != 0:
+		return nil, want.Refused
+	}
+	config, err := topicConfigOf(c.config.Defaults, newOverrides(want.Settings), c.config.MaxBatchBytes)
+	if err != nil {
+		return nil, Refusal{wire.CodeInvalidConfig, err.Error()}
+	}
+	return config, Refusal{}
+}
+
+// MorePartitions is a topic that a client asks to have more partitions.
+type MorePartitions struct {
+	Topic    string
+	Count    int // of all partitions afterwards
+	Assigned int // how many the client assigns to nodes; 0 for none
+	Refused  Refusal
+}
+
+// AddPartitions gives topics more partitions, and calls done on the loop with a refusal for each. With onlyCheck it adds none.
+func (c *Catalog) AddPartitions(wanted []MorePartitions, onlyCheck bool, done func([]Refusal)) {
+	refused := make([]Refusal, len(wanted))
+	names := make([]string, len(wanted))
+	for i := range wanted {
+		names[i] = wanted[i].Topic
+	}
+	plan := func(ch *change) (planned []newPartitions) {
+		seen := make(map[string]bool)
+		for i := range wanted {
+			want := &wanted[i]
+			tp := c.byName[want.Topic]
+			if onlyCheck || ch.holds(want.Topic) {
+				refused[i] = want.check(tp, seen[want.Topic])
+			} else { // it did not exist when the request came
+				refused[i] = Refusal{Code: wire.CodeUnknownTopicOrPartition}
+			}
+			if refused[i].Code == 0 {
+				refused[i] = c.takeRoom(want.Count-len(tp.Partitions), onlyCheck)
+			}
+			if seen[want.Topic] = true; refused[i].Code == 0 {
+				planned = append(planned, newPartitions{topic: tp.Name, first: len(tp.Partitions), end: want.Count, config: tp.Config,
+					id: tp.Partitions[0].Log.TopicID()})
+			}
+		}
+		return planned
+	}
+	if onlyCheck {
+		plan(nil)
+		done(refused)
+		return
+	}
+	c.create(c.existing(names), plan, func(failed map[string]error) { done(addFailed(refused, names, failed)) })
+}
+
+// check checks a topic that is to have more partitions; tp is nil if there is none.
+func (want *MorePartitions) check(tp *Topic, twice bool) Refusal {
+	switch {
+	case twice:
+		return Refuse(wire.CodeInvalidRequest, "topic %s is in the request twice", want.Topic)
+	case tp == nil:
+		return Refusal{Code: wire.CodeUnknownTopicOrPartition}
+	case tp.Internal:
+		return Refuse(wire.CodeInvalidTopic, "topic %s is the server's own", want.Topic)
+	case tp.Offline() > 0:
+		return Refuse(wire.CodeKafkaStorageError, "%d partitions of topic %s are refused: see the server's log", tp.Offline(), want.Topic)
+	case want.Count > MaxTopicPartitions || want.Count <= len(tp.Partitions):
+		return Refuse(wire.CodeInvalidPartitions, "topic %s has %d partitions; allowed are more, up to %d, not %d",
+			want.Topic, len(tp.Partitions), MaxTopicPartitions, want.Count)
+	case want.Assigned > 0 && want.Assigned != want.Count-len(tp.Partitions):
+		return Refuse(wire.CodeInvalidReplicaAssignment, "%d partitions are to be made, %d are assigned",
+			want.Count-len(tp.Partitions), want.Assigned)
+	}
+	return want.Refused
+}
+
+// errTooManyTopics refuses to create topics automatically.
+var errTooManyTopics = errors.New("there are as many topics as asking for one may create: raise --auto-create-limit, or create topics with an admin client")
+
+// Creatable returns the names for which a topic can be created automatically. It adds to refused those that would be too many.
+func (c *Catalog) Creatable(names []string, refused map[string]bool) (missing []string) {
+	left := c.config.AutoCreateLimit - len(c.byName)
+	for _, name := range names {
+		exists := c.byName[name] != nil || c.changes.has(name) || name == c.config.Internal
+		switch {
+		case exists || wire.TopicNameError([]byte(name)) != nil:
+		case len(missing) >= left:
+			refused[name] = true
+		default:
+			missing = append(missing, name)
+		}
+	}
+	c.logRefused(len(refused), errTooManyTopics)
+	return missing
+}
+
+// CreateMissing creates those topics that still do not exist when their turn has come, and calls done on the loop. It adds to
+// refused those for which there is no room.
+func (c *Catalog) CreateMissing(names []string, refused map[string]bool, done func()) {
+	plan := func(*change) (planned []newPartitions) {
+		for _, name := range names {
+			if c.byName[name] != nil {
+				continue
+			}
+			err := errTooManyTopics
+			if len(c.byName)+len(planned) < c.config.AutoCreateLimit {
+				err = c.room.take(c.config.NewPartitions)
+			}
+			if err != nil {
+				refused[name] = true
+				c.logRefused(1, err)
+				continue
+			}
+			planned = append(planned, newPartitions{topic: name, end: c.config.NewPartitions, config: c.config.Defaults})
+		}
+		return planned
+	}
+	c.create(names, plan, func(map[string]error) { done() })
+}
+
+func (c *Catalog) logRefused(topics int, why error) {
+	if topics > 0 {
+		c.refusalLog.Warn(c.loop.Log, c.loop.Now(), "topics that a client asked for are not created", "topics", topics, "reason", why,
+			"limit", c.config.AutoCreateLimit)
+	}
+}
+
+// CreateInternal creates the server's own topic, and calls done on the loop.
+func (c *Catalog) CreateInternal(done func(tp *Topic, err error)) {
+	name := c.config.Internal
+	plan := func(*change) []newPartitions {
+		return []newPartitions{{topic: name, end: 1, config: c.internalConfig(), internal: true}}
+	}
+	c.create([]string{name}, plan, func(failed map[string]error) { done(c.byName[name], failed[name]) })
+}
+
+// internalConfig is the configuration of the server's own topic.
+func (c *Catalog) internalConfig() *TopicConfig {
+	config, err := topicConfigOf(c.config.Defaults, newOverrides(c.config.InternalSettings), math.MaxInt32)
+	if err != nil {
+		panic("catalog: the configuration of the server's own topic: " + err.Error())
+	}
+	return config
+}
