@@ -107,10 +107,11 @@ func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(publish
 func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) (taken int, err error) {
 	now := nowNanos()
 	for len(b) > 0 {
-		if len(b) < records.HeaderSize+recordBytes {
-			return taken, fmt.Errorf("%w: a live batch of %d bytes", ErrWrongBytes, len(b))
+		header, err := records.ParseBatch(b)
+		if err != nil {
+			return taken, fmt.Errorf("%w: a live batch: %w", ErrWrongBytes, err)
 		}
-		size := int(binary.BigEndian.Uint32(b[8:])) + records.Overhead
+		size := header.Size()
 		if size > len(b) || size < records.HeaderSize+recordBytes+1 {
 			return taken, fmt.Errorf("%w: a live batch says it has %d bytes of %d", ErrWrongBytes, size, len(b))
 		}
