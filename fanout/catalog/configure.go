@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
 
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
@@ -63,7 +64,8 @@ func (c *Catalog) checkChanges(tp *Topic, changes []SettingChange) (*TopicConfig
 	case tp.unusable != nil: // its file has more than is known
 		return nil, Refusal{wire.CodeKafkaStorageError, tp.unusable.Error()}
 	}
-	set := tp.Config.set
+	set := make(map[string]string)
+	maps.Copy(set, tp.Config.set)
 	seen := make(map[string]bool, len(changes))
 	for _, change := range changes {
 		switch {
@@ -74,9 +76,9 @@ func (c *Catalog) checkChanges(tp *Topic, changes []SettingChange) (*TopicConfig
 		case change.Refused.Code != 0:
 			return nil, change.Refused
 		case change.Remove:
-			set = set.without(change.Name)
+			delete(set, change.Name)
 		default:
-			set = set.with(change.Name, change.Value)
+			set[change.Name] = change.Value
 		}
 		seen[change.Name] = true
 	}

@@ -22,21 +22,33 @@ type NewTopic struct {
 // CreateTopics creates topics, and calls done on the loop with a refusal for each, which is zero for a success. With onlyCheck
 // it creates none.
 func (c *Catalog) CreateTopics(wanted []NewTopic, onlyCheck bool, done func([]Refusal)) {
-	refused := make([]Refusal, len(wanted))
 	names := make([]string, len(wanted))
 	for i := range wanted {
 		names[i] = wanted[i].Name
 	}
-	plan := func(*change) (planned []newPartitions) {
-		seen := make(map[string]bool)
-		for i := range wanted {
-			want := &wanted[i]
-			var config *TopicConfig
-			if config, refused[i] = c.checkTopic(want, seen[want.Name]); refused[i].Code == 0 {
-				refused[i] = c.takeRoom(want.Partitions, onlyCheck)
+	// Invalid names need not be reserved.
+	valid := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return wire.TopicNameError([]byte(name)) != nil })
+	c.request(names, valid, onlyCheck, func(_ *change, i int, twice bool) (newPartitions, Refusal) {
+		config, refused := c.checkTopic(&wanted[i], twice)
+		return newPartitions{topic: wanted[i].Name, end: wanted[i].Partitions, config: config}, refused
+	}, done)
+}
+
+// request makes the partitions that a client asks for, one topic for each name. check decides about one of them, when the names to
+// be reserved are; twice says that the name came before.
+func (c *Catalog) request(
+	names, reserve []string, onlyCheck bool, check func(ch *change, i int, twice bool) (newPartitions, Refusal), done func([]Refusal),
+) {
+	refused := make([]Refusal, len(names))
+	plan := func(ch *change) (planned []newPartitions) {
+		seen := make(map[string]bool, len(names))
+		for i, name := range names {
+			var n newPartitions
+			if n, refused[i] = check(ch, i, seen[name]); refused[i].Code == 0 {
+				refused[i] = c.takeRoom(n.counted(), onlyCheck)
 			}
-			if seen[want.Name] = true; refused[i].Code == 0 {
-				planned = append(planned, newPartitions{topic: want.Name, end: want.Partitions, config: config})
+			if seen[name] = true; refused[i].Code == 0 {
+				planned = append(planned, n)
 			}
 		}
 		return planned
@@ -46,19 +58,14 @@ func (c *Catalog) CreateTopics(wanted []NewTopic, onlyCheck bool, done func([]Re
 		done(refused)
 		return
 	}
-	// Invalid names need not be reserved.
-	valid := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return wire.TopicNameError([]byte(name)) != nil })
-	c.create(valid, plan, func(failed map[string]error) { done(addFailed(refused, names, failed)) })
-}
-
-// addFailed refuses what could not be made.
-func addFailed(refused []Refusal, names []string, failed map[string]error) []Refusal {
-	for i, name := range names {
-		if err := failed[name]; err != nil && refused[i].Code == 0 {
-			refused[i] = Refusal{wire.CodeKafkaStorageError, err.Error()}
+	c.create(reserve, plan, func(failed map[string]error) {
+		for i, name := range names {
+			if err := failed[name]; err != nil && refused[i].Code == 0 {
+				refused[i] = Refusal{wire.CodeKafkaStorageError, err.Error()}
+			}
 		}
-	}
-	return refused
+		done(refused)
+	})
 }
 
 // takeRoom takes room for n partitions, or with onlyCheck reports whether there is some.
@@ -89,7 +96,7 @@ func (c *Catalog) checkTopic(want *NewTopic, twice bool) (*TopicConfig, Refusal)
 	case want.Refused.Code != 0:
 		return nil, want.Refused
 	}
-	config, err := topicConfigOf(c.config.Defaults, newOverrides(want.Settings), c.config.MaxBatchBytes)
+	config, err := topicConfigOf(c.config.Defaults, want.Settings, c.config.MaxBatchBytes)
 	if err != nil {
 		return nil, Refusal{wire.CodeInvalidConfig, err.Error()}
 	}
@@ -106,37 +113,21 @@ type MorePartitions struct {
 
 // AddPartitions gives topics more partitions, and calls done on the loop with a refusal for each. With onlyCheck it adds none.
 func (c *Catalog) AddPartitions(wanted []MorePartitions, onlyCheck bool, done func([]Refusal)) {
-	refused := make([]Refusal, len(wanted))
 	names := make([]string, len(wanted))
 	for i := range wanted {
 		names[i] = wanted[i].Topic
 	}
-	plan := func(ch *change) (planned []newPartitions) {
-		seen := make(map[string]bool)
-		for i := range wanted {
-			want := &wanted[i]
-			tp := c.byName[want.Topic]
-			if onlyCheck || ch.holds(want.Topic) {
-				refused[i] = want.check(tp, seen[want.Topic])
-			} else { // it did not exist when the request came
-				refused[i] = Refusal{Code: wire.CodeUnknownTopicOrPartition}
-			}
-			if refused[i].Code == 0 {
-				refused[i] = c.takeRoom(want.Count-len(tp.Partitions), onlyCheck)
-			}
-			if seen[want.Topic] = true; refused[i].Code == 0 {
-				planned = append(planned, newPartitions{topic: tp.Name, first: len(tp.Partitions), end: want.Count, config: tp.Config,
-					id: tp.Partitions[0].Log.TopicID()})
-			}
+	c.request(names, c.existing(names), onlyCheck, func(ch *change, i int, twice bool) (newPartitions, Refusal) {
+		if ch != nil && !ch.holds(names[i]) { // it did not exist when the request came
+			return newPartitions{}, Refusal{Code: wire.CodeUnknownTopicOrPartition}
 		}
-		return planned
-	}
-	if onlyCheck {
-		plan(nil)
-		done(refused)
-		return
-	}
-	c.create(c.existing(names), plan, func(failed map[string]error) { done(addFailed(refused, names, failed)) })
+		tp := c.byName[names[i]]
+		if refused := wanted[i].check(tp, twice); refused.Code != 0 {
+			return newPartitions{}, refused
+		}
+		return newPartitions{topic: tp.Name, first: len(tp.Partitions), end: wanted[i].Count, config: tp.Config,
+			id: tp.Partitions[0].Log.TopicID()}, Refusal{}
+	}, done)
 }
 
 // check checks a topic that is to have more partitions; tp is nil if there is none.
@@ -222,7 +213,7 @@ func (c *Catalog) CreateInternal(done func(tp *Topic, err error)) {
 
 // internalConfig is the configuration of the server's own topic.
 func (c *Catalog) internalConfig() *TopicConfig {
-	config, err := topicConfigOf(c.config.Defaults, newOverrides(c.config.InternalSettings), math.MaxInt32)
+	config, err := topicConfigOf(c.config.Defaults, c.config.InternalSettings, math.MaxInt32)
 	if err != nil {
 		panic("catalog: the configuration of the server's own topic: " + err.Error())
 	}

@@ -6,10 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"oneplusn/segment"
 )
@@ -45,16 +42,9 @@ const (
 func (l *leaderEpochs) open(fsys segment.FS, dir string, highest int32, jobs jobs, log *slog.Logger) {
 	l.fs, l.path = fsys, filepath.Join(dir, LeaderEpochFile)
 	l.file = sharedFile{jobs: jobs, snapshot: l.reserve}
-	text, err := os.ReadFile(l.path)
+	n, err := readNumber(l.path, math.MaxInt32)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
-	}
-	n := int64(-1)
-	if err == nil {
-		n, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 32)
-	}
-	if err == nil && n < 0 {
-		err = fmt.Errorf("it holds %d", n)
 	}
 	if err != nil {
 		log.Error("the leader epochs of deleted topics are unknown: new topics begin far above the epochs of the existing ones",
@@ -86,7 +76,8 @@ func (l *leaderEpochs) raise(to int32) {
 	l.next = to
 }
 
-// reserveFor is a step of the deletion of topics: it makes durable that their names go on with higher epochs.
+// reserveFor is a step of the deletion of topics: it makes durable that their names go on with higher epochs. Without topics it
+// reserves the epochs that are in use already: the disk may have been full before.
 func (l *leaderEpochs) reserveFor(topics []*Topic) step {
 	return func(next func(error)) {
 		until := l.above(topics)
@@ -99,23 +90,8 @@ func (l *leaderEpochs) reserveFor(topics []*Topic) step {
 	}
 }
 
-// makeUp is a step that reserves epochs that are in use already: the disk may have been full before.
-func (l *leaderEpochs) makeUp(next func(error)) {
-	if l.next <= l.reserved {
-		next(nil)
-		return
-	}
-	l.wanted = max(l.wanted, l.next)
-	l.file.write(next)
-}
-
 // reserve is the snapshot of the file.
 func (l *leaderEpochs) reserve() (write func() error, written func()) {
 	fs, path, until := l.fs, l.path, clampEpoch(int64(l.wanted)+leaderEpochBlock)
-	return func() error {
-		if err := segment.ReplaceFile(fs, path, []byte(strconv.Itoa(int(until))+"\n")); err != nil {
-			return fmt.Errorf("catalog: reserving leader epochs: %w", err)
-		}
-		return nil
-	}, func() { l.reserved = max(l.reserved, until) }
+	return func() error { return writeNumber(fs, path, int64(until)) }, func() { l.reserved = max(l.reserved, until) }
 }

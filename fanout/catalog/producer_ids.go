@@ -45,7 +45,7 @@ const (
 func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs, log *slog.Logger) {
 	ids.log, ids.fs, ids.path = log, fsys, filepath.Join(dir, ProducerIDFile)
 	ids.file = sharedFile{jobs: jobs, snapshot: ids.reserve}
-	n, err := readProducerEnd(ids.path)
+	n, err := readNumber(ids.path, maxProducerID)
 	if fresh && errors.Is(err, fs.ErrNotExist) {
 		n, err = 0, nil
 	}
@@ -64,28 +64,31 @@ func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs,
 	written()
 }
 
-// readProducerEnd reads the id from which on none is in use.
-func readProducerEnd(path string) (int64, error) {
+// readNumber reads the number from 0 to most that a file holds.
+func readNumber(path string, most int64) (int64, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0, fmt.Errorf("catalog: %w", err)
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil || n < 0 || n > maxProducerID {
-		return 0, fmt.Errorf("catalog: %s holds %.40q, it must be a number from 0 to %d", path, text, int64(maxProducerID))
+	if err != nil || n < 0 || n > most {
+		return 0, fmt.Errorf("catalog: %s holds %.40q, it must be a number from 0 to %d", path, text, most)
 	}
 	return n, nil
+}
+
+// writeNumber replaces such a file. It blocks.
+func writeNumber(fs segment.FS, path string, n int64) error {
+	if err := segment.ReplaceFile(fs, path, []byte(strconv.FormatInt(n, 10)+"\n")); err != nil {
+		return fmt.Errorf("catalog: reserving numbers: %w", err)
+	}
+	return nil
 }
 
 // reserve is the snapshot of the file, with one more block.
 func (ids *producerIDs) reserve() (write func() error, written func()) {
 	end, fs, path := ids.end+ProducerIDBlock, ids.fs, ids.path
-	return func() error {
-		if err := segment.ReplaceFile(fs, path, []byte(strconv.FormatInt(end, 10)+"\n")); err != nil {
-			return fmt.Errorf("catalog: reserving producer ids: %w", err)
-		}
-		return nil
-	}, func() { ids.end = end }
+	return func() error { return writeNumber(fs, path, end) }, func() { ids.end = end }
 }
 
 // take calls done with the next id: at once, or when more are reserved. Requests that wait meanwhile share the reservation.

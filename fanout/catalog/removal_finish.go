@@ -98,7 +98,7 @@ type finishing struct {
 func (f *finishing) run(next func(error)) {
 	c := f.catalog
 	c.beginRemoval(f.removal)
-	forgetNames := inOrder(c.startsFile.write, c.pointsFile.write, c.epochs.makeUp, offLoop(c.loop, f.removal.withdraw))
+	forgetNames := inOrder(c.startsFile.write, c.pointsFile.write, c.epochs.reserveFor(nil), offLoop(c.loop, f.removal.withdraw))
 	// The shared files forget the directories before the mark goes: later partitions of those names would begin with their offsets.
 	// If the disk is too full for that, removing the files makes room.
 	inOrder(offLoop(c.loop, f.moveAside), forgetNames.orIfFull(f.removeFiles, forgetNames))(func(err error) {

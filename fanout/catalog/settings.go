@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -18,7 +19,7 @@ import (
 // TopicConfig is the configuration of one topic: its own settings, and the options that follow from them and the defaults. It is
 // replaced as a whole, never changed, so another goroutine may read it.
 type TopicConfig struct {
-	set     overrides
+	set     map[string]string // its own settings
 	Options segment.Options
 	Flush   commit.FlushPolicy
 }
@@ -168,17 +169,20 @@ func NewDefaults(options segment.Options, flush commit.FlushPolicy) *TopicConfig
 }
 
 // Own returns the value that was set for the topic itself.
-func (c *TopicConfig) Own(name string) (value string, ok bool) { return c.set.get(name) }
+func (c *TopicConfig) Own(name string) (value string, ok bool) {
+	value, ok = c.set[name]
+	return value, ok
+}
 
 // topicConfigOf derives a topic's configuration from its own settings and the defaults.
-func topicConfigOf(defaults *TopicConfig, set overrides, maxBatchBytes int) (*TopicConfig, error) {
+func topicConfigOf(defaults *TopicConfig, set map[string]string, maxBatchBytes int) (*TopicConfig, error) {
 	c := &TopicConfig{set: set, Options: defaults.Options, Flush: defaults.Flush}
-	for name, value := range set.all() {
+	for _, name := range slices.Sorted(maps.Keys(set)) { // so that the first error is always the same
 		s := settingOf(name)
 		if s == nil {
 			return nil, unknownSetting(name)
 		}
-		if err := s.apply(c, value); err != nil {
+		if err := s.apply(c, set[name]); err != nil {
 			return nil, err
 		}
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"oneplusn/segment"
@@ -22,11 +24,11 @@ func topicConfigPath(dataDir, topic string) string {
 }
 
 // writeTopicConfig replaces the file of a topic. It blocks, so it runs off the loop.
-func writeTopicConfig(fs segment.FS, path string, set overrides) error {
+func writeTopicConfig(fs segment.FS, path string, set map[string]string) error {
 	var b bytes.Buffer
 	b.WriteString("# What was set for this topic when it was created and since. Everything else follows the server's flags.\n")
-	for name, value := range set.all() {
-		fmt.Fprintf(&b, "%s=%s\n", name, value)
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		fmt.Fprintf(&b, "%s=%s\n", name, set[name])
 	}
 	if err := segment.ReplaceFile(fs, path, b.Bytes()); err != nil {
 		return fmt.Errorf("catalog: writing a topic's configuration: %w", err)
@@ -36,15 +38,15 @@ func writeTopicConfig(fs segment.FS, path string, set overrides) error {
 
 // readTopicConfig reads a topic's own settings. A topic without the file is foreign: its directories were copied from another
 // broker, whose configuration is unknown, so nothing of it is deleted until somebody configures it.
-func readTopicConfig(path string) (set overrides, foreign bool, err error) {
+func readTopicConfig(path string) (set map[string]string, foreign bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newOverrides(map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}), true, nil
+		return map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}, true, nil
 	}
 	if err != nil {
-		return overrides{}, false, fmt.Errorf("catalog: %w", err)
+		return nil, false, fmt.Errorf("catalog: %w", err)
 	}
-	values := make(map[string]string)
+	set = make(map[string]string)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -53,9 +55,9 @@ func readTopicConfig(path string) (set overrides, foreign bool, err error) {
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok {
-			return overrides{}, false, fmt.Errorf("catalog: %s: line %d is %q, it must be name=value", path, n, line)
+			return nil, false, fmt.Errorf("catalog: %s: line %d is %q, it must be name=value", path, n, line)
 		}
-		values[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		set[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
-	return newOverrides(values), false, nil
+	return set, false, nil
 }
