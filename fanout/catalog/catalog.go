@@ -17,6 +17,13 @@ import (
 	"oneplusn/segment/invariants"
 )
 
+// What the flight recorder keeps of changes.
+var (
+	eventCreate    = loop.NewEventKind("create", "topics", "failed")
+	eventDelete    = loop.NewEventKind("delete", "topics")
+	eventConfigure = loop.NewEventKind("configure", "partitions")
+)
+
 // Config is what a [Catalog] goes by.
 type Config struct {
 	Dir    string

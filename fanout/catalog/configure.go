@@ -46,6 +46,7 @@ func (c *Catalog) Configure(name string, changes []SettingChange, onlyCheck bool
 
 // useConfig puts a configuration into effect.
 func (c *Catalog) useConfig(tp *Topic, config *TopicConfig) {
+	c.loop.Record(eventConfigure, int64(len(tp.Partitions)))
 	tp.Config = config
 	for p := range tp.Online() {
 		p.Log.Configure(config.Options)

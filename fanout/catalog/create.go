@@ -108,6 +108,7 @@ func (m *creation) makeAll(next func(error)) {
 // adopt is a step that puts the new topics and partitions into the table.
 func (m *creation) adopt(next func(error)) {
 	c := m.catalog
+	c.loop.Record(eventCreate, int64(len(m.made)), int64(len(m.failed)))
 	for _, tp := range m.made {
 		c.adopt(m.change, tp)
 	}

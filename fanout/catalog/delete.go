@@ -105,6 +105,7 @@ func (d *deletion) announce() error {
 // forget takes the topics out of the table, answers the requests that wait for them, and ends their logs. Their directories stay.
 func (d *deletion) forget() (gone []*segment.Deleted) {
 	c := d.catalog
+	c.loop.Record(eventDelete, int64(len(d.topics)))
 	c.epochs.raise(c.epochs.above(d.topics))
 	for _, tp := range d.topics {
 		if c.byName[tp.Name] != tp {

@@ -54,16 +54,10 @@ func (r RecoveryPoints) Of(directory string) int64 {
 // CheckpointEvery is how far a recovery point may lag behind its log, at most.
 const CheckpointEvery = 5 * time.Second
 
-// recoveryPoint is one of them, to be written.
-type recoveryPoint struct {
-	partition *Partition
-	offset    int64
-}
-
 // recoveryPoints are those of every partition. An offline one keeps its old one, or the next start would know less and cut what
 // this one refused; without an old one nothing is ever cut.
-func (c *Catalog) recoveryPoints() []recoveryPoint {
-	var points []recoveryPoint
+func (c *Catalog) recoveryPoints() map[*Partition]int64 {
+	points := make(map[*Partition]int64)
 	for _, tp := range c.byName {
 		for _, p := range tp.Partitions {
 			offset := p.recoveryPoint
@@ -72,7 +66,7 @@ func (c *Catalog) recoveryPoints() []recoveryPoint {
 					panic(fmt.Sprintf("catalog: the recovery point of %s is %d, its end %d", p.Directory(), offset, p.Log.LogEndOffset()))
 				}
 			}
-			points = append(points, recoveryPoint{p, offset})
+			points[p] = offset
 		}
 	}
 	return points
@@ -95,16 +89,14 @@ func (c *Catalog) snapshotPoints() (write func() error, written func()) {
 	points, fs, path := c.recoveryPoints(), c.config.FS, filepath.Join(c.config.Dir, segment.RecoveryPointFile)
 	return func() error {
 			offsets := make(map[string]int64, len(points))
-			for _, point := range points {
-				offsets[point.partition.Directory()] = point.offset
+			for p, offset := range points {
+				offsets[p.Directory()] = offset
 			}
 			return segment.WriteCheckpoint(fs, path, offsets)
 		}, func() {
-			for _, point := range points {
-				p := point.partition
-				p.recoveryPoint = point.offset
-				if p.Offline == nil {
-					p.Log.Checkpointed(point.offset)
+			for p, offset := range points {
+				if p.recoveryPoint = offset; p.Offline == nil {
+					p.Log.Checkpointed(offset)
 				}
 			}
 		}
