@@ -18,7 +18,7 @@ import (
 //	├── finishedFiles   segments that are finished and are read: the others are closed, see segment.Files
 //	├── unfinished      segments that have ended and wait for the disk
 //	└── all
-//	    ├── files       of partitions: see descriptorsEach
+//	    ├── files       of partitions: see catalog.FilesEach
 //	    └── connections of which some are kept back
 type descriptors struct {
 	all, files, connections *budget.Budget
