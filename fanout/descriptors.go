@@ -10,7 +10,7 @@ import (
 )
 
 // descriptors divide the process's open files: what one part takes is not there for another, and what must always work has
-// its own.
+// descriptors divide the process's open files, so that no part can use up those of another.
 //
 //	limit on open files (ulimit -n)
 //	├── spare           the ring, the admin pages, files that background work opens and closes
@@ -27,11 +27,11 @@ type descriptors struct {
 
 const (
 	spareDescriptors = 96
-	// leastDescriptors are shared out even where the limit is lower: the kernel will refuse some of them.
+	// leastDescriptors are divided even if the limit is lower: the kernel will refuse some of them.
 	leastDescriptors = 128
 )
 
-// openFilesLimit is the limit on open files, as far as it may be raised: the Go runtime has raised it.
+// openFilesLimit is the limit on open files. The Go runtime has raised it as far as it may be.
 func openFilesLimit(c *Config) int64 {
 	if c.pace.descriptors > 0 {
 		return c.pace.descriptors
@@ -43,7 +43,7 @@ func openFilesLimit(c *Config) int64 {
 	return int64(min(r.Cur, 1<<40))
 }
 
-// usableDescriptors is what there is to share out.
+// usableDescriptors is the number to divide.
 func usableDescriptors(c *Config) int64 {
 	return max(openFilesLimit(c)-spareDescriptors, leastDescriptors)
 }
@@ -54,16 +54,16 @@ func unfinishedSegments(c *Config) int { return int(min(max(usableDescriptors(c)
 // finishedFiles is how many files of finished segments may be open.
 func finishedFiles(c *Config) int { return int(min(max(usableDescriptors(c)/8, 8), 1<<14)) }
 
-// newDescriptors divides the limit, for a directory that has partitions already.
-func newDescriptors(c *Config, there int, log *slog.Logger) descriptors {
+// newDescriptors divides the limit, for a directory with so many partitions.
+func newDescriptors(c *Config, existing int, log *slog.Logger) descriptors {
 	usable := usableDescriptors(c)
 	d := descriptors{pipes: int(min(int64(c.Transfer.MaxPipes), max(usable/16, 2)))}
 	left := usable - 2*int64(d.pipes) - int64(finishedFiles(c)) - int64(unfinishedSegments(c))
 	connections := min(int64(c.MaxConnections), left/4)
-	needed := int64(there) * catalog.FilesEach
+	needed := int64(existing) * catalog.FilesEach
 	files := left - connections
 	if needed > files {
-		log.Warn("the topics that are there need more open files than the limit leaves for them", "partitions", there,
+		log.Warn("the topics that are there need more open files than the limit leaves for them", "partitions", existing,
 			"limit", openFilesLimit(c), "for_topics", files, "needed", needed, "remedy", "raise the limit on open files (ulimit -n)")
 		files = needed
 		left = max(left, needed+connections)
