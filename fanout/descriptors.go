@@ -9,7 +9,6 @@ import (
 	"oneplusn/fanout/catalog"
 )
 
-// descriptors divide the process's open files: what one part takes is not there for another, and what must always work has
 // descriptors divide the process's open files, so that no part can use up those of another.
 //
 //	limit on open files (ulimit -n)
