@@ -20,7 +20,7 @@ import (
 func (b *Broker) handleCreateTopics(c *client, req *kmsg.CreateTopicsRequest) {
 	wanted := make([]catalog.NewTopic, len(req.Topics))
 	for i := range req.Topics {
-		wanted[i] = b.wantedTopic(&req.Topics[i])
+		wanted[i] = wantedTopic(&req.Topics[i], b.config.Partitions, b.catalog.NodeID())
 	}
 	end := c.errand()
 	b.catalog.CreateTopics(wanted, req.ValidateOnly, func(refused []catalog.Refusal) {
@@ -37,15 +37,15 @@ func (b *Broker) handleCreateTopics(c *client, req *kmsg.CreateTopicsRequest) {
 	})
 }
 
-func (b *Broker) wantedTopic(req *kmsg.CreateTopicsRequestTopic) catalog.NewTopic {
+// wantedTopic translates a topic of a request, to this node and with a default number of partitions.
+func wantedTopic(req *kmsg.CreateTopicsRequestTopic, partitions int, node int32) catalog.NewTopic {
 	want := catalog.NewTopic{Name: req.Topic, Partitions: int(req.NumPartitions), Settings: make(map[string]string)}
 	switch {
 	case len(req.ReplicaAssignment) > 0:
 		want.Partitions = len(req.ReplicaAssignment)
 	case req.NumPartitions == -1:
-		want.Partitions = b.config.Partitions
+		want.Partitions = partitions
 	}
-	node := b.catalog.NodeID()
 	if req.ReplicationFactor != -1 && req.ReplicationFactor != 1 && len(req.ReplicaAssignment) == 0 {
 		want.Refused = catalog.Refuse(wire.CodeInvalidReplicationFactor,
 			"replication factor %d was asked for, this is one node: use 1 or -1", req.ReplicationFactor)

@@ -65,8 +65,9 @@ func (b *Broker) appendDescribed(dst []byte, correlationID int32, req *kmsg.Desc
 	const oneAt = headBytes - 8       // kmsg encodes no frame size and no correlation id
 	dst = wire.AppendResponse(dst, correlationID, req.ResponseKind())
 	var one []byte
+	d := describer{&b.config, b.catalog}
 	for i := range req.Resources {
-		one = b.describe(req, topics, i).AppendTo(one[:0])
+		one = d.describe(req, topics, i).AppendTo(one[:0])
 		dst = append(dst, one[oneAt:]...)
 	}
 	binary.BigEndian.PutUint32(dst[countAt:], uint32(len(req.Resources)))
@@ -74,8 +75,14 @@ func (b *Broker) appendDescribed(dst []byte, correlationID int32, req *kmsg.Desc
 	return dst
 }
 
+// describer describes resources one by one, by what never changes.
+type describer struct {
+	config  *Config
+	catalog *catalog.Catalog
+}
+
 // describe answers for the i-th resource alone; topics are the configurations of those that are topics, and exist.
-func (b *Broker) describe(req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig, i int) kmsg.Response {
+func (d describer) describe(req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig, i int) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	want := &req.Resources[i]
 	r := kmsg.NewDescribeConfigsResponseResource()
@@ -83,11 +90,12 @@ func (b *Broker) describe(req *kmsg.DescribeConfigsRequest, topics []*catalog.To
 	r.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
 	switch want.ResourceType {
 	case kmsg.ConfigResourceTypeTopic:
-		b.describeTopic(&r, topics[i])
+		d.describeTopic(&r, topics[i])
 	case kmsg.ConfigResourceTypeBroker:
-		b.describeBroker(&r, want.ResourceName)
+		d.describeBroker(&r, want.ResourceName)
 	default:
-		refuseResource(&r.ErrorCode, &r.ErrorMessage, want.ResourceType)
+		r.ErrorCode, r.ErrorMessage = catalog.Refuse(wire.CodeInvalidRequest,
+			"resources of type %s have no configuration here, topics and brokers do", want.ResourceType).Answer()
 	}
 	trimConfigs(&r, req, want.ConfigNames)
 	resp.Resources = append(resp.Resources, r)
@@ -109,13 +117,8 @@ func trimConfigs(r *kmsg.DescribeConfigsResponseResource, req *kmsg.DescribeConf
 	}
 }
 
-func refuseResource(code *int16, message **string, kind kmsg.ConfigResourceType) {
-	*code = wire.CodeInvalidRequest
-	*message = kmsg.StringPtr(fmt.Sprintf("resources of type %s have no configuration here, topics and brokers do", kind))
-}
-
 // describeTopic answers for a topic; config is nil for an unknown one.
-func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *catalog.TopicConfig) {
+func (d describer) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *catalog.TopicConfig) {
 	if config == nil {
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
 		if wire.TopicNameError([]byte(r.ResourceName)) != nil {
@@ -128,52 +131,32 @@ func (b *Broker) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *
 	for i := range catalog.Settings {
 		s := &catalog.Settings[i]
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
-		c.Name, c.ConfigType, c.Documentation = s.Name, s.Kind, kmsg.StringPtr(s.Doc)
-		byBroker := s.Value(b.catalog.Defaults())
-		inherited, source := s.BrokerName, kmsg.ConfigSourceDefaultConfig
-		if byBroker != s.Value(standard) {
-			source = kmsg.ConfigSourceStaticBrokerConfig
-		}
+		c.Name, c.ConfigType, c.Documentation, c.ReadOnly = s.Name, s.Kind, kmsg.StringPtr(s.Doc), s.ReadOnly()
 		if set, ok := config.Own(s.Name); ok {
 			addSynonym(&c, s.Name, set, kmsg.ConfigSourceDynamicTopicConfig)
 		}
-		addSynonym(&c, inherited, byBroker, source)
-		c.Value, c.Source = c.ConfigSynonyms[0].Value, c.ConfigSynonyms[0].Source
+		value := s.Value(d.catalog.Defaults())
+		addSynonym(&c, s.BrokerName, value, flagOrDefault(value, s.Value(standard)))
 		c.IsDefault = c.Source != kmsg.ConfigSourceDynamicTopicConfig
-		c.ReadOnly = s.ReadOnly()
 		r.Configs = append(r.Configs, c)
 	}
 }
 
+// addSynonym adds where a value comes from. The first one counts.
 func addSynonym(c *kmsg.DescribeConfigsResponseResourceConfig, name, value string, source kmsg.ConfigSource) {
 	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
 	s.Name, s.Value, s.Source = name, kmsg.StringPtr(value), source
-	c.ConfigSynonyms = append(c.ConfigSynonyms, s)
+	if c.ConfigSynonyms = append(c.ConfigSynonyms, s); len(c.ConfigSynonyms) == 1 {
+		c.Value, c.Source = s.Value, s.Source
+	}
 }
 
-// describeBroker answers for this node's number. The empty name asks for what was changed at run time in all brokers,
-// which is nothing.
-func (b *Broker) describeBroker(r *kmsg.DescribeConfigsResponseResource, name string) {
-	if name == "" {
-		return
+// flagOrDefault is the source of a value of the broker, which would be another without flags.
+func flagOrDefault(value, flagless string) kmsg.ConfigSource {
+	if value != flagless {
+		return kmsg.ConfigSourceStaticBrokerConfig
 	}
-	if name != strconv.Itoa(int(b.catalog.NodeID())) {
-		r.ErrorCode = wire.CodeInvalidRequest
-		r.ErrorMessage = kmsg.StringPtr(fmt.Sprintf("broker %q was asked for, this is %d", name, b.catalog.NodeID()))
-		return
-	}
-	for _, e := range b.brokerConfigs() {
-		c := kmsg.NewDescribeConfigsResponseResourceConfig()
-		c.Name, c.ConfigType, c.ReadOnly = e.name, e.kind, true
-		c.Documentation = kmsg.StringPtr(e.doc)
-		source := kmsg.ConfigSourceDefaultConfig
-		if e.value != e.standard {
-			source = kmsg.ConfigSourceStaticBrokerConfig
-		}
-		addSynonym(&c, e.name, e.value, source)
-		c.Value, c.Source, c.IsDefault = kmsg.StringPtr(e.value), source, source == kmsg.ConfigSourceDefaultConfig
-		r.Configs = append(r.Configs, c)
-	}
+	return kmsg.ConfigSourceDefaultConfig
 }
 
 // brokerSettings are settings of the broker that clients' tools look at, beside the defaults of topics.
@@ -181,45 +164,48 @@ var brokerSettings = []struct {
 	name  string
 	kind  kmsg.ConfigType
 	doc   string
-	value func(c *Config) string
+	value func(c *Config) any
 }{
-	{"node.id", kmsg.ConfigTypeInt, "This node's number, from meta.properties.", func(c *Config) string { return fmt.Sprint(c.NodeID) }},
-	{"log.dirs", kmsg.ConfigTypeString, "Set by --data.", func(c *Config) string { return c.DataDir }},
-	{"num.partitions", kmsg.ConfigTypeInt, "Set by --partitions.", func(c *Config) string { return fmt.Sprint(c.Partitions) }},
-	{"default.replication.factor", kmsg.ConfigTypeInt, "There is one replica, this one.", func(*Config) string { return "1" }},
-	{"auto.create.topics.enable", kmsg.ConfigTypeBoolean, "Set by --auto-create-topics.",
-		func(c *Config) string { return strconv.FormatBool(c.AutoCreateTopics) }},
-	{"socket.request.max.bytes", kmsg.ConfigTypeInt, "Set by --max-request-bytes.",
-		func(c *Config) string { return fmt.Sprint(c.MaxRequestBytes) }},
-	{"fetch.max.bytes", kmsg.ConfigTypeInt, "Set by --fetch-max-bytes.", func(c *Config) string { return fmt.Sprint(c.FetchMaxBytes) }},
-	{"max.connections", kmsg.ConfigTypeInt, "Set by --max-connections.", func(c *Config) string { return fmt.Sprint(c.MaxConnections) }},
-	{"connections.max.idle.ms", kmsg.ConfigTypeLong, "Set by --idle-timeout.",
-		func(c *Config) string { return fmt.Sprint(c.IdleTimeout.Milliseconds()) }},
+	{"node.id", kmsg.ConfigTypeInt, "This node's number, from meta.properties.", func(c *Config) any { return c.NodeID }},
+	{"log.dirs", kmsg.ConfigTypeString, "Set by --data.", func(c *Config) any { return c.DataDir }},
+	{"num.partitions", kmsg.ConfigTypeInt, "Set by --partitions.", func(c *Config) any { return c.Partitions }},
+	{"default.replication.factor", kmsg.ConfigTypeInt, "There is one replica, this one.", func(*Config) any { return 1 }},
+	{"auto.create.topics.enable", kmsg.ConfigTypeBoolean, "Set by --auto-create-topics.", func(c *Config) any { return c.AutoCreateTopics }},
+	{"socket.request.max.bytes", kmsg.ConfigTypeInt, "Set by --max-request-bytes.", func(c *Config) any { return c.MaxRequestBytes }},
+	{"fetch.max.bytes", kmsg.ConfigTypeInt, "Set by --fetch-max-bytes.", func(c *Config) any { return c.FetchMaxBytes }},
+	{"max.connections", kmsg.ConfigTypeInt, "Set by --max-connections.", func(c *Config) any { return c.MaxConnections }},
+	{"connections.max.idle.ms", kmsg.ConfigTypeLong, "Set by --idle-timeout.", func(c *Config) any { return c.IdleTimeout.Milliseconds() }},
 	{"log.retention.check.interval.ms", kmsg.ConfigTypeLong, "Set by --retention-check.",
-		func(c *Config) string { return fmt.Sprint(c.RetentionCheck.Milliseconds()) }},
+		func(c *Config) any { return c.RetentionCheck.Milliseconds() }},
 }
 
-// brokerConfig is a setting of the broker, as it is and as it would be without flags.
-type brokerConfig struct {
-	name            string
-	kind            kmsg.ConfigType
-	doc             string
-	value, standard string
-}
-
-// brokerConfigs returns the broker's settings, sorted by name.
-func (b *Broker) brokerConfigs() []brokerConfig {
-	now, standard := b.config, DefaultConfig()
-	now.NodeID, standard.NodeID = b.catalog.NodeID(), b.catalog.NodeID()
-	var configs []brokerConfig
-	for _, s := range brokerSettings {
-		configs = append(configs, brokerConfig{s.name, s.kind, s.doc, s.value(&now), s.value(&standard)})
+// describeBroker answers for this node's number, with the settings sorted by name. The empty name asks for what was changed at run
+// time in all brokers, which is nothing.
+func (d describer) describeBroker(r *kmsg.DescribeConfigsResponseResource, name string) {
+	node := d.catalog.NodeID()
+	if name == "" {
+		return
 	}
-	defaults := topicDefaults(&standard)
+	if name != strconv.Itoa(int(node)) {
+		r.ErrorCode, r.ErrorMessage = catalog.Refuse(wire.CodeInvalidRequest, "broker %q was asked for, this is %d", name, node).Answer()
+		return
+	}
+	add := func(name string, kind kmsg.ConfigType, doc, value, flagless string) {
+		c := kmsg.NewDescribeConfigsResponseResourceConfig()
+		c.Name, c.ConfigType, c.Documentation, c.ReadOnly = name, kind, kmsg.StringPtr(doc), true
+		addSynonym(&c, name, value, flagOrDefault(value, flagless))
+		c.IsDefault = c.Source == kmsg.ConfigSourceDefaultConfig
+		r.Configs = append(r.Configs, c)
+	}
+	now, flagless := *d.config, DefaultConfig()
+	now.NodeID, flagless.NodeID = node, node
+	for _, s := range brokerSettings {
+		add(s.name, s.kind, s.doc, fmt.Sprint(s.value(&now)), fmt.Sprint(s.value(&flagless)))
+	}
+	standard := topicDefaults(&flagless)
 	for i := range catalog.Settings {
 		s := &catalog.Settings[i]
-		configs = append(configs, brokerConfig{s.BrokerName, s.Kind, s.Doc, s.Value(b.catalog.Defaults()), s.Value(defaults)})
+		add(s.BrokerName, s.Kind, s.Doc, s.Value(d.catalog.Defaults()), s.Value(standard))
 	}
-	slices.SortFunc(configs, func(a, b brokerConfig) int { return strings.Compare(a.name, b.name) })
-	return configs
+	slices.SortFunc(r.Configs, func(a, b kmsg.DescribeConfigsResponseResourceConfig) int { return strings.Compare(a.Name, b.Name) })
 }

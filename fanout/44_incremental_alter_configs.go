@@ -38,13 +38,15 @@ func (b *Broker) alterNext(req *kmsg.IncrementalAlterConfigsRequest, resp *kmsg.
 		return
 	}
 	r := &resp.Resources[i]
-	b.alterOne(&req.Resources[i], req.ValidateOnly, func(refused catalog.Refusal) {
+	alterOne(b.catalog, &req.Resources[i], req.ValidateOnly, func(refused catalog.Refusal) {
 		r.ErrorCode, r.ErrorMessage = refused.Answer()
 		b.alterNext(req, resp, i+1, done)
 	})
 }
 
-func (b *Broker) alterOne(want *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool, done func(catalog.Refusal)) {
+func alterOne(
+	topics *catalog.Catalog, want *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool, done func(catalog.Refusal),
+) {
 	switch want.ResourceType {
 	case kmsg.ConfigResourceTypeTopic:
 	case kmsg.ConfigResourceTypeBroker:
@@ -65,5 +67,5 @@ func (b *Broker) alterOne(want *kmsg.IncrementalAlterConfigsRequestResource, val
 			changes[i].Refused = catalog.Refuse(wire.CodeInvalidConfig, "%s: it can be set and deleted, not changed by %s", c.Name, c.Op)
 		}
 	}
-	b.catalog.Configure(want.ResourceName, changes, validateOnly, done)
+	topics.Configure(want.ResourceName, changes, validateOnly, done)
 }
