@@ -135,6 +135,7 @@ func (c *Committer) EndWrites() {
 // endWrite makes a write's batches part of the log, or not, and tells their owners.
 func (c *Committer) endWrite(p *Partition) {
 	q := &p.queue
+	c.loop.Record(eventWritten, int64(p.Index), int64(q.inFlight.Len()), q.write.Bytes())
 	err := p.Log.EndWrite(q.write)
 	q.write = nil
 	switch {
@@ -152,6 +153,7 @@ func (c *Committer) endWrite(p *Partition) {
 		n.Remove()
 		c.endAppend(p, a, a.appended, err)
 	}
+	p.mustBeConsistent()
 	c.scheduleWrite(p)
 }
 

@@ -64,11 +64,17 @@ type Stats struct {
 	InlineWrites uint64  `json:"-"` // that ran on the loop's thread
 }
 
+// What the flight recorder keeps: see [loop.Loop.Record].
+var (
+	eventWritten = loop.NewEventKind("written", "partition", "appends", "bytes")
+	eventSynced  = loop.NewEventKind("synced", "partition", "offset", "files")
+)
+
 // New makes a committer. It uses the loop's kernel, from the first append on.
 func New(l *loop.Loop, config Config) *Committer {
 	c := &Committer{loop: l, kind: config.SyncKind, syncs: syncs{next: never}}
 	c.inline.allowed = config.InlineWrites && onLocalFileSystem(config.Dir)
-	c.writers.open(func() { l.Kernel.Wake() })
+	c.writers.open(l)
 	return c
 }
 

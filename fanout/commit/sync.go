@@ -180,6 +180,7 @@ func (c *Committer) partSynced(p *Partition, err error) {
 	c.stats.SyncSeconds += (c.loop.Now() - f.began).Seconds()
 	c.syncs.slots.Free(f.token)
 	f.plan, f.err = nil, nil
+	c.loop.Record(eventSynced, int64(p.Index), plan.Offset, int64(len(plan.Files)))
 	switch {
 	case p.removed != nil:
 		p.Log.Synced(plan) // nothing has become durable, and nothing has failed
@@ -191,6 +192,7 @@ func (c *Committer) partSynced(p *Partition, err error) {
 		c.scheduleSync(p)
 		c.Work(p) // what was closed is finished after it was synced
 	}
+	p.mustBeConsistent()
 }
 
 // syncFailed refuses what waited. It is never tried again.

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"oneplusn/fanout/loop"
 )
 
 // maxWriters is how many logs are written to at the same time. Where more than that are stuck, appends to the others wait
@@ -19,11 +21,11 @@ type writers struct {
 	busy    int
 	// done is the partitions whose write has run, the latest first, linked by nextDone.
 	done atomic.Pointer[Partition]
-	wake func()
+	loop *loop.Loop
 }
 
-func (w *writers) open(wake func()) {
-	w.wake = wake
+func (w *writers) open(l *loop.Loop) {
+	w.loop = l
 	w.work = make(chan *Partition, maxWriters)
 }
 
@@ -45,6 +47,8 @@ func (w *writers) hand(p *Partition) {
 }
 
 func (w *writers) run() {
+	ended := false
+	defer w.loop.Guard(&ended)
 	for p := range w.work {
 		began := time.Now()
 		p.queue.write.Run()
@@ -55,9 +59,10 @@ func (w *writers) run() {
 		}
 		// From here on the partition is the loop's again. The first of several wakes the loop.
 		if before == nil {
-			w.wake()
+			w.loop.Kernel.Wake()
 		}
 	}
+	ended = true
 }
 
 // take returns the partitions whose write has run, in that order, linked by nextDone.
