@@ -103,9 +103,9 @@ func Open(config Config) (*Broker, error) {
 	produces := produce.Config{LeastWait: config.pace.produceWait, Background: &b.inflating}
 	b.producer = produce.New(b.loop, produces, b.committer, produceTargets{b.catalog})
 	b.settleColdCache()
-	b.offsets = offsets.New(b.loop, b.config.offsets(), b.committer, offsetsCatalog{b.catalog}, b.replyTo)
+	b.offsets = offsets.New(b.loop, b.config.offsets(), b.committer, b.catalog, b.replyTo)
 	b.catalog.Serve(b.descriptors.files, b.committer, b.fetcher, b.offsets.TopicDeleted)
-	b.restoreOffsets()
+	b.offsets.Restore()
 	b.catalog.Settle()
 	return b, nil
 }

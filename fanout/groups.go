@@ -8,7 +8,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
-	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/offsets"
 )
@@ -38,45 +37,6 @@ func newMemberID(clientID string) string {
 	_, _ = rand.Read(u[:])
 	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80 // RFC 9562, version 4
 	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", clientID, u[:4], u[4:6], u[6:8], u[8:10], u[10:])
-}
-
-// offsetsCatalog is the catalog as package offsets sees it.
-type offsetsCatalog struct{ *catalog.Catalog }
-
-// CreateOffsetsTopic implements [offsets.Catalog].
-func (c offsetsCatalog) CreateOffsetsTopic(done func(partitions []offsets.Partition, err error)) {
-	c.CreateInternal(func(tp *catalog.Topic, err error) {
-		if err != nil {
-			done(nil, err)
-			return
-		}
-		done(offsetsPartitions(tp), nil)
-	})
-}
-
-func (c offsetsCatalog) HasPartition(topic string, index int32) bool {
-	tp := c.Topic(topic)
-	return tp != nil && index >= 0 && int(index) < len(tp.Partitions)
-}
-
-func offsetsPartitions(tp *catalog.Topic) (partitions []offsets.Partition) {
-	for _, p := range tp.Partitions {
-		partitions = append(partitions, offsets.Partition{Partition: &p.Commit, Offline: p.Offline})
-	}
-	return partitions
-}
-
-// restoreOffsets reads the offsets topic, if it exists. It blocks.
-func (b *Broker) restoreOffsets() {
-	tp := b.catalog.Topic(offsets.Topic)
-	if tp == nil {
-		return
-	}
-	partitions := offsetsPartitions(tp)
-	b.offsets.Restore(partitions)
-	for i, p := range tp.Partitions {
-		p.Offline = partitions[i].Offline
-	}
 }
 
 // withCoordinator calls do once there is a coordinator, or its topic could not be made, unless the client is gone by then: nobody

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/loop"
@@ -25,7 +26,7 @@ type lab struct {
 	count     int // of partitions
 	kernel    *kernel
 	committer *commit.Committer
-	parts     []commit.Partition
+	topic     *catalog.Topic
 	refuse    error // of the topic's creation
 	tickets   uint64
 	replies   map[uint64]kmsg.Response
@@ -73,25 +74,25 @@ func newLab(t *testing.T, dir string, partitions int) *lab {
 	return l
 }
 
-func (l *lab) open() (partitions []Partition) {
+func (l *lab) open() *catalog.Topic {
 	l.t.Helper()
-	l.parts = make([]commit.Partition, l.count)
-	for i := range l.parts {
+	l.topic = &catalog.Topic{Name: Topic}
+	for i := range int32(l.count) {
 		dir := filepath.Join(l.dir, fmt.Sprintf("%s-%d", Topic, i))
 		log, err := segment.Open(dir, segment.Options{ManualCommit: true}, segment.OpenOptions{})
 		if err != nil {
 			l.t.Fatal(err)
 		}
 		l.t.Cleanup(func() { _ = log.Close() })
-		l.parts[i] = commit.NewPartition(Topic, int32(i), log, commit.Fsync{Always: true}.Policy())
-		partitions = append(partitions, Partition{Partition: &l.parts[i]})
+		l.topic.Partitions = append(l.topic.Partitions, &catalog.Partition{Topic: l.topic, Index: i, Log: log,
+			Commit: commit.NewPartition(Topic, i, log, commit.Fsync{Always: true}.Policy())})
 	}
-	return partitions
+	return l.topic
 }
 
 // The lab is the catalog.
 
-func (l *lab) CreateOffsetsTopic(done func([]Partition, error)) {
+func (l *lab) CreateInternal(done func(*catalog.Topic, error)) {
 	l.Log.loop.Go(func() {}, func() {
 		if l.refuse != nil {
 			done(nil, l.refuse)
@@ -101,7 +102,15 @@ func (l *lab) CreateOffsetsTopic(done func([]Partition, error)) {
 	})
 }
 
-func (l *lab) HasPartition(topic string, _ int32) bool { return topic == "feed" }
+func (l *lab) Topic(name string) *catalog.Topic {
+	switch name {
+	case Topic:
+		return l.topic
+	case "feed":
+		return &catalog.Topic{Name: name, Partitions: make([]*catalog.Partition, 1)}
+	}
+	return nil
+}
 
 func (l *lab) RemoveFiles(remove []func() error) {
 	for _, f := range remove {

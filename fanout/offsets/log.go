@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/loop"
@@ -24,18 +25,12 @@ type Config struct {
 	MaxInflatedBytes int64
 }
 
-// Partition is one partition of the offsets topic.
-type Partition struct {
-	*commit.Partition
-	// Offline is why the partition cannot be read; nil if it can.
-	Offline error
-}
-
 // Catalog knows the topics and the data directory.
 type Catalog interface {
-	// CreateOffsetsTopic makes the topic with its [Settings]. done gets its partitions, or why there are none.
-	CreateOffsetsTopic(done func(partitions []Partition, err error))
-	HasPartition(topic string, index int32) bool
+	// CreateInternal makes the topic with its [Settings].
+	CreateInternal(done func(tp *catalog.Topic, err error))
+	// Topic returns a topic, or nil.
+	Topic(name string) *catalog.Topic
 	// RemoveFiles removes files in the background.
 	RemoveFiles(remove []func() error)
 }
@@ -48,7 +43,7 @@ type Log struct {
 	catalog     Catalog
 	reply       func(ticket uint64, response kmsg.Response)
 	coordinator *group.Coordinator // nil before the topic is made
-	partitions  []Partition
+	partitions  []*catalog.Partition
 	waiting     []func(c *group.Coordinator, err error) // for the topic
 	inFlight    output
 	rewrites    []rewrite // by partition
@@ -58,18 +53,21 @@ type Log struct {
 // New makes the log of a coordinator that has no topic yet. reply sends a response to the connection of a ticket, if that
 // is still open.
 func New(
-	l *loop.Loop, config Config, committer *commit.Committer, catalog Catalog, reply func(ticket uint64, response kmsg.Response),
+	l *loop.Loop, config Config, committer *commit.Committer, topics Catalog, reply func(ticket uint64, response kmsg.Response),
 ) *Log {
-	config.Group.PartitionExists = catalog.HasPartition
+	config.Group.PartitionExists = func(topic string, index int32) bool {
+		tp := topics.Topic(topic)
+		return tp != nil && index >= 0 && int(index) < len(tp.Partitions)
+	}
 	config.Group.MaxRecordBytes = maxMembershipBytes
-	return &Log{loop: l, config: config, committer: committer, catalog: catalog, reply: reply}
+	return &Log{loop: l, config: config, committer: committer, catalog: topics, reply: reply}
 }
 
 // use begins to coordinate on a topic whose logs are open.
-func (l *Log) use(partitions []Partition) {
-	l.partitions = partitions
-	l.coordinator = group.New(l.config.Group, len(partitions))
-	l.rewrites = make([]rewrite, len(partitions))
+func (l *Log) use(tp *catalog.Topic) {
+	l.partitions = tp.Partitions
+	l.coordinator = group.New(l.config.Group, len(tp.Partitions))
+	l.rewrites = make([]rewrite, len(tp.Partitions))
 }
 
 // Start lets sessions and offsets expire, now that the loop's clock runs. deleted are topics that were removed at start.
@@ -100,9 +98,9 @@ func (l *Log) WithCoordinator(do func(c *group.Coordinator, err error)) {
 	if l.waiting = append(l.waiting, do); len(l.waiting) > 1 {
 		return
 	}
-	l.catalog.CreateOffsetsTopic(func(partitions []Partition, err error) {
+	l.catalog.CreateInternal(func(tp *catalog.Topic, err error) {
 		if err == nil {
-			l.use(partitions)
+			l.use(tp)
 		}
 		waiting := l.waiting
 		l.waiting = nil

@@ -118,7 +118,8 @@ func TestRestartKnowsWhatWasCommitted(t *testing.T) {
 		}
 	}
 	l = newLab(t, dir, 2)
-	l.Restore(l.open())
+	l.open()
+	l.Restore()
 	l.Start(nil)
 	for name, want := range map[string]int64{"a": 10, "b": 20} {
 		if offset, code := l.committed(name); offset != want || code != 0 {
@@ -135,7 +136,7 @@ func TestDamagedPartitionGoesOfflineAndTheOtherIsRead(t *testing.T) {
 	l.syncing(2)
 	l.synced(0)
 	l = newLab(t, dir, 2)
-	partitions := l.open()
+	partitions := l.open().Partitions
 	damaged := group.New(l.config.Group, 2).PartitionOf("a")
 	files, err := filepath.Glob(filepath.Join(dir, "*-"+string('0'+rune(damaged)), "*.log"))
 	if err != nil || len(files) != 1 {
@@ -149,7 +150,7 @@ func TestDamagedPartitionGoesOfflineAndTheOtherIsRead(t *testing.T) {
 	if err := os.WriteFile(files[0], content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l.Restore(partitions)
+	l.Restore()
 	if partitions[damaged].Offline == nil || partitions[1-damaged].Offline != nil {
 		t.Fatalf("offline: %v, %v", partitions[damaged].Offline, partitions[1-damaged].Offline)
 	}

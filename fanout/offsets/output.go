@@ -3,6 +3,7 @@ package offsets
 import (
 	"fmt"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/group"
 	"oneplusn/segment"
@@ -63,8 +64,7 @@ func (l *Log) replyNow() {
 // writeRecords queues records for their partitions, batch by batch: each fits a segment.
 func (l *Log) writeRecords(all []group.Record) {
 	now, queued := l.loop.UnixMillis(), 0
-	for i := range l.partitions {
-		p := &l.partitions[i]
+	for i, p := range l.partitions {
 		if p.Offline != nil {
 			continue
 		}
@@ -87,7 +87,7 @@ func (l *Log) writeRecords(all []group.Record) {
 }
 
 // writeBatch queues the first of some records as one batch, and says how many they are.
-func (l *Log) writeBatch(p *Partition, list []group.Record, nowMillis int64) (n int) {
+func (l *Log) writeBatch(p *catalog.Partition, list []group.Record, nowMillis int64) (n int) {
 	b := l.inFlight.newBatch()
 	b.log = l
 	b.bytes, n = group.AppendBatch(b.bytes[:0], list, nowMillis)
@@ -95,11 +95,11 @@ func (l *Log) writeBatch(p *Partition, list []group.Record, nowMillis int64) (n 
 	l.inFlight.batches++
 	checked, err := p.Log.Check(b.bytes)
 	if err != nil {
-		b.Appended(p.Partition, segment.Appended{}, err)
+		b.Appended(&p.Commit, segment.Appended{}, err)
 		return n
 	}
 	b.append = commit.Append{Batches: b.bytes, Checked: checked, Owner: b}
-	l.committer.Append(p.Partition, &b.append)
+	l.committer.Append(&p.Commit, &b.append)
 	return n
 }
 
@@ -187,14 +187,13 @@ type promise struct {
 // newPromise waits for every partition with records that are not committed.
 func (l *Log) newPromise() *promise {
 	promised := &promise{log: l}
-	for i := range l.partitions {
-		p := &l.partitions[i]
+	for _, p := range l.partitions {
 		if p.Offline != nil {
 			continue
 		}
 		if last := p.Log.LogEndOffset() - 1; p.Log.HighWatermark() <= last && p.Log.Poisoned() == nil {
 			promised.left++
-			l.committer.Await(p.Partition, &commit.Waiter{Owner: promised}, last)
+			l.committer.Await(&p.Commit, &commit.Waiter{Owner: promised}, last)
 		}
 	}
 	return promised

@@ -3,50 +3,49 @@ package offsets
 import (
 	"fmt"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/group"
 	"oneplusn/segment/records"
 )
 
-// Restore reads the topic. It blocks.
+// Restore reads the topic, if it exists. It blocks.
 //
 // A damaged partition does not stop the start. It goes offline, and its groups have no coordinator until it is mended: they
 // must not begin without their offsets, which were acknowledged. Records that cannot be parsed are left out.
-func (l *Log) Restore(partitions []Partition) {
+func (l *Log) Restore() {
+	tp := l.catalog.Topic(Topic)
+	if tp == nil {
+		return
+	}
 	// What was read before a damage was found is forgotten by starting over without that partition.
-	for !l.restore(partitions) {
+	for !l.restore(tp) {
 	}
-	counts, offline := l.coordinator.Counts(), 0
-	for i := range partitions {
-		if partitions[i].Offline != nil {
-			offline++
-		}
-	}
+	counts := l.coordinator.Counts()
 	l.loop.Log.Info("committed offsets are read", "groups", counts.Groups, "offsets", counts.Offsets, "members", counts.Members,
-		"partitions_refused", offline)
+		"partitions_refused", tp.Offline())
 }
 
 // restore reads the partitions that are not offline. It is false if another one went offline.
-func (l *Log) restore(partitions []Partition) bool {
-	l.use(partitions)
-	for i := range partitions {
-		p := &partitions[i]
+func (l *Log) restore(tp *catalog.Topic) bool {
+	l.use(tp)
+	for _, p := range tp.Partitions {
 		if p.Offline == nil {
 			if err := l.restorePartition(p); err != nil {
-				p.Offline = fmt.Errorf("fanout: reading committed offsets from %s: %w", p, err)
+				p.Offline = fmt.Errorf("fanout: reading committed offsets from %s: %w", p.Directory(), err)
 				p.Log.Abandon()
 				return false
 			}
 			continue
 		}
-		l.coordinator.RefusePartition(int32(i))
+		l.coordinator.RefusePartition(p.Index)
 		l.loop.Log.Error("the groups of a partition have no coordinator: what they have committed cannot be read", "topic", Topic,
-			"partition", i, "error", p.Offline,
+			"partition", p.Index, "error", p.Offline,
 			"remedy", "stop the server and restore the directory from a copy, or mend it as the error says, or move it away to begin without them")
 	}
 	return true
 }
 
-func (l *Log) restorePartition(p *Partition) error {
+func (l *Log) restorePartition(p *catalog.Partition) error {
 	read, unknown := 0, 0
 	var first error
 	leaveOut := func(err error) {

@@ -3,6 +3,8 @@ package offsets
 import (
 	"strconv"
 	"time"
+
+	"oneplusn/fanout/catalog"
 )
 
 // The offsets topic stays short because its live records are written again at the end of the log, and the log's head is
@@ -58,7 +60,7 @@ type rewrite struct {
 // rewrite takes every rewrite one step on.
 func (l *Log) rewrite() {
 	for i := range l.rewrites {
-		w, p := &l.rewrites[i], &l.partitions[i]
+		w, p := &l.rewrites[i], l.partitions[i]
 		switch {
 		case p.Offline != nil:
 			w.next = never
@@ -78,7 +80,7 @@ func (l *Log) rewrite() {
 	}
 }
 
-func (l *Log) rewriteSome(w *rewrite, p *Partition) {
+func (l *Log) rewriteSome(w *rewrite, p *catalog.Partition) {
 	w.next = l.loop.Now()
 	if !l.coordinator.Taken(w.mark) {
 		return
@@ -94,9 +96,9 @@ func (l *Log) rewriteSome(w *rewrite, p *Partition) {
 }
 
 // dropHead drops the log's head, once the rewritten records are as safe as those in it.
-func (l *Log) dropHead(w *rewrite, p *Partition) {
+func (l *Log) dropHead(w *rewrite, p *catalog.Partition) {
 	safe := p.Log.DurableOffset()
-	if p.Policy().Never() {
+	if p.Commit.Policy().Never() {
 		safe = p.Log.HighWatermark()
 	}
 	if safe < w.end {

@@ -55,7 +55,8 @@ func TestAcknowledgedCommitsSurviveCrashes(t *testing.T) {
 					tickets := l.tickets
 					l = newLab(t, dir, partitions)
 					l.tickets, l.replies = tickets, make(map[uint64]kmsg.Response)
-					l.Restore(l.open())
+					l.open()
+					l.Restore()
 					l.Start(nil)
 					for name, want := range acknowledged {
 						if got, code := l.committed(name); code != 0 || got < want || got > sent[name] {
