@@ -7,6 +7,18 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+func init() {
+	registerRaw(wire.KeyProduce, handleProduce, Request{Min: 0, Max: 8, AcceptMin: 3,
+		Does:     "appends record batches",
+		Versions: "3 to 8 are read. 0 to 2 are advertised only because librdkafka before 2.11.1 compresses with gzip, snappy and lz4 only when the range contains 0. From 7 on zstd is allowed (KIP-110)",
+		Errors: []int16{wire.CodeCorruptMessage, wire.CodeUnknownTopicOrPartition, wire.CodeRequestTimedOut,
+			wire.CodeMessageTooLarge, wire.CodeInvalidTopic, wire.CodeRecordListTooLarge, wire.CodeInvalidRequiredAcks,
+			wire.CodeInvalidTimestamp, wire.CodeOutOfOrderSequenceNumber, wire.CodeInvalidProducerEpoch,
+			wire.CodeTransactionalIDAuthorizationFailed, wire.CodeKafkaStorageError, wire.CodeUnsupportedCompressionType,
+			wire.CodeInvalidRecord},
+	})
+}
+
 // handleProduce appends record batches.
 //
 // Behaviour:
@@ -19,10 +31,7 @@ import (
 //   - With acks=0 there is no response at all. After an error the connection is closed, as by Apache Kafka: that is how
 //     the producer learns that it has to ask for metadata again.
 //   - A batch that an idempotent producer sends again is answered with the offset that it got, and not appended again.
-//
-// Versions: 3 to 8 are read; 0 to 2 are advertised only because librdkafka before 2.11.1 compresses with gzip, snappy
-// and lz4 only when the advertised range contains 0. From 7 on zstd is allowed (KIP-110).
-func (c *client) handleProduce() error {
+func handleProduce(_ *Broker, c *client) error {
 	return c.produce.Start(&c.header, c.listRoom(produce.ListBytesPerPartition))
 }
 

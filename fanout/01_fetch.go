@@ -4,7 +4,18 @@ import (
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/fetch"
 	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/wire"
 )
+
+func init() {
+	registerRaw(wire.KeyFetch, handleFetch, Request{Min: 4, Max: 11,
+		Does:     "reads record batches, waiting for them if told to",
+		Versions: "4 to 11 end with the last partition's records, so that a response alternates header bytes and file ranges, ending with a range. From 7 on with fetch sessions (KIP-227). Clients below 10 do not know zstd (KIP-110)",
+		Errors: []int16{wire.CodeOffsetOutOfRange, wire.CodeUnknownTopicOrPartition, wire.CodeKafkaStorageError,
+			wire.CodeFetchSessionIDNotFound, wire.CodeInvalidFetchSessionEpoch, wire.CodeFencedLeaderEpoch,
+			wire.CodeUnknownLeaderEpoch, wire.CodeUnsupportedCompressionType},
+	})
+}
 
 // handleFetch answers a fetch, or lets it wait: see package fetch.
 //
@@ -21,11 +32,7 @@ import (
 //     from directories that a Kafka broker wrote: there are no transactions here.
 //   - Partitions are served in turn, beginning behind the one that came first in the last response, so none is starved by those
 //     before it.
-//
-// Versions: 4 to 11, the ones that end with the last partition's records, so that a response alternates header bytes and file
-// ranges, ending with a range. From 7 on with fetch sessions (KIP-227). Clients below 10 do not know zstd, and get
-// UNSUPPORTED_COMPRESSION_TYPE (KIP-110).
-func (b *Broker) handleFetch(c *client) error {
+func handleFetch(b *Broker, c *client) error {
 	return c.fetch.Start(&c.header, c.listRoom(fetch.ListBytesPerPartition))
 }
 

@@ -13,6 +13,15 @@ const (
 	earliestTimestamp = -2
 )
 
+func init() {
+	register(handleListOffsets, Request{Max: 5, onlyAsks: true,
+		Does:     "finds offsets by time",
+		Versions: "0 asks for several offsets and gets a list (at most one here); 1 to 5 get offset and timestamp",
+		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeUnsupportedVersion, wire.CodeKafkaStorageError,
+			wire.CodeFencedLeaderEpoch, wire.CodeUnknownLeaderEpoch},
+	})
+}
+
 // handleListOffsets finds offsets by time.
 //
 // Behaviour:
@@ -20,9 +29,7 @@ const (
 //   - Any other is the first offset with that timestamp or a later one, not below the start of the log, or -1 if there is
 //     none that the client may read. The epoch is that of the record's leader. The batches in question are read in the
 //     background: see [fetch.ByTime].
-//
-// Versions: 0 asks for several offsets and gets a list (at most one here); 1 to 5 get offset and timestamp.
-func (b *Broker) handleListOffsets(c *client, req *kmsg.ListOffsetsRequest) {
+func handleListOffsets(b *Broker, c *client, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 	end := c.errand()
 	searches := b.fetcher.ByTime(req.IsolationLevel, func() bool { return c.state == connOpen }, func() {

@@ -12,6 +12,15 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+func init() {
+	register(handleMetadata, Request{Max: 8, onlyAsks: true,
+		Does:     "says which topics there are and where they are; creates missing ones",
+		Versions: "from 4 on the client says whether a missing topic is to be created",
+		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeLeaderNotAvailable, wire.CodeInvalidTopic,
+			wire.CodePolicyViolation, wire.CodeKafkaStorageError},
+	})
+}
+
 // handleMetadata says which topics there are and where they are: all on this node.
 //
 // Behaviour:
@@ -19,9 +28,7 @@ import (
 //   - A topic that is asked for and missing is created, if the server and (from version 4 on) the client allow it. The
 //     answer waits for that. Above --auto-create-limit topics, or without room for more, the error is POLICY_VIOLATION.
 //   - The address is --advertise, or else the one that this client connected to, which it can evidently reach.
-//
-// Versions: 0 to 8.
-func (b *Broker) handleMetadata(c *client, req *kmsg.MetadataRequest) {
+func handleMetadata(b *Broker, c *client, req *kmsg.MetadataRequest) {
 	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
 		b.sendAllTopics(c)
 		return

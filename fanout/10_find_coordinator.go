@@ -14,16 +14,21 @@ const (
 	coordinatorOfTransaction = 1
 )
 
+func init() {
+	register(handleFindCoordinator, Request{Max: 2,
+		Does:     "says where the coordinator of a group is",
+		Versions: "0 asks for a group's; 1 and 2 for a group's or a transaction's, and have an error message. librdkafka takes 0 as the sign that lz4 may be used",
+		Errors:   []int16{wire.CodeCoordinatorNotAvailable, wire.CodeInvalidRequest, wire.CodeTransactionalIDAuthorizationFailed},
+	})
+}
+
 // handleFindCoordinator says where the coordinator of a group is: here.
 //
 // Behaviour:
 //   - The offsets topic is made first, if it does not exist.
 //   - A group whose partition of that topic is damaged has no coordinator until the partition is mended.
 //   - A transaction's coordinator is refused with an error that clients explain: there are no transactions.
-//
-// Versions: 0 asks for a group's; 1 and 2 for a group's or a transaction's, and have an error message. Version 0 must
-// be advertised: librdkafka takes it as the sign that lz4 may be used.
-func (b *Broker) handleFindCoordinator(c *client, req *kmsg.FindCoordinatorRequest) {
+func handleFindCoordinator(b *Broker, c *client, req *kmsg.FindCoordinatorRequest) {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	resp.NodeID, resp.Port = -1, -1
 	switch req.CoordinatorType {

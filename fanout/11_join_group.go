@@ -4,7 +4,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/group"
+	"oneplusn/fanout/wire"
 )
+
+func init() {
+	register(handleJoinGroup, Request{Max: 5,
+		Does:     "makes a client a member of its group's next generation",
+		Versions: "from 1 on with a rebalance timeout; from 4 on a client without a member id gets one and has to join again with it (KIP-394); from 5 on with group.instance.id (KIP-345)",
+		Errors: []int16{wire.CodeCoordinatorNotAvailable, wire.CodeInconsistentGroupProtocol, wire.CodeInvalidGroupID,
+			wire.CodeUnknownMemberID, wire.CodeInvalidSessionTimeout, wire.CodeRebalanceInProgress, wire.CodePolicyViolation,
+			wire.CodeMemberIDRequired, wire.CodeGroupMaxSizeReached, wire.CodeFencedInstanceID},
+	})
+}
 
 // handleJoinGroup makes a client a member of its group's next generation.
 //
@@ -15,10 +26,7 @@ import (
 //   - A pending member id delays a rebalance by two seconds at most, and not at all once its connection is closed; in Apache
 //     Kafka by the client's session timeout.
 //   - The longest-standing member that joins again is the leader. It gets the list of members, and assigns.
-//
-// Versions: 0 to 5. From 1 on with a rebalance timeout; from 4 on a client without a member id gets one and has to join again
-// with it (KIP-394); from 5 on with group.instance.id (KIP-345).
-func (b *Broker) handleJoinGroup(c *client, req *kmsg.JoinGroupRequest) {
+func handleJoinGroup(b *Broker, c *client, req *kmsg.JoinGroupRequest) {
 	id, host := string(c.header.ClientID), hostOf(c)
 	coordinate(c, req, func(g *group.Coordinator, now group.Instant, from group.Client, req *kmsg.JoinGroupRequest) {
 		from.ID, from.Host = id, host

@@ -7,6 +7,16 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+func init() {
+	register(handleCreateTopics, Request{Max: 4,
+		Does:     "creates topics",
+		Versions: "from 1 on with validate_only and error messages",
+		Errors: []int16{wire.CodeInvalidTopic, wire.CodeTopicAlreadyExists, wire.CodeInvalidPartitions,
+			wire.CodeInvalidReplicationFactor, wire.CodeInvalidReplicaAssignment, wire.CodeInvalidConfig,
+			wire.CodeInvalidRequest, wire.CodePolicyViolation, wire.CodeKafkaStorageError},
+	})
+}
+
 // handleCreateTopics makes topics.
 //
 // Behaviour:
@@ -15,9 +25,7 @@ import (
 //   - What is above --max-partitions, or needs more open files than there may be, is refused (POLICY_VIOLATION).
 //   - The answer comes when the directories are on the disk. Until then the next start removes what there is of them.
 //   - A topic of that name that is being deleted is deleted first.
-//
-// Versions: 0 to 4; from 1 on with validate_only and error messages.
-func (b *Broker) handleCreateTopics(c *client, req *kmsg.CreateTopicsRequest) {
+func handleCreateTopics(b *Broker, c *client, req *kmsg.CreateTopicsRequest) {
 	wanted := make([]catalog.NewTopic, len(req.Topics))
 	for i := range req.Topics {
 		wanted[i] = wantedTopic(&req.Topics[i], b.config.Partitions, b.catalog.NodeID())

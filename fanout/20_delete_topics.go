@@ -1,6 +1,17 @@
 package fanout
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+func init() {
+	register(handleDeleteTopics, Request{Max: 3,
+		Does:   "deletes topics",
+		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidTopic, wire.CodeKafkaStorageError},
+	})
+}
 
 // handleDeleteTopics deletes topics.
 //
@@ -11,9 +22,7 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 //     included: the answer waits until they are written off. Fetches and produces that wait for the topic are told at once.
 //   - Responses under way are finished: their segments stay until the last byte has been sent.
 //   - A topic that is being made, or configured, is deleted after that.
-//
-// Versions: 0 to 3.
-func (b *Broker) handleDeleteTopics(c *client, req *kmsg.DeleteTopicsRequest) {
+func handleDeleteTopics(b *Broker, c *client, req *kmsg.DeleteTopicsRequest) {
 	end := c.errand()
 	b.catalog.DeleteTopics(req.TopicNames, func(codes []int16) {
 		resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)

@@ -7,15 +7,21 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+func init() {
+	register(handleDeleteRecords, Request{Max: 1,
+		Does: "deletes the records below an offset",
+		Errors: []int16{wire.CodeOffsetOutOfRange, wire.CodeUnknownTopicOrPartition, wire.CodeInvalidTopic,
+			wire.CodeKafkaStorageError},
+	})
+}
+
 // handleDeleteRecords moves the start of logs.
 //
 // Behaviour:
 //   - Records below the offset can no longer be read, at once and after every restart. -1 stands for the high watermark.
 //   - The files go by whole segments, when all of their records are below the start.
 //   - The answer comes when the new start is on disk.
-//
-// Versions: 0 and 1.
-func (b *Broker) handleDeleteRecords(c *client, req *kmsg.DeleteRecordsRequest) {
+func handleDeleteRecords(b *Broker, c *client, req *kmsg.DeleteRecordsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
 	var moved []*catalog.Partition
 	for i := range req.Topics {

@@ -6,14 +6,19 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+func init() {
+	register(handleInitProducerID, Request{Max: 1,
+		Does:   "gives an idempotent producer its id",
+		Errors: []int16{wire.CodeTransactionalIDAuthorizationFailed, wire.CodeKafkaStorageError},
+	})
+}
+
 // handleInitProducerID hands out producer ids, which idempotent producers put into their batches.
 //
 // Behaviour:
 //   - No id is handed out twice, not even after a crash.
 //   - A transactional id is refused: there are no transactions.
-//
-// Versions: 0 and 1.
-func (b *Broker) handleInitProducerID(c *client, req *kmsg.InitProducerIDRequest) {
+func handleInitProducerID(b *Broker, c *client, req *kmsg.InitProducerIDRequest) {
 	resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
 	if req.TransactionalID != nil {

@@ -2,7 +2,18 @@ package fanout
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
 )
+
+func init() {
+	register(handleOffsetForLeaderEpoch, Request{Min: 3, Max: 3, onlyAsks: true,
+		Does:     "says where a leader epoch ended (KIP-320)",
+		Versions: "Java's consumer does not use one below 3",
+		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeKafkaStorageError, wire.CodeFencedLeaderEpoch,
+			wire.CodeUnknownLeaderEpoch},
+	})
+}
 
 // handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers find out that a log was cut
 // (KIP-320). A log gets a new epoch at a start that may have lost records, and a topic that is made again one above those
@@ -11,9 +22,7 @@ import (
 // Behaviour:
 //   - The answer is the largest epoch that is not above the one asked for, and the offset behind its last record, at most
 //     the high watermark. One below the log's first has ended where that begins; one above its own has neither: -1 and -1.
-//
-// Versions: 3. Java's consumer does not use a lower one.
-func (b *Broker) handleOffsetForLeaderEpoch(req *kmsg.OffsetForLeaderEpochRequest) kmsg.Response {
+func handleOffsetForLeaderEpoch(b *Broker, c *client, req *kmsg.OffsetForLeaderEpochRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
 	for i := range req.Topics {
 		topic := kmsg.NewOffsetForLeaderEpochResponseTopic()
@@ -23,7 +32,7 @@ func (b *Broker) handleOffsetForLeaderEpoch(req *kmsg.OffsetForLeaderEpochReques
 		}
 		resp.Topics = append(resp.Topics, topic)
 	}
-	return resp
+	b.reply(c, resp)
 }
 
 func (b *Broker) epochEnd(

@@ -13,15 +13,21 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+func init() {
+	register(handleDescribeConfigs, Request{Max: 3, onlyAsks: true,
+		Does:     "tells the configuration of topics and of the broker",
+		Versions: "from 1 on with sources and synonyms, from 3 on with types and documentation",
+		Errors:   []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidTopic, wire.CodeInvalidRequest},
+	})
+}
+
 // handleDescribeConfigs tells the configuration of topics and of this broker.
 //
 // Behaviour:
 //   - A topic has every setting, each with where its value comes from: the topic, a flag of the server, or its default.
 //   - The broker's settings go by Apache Kafka's names and are read-only: flags set them.
 //   - Names that were asked for and do not exist are left out.
-//
-// Versions: 0 to 3; from 1 on with sources and synonyms, from 3 on with types and documentation.
-func (b *Broker) handleDescribeConfigs(c *client, req *kmsg.DescribeConfigsRequest) {
+func handleDescribeConfigs(b *Broker, c *client, req *kmsg.DescribeConfigsRequest) {
 	// Looked up here; what they hold never changes, so it can be described anywhere.
 	topics := make([]*catalog.TopicConfig, len(req.Resources))
 	for i := range req.Resources {

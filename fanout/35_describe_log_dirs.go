@@ -9,13 +9,17 @@ import (
 	"oneplusn/fanout/catalog"
 )
 
+func init() {
+	register(handleDescribeLogDirs, Request{Max: 1, onlyAsks: true,
+		Does: "says how large the partitions are",
+	})
+}
+
 // handleDescribeLogDirs says how large the partitions are, in the one directory that there is.
 //
 // Behaviour:
 //   - No list of topics means all of them. Unknown topics and partitions are left out.
-//
-// Versions: 0 and 1.
-func (b *Broker) handleDescribeLogDirs(c *client, req *kmsg.DescribeLogDirsRequest) {
+func handleDescribeLogDirs(b *Broker, c *client, req *kmsg.DescribeLogDirsRequest) {
 	if req.Topics == nil && c.putOff(int(b.catalog.PartitionBudget().Used())) {
 		return
 	}

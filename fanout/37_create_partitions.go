@@ -7,6 +7,14 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+func init() {
+	register(handleCreatePartitions, Request{Max: 1,
+		Does: "gives topics more partitions",
+		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidTopic, wire.CodeInvalidPartitions,
+			wire.CodeInvalidReplicaAssignment, wire.CodeInvalidRequest, wire.CodePolicyViolation, wire.CodeKafkaStorageError},
+	})
+}
+
 // handleCreatePartitions gives topics more partitions.
 //
 // Behaviour:
@@ -14,9 +22,7 @@ import (
 //     so records of one key may be found in two partitions from then on.
 //   - The answer comes when the directories are on the disk. Waiting consumers find out by their next metadata request.
 //   - Changes of one topic are made one after the other.
-//
-// Versions: 0 and 1.
-func (b *Broker) handleCreatePartitions(c *client, req *kmsg.CreatePartitionsRequest) {
+func handleCreatePartitions(b *Broker, c *client, req *kmsg.CreatePartitionsRequest) {
 	wanted := make([]catalog.MorePartitions, len(req.Topics))
 	node := b.catalog.NodeID()
 	for i := range req.Topics {

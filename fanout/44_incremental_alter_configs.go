@@ -7,6 +7,14 @@ import (
 	"oneplusn/fanout/wire"
 )
 
+func init() {
+	register(handleIncrementalAlterConfigs, Request{Max: 0,
+		Does: "changes the configuration of topics",
+		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidConfig, wire.CodeInvalidRequest,
+			wire.CodePolicyViolation, wire.CodeKafkaStorageError},
+	})
+}
+
 // handleIncrementalAlterConfigs changes the configuration of topics.
 //
 // Behaviour:
@@ -14,9 +22,7 @@ import (
 //   - A topic that is named twice gets the changes in the order of the request.
 //   - Names that do not exist here, values out of their limits, and cleanup.policy=compact are refused by name.
 //   - The broker's own settings are refused, flags set them, and so are those of its own topic, __consumer_offsets.
-//
-// Versions: 0.
-func (b *Broker) handleIncrementalAlterConfigs(c *client, req *kmsg.IncrementalAlterConfigsRequest) {
+func handleIncrementalAlterConfigs(b *Broker, c *client, req *kmsg.IncrementalAlterConfigsRequest) {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	for i := range req.Resources {
 		r := kmsg.NewIncrementalAlterConfigsResponseResource()

@@ -53,7 +53,7 @@ func (c *client) again() {
 
 // moved implements [handler]: names and records of a fetch or produce alias its frame.
 func (c *client) moved(frame []byte) (err error) {
-	if c.header, err = wire.ParseHeader(frame); err != nil {
+	if c.header, err = wire.ParseHeader(frame, readVersions); err != nil {
 		return err
 	}
 	switch c.header.Key {

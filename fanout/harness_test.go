@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -271,7 +272,26 @@ func (c *dialed) receive(req kmsg.Request, correlationID int32) kmsg.Response {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	checkErrors(c.t, reflect.ValueOf(resp).Elem(), requestOf(req.Key()))
 	return resp
+}
+
+// checkErrors wants every error code of a response to be one that its request documents.
+func checkErrors(t *testing.T, v reflect.Value, r *Request) {
+	t.Helper()
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if code := v.Field(i); v.Type().Field(i).Name == "ErrorCode" && code.Int() != 0 && !slices.Contains(r.Errors, int16(code.Int())) {
+				t.Errorf("%s is answered with error %d, which it does not document", wire.Describe(r.Key), code.Int())
+			}
+			checkErrors(t, v.Field(i), r)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			checkErrors(t, v.Index(i), r)
+		}
+	}
 }
 
 func parseResponse(frame []byte, req kmsg.Request, correlationID int32) (kmsg.Response, error) {

@@ -13,7 +13,7 @@ func (c *client) request(frame []byte, again bool) {
 	b := c.broker
 	c.startedAt = b.loop.Now()
 	var err error
-	c.header, err = wire.ParseHeader(frame)
+	c.header, err = wire.ParseHeader(frame, readVersions)
 	if err != nil {
 		b.requestRefused(c, err)
 		return
@@ -29,17 +29,7 @@ func (c *client) request(frame []byte, again bool) {
 
 // answer answers the request under way, or begins to.
 func (b *Broker) answer(c *client) {
-	var err error
-	switch c.header.Key {
-	case wire.KeyProduce:
-		err = c.handleProduce()
-	case wire.KeyFetch:
-		err = b.handleFetch(c)
-	case wire.KeyApiVersions:
-		b.handleApiVersions(c)
-	default:
-		err = b.handleOther(c)
-	}
+	err := requestOf(c.header.Key).answer(b, c)
 	if errors.Is(err, wire.ErrNoRoom) {
 		err = b.tooManyPartitions(c)
 	}
@@ -64,14 +54,10 @@ func (b *Broker) answer(c *client) {
 // is answered whatever its version is (KIP-511); for any other there is no answer that the client could read.
 func (b *Broker) requestRefused(c *client, err error) {
 	if errors.Is(err, wire.ErrUnsupportedVersion) && c.header.Key == wire.KeyApiVersions {
-		b.handleApiVersions(c)
+		_ = handleApiVersions(b, c)
 		return
 	}
 	c.close(closedByProtocol, err)
-}
-
-func (b *Broker) handleApiVersions(c *client) {
-	c.respond(wire.AppendApiVersions(b.scratch[:0], c.header.CorrelationID, c.header.Version))
 }
 
 // respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory. If there is no

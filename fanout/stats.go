@@ -15,9 +15,6 @@ import (
 	"oneplusn/ring"
 )
 
-// maxKey bounds the request keys that are counted one by one.
-const maxKey = 96
-
 // counters are what the loop counts. They belong to its thread; [Broker.Stats] takes a copy there.
 type counters struct {
 	accepted     uint64

@@ -108,7 +108,7 @@ type sweeper struct {
 }
 
 // sweptVersions are the versions of a request with the fewest and the most fields.
-func sweptVersions(r wire.APIRange) []int16 {
+func sweptVersions(r *Request) []int16 {
 	if r.AcceptMin == r.Max {
 		return []int16{r.Max}
 	}
@@ -116,7 +116,7 @@ func sweptVersions(r wire.APIRange) []int16 {
 }
 
 func (w *sweeper) singles() {
-	for _, r := range wire.Table {
+	for _, r := range Requests() {
 		for _, version := range sweptVersions(r) {
 			w.send(ordinary(r.Key, version), "ordinary")
 			for _, f := range fieldsOf(ordinary(r.Key, version)) {
@@ -140,7 +140,7 @@ func (w *sweeper) pairs() {
 		setA, setB   change
 	}
 	var all []pair
-	for _, r := range wire.Table {
+	for _, r := range Requests() {
 		version := r.Max
 		fields := fieldsOf(ordinary(r.Key, version))
 		for i, a := range fields {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	stderrors "errors"
 	"flag"
 	"fmt"
 	"os"
@@ -9,9 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"oneplusn/fanout"
 	"oneplusn/fanout/flags"
 	"oneplusn/fanout/metrics"
+	"oneplusn/fanout/wire"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the generated parts of docs/ again")
@@ -77,4 +81,25 @@ func TestMetricsAreDocumented(t *testing.T) {
 		out.WriteString(cells("`"+m.Name+"`", strings.TrimSuffix(m.Label+"="+m.Value, "="), "`"+m.Path+"`", m.Help))
 	}
 	checkGenerated(t, "operations.md", "metrics", out.String()+"\n")
+}
+
+func TestRequestsAreDocumented(t *testing.T) {
+	var out strings.Builder
+	out.WriteString("\n" + cells("request", "key", "versions", "what it does", "versions differ", "errors") + "|---|---|---|---|---|---|\n")
+	for _, r := range fanout.Requests() {
+		var errors []string
+		for _, code := range r.Errors {
+			var e *kerr.Error
+			if !stderrors.As(kerr.ErrorForCode(code), &e) || code == 0 {
+				t.Fatalf("request %d has no error %d", r.Key, code)
+			}
+			errors = append(errors, "`"+e.Message+"`")
+		}
+		versions := fmt.Sprintf("%d to %d", r.AcceptMin, r.Max)
+		if r.AcceptMin == r.Max {
+			versions = fmt.Sprint(r.Max)
+		}
+		out.WriteString(cells(wire.Describe(r.Key), fmt.Sprint(r.Key), versions, r.Does, r.Versions, strings.Join(errors, ", ")))
+	}
+	checkGenerated(t, "protocol.md", "requests", out.String()+"\n")
 }

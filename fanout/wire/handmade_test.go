@@ -123,74 +123,6 @@ func TestProduceResponseGroupsItsPartitionsByTopic(t *testing.T) {
 	}
 }
 
-// What librdkafka before 2.11.1 wants to see before it compresses (it looks for exact versions within the ranges), and
-// what the oldest and the newest clients need. A table that breaks one of these makes a client silently slower or mute.
-func TestTableKeepsWhatClientsRelyOn(t *testing.T) {
-	advertised := func(key, version int16) bool {
-		r := rangeOf(key)
-		return r != nil && version >= r.Min && version <= r.Max
-	}
-	for _, row := range []struct {
-		key, version int16
-		why          string
-	}{
-		{0, 0, "librdkafka compresses with gzip, snappy and lz4 only if Produce 0 is in the range"},
-		{10, 0, "librdkafka uses lz4 only if FindCoordinator 0 is in the range, kafka-go asks with it"},
-		{0, 7, "librdkafka uses zstd only if Produce 7 is in the range (KIP-110)"},
-		{1, 10, "librdkafka uses zstd only if Fetch 10 is in the range (KIP-110)"},
-		{0, 3, "librdkafka writes record batches only if Produce 3 is in the range"},
-		{1, 4, "librdkafka reads record batches only if Fetch 4 is in the range, kafka-python fetches with it"},
-		{1, 11, "client.rack (KIP-392)"},
-		{2, 1, "kafka-python and segmentio/kafka-go list offsets with 1"},
-		{3, 0, "kafka-python asks for metadata with 0"},
-		{18, 0, "clients fall back to it"},
-		{18, 3, "Java and librdkafka name themselves with it (KIP-511)"},
-		{19, 3, "kafka-python creates topics with 3"},
-		{20, 1, "librdkafka and kafkajs delete topics with 1"},
-		{22, 0, "idempotence is on by default in Java and franz-go"},
-	} {
-		if !advertised(row.key, row.version) {
-			t.Errorf("%s %d is not advertised: %s", Describe(row.key), row.version, row.why)
-		}
-	}
-	for _, r := range Table {
-		req := kmsg.RequestForKey(r.Key)
-		req.SetVersion(r.Max)
-		if req.IsFlexible() && r.Key != KeyApiVersions {
-			t.Errorf("%s %d is flexible: its responses would not end with the records, its headers would have tags", Describe(r.Key), r.Max)
-		}
-		if r.Min < 0 || r.AcceptMin < r.Min || r.Max < r.AcceptMin || r.Max > req.MaxVersion() {
-			t.Errorf("%s: %+v makes no sense", Describe(r.Key), r)
-		}
-		if r.AcceptMin != r.Min && r.Key != KeyProduce {
-			t.Errorf("%s: versions %d to %d are advertised and not read", Describe(r.Key), r.Min, r.AcceptMin-1)
-		}
-	}
-	if Supported(KeyProduce, 2) || !Supported(KeyProduce, 3) {
-		t.Error("Produce 0 to 2 are advertised and never read")
-	}
-}
-
-// KIP-511: the response's header has no tags in any version, and an unknown version is answered in version 0.
-func TestApiVersionsResponseHasAnInflexibleHeader(t *testing.T) {
-	for version, answered := range map[int16]int16{0: 0, 1: 1, 2: 2, 3: 3, 4: 0, 99: 0, -1: 0} {
-		frame := AppendApiVersions(nil, 5, version)
-		resp := kmsg.NewPtrApiVersionsResponse()
-		resp.Version = answered
-		if err := resp.ReadFrom(frame[8:]); err != nil {
-			t.Errorf("v%d: %v", version, err)
-			continue
-		}
-		wantCode := int16(0)
-		if version != answered {
-			wantCode = CodeUnsupportedVersion
-		}
-		if resp.ErrorCode != wantCode || len(resp.ApiKeys) != len(Table) {
-			t.Errorf("v%d: error %d and %d ranges, want %d and %d", version, resp.ErrorCode, len(resp.ApiKeys), wantCode, len(Table))
-		}
-	}
-}
-
 func TestFrameSizeTellsWhatIsWrong(t *testing.T) {
 	for _, row := range []struct {
 		bytes string
@@ -228,25 +160,19 @@ func TestResponseThatNoFrameHoldsIsRefused(t *testing.T) {
 }
 
 func TestParsingIntoTheSameMemoryAllocatesNothing(t *testing.T) {
-	fetch := kmsg.NewPtrFetchRequest()
-	fetch.Version = 11
-	fill(fetch)
-	produce := kmsg.NewPtrProduceRequest()
-	produce.Version = 7
-	fill(produce)
-	fetchFrame := kmsg.NewRequestFormatter().AppendRequest(nil, fetch, 1)
-	fetchBody, produceBody := fetch.AppendTo(nil), produce.AppendTo(nil)
+	fetchFrame, fetchBody := goldenFrame(KeyFetch)
+	_, produceBody := goldenFrame(KeyProduce)
 	var f FetchRequest
 	var p ProduceRequest
 	if n := testing.AllocsPerRun(100, func() {
 		size, _, err := FrameSize(fetchFrame, 1<<20)
-		if _, herr := ParseHeader(fetchFrame[FrameSizeBytes:]); herr != nil || err != nil || size == 0 {
+		if _, herr := ParseHeader(fetchFrame[FrameSizeBytes:], goldenVersions); herr != nil || err != nil || size == 0 {
 			t.Fatal(err, herr)
 		}
 		if err := f.Parse(11, fetchBody); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Parse(7, produceBody); err != nil {
+		if err := p.Parse(8, produceBody); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {

@@ -26,21 +26,21 @@ type Header struct {
 // apiVersionsFlexibleFrom is the first version of ApiVersions whose request header ends with tags.
 const apiVersionsFlexibleFrom = 3
 
-// ParseHeader reads the header of a frame, without its size. With ErrUnknownKey and ErrUnsupportedVersion the key, the
-// version and the correlation id are filled in, so that the request can still be answered.
-func ParseHeader(frame []byte) (Header, error) {
+// ParseHeader reads the header of a frame, without its size. read says which versions of a request are. With ErrUnknownKey and
+// ErrUnsupportedVersion the key, the version and the correlation id are filled in, so that the request can still be answered.
+func ParseHeader(frame []byte, read func(key int16) (lowest, highest int16, ok bool)) (Header, error) {
 	c := cursor{left: frame}
 	h := Header{Key: c.int16(), Version: c.int16(), CorrelationID: c.int32()}
 	if c.failed {
 		return h, c.err("header")
 	}
-	r := rangeOf(h.Key)
-	if r == nil {
+	lowest, highest, ok := read(h.Key)
+	if !ok {
 		return h, fmt.Errorf("%w: key %d (%s)", ErrUnknownKey, h.Key, Describe(h.Key))
 	}
-	if !Supported(h.Key, h.Version) {
+	if h.Version < lowest || h.Version > highest {
 		return h, fmt.Errorf("%w: %s version %d, served are %d to %d", ErrUnsupportedVersion,
-			Describe(h.Key), h.Version, r.AcceptMin, r.Max)
+			Describe(h.Key), h.Version, lowest, highest)
 	}
 	h.ClientID = c.nullableString()
 	if h.Key == KeyApiVersions && h.Version >= apiVersionsFlexibleFrom {

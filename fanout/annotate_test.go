@@ -1,4 +1,4 @@
-package wire
+package fanout
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ type leaf struct {
 	value reflect.Value
 }
 
-// fill gives every field of a message a value: numbers that differ, strings with the field's name, lists of two
+// fillFields gives every field of a message a value: numbers that differ, strings with the field's name, lists of two
 // elements at the top and of one below. Fields named in keep stay as they are.
-func fill(message any, keep ...string) {
+func fillFields(message any, keep ...string) {
 	n := int64(0)
 	fillValue(reflect.ValueOf(message).Elem(), "", 0, &n, keep)
 }

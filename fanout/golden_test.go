@@ -1,4 +1,4 @@
-package wire
+package fanout
 
 import (
 	"bytes"
@@ -12,13 +12,15 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the golden frames anew; review the difference")
+var rewrite = flag.Bool("rewrite", false, "write the golden frames again; review the difference")
 
 // framesDir holds one file for each request that is served, with request and response of its lowest and highest
 // version: a title line, then a line for each field, its bytes in hexadecimal and what they are.
-const framesDir = "../../testdata/frames"
+const framesDir = "../testdata/frames"
 
 const correlationID = 0x01020304
 
@@ -29,16 +31,16 @@ type frame struct {
 }
 
 // goldenFrames are the frames of one key.
-func goldenFrames(r APIRange) (frames []frame, text string) {
+func goldenFrames(r *Request) (frames []frame, text string) {
 	var b strings.Builder
 	versions := slices.Compact([]int16{r.AcceptMin, r.Max})
 	for _, version := range versions {
 		req := kmsg.RequestForKey(r.Key)
 		req.SetVersion(version)
-		fill(req)
+		fillFields(req)
 		resp := req.ResponseKind()
 		resp.SetVersion(version)
-		fill(resp, "SupportedFeatures", "FinalizedFeaturesEpoch", "FinalizedFeatures", "ZkMigrationReady") // tags, never sent
+		fillFields(resp, "SupportedFeatures", "FinalizedFeaturesEpoch", "FinalizedFeatures", "ZkMigrationReady") // tags, never sent
 		for _, m := range []struct {
 			kind    string
 			message any
@@ -49,10 +51,10 @@ func goldenFrames(r APIRange) (frames []frame, text string) {
 				return kmsg.NewRequestFormatter(kmsg.FormatterClientID("client")).AppendRequest(nil, req, correlationID)
 			}},
 			{"response", resp, []span{{0, 4, "size"}, {4, 8, "correlation id"}}, func() []byte {
-				return AppendResponse(nil, correlationID, resp)
+				return wire.AppendResponse(nil, correlationID, resp)
 			}},
 		} {
-			title := fmt.Sprintf("%s v%d %s", Describe(r.Key), version, m.kind)
+			title := fmt.Sprintf("%s v%d %s", wire.Describe(r.Key), version, m.kind)
 			encoded := m.encode()
 			frames = append(frames, frame{title, encoded})
 			writeFrame(&b, title, encoded, append(m.head, annotate(m.message, m.encode)...))
@@ -62,7 +64,7 @@ func goldenFrames(r APIRange) (frames []frame, text string) {
 }
 
 func requestHead(key, version int16) []span {
-	return []span{{0, 4, "size"}, {4, 6, "key: " + Describe(key)}, {6, 8, fmt.Sprintf("version %d", version)},
+	return []span{{0, 4, "size"}, {4, 6, "key: " + wire.Describe(key)}, {6, 8, fmt.Sprintf("version %d", version)},
 		{8, 12, "correlation id"}, {12, 14, "length of the client id"}, {14, 20, `client id = "client"`}}
 }
 
@@ -104,14 +106,14 @@ func parseFrames(text string) (frames []frame, err error) {
 }
 
 func framesFile(key int16) string {
-	return filepath.Join(framesDir, fmt.Sprintf("%02d_%s.txt", key, strings.ToLower(Describe(key))))
+	return filepath.Join(framesDir, fmt.Sprintf("%02d_%s.txt", key, strings.ToLower(wire.Describe(key))))
 }
 
 // What goes over the wire is written down byte by byte, so that no change of this program or of a library changes it
-// unseen. Rewrite with: go test ./fanout/wire -run Golden -rewrite
+// unseen. Rewrite with: go test ./fanout -run Golden -rewrite
 func TestGoldenFramesAreWhatIsSentAndRead(t *testing.T) {
 	known := make(map[string]bool)
-	for _, r := range Table {
+	for _, r := range Requests() {
 		path := framesFile(r.Key)
 		known[path] = true
 		want, text := goldenFrames(r)
@@ -148,7 +150,7 @@ func TestGoldenFramesAreWhatIsSentAndRead(t *testing.T) {
 	}
 	for _, path := range files {
 		if !known[path] {
-			t.Errorf("%s belongs to no request of the table", path)
+			t.Errorf("%s belongs to no request that is served", path)
 		}
 	}
 }
@@ -156,18 +158,19 @@ func TestGoldenFramesAreWhatIsSentAndRead(t *testing.T) {
 // checkRequestFrame reads a request as the broker does, and writes it again.
 func checkRequestFrame(t *testing.T, f frame) {
 	t.Helper()
-	size, ok, err := FrameSize(f.bytes, 1<<20)
-	if err != nil || !ok || size != len(f.bytes)-FrameSizeBytes {
+	size, ok, err := wire.FrameSize(f.bytes, 1<<20)
+	if err != nil || !ok || size != len(f.bytes)-wire.FrameSizeBytes {
 		t.Errorf("%s: size %d of %d bytes, %v", f.title, size, len(f.bytes), err)
 		return
 	}
-	h, err := ParseHeader(f.bytes[FrameSizeBytes:])
+	h, err := wire.ParseHeader(f.bytes[wire.FrameSizeBytes:], readVersions)
 	if err != nil || h.CorrelationID != correlationID || string(h.ClientID) != "client" {
 		t.Errorf("%s: header %+v, %v", f.title, h, err)
 		return
 	}
-	req, err := decodeAsSent(h)
-	if err != nil {
+	req := kmsg.RequestForKey(h.Key)
+	req.SetVersion(h.Version)
+	if err := req.ReadFrom(h.Body); err != nil {
 		t.Errorf("%s: %v", f.title, err)
 		return
 	}

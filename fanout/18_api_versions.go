@@ -1,0 +1,34 @@
+package fanout
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/fanout/wire"
+)
+
+func init() {
+	registerRaw(wire.KeyApiVersions, handleApiVersions, Request{Max: 3, onlyAsks: true,
+		Does:     "says which requests are served, and which versions of them",
+		Versions: "3 has a request header with tags, and is the only flexible one; its response is built as in the others (KIP-511)",
+		Errors:   []int16{wire.CodeUnsupportedVersion},
+	})
+}
+
+// handleApiVersions lists what is served.
+//
+// Behaviour:
+//   - A version that is not served gets version 0 with UNSUPPORTED_VERSION and the list, from which the client chooses again
+//     (KIP-511).
+func handleApiVersions(b *Broker, c *client) error {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	if resp.Version = c.header.Version; resp.Version < 0 || resp.Version > requestOf(wire.KeyApiVersions).Max {
+		resp.Version, resp.ErrorCode = 0, wire.CodeUnsupportedVersion
+	}
+	for _, r := range Requests() {
+		k := kmsg.NewApiVersionsResponseApiKey()
+		k.ApiKey, k.MinVersion, k.MaxVersion = r.Key, r.Min, r.Max
+		resp.ApiKeys = append(resp.ApiKeys, k)
+	}
+	b.reply(c, resp)
+	return nil
+}
