@@ -7,10 +7,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// flagsFirst moves the flags of a command line between its command and its arguments, since the library stops looking
-// for flags at the first argument, and gives a flag before a subcommand to nobody who looks: people type
-// `pub TOPIC --file x` and `topics --server x create TOPIC`. args begins with the program's name; what follows "--" is
-// left alone.
+// flagsFirst moves the flags of a command line between its command and its arguments. The library stops looking for flags at the
+// first argument, and loses a flag that stands before a subcommand, but people type `pub TOPIC --file x` and
+// `topics --server x create TOPIC`. args begins with the program's name; arguments behind "--" stay where they are.
 func flagsFirst(commands []*cli.Command, args []string) []string {
 	if len(args) < 2 || strings.HasPrefix(args[1], "-") {
 		return args
@@ -37,7 +36,7 @@ func flagsFirst(commands []*cli.Command, args []string) []string {
 		}
 	}
 	if len(path) == 1 {
-		return args // there is no such command, which is what there is to say
+		return args // the command is unknown: the library says so
 	}
 	return slices.Concat(path, flags, arguments)
 }

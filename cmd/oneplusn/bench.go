@@ -252,7 +252,7 @@ func writeBench(c *cli.Context, runs []*report.BenchRun) error {
 	return nil
 }
 
-// interrupted says in one word what a scenario that a signal ended would say in many.
+// interrupted replaces the errors of a scenario that a signal ended.
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted")

@@ -13,7 +13,7 @@ import (
 	"oneplusn/fanout"
 )
 
-// checkBenchFlags refuses what every scenario would find out late, some of it only when all is measured.
+// checkBenchFlags checks up front what a scenario would find out only late, when all is measured.
 func checkBenchFlags(c *cli.Context) error {
 	for _, flag := range []string{"target", "target-admin"} {
 		if address := c.String(flag); address != "" {

@@ -24,8 +24,8 @@ var benchScenarios = []benchScenario{
 		"cold-cache", "transfer", "fetch-size", "discard", "runs", "threads", "dir", "serve-flag", "json"}},
 }
 
-// scenarioOf is what a command line asks for. It refuses two scenarios at once and flags of another one: they would not
-// do what their user expects of them.
+// scenarioOf is what a command line asks for. It refuses two scenarios at once, and flags that
+// the chosen one ignores.
 func scenarioOf(c *cli.Context) (string, error) {
 	chosen := benchScenarios[0]
 	for _, s := range benchScenarios[1:] {

@@ -17,7 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// dialTimeout bounds the first connection and the first answer, so that a wrong address is told at once.
+// dialTimeout bounds the first connection and the first answer, so that a wrong address is reported soon.
 const dialTimeout = 5 * time.Second
 
 // clientFlags are what pub, sub, topics and groups have in common.
@@ -152,14 +152,14 @@ func (r *remote) offsets(ctx context.Context, topic string) (offsets, error) {
 	return o, nil
 }
 
-// connectionNotices says that a server went away: the client itself goes on trying in silence.
+// connectionNotices reports that a server went away: the client library retries in silence.
 type connectionNotices struct {
 	mu   sync.Mutex
 	out  io.Writer
 	last time.Time
 }
 
-// noticeEvery keeps a server that stays away from filling the terminal.
+// noticeEvery limits the notices about a server that stays away.
 const noticeEvery = 5 * time.Second
 
 var _ kgo.HookBrokerConnect = (*connectionNotices)(nil)

@@ -3,8 +3,8 @@
 //
 // # Invariants
 //
-//   - The exit code is 0 for success, 1 for a failed check or an error while running, 2 for a command line that was
-//     not understood.
+//   - The exit code is 0 for success, 1 for a failed check or an error while running, 2 for a mistake in the
+//     command line.
 //   - An error is one line on standard error that starts with "oneplusn: ". Standard output has results only.
 package main
 

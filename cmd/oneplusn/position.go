@@ -135,7 +135,7 @@ func (o offsets) have(offset int64) bool {
 	return false
 }
 
-// describe names the bounds of the partition with the largest offsets, which is what an offset is out of.
+// describe names the bounds of the partition with the largest offsets, for the error about an offset out of range.
 func (o offsets) describe() string {
 	largest := int32(-1)
 	for partition, end := range o.end {

@@ -114,7 +114,7 @@ func (s *server) run(c *cli.Context) error {
 		return &usageError{err}
 	}
 	config := &s.config
-	// Taken before anything else is opened: later a number that nobody opened may be that of a segment.
+	// Checked before any other file is opened: later the number may belong to a segment.
 	ready, err := readyFile(s.readyFD)
 	if err != nil {
 		return &usageError{err}
@@ -200,7 +200,7 @@ func readyFile(fd int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "ready-fd"), nil
 }
 
-// sayReady writes the addresses to the descriptor that whoever started the server gave it.
+// sayReady writes the addresses to the descriptor of --ready-fd.
 func sayReady(ready *os.File, kafka, admin string, log *slog.Logger) {
 	if ready == nil {
 		return

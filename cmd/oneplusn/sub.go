@@ -286,7 +286,7 @@ func (s *subscription) atEnd(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// ignoreEnd drops the error of a request that was cut short by the person who stopped the command.
+// ignoreEnd drops the error of a request that the end of the command cut short.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -307,7 +307,7 @@ func (s *subscription) leave() error {
 	return nil
 }
 
-// sayWaiting tells someone who sees nothing why.
+// sayWaiting explains why nothing is printed yet.
 func (s *subscription) sayWaiting() {
 	text := fmt.Sprintf("waiting for records of %s", s.topic)
 	if s.group == "" && s.from.kind == fromEnd {

@@ -9,18 +9,17 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// usageError marks an error that the person who typed the command line has to mend: exit code 2.
+// usageError marks a mistake in the command line: exit code 2.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// usageErrorf is fmt.Errorf for a command line that can't be carried out as it is.
 func usageErrorf(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-// asUsageError is what every command makes of a command line that the library does not understand.
+// asUsageError translates what the library says of a command line that it does not understand.
 func asUsageError(c *cli.Context, err error, _ bool) error {
 	name := "oneplusn"
 	var flags []cli.Flag

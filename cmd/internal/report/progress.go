@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Progress says on a terminal, or now and then in a log, how far a long piece of work is.
+// Progress shows how far a long piece of work is, in place on a terminal, or as lines of a log.
 type Progress struct {
 	out      io.Writer
 	terminal bool
