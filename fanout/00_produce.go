@@ -48,13 +48,3 @@ func (t produceTargets) Find(topic []byte, index int32) (*commit.Partition, int1
 		return &p.Commit, 0, ""
 	}
 }
-
-// produceConn implements [produce.Conn].
-type produceConn struct{ *client }
-
-func (c produceConn) Open() bool             { return c.state == connOpen }
-func (c produceConn) Pin()                   { c.pin() }
-func (c produceConn) Unpin()                 { c.unpin() }
-func (c produceConn) Respond(encoded []byte) { c.respond(encoded) }
-func (c produceConn) RespondNothing()        { c.respondNothing() }
-func (c produceConn) Refuse(err error)       { c.close(closedByRefused, err) }

@@ -3,7 +3,6 @@ package fanout
 import (
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/fetch"
-	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
 )
 
@@ -34,20 +33,6 @@ func init() {
 //     before it.
 func handleFetch(b *Broker, c *client) error {
 	return c.fetch.Start(&c.header, c.listRoom(fetch.ListBytesPerPartition))
-}
-
-// fetchConn is a connection as its fetch sees it.
-type fetchConn struct{ *client }
-
-func (c fetchConn) Place(header []byte) ([]byte, bool) { return c.place(header) }
-func (c fetchConn) Parts() []transfer.Part             { return c.flow.Parts() }
-func (c fetchConn) Send(parts []transfer.Part)         { c.send(parts) }
-func (c fetchConn) Fail(err error)                     { c.close(closedByProtocol, err) }
-
-func (c fetchConn) ChargeLists() {
-	if err := c.chargeLists(); err != nil {
-		c.close(closedByMemory, err)
-	}
 }
 
 // fetchCatalog is the catalog as fetches see it.

@@ -31,8 +31,8 @@ func init() {
 //     background: see [fetch.ByTime].
 func handleListOffsets(b *Broker, c *client, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
-	end := c.errand()
-	searches := b.fetcher.ByTime(req.IsolationLevel, func() bool { return c.state == connOpen }, func() {
+	end := c.Errand()
+	searches := b.fetcher.ByTime(req.IsolationLevel, func() bool { return c.Open() }, func() {
 		if end() {
 			b.reply(c, oldStyle(req.Version, resp))
 		}

@@ -6,9 +6,9 @@ import (
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/catalog"
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/wire"
 )
 
@@ -40,12 +40,12 @@ func handleMetadata(b *Broker, c *client, req *kmsg.MetadataRequest) {
 		missing = b.catalog.Creatable(names, refused)
 	}
 	if len(missing) == 0 {
-		if !c.putOff(b.catalog.CountPartitions(names)) {
+		if !c.PutOff(b.catalog.CountPartitions(names)) {
 			b.sendTopics(c, names, refused)
 		}
 		return
 	}
-	end := c.errand()
+	end := c.Errand()
 	b.catalog.CreateMissing(missing, refused, func() {
 		if end() {
 			b.sendTopics(c, names, refused)
@@ -79,10 +79,10 @@ func (b *Broker) sendTopics(c *client, names []string, refused map[string]bool) 
 	}
 	out = wire.AppendMetadataEnd(out, version)
 	if err := wire.PatchFrameSize(out, int64(len(out))); err != nil {
-		c.close(closedByProtocol, err)
+		c.Close(conn.ByProtocol, err)
 		return
 	}
-	c.respond(out)
+	c.Respond(out)
 }
 
 // appendTopic appends what is to be said of a topic of that name.
@@ -121,7 +121,7 @@ func (b *Broker) node(c *client) wire.MetadataNode {
 func (b *Broker) advertised(c *client) (host string, port int32) {
 	address := b.config.Advertise
 	if address == "" {
-		address = sockaddrString(unix.Getsockname(c.fd))
+		address = c.LocalAddr()
 	}
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {

@@ -30,7 +30,7 @@ func handleCreateTopics(b *Broker, c *client, req *kmsg.CreateTopicsRequest) {
 	for i := range req.Topics {
 		wanted[i] = wantedTopic(&req.Topics[i], b.config.Partitions, b.catalog.NodeID())
 	}
-	end := c.errand()
+	end := c.Errand()
 	b.catalog.CreateTopics(wanted, req.ValidateOnly, func(refused []catalog.Refusal) {
 		resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 		for i := range wanted {

@@ -23,7 +23,7 @@ func init() {
 //   - Responses under way are finished: their segments stay until the last byte has been sent.
 //   - A topic that is being made, or configured, is deleted after that.
 func handleDeleteTopics(b *Broker, c *client, req *kmsg.DeleteTopicsRequest) {
-	end := c.errand()
+	end := c.Errand()
 	b.catalog.DeleteTopics(req.TopicNames, func(codes []int16) {
 		resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 		for i, name := range req.TopicNames {
@@ -32,7 +32,7 @@ func handleDeleteTopics(b *Broker, c *client, req *kmsg.DeleteTopicsRequest) {
 			resp.Topics = append(resp.Topics, r)
 		}
 		if end() {
-			b.offsets.ReplyReaped(ticketOf(c), resp)
+			b.offsets.ReplyReaped(uint64(c.ID()), resp)
 		}
 	})
 }

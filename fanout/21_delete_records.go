@@ -44,7 +44,7 @@ func handleDeleteRecords(b *Broker, c *client, req *kmsg.DeleteRecordsRequest) {
 		b.reply(c, resp)
 		return
 	}
-	end := c.errand()
+	end := c.Errand()
 	b.catalog.KeepStarts(moved, func(err error) {
 		if err != nil {
 			refuseMoved(resp)

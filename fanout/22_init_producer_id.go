@@ -26,7 +26,7 @@ func handleInitProducerID(b *Broker, c *client, req *kmsg.InitProducerIDRequest)
 		b.reply(c, resp)
 		return
 	}
-	end := c.errand()
+	end := c.Errand()
 	b.catalog.TakeProducerID(func(id int64, err error) {
 		if err != nil {
 			resp.ErrorCode = wire.CodeKafkaStorageError

@@ -37,21 +37,21 @@ func handleDescribeConfigs(b *Broker, c *client, req *kmsg.DescribeConfigsReques
 	}
 	correlationID := c.header.CorrelationID
 	if len(req.Resources) <= describedOnTheLoop {
-		if !c.putOff(describeItems * len(req.Resources)) {
-			c.respond(b.appendDescribed(b.scratch[:0], correlationID, req, topics))
+		if !c.PutOff(describeItems * len(req.Resources)) {
+			c.Respond(b.appendDescribed(b.scratch[:0], correlationID, req, topics))
 		}
 		return
 	}
-	end := c.errand()
+	end := c.Errand()
 	b.describing.Go(b.loop, func() (work, done func()) {
-		if c.state != connOpen {
+		if !c.Open() {
 			end()
 			return nil, nil
 		}
 		var encoded []byte
 		return func() { encoded = b.appendDescribed(nil, correlationID, req, topics) }, func() {
 			if end() {
-				c.respond(encoded)
+				c.Respond(encoded)
 			}
 		}
 	})

@@ -20,7 +20,7 @@ func init() {
 // Behaviour:
 //   - No list of topics means all of them. Unknown topics and partitions are left out.
 func handleDescribeLogDirs(b *Broker, c *client, req *kmsg.DescribeLogDirsRequest) {
-	if req.Topics == nil && c.putOff(int(b.catalog.PartitionBudget().Used())) {
+	if req.Topics == nil && c.PutOff(int(b.catalog.PartitionBudget().Used())) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)

@@ -34,7 +34,7 @@ func handleCreatePartitions(b *Broker, c *client, req *kmsg.CreatePartitionsRequ
 			}
 		}
 	}
-	end := c.errand()
+	end := c.Errand()
 	b.catalog.AddPartitions(wanted, req.ValidateOnly, func(refused []catalog.Refusal) {
 		resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 		for i := range wanted {

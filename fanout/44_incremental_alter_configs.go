@@ -29,7 +29,7 @@ func handleIncrementalAlterConfigs(b *Broker, c *client, req *kmsg.IncrementalAl
 		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
 		resp.Resources = append(resp.Resources, r)
 	}
-	end := c.errand()
+	end := c.Errand()
 	b.alterNext(req, resp, 0, func() {
 		if end() {
 			b.reply(c, resp)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/fanout/conn"
 )
 
 // Whatever accept(2) fails with, the server tries again once in a while, and not at once again and again; it says what is the
@@ -23,7 +25,7 @@ func TestAcceptThatFailsIsTriedAgainAndNeverSpins(t *testing.T) {
 			var fails atomic.Bool
 			var calls atomic.Int64
 			s := startWith(t, nil, func(b *Broker) {
-				b.acceptor.accept = func(fd int) (int, error) {
+				b.listener.Accept = func(fd int) (int, error) {
 					calls.Add(1)
 					if fails.Load() {
 						return -1, errno
@@ -39,8 +41,8 @@ func TestAcceptThatFailsIsTriedAgainAndNeverSpins(t *testing.T) {
 			late := s.dial() // the kernel completes it, and keeps it until it is accepted
 			turns := s.stats().Turns
 			s.await("some sweeps", func(st Stats) bool { return calls.Load() > before && st.Turns > turns+20 })
-			if n, most := calls.Load()-before, int64(s.stats().Turns-turns+1)*acceptFailures; n > most {
-				t.Errorf("accept was called %d times in %d turns", n, most/acceptFailures)
+			if n, most := calls.Load()-before, int64(s.stats().Turns-turns+1)*conn.AcceptFailures; n > most {
+				t.Errorf("accept was called %d times in %d turns", n, most/conn.AcceptFailures)
 			}
 			good.alive()
 			fails.Store(false)

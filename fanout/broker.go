@@ -1,10 +1,10 @@
 package fanout
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"oneplusn/fanout/catalog"
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/loop"
 	"runtime"
 	"time"
@@ -13,40 +13,26 @@ import (
 	"oneplusn/fanout/fetch"
 	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/produce"
-	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 	"oneplusn/segment"
 )
 
-// The token kinds of the broker's own operations.
-const (
-	kindAccept uint8 = transfer.KindsEnd + iota
-	kindRecv
-	kindCancel
-	kindSync // an fdatasync of the committer
-)
+const kindSync = conn.KindsEnd // an fdatasync of the committer
 
 // Broker is the server. [Open] makes it, [Broker.Run] serves until [Broker.Stop].
 type Broker struct {
 	config Config
 	loop   *loop.Loop
-	ctx    context.Context
 
 	newKernel func(ring.Config) (ring.Kernel, error)
 
-	address string // where clients connect to, as bound
-
 	// Everything below belongs to the loop's thread.
 	descriptors descriptors
-	acceptor    acceptor
-	engine      *transfer.Engine
-	conns       *connTable
+	listener    *conn.Listener
+	conns       *conn.Table
 	clients     []client // one for each slot of conns
 	catalog     *catalog.Catalog
-	frames      requestMemory
-	blocks      responseMemory
 	metadata    sharedMetadata
-	costly      costly
 	turns       turnTimes
 	fetcher     *fetch.Fetcher
 	committer   *commit.Committer
@@ -56,10 +42,8 @@ type Broker struct {
 	counters    counters
 	inflating   loop.Bounded
 	describing  loop.Bounded
-	closeLog    loop.LogLimit
 	limitLog    loop.LogLimit
 	nextSweep   time.Duration
-	nextReclaim time.Duration // when memory may be taken back next: see reclaim
 	stopping    bool
 	stopBy      time.Duration
 }
@@ -78,18 +62,14 @@ func Open(config Config) (*Broker, error) {
 	b := &Broker{
 		config:    config,
 		loop:      loop.New(config.Logger, nil),
-		ctx:       context.Background(),
-		frames:    newRequestMemory(&config),
-		blocks:    newResponseMemory(config.ResponseMemoryBytes),
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
-		acceptor:  acceptor{epollFD: -1},
 	}
 	var err error
-	if b.acceptor.listenFD, b.address, err = bindSocket(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
+	if b.listener, err = conn.Bind(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err
 	}
 	if b.catalog, err = catalog.Open(b.loop, config.catalog()); err != nil {
-		b.acceptor.close()
+		b.listener.Close()
 		return nil, err
 	}
 	b.fetcher = fetch.New(b.loop, fetch.Config{
@@ -110,8 +90,20 @@ func Open(config Config) (*Broker, error) {
 	return b, nil
 }
 
+// connConfig is the configuration of the connections.
+func (b *Broker) connConfig() conn.Config {
+	c := &b.config
+	return conn.Config{
+		Handler: b.clientOf, Spare: func() bool { return b.metadata.drop(&b.conns.Responses) }, Descriptors: b.descriptors.connections,
+		MaxConnections: c.MaxConnections, MaxRequestBytes: c.MaxRequestBytes,
+		RequestMemoryBytes: c.RequestMemoryBytes, ResponseMemoryBytes: c.ResponseMemoryBytes,
+		FrameTimeout: c.FrameTimeout, IdleTimeout: c.IdleTimeout, StallTimeout: c.StallTimeout, ReclaimEvery: c.pace.sweep,
+		Transfer: c.Transfer,
+	}
+}
+
 // Address is the host:port that the broker listens on.
-func (b *Broker) Address() string { return b.address }
+func (b *Broker) Address() string { return b.listener.Address() }
 
 // Ready is closed when the loop runs and clients are accepted.
 func (b *Broker) Ready() <-chan struct{} { return b.loop.Started() }
@@ -135,7 +127,7 @@ func (b *Broker) Run() error {
 func (b *Broker) run() error {
 	k, err := b.newKernel(b.config.Ring)
 	if err != nil {
-		b.acceptor.close()
+		b.listener.Close()
 		return err
 	}
 	defer func() {
@@ -143,12 +135,12 @@ func (b *Broker) run() error {
 		_ = k.Close()
 	}()
 	if err := b.prepare(k); err != nil {
-		b.acceptor.close()
+		b.listener.Close()
 		return err
 	}
 	b.loop.Start()
 	if err := b.serveTurns(); err != nil {
-		b.acceptor.close()
+		b.listener.Close()
 		return err
 	}
 	return b.tearDown()
@@ -156,22 +148,13 @@ func (b *Broker) run() error {
 
 // prepare makes what needs the kernel, and begins to listen.
 func (b *Broker) prepare(k ring.Kernel) error {
-	var err error
 	b.loop.Use(k)
 	b.turns.kernel, b.turns.limit = k, b.config.SlowTurnLog
 	b.offsets.Start(b.catalog.RemovedAtStart)
-	if b.engine, err = transfer.NewEngine(k, b.config.Transfer, b); err != nil {
-		return err
-	}
-	if b.conns, err = newConnTable(b.config.MaxConnections); err != nil {
-		return err
-	}
+	b.conns = conn.New(b.loop, b.connConfig(), b.listener)
 	b.clients = make([]client, b.config.MaxConnections)
 	b.config.files.Started()
-	if err := b.acceptor.listen(k); err != nil {
-		return fmt.Errorf("%w (on %s)", err, b.address)
-	}
-	return nil
+	return b.conns.Start()
 }
 
 // tearDown runs after the loop: the kernel holds nothing any more, and all that was lent must be back.
@@ -182,12 +165,8 @@ func (b *Broker) tearDown() error {
 	if n := b.loop.Kernel.InFlight(); n != 0 {
 		return fmt.Errorf("fanout: %d operations are still in flight after shutdown", n)
 	}
-	if err := b.engine.Close(); err != nil {
-		return err
-	}
-	b.metadata.drop(&b.blocks)
-	b.blocks.dropFree()
-	return b.conns.arena.Close()
+	b.metadata.drop(&b.conns.Responses)
+	return b.conns.Close()
 }
 
 // Do runs f on the loop's thread, some time soon. After the loop has ended it does nothing and reports false.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/fetch"
 	"oneplusn/fanout/produce"
 	"oneplusn/fanout/wire"
@@ -13,7 +14,7 @@ import (
 // client is the Kafka side of a connection: the request under way, and what lasts from one request to the next. There is one for
 // each slot of the table of connections.
 type client struct {
-	*conn
+	*conn.Conn
 	broker *Broker
 
 	// The request under way. Its frame lies in the connection's input until the answer is known.
@@ -25,16 +26,17 @@ type client struct {
 	kept kmsg.Response // an answer that waits for response memory; nil if the request is answered again
 }
 
-// open begins a client's life.
-func (c *client) open(b *Broker, transport *conn) handler {
-	c.conn, c.broker = transport, b
-	c.fetch.Open(b.fetcher, fetchConn{c})
-	c.produce.Open(b.producer, produceConn{c})
+// clientOf begins the life of a connection's client.
+func (b *Broker) clientOf(transport *conn.Conn) conn.Handler {
+	c := &b.clients[transport.Slot()]
+	c.Conn, c.broker = transport, b
+	c.fetch.Open(b.fetcher, c)
+	c.produce.Open(b.producer, c)
 	return c
 }
 
-// again implements [handler].
-func (c *client) again() {
+// RequestAgain implements [conn.Handler].
+func (c *client) RequestAgain() {
 	b, kept := c.broker, c.kept
 	slow, began := slowRequestOf(c, len(c.header.Body)), b.loop.Kernel.Now()
 	c.kept = nil
@@ -51,8 +53,8 @@ func (c *client) again() {
 	b.turns.requested(&slow, began)
 }
 
-// moved implements [handler]: names and records of a fetch or produce alias its frame.
-func (c *client) moved(frame []byte) (err error) {
+// FrameMoved implements [conn.Handler]: names and records of a fetch or produce alias its frame.
+func (c *client) FrameMoved(frame []byte) (err error) {
 	if c.header, err = wire.ParseHeader(frame, readVersions); err != nil {
 		return err
 	}
@@ -65,25 +67,27 @@ func (c *client) moved(frame []byte) (err error) {
 	return nil
 }
 
-func (c *client) dropped() { c.header.ClientID, c.header.Body = nil, nil }
+func (c *client) FrameDropped() { c.header.ClientID, c.header.Body = nil, nil }
 
-func (c *client) ended() {
+func (c *client) RequestEnded() {
 	c.broker.counters.requestSeconds(c.header.Key, c.broker.loop.Now()-c.startedAt)
 }
 
-func (c *client) dropLists() {
+func (c *client) DropLists() {
 	c.fetch.DropLists()
 	c.produce.DropLists()
 }
 
-// reclaim implements [handler]: a waiting fetch is answered with what there is. A produce has its sync to wait for.
-func (c *client) reclaim() bool { return c.fetch.HurryParked() }
+// Reclaim implements [conn.Handler]: a waiting fetch is answered with what there is. A produce has its sync to wait for.
+func (c *client) Reclaim() bool { return c.fetch.HurryParked() }
 
-func (c *client) closing() {
+func (c *client) Closing() {
 	c.produce.Close()
 	c.fetch.End()
-	c.broker.offsets.Disconnected(ticketOf(c))
+	c.broker.offsets.Disconnected(uint64(c.ID()))
 	c.kept = nil
 }
 
-func (c *client) freed() {}
+// Fail implements [fetch.Conn], and Refuse [produce.Conn].
+func (c *client) Fail(err error)   { c.Close(conn.ByProtocol, err) }
+func (c *client) Refuse(err error) { c.Close(conn.ByRefused, err) }

@@ -8,6 +8,7 @@ import (
 
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/flags"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
@@ -61,7 +62,7 @@ type Config struct {
 // pace are times and limits that nobody has to set. Zero means the default.
 type pace struct {
 	sweep        time.Duration // see sweepEvery
-	busyPort     time.Duration // see busyPortWait
+	busyPort     time.Duration // see conn.BusyPortWait
 	produceWait  time.Duration // see [produce.Config]
 	checkpoint   time.Duration // see checkpointEvery
 	inlineWrites bool          // with fs, too
@@ -69,7 +70,7 @@ type pace struct {
 }
 
 func (p pace) withDefaults() pace {
-	p.sweep, p.busyPort = cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, busyPortWait)
+	p.sweep, p.busyPort = cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, conn.BusyPortWait)
 	p.checkpoint = cmp.Or(p.checkpoint, catalog.CheckpointEvery)
 	return p
 }
@@ -99,9 +100,9 @@ func (c Config) validateTogether() error {
 	case c.MaxMessageBytes > int(c.MaxRequestBytes)-requestOverheadBytes:
 		return fmt.Errorf("--max-message-bytes is %s, but a request of --max-request-bytes %s cannot carry it",
 			flags.FormatSize(int64(c.MaxMessageBytes)), maxRequest)
-	case c.RequestMemoryBytes < leastRequestMemory(c.MaxRequestBytes):
+	case c.RequestMemoryBytes < conn.LeastRequestMemory(c.MaxRequestBytes):
 		return fmt.Errorf("--request-memory is %s, for requests of --max-request-bytes %s it must be %s or more",
-			flags.FormatSize(c.RequestMemoryBytes), maxRequest, flags.FormatSize(leastRequestMemory(c.MaxRequestBytes)))
+			flags.FormatSize(c.RequestMemoryBytes), maxRequest, flags.FormatSize(conn.LeastRequestMemory(c.MaxRequestBytes)))
 	case c.Transfer.CopyBytes < c.Transfer.ChunkBytes:
 		return fmt.Errorf("--copy-memory is %s, which cannot hold one buffer of --chunk-size %s",
 			flags.FormatSize(int64(c.Transfer.CopyBytes)), flags.FormatSize(int64(c.Transfer.ChunkBytes)))

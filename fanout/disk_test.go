@@ -174,7 +174,7 @@ func TestPortInUseIsNamedWithTheRemedy(t *testing.T) {
 	for _, listen := range []string{"", "nonsense", "127.0.0.1", "127.0.0.1:655360", "127.0.0.1:http:"} {
 		config.Listen = listen
 		if b, err := Open(config); err == nil {
-			b.acceptor.close()
+			b.listener.Close()
 			_ = b.catalog.Close()
 			t.Errorf("--listen %q was accepted", listen)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/catalog"
+	"oneplusn/fanout/conn"
 )
 
 // A request that waits behind others stays charged when its client goes, until it has been done.
@@ -38,7 +39,7 @@ func TestRequestsOfClientsThatHaveGoneStayChargedUntilTheyEnd(t *testing.T) {
 		c.close()
 	}
 	s.await("all others to be gone", func(st Stats) bool { return st.Closed["peer"] == clients })
-	if now := s.stats().RequestMemory; now != charged || charged < clients*decodedFactor*2000 {
+	if now := s.stats().RequestMemory; now != charged || charged < clients*conn.DecodedFactor*2000 {
 		t.Errorf("%d bytes are charged for %d requests that wait, %d were before their clients went", now, clients, charged)
 	}
 	good.alive()
@@ -66,7 +67,7 @@ func TestRequestsThatAskForMuchWaitInALine(t *testing.T) {
 		c.send(req)
 	}
 	inLine := make(chan int, 1)
-	s.broker.Do(func() { inLine <- s.broker.costly.line.n }) // in the next turn, after the requests have been looked at
+	s.broker.Do(func() { inLine <- s.broker.conns.Stats().WaitingForTurn }) // in the next turn, after the requests have been looked at
 	close(release)
 	if n := <-inLine; n != clients {
 		t.Errorf("%d of %d requests for the sizes of 600 logs wait in the line", n, clients)

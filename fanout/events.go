@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/loop"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
@@ -16,12 +17,11 @@ import (
 var (
 	eventCompletion = loop.NewEventKind("completion", "of", "result").As(0, tokenText)
 	eventRequest    = loop.NewEventKind("request", "slot", "key", "bytes").As(1, func(key int64) string { return kmsg.Key(key).Name() })
-	eventClose      = loop.NewEventKind("close", "slot", "reason").As(1, func(reason int64) string { return closeReason(reason).String() })
 )
 
 var tokenKinds = map[uint8]string{
 	transfer.KindWrite: "write", transfer.KindFill: "fill", transfer.KindPoll: "poll", transfer.KindAdvice: "advice",
-	kindAccept: "accept", kindRecv: "recv", kindCancel: "cancel", kindSync: "sync",
+	conn.KindAccept: "accept", conn.KindRecv: "recv", conn.KindCancel: "cancel", kindSync: "sync",
 }
 
 func tokenText(token int64) string {

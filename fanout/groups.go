@@ -6,8 +6,8 @@ import (
 	"net"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/offsets"
 )
@@ -42,7 +42,7 @@ func newMemberID(clientID string) string {
 // withCoordinator calls do once there is a coordinator, or its topic could not be made, unless the client is gone by then: nobody
 // would tell the coordinator.
 func (c *client) withCoordinator(do func(g *group.Coordinator, failed error)) {
-	end := c.errand()
+	end := c.Errand()
 	c.broker.offsets.WithCoordinator(func(g *group.Coordinator, failed error) {
 		if end() {
 			do(g, failed)
@@ -54,42 +54,38 @@ func (c *client) withCoordinator(do func(g *group.Coordinator, failed error)) {
 func coordinate[R kmsg.Request](c *client, req R, handle func(*group.Coordinator, group.Instant, group.Client, R)) {
 	c.withCoordinator(func(g *group.Coordinator, failed error) {
 		if failed != nil {
-			c.close(closedByStorage, failed)
+			c.Close(conn.ByStorage, failed)
 			return
 		}
-		handle(g, c.broker.offsets.Instant(), group.Client{Ticket: ticketOf(c)}, req)
+		handle(g, c.broker.offsets.Instant(), group.Client{Ticket: uint64(c.ID())}, req)
 	})
 }
 
 // askCoordinator answers a read-only request at once, not with the others at the end of a turn, so that only one such answer at a
 // time is in memory that no budget counts. A costly one waits for its turn: see costly.
 func askCoordinator[R kmsg.Request](c *client, req R, answer func(*group.Coordinator, R) kmsg.Response) {
-	if g := c.broker.offsets.Coordinator(); g != nil && c.putOff(g.Asked(req)) {
+	if g := c.broker.offsets.Coordinator(); g != nil && c.PutOff(g.Asked(req)) {
 		return
 	}
 	c.withCoordinator(func(g *group.Coordinator, failed error) {
 		if failed != nil {
-			c.close(closedByStorage, failed)
+			c.Close(conn.ByStorage, failed)
 			return
 		}
 		c.broker.reply(c, answer(g, req))
 	})
 }
 
-func ticketOf(c *client) uint64 { return uint64(c.slot)<<32 | uint64(c.generation) }
-
-func slotOf(ticket uint64) (slot, generation uint32) { return uint32(ticket >> 32), uint32(ticket) }
-
 // replyTo answers the request of a ticket, if its client is still there.
 func (b *Broker) replyTo(ticket uint64, response kmsg.Response) {
-	if c := b.stillOpen(slotOf(ticket)); c != nil {
+	if c := b.stillOpen(conn.ID(ticket)); c != nil {
 		b.reply(c, response)
 	}
 }
 
 // hostOf is a client's address as Apache Kafka writes it.
 func hostOf(c *client) string {
-	host, _, err := net.SplitHostPort(sockaddrString(unix.Getpeername(c.fd)))
+	host, _, err := net.SplitHostPort(c.Peer())
 	if err != nil {
 		return "?"
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/wire"
 )
 
@@ -46,7 +47,7 @@ func testConfig(t *testing.T) Config {
 	c.SegmentBytes = 64 << 20
 	c.DrainTimeout = 5 * time.Second
 	c.GroupInitialRebalanceDelay, c.GroupLoneMemberDelay = 20*time.Millisecond, 5*time.Millisecond
-	c.pace = pace{sweep: 50 * time.Millisecond, busyPort: 2 * busyPortPoll, produceWait: 50 * time.Millisecond}
+	c.pace = pace{sweep: 50 * time.Millisecond, busyPort: 2 * conn.BusyPortPoll, produceWait: 50 * time.Millisecond}
 	c.Logger = slog.New(slog.DiscardHandler)
 	return c
 }
@@ -119,16 +120,17 @@ func (s *server) checkEnd() {
 		s.t.Fatal("the broker does not stop")
 	}
 	b := s.broker
-	if b.conns.open != 0 || b.producer.Parked()+b.fetcher.Parked() != 0 {
-		s.t.Errorf("after the end %d connections and %d waiting fetches are left", b.conns.open, b.producer.Parked()+b.fetcher.Parked())
+	conns := b.conns.Stats()
+	if conns.Open != 0 || b.producer.Parked()+b.fetcher.Parked() != 0 {
+		s.t.Errorf("after the end %d connections and %d waiting fetches are left", conns.Open, b.producer.Parked()+b.fetcher.Parked())
 	}
 	for _, one := range b.budgets() {
 		if one.Used() != 0 {
 			s.t.Errorf("after the end %d of the %s budget have not been given back", one.Used(), one.Name())
 		}
 	}
-	if b.counters.stale != 0 {
-		s.t.Errorf("%d completions came for connections that were gone", b.counters.stale)
+	if b.counters.stale+conns.Stale != 0 {
+		s.t.Errorf("%d completions came for connections that were gone", b.counters.stale+conns.Stale)
 	}
 }
 
@@ -363,4 +365,14 @@ func (c *dialed) alive() {
 	if code := c.ask(req).(*kmsg.ApiVersionsResponse).ErrorCode; code != 0 {
 		c.t.Fatalf("ApiVersions: error %d", code)
 	}
+}
+
+// onLoop runs f on the loop's thread and waits for it.
+func (s *server) onLoop(f func(b *Broker)) {
+	s.t.Helper()
+	ran := make(chan struct{})
+	if !s.broker.Do(func() { f(s.broker); close(ran) }) {
+		s.t.Fatal("the loop has ended")
+	}
+	<-ran
 }

@@ -4,18 +4,9 @@ import (
 	"math"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
-)
-
-// The errnos that handlers tell apart.
-const (
-	enobufs   = unix.ENOBUFS
-	ecanceled = unix.ECANCELED
-	eintr     = unix.EINTR
-	eagain    = unix.EAGAIN
 )
 
 // noDeadline is later than any time.
@@ -33,7 +24,7 @@ func (b *Broker) serveTurns() error {
 			return err
 		}
 		b.loop.BeginTurn()
-		b.engine.BeginTurn(b.loop.Now())
+		b.conns.Engine.BeginTurn(b.loop.Now())
 		b.fetcher.BeginTurn()
 		b.turn(completions)
 	}
@@ -54,7 +45,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("writes that ended")
 	b.offsets.Turn()
 	t.stepped("consumer groups")
-	b.answerCostly()
+	b.conns.AnswerCostly()
 	t.stepped("costly requests")
 	b.committer.BeginWrites() // before the rest of the turn: the disk works meanwhile
 	t.stepped("begin writes")
@@ -64,9 +55,9 @@ func (b *Broker) turn(completions []ring.Completion) {
 	t.stepped("wake fetches")
 	b.expire()
 	t.stepped("expire and sweep")
-	b.relieve()
+	b.conns.Relieve()
 	t.stepped("relieve memory")
-	b.engine.Turn(b.loop.Now())
+	b.conns.Engine.Turn(b.loop.Now())
 	b.config.files.Trim()
 	t.stepped("transfers")
 	b.committer.BeginWrites()
@@ -77,46 +68,25 @@ func (b *Broker) turn(completions []ring.Completion) {
 func (b *Broker) dispatch(completion ring.Completion) {
 	kind := completion.Token.Kind()
 	b.loop.Record(eventCompletion, int64(completion.Token), int64(completion.Result))
-	if kind == kindAccept {
-		b.onAccept()
-		return
-	}
-	if kind == kindSync {
-		if !b.committer.Complete(completion) {
-			b.counters.stale++
-		}
-		return
-	}
-	if kind == transfer.KindAdvice {
-		if !b.engine.PageCache.Advised(completion) {
-			b.counters.stale++
-		}
-		return
-	}
-	c := b.conns.find(completion.Token)
-	if c == nil && kind == kindCancel {
-		return // of the accept
-	}
-	if c == nil {
-		// Slots are freed only when nothing is in flight, so this is a mistake; the count in the metrics tells.
-		b.counters.stale++
-		b.releaseBuffer(completion)
-		return
-	}
+	current := true
 	switch kind {
-	case transfer.KindWrite, transfer.KindFill, transfer.KindPoll:
-		b.engine.Complete(&c.flow, completion)
-	case kindRecv:
-		b.onRecv(c, completion)
-	case kindCancel:
-		c.cancels--
+	case conn.KindAccept:
+		b.conns.Accepted()
+	case conn.KindRecv, conn.KindCancel, transfer.KindWrite, transfer.KindFill, transfer.KindPoll:
+		b.conns.Complete(completion)
+	case transfer.KindAdvice:
+		current = b.conns.Engine.PageCache.Advised(completion)
+	case kindSync:
+		current = b.committer.Complete(completion)
 	}
-	c.freeIfIdle()
+	if !current {
+		b.counters.stale++
+	}
 }
 
 // timeout is how long the next wait may last.
 func (b *Broker) timeout() time.Duration {
-	if b.engine.Pending() || b.fetcher.Pending() || b.costly.line.n > 0 || b.blocks.resume {
+	if b.conns.Pending() || b.fetcher.Pending() {
 		return 0
 	}
 	until := min(b.nextSweep, b.committer.Next(), b.offsets.Next())
@@ -143,26 +113,13 @@ func (b *Broker) expire() {
 
 // sweep closes connections that idle or whose peer has stopped taking bytes, and retries what had to be put off.
 func (b *Broker) sweep() {
-	for c := range b.conns.all() {
-		switch {
-		case c.state != connOpen:
-		case c.flow.WaitsForPeer() && b.loop.Now()-c.flow.LastProgress() > c.stallTimeout():
-			c.close(closedByStall, nil)
-		case !c.busy && b.loop.Now()-c.lastActive > b.config.IdleTimeout:
-			c.close(closedByIdle, nil)
-		default:
-			if err := c.frameOverdue(); err != nil {
-				c.close(closedByFrame, err)
-			}
-		}
-	}
-	b.metadata.drop(&b.blocks)
+	b.conns.Sweep()
+	b.metadata.drop(&b.conns.Responses)
 	b.dropScratch()
 	b.fetcher.DropScratch()
 	b.producer.DropScratch()
-	b.acceptor.retry()
 	if b.stopping && b.loop.Now() >= b.stopBy {
-		b.closeAll()
+		b.conns.CloseAll(conn.ByShutdown)
 	}
 }
 
@@ -174,25 +131,14 @@ func (b *Broker) beginStop() {
 	b.stopping = true
 	b.stopBy = b.loop.Now() + b.config.DrainTimeout
 	b.nextSweep = min(b.nextSweep, b.stopBy)
-	b.acceptor.stop()
 	b.offsets.Shutdown()
 	b.fetcher.Stop() // a produce has its sync to wait for
-	for c := range b.conns.all() {
-		if c.state == connOpen && !c.busy {
-			c.close(closedByShutdown, nil) // the others are closed when their request has ended
-		}
-	}
-}
-
-func (b *Broker) closeAll() {
-	for c := range b.conns.all() {
-		c.close(closedByShutdown, nil)
-	}
+	b.conns.Drain()
 }
 
 // stopped says that nothing is left to wait for.
 func (b *Broker) stopped() bool {
-	if !b.stopping || b.conns.open > 0 || b.acceptor.polling || b.loop.Working() || b.committer.Pending() > 0 || b.loop.Kernel.InFlight() > 0 {
+	if !b.stopping || !b.conns.Drained() || b.loop.Working() || b.committer.Pending() > 0 || b.loop.Kernel.InFlight() > 0 {
 		return false
 	}
 	return b.offsets.Settled() || b.loop.Now() >= b.stopBy

@@ -3,6 +3,7 @@ package fanout
 import (
 	"bytes"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
 )
@@ -15,14 +16,14 @@ type sharedMetadata struct {
 }
 
 type sharedList struct {
-	block *block // nil if there is none; else held once here
+	block *conn.Block // nil if there is none; else held once here
 	n     int
 	turn  uint64 // in which it was encoded
 }
 
 // allTopics is the encoded list, and the memory that it lies in, held once for the caller. With an error the list is scratch
 // memory.
-func (b *Broker) allTopics(c *client) (*block, []byte, error) {
+func (b *Broker) allTopics(c *client) (*conn.Block, []byte, error) {
 	version := c.header.Version
 	l := &b.metadata.lists[version]
 	if l.block == nil || l.turn != b.loop.Turn() {
@@ -33,31 +34,31 @@ func (b *Broker) allTopics(c *client) (*block, []byte, error) {
 		}
 		list = wire.AppendMetadataEnd(list, version)
 		b.keepScratch(list)
-		if l.block == nil || !bytes.Equal(l.block.bytes[:l.n], list) {
-			blk, err := b.blocks.take(c.conn, len(list))
+		if l.block == nil || !bytes.Equal(l.block.Bytes()[:l.n], list) {
+			blk, err := b.conns.Responses.Take(c.Conn, len(list))
 			if err != nil {
 				return nil, list, err
 			}
-			l.drop(&b.blocks)
-			l.block, l.n = blk, copy(blk.bytes, list)
+			l.drop(&b.conns.Responses)
+			l.block, l.n = blk, copy(blk.Bytes(), list)
 		}
 		l.turn = b.loop.Turn()
 	}
-	l.block.holds++
-	return l.block, l.block.bytes[:l.n], nil
+	l.block.Hold()
+	return l.block, l.block.Bytes()[:l.n], nil
 }
 
-func (l *sharedList) drop(m *responseMemory) {
+func (l *sharedList) drop(m *conn.ResponseMemory) {
 	if l.block != nil {
-		m.release(l.block)
+		m.Release(l.block)
 	}
 	*l = sharedList{}
 }
 
 // drop gives up the lists that nobody is being sent, and says whether there were any.
-func (m *sharedMetadata) drop(memory *responseMemory) (dropped bool) {
+func (m *sharedMetadata) drop(memory *conn.ResponseMemory) (dropped bool) {
 	for i := range m.lists {
-		if l := &m.lists[i]; l.block != nil && l.block.holds == 1 {
+		if l := &m.lists[i]; l.block != nil && l.block.Holds() == 1 {
 			l.drop(memory)
 			dropped = true
 		}
@@ -69,17 +70,17 @@ func (m *sharedMetadata) drop(memory *responseMemory) (dropped bool) {
 func (b *Broker) sendAllTopics(c *client) {
 	shared, list, err := b.allTopics(c)
 	if err != nil {
-		c.refuseBlock(len(list), err)
+		c.AwaitBlock(len(list), err)
 		return
 	}
-	c.shared = shared
+	c.Share(shared)
 	head := wire.AppendMetadataHead(b.scratch[:0], c.header.Version, c.header.CorrelationID, b.node(c))
 	b.keepScratch(head)
 	if err := wire.PatchFrameSize(head, int64(len(head)+len(list))); err != nil {
-		c.close(closedByProtocol, err)
+		c.Close(conn.ByProtocol, err)
 		return
 	}
-	if mem, ok := c.place(head); ok {
-		c.send(append(c.flow.Parts(), transfer.Part{Header: mem}, transfer.Part{Header: list}))
+	if mem, ok := c.Place(head); ok {
+		c.Send(append(c.Parts(), transfer.Part{Header: mem}, transfer.Part{Header: list}))
 	}
 }

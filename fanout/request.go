@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 
-	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/wire"
 )
 
-// request implements [handler].
-func (c *client) request(frame []byte, again bool) {
+// Request implements [conn.Handler].
+func (c *client) Request(frame []byte, again bool) {
 	b := c.broker
 	c.startedAt = b.loop.Now()
 	var err error
@@ -21,7 +21,7 @@ func (c *client) request(frame []byte, again bool) {
 	if !again {
 		b.counters.request(c.header.Key)
 	}
-	b.loop.Record(eventRequest, int64(c.slot), int64(c.header.Key), int64(len(frame)))
+	b.loop.Record(eventRequest, int64(c.Slot()), int64(c.header.Key), int64(len(frame)))
 	slow, began := slowRequestOf(c, len(frame)), b.loop.Kernel.Now()
 	b.answer(c)
 	b.turns.requested(&slow, began)
@@ -35,18 +35,14 @@ func (b *Broker) answer(c *client) {
 	}
 	if errors.Is(err, wire.ErrNoRoom) {
 		if err := b.noListRoom(c); err != nil {
-			c.close(closedByMemory, err)
+			c.Close(conn.ByMemory, err)
 		}
 		return
 	}
-	if err == nil && c.state == connOpen {
-		if err := c.chargeLists(); err != nil {
-			c.close(closedByMemory, err)
-		}
-		return
-	}
-	if err != nil {
-		c.close(closedByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
+	if err == nil {
+		c.ChargeLists()
+	} else {
+		c.Close(conn.ByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
 	}
 }
 
@@ -57,22 +53,13 @@ func (b *Broker) requestRefused(c *client, err error) {
 		_ = handleApiVersions(b, c)
 		return
 	}
-	c.close(closedByProtocol, err)
+	c.Close(conn.ByProtocol, err)
 }
 
-// respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory. If there is no
-// room for it, the request is answered again when there is: see again.
-func (c *conn) respond(encoded []byte) {
+// Respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory.
+func (c *client) Respond(encoded []byte) {
 	c.broker.keepScratch(encoded)
-	if mem, ok := c.place(encoded); ok {
-		c.send(append(c.flow.Parts(), transfer.Part{Header: mem}))
-	}
-}
-
-// send sends a response. From here on its request is not needed any more.
-func (c *conn) send(parts []transfer.Part) {
-	c.dropFrame()
-	c.broker.engine.Start(&c.flow, parts)
+	c.Conn.Respond(encoded)
 }
 
 // keptScratchBytes bounds the scratch memory between two sweeps, which no budget counts.
@@ -92,73 +79,11 @@ func (b *Broker) dropScratch() {
 	}
 }
 
-// respondNothing ends a request that has no response.
-func (c *conn) respondNothing() {
-	c.dropFrame()
-	c.requestEnded()
-}
-
-// place copies header bytes to where the kernel may read them: the connection's slab, or a block if they are many. ok is
-// false if there is no room for them: the connection waits for it, or has been closed.
-func (c *conn) place(header []byte) (mem []byte, ok bool) {
-	mem = c.headerMemory()
-	if len(header) > len(mem) {
-		blk, err := c.broker.blocks.take(c, len(header))
-		if err != nil {
-			c.refuseBlock(len(header), err)
-			return nil, false
-		}
-		c.block, mem = blk, blk.bytes
-	}
-	return mem[:copy(mem, header)], true
-}
-
-// refuseBlock lets the connection wait for response memory, or closes it if there will never be enough.
-func (c *conn) refuseBlock(n int, err error) {
-	if errors.Is(err, errNoResponseMemory) {
-		c.awaitResponse(n)
-		return
-	}
-	c.close(closedByMemory, err)
-}
-
-// FlowDone implements [transfer.Owner]: the response has been handed to the socket.
-func (b *Broker) FlowDone(f *transfer.Flow) {
-	c := &b.conns.slots[f.Token.Slot()]
-	c.lastActive = b.loop.Now()
-	c.giveBlock()
-	c.requestEnded()
-}
-
-// requestEnded goes on with the next request, as soon as nothing reads the frame of this one any more.
-func (c *conn) requestEnded() {
-	if c.in.pins > 0 {
-		c.answered = true // unpin calls again
-		return
-	}
-	c.requestDone()
-	if c.broker.stopping {
-		c.close(closedByShutdown, nil)
-		return
-	}
-	c.serve()
-}
-
-// FlowFailed implements [transfer.Owner].
-func (b *Broker) FlowFailed(f *transfer.Flow, err error) {
-	reason := closedByWrite
-	if errors.Is(err, transfer.ErrReadSegment) {
-		reason = closedByStorage
-		b.loop.Log.Error("a segment could not be read", "error", err)
-	}
-	b.conns.slots[f.Token.Slot()].close(reason, err)
-}
-
-// stillOpen looks up a connection that a background job was started for. It is nil if the connection has ended since.
-func (b *Broker) stillOpen(slot, generation uint32) *client {
-	c := &b.conns.slots[slot]
-	if c.generation != generation || c.state != connOpen {
+// stillOpen is the client whose connection an id names. It is nil if the connection has ended since.
+func (b *Broker) stillOpen(id conn.ID) *client {
+	c := b.conns.Find(id)
+	if c == nil {
 		return nil
 	}
-	return &b.clients[slot]
+	return &b.clients[c.Slot()]
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/wire"
 )
 
@@ -32,7 +33,7 @@ func TestFrameSizesAloneTakeNoMemory(t *testing.T) {
 	for range 40 {
 		s.dial().write(binary.BigEndian.AppendUint32(nil, 1<<20))
 	}
-	s.await("all sizes to arrive", func(st Stats) bool { return st.Budgets["connection"].Used >= 41*minFrameBytes })
+	s.await("all sizes to arrive", func(st Stats) bool { return st.Budgets["connection"].Used >= 41*conn.MinFrameBytes })
 	if st := s.stats(); st.RequestMemory != 0 {
 		t.Errorf("%d bytes of request memory are taken by sizes alone", st.RequestMemory)
 	}
@@ -99,7 +100,7 @@ func TestRequestThatDoesNotGoOnIsClosedWithItsReason(t *testing.T) {
 
 // Whoever stops in the middle of a request while others wait for memory makes room for them, however many there are.
 func TestStalledRequestsMakeRoomForThoseThatWait(t *testing.T) {
-	s := startTuned(t, tight, func(c *Config) { c.FrameTimeout = hurryDivisor * 60 * time.Millisecond })
+	s := startTuned(t, tight, func(c *Config) { c.FrameTimeout = conn.HurryDivisor * 60 * time.Millisecond })
 	good := s.dial()
 	good.create("feed", 1)
 	for range 32 {

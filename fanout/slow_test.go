@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/transfer"
 )
 
@@ -88,7 +89,7 @@ func TestSlowSubscriberDoesNotStallOthers(t *testing.T) {
 			if st.Pipes.Open > st.Pipes.Max || st.Pipes.Max != 2 {
 				t.Errorf("%d pipes are open, the pool has %d, want at most 2", st.Pipes.Open, st.Pipes.Max)
 			}
-			if more := st.RequestMemory - before.RequestMemory; more > (others+1)*keptFrameBytes || st.ResponseMemory != 0 {
+			if more := st.RequestMemory - before.RequestMemory; more > (others+1)*conn.KeptFrameBytes || st.ResponseMemory != 0 {
 				t.Errorf("request memory grew by %d, response memory is %d", more, st.ResponseMemory)
 			}
 			close(stop)

@@ -6,6 +6,7 @@ import (
 
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/commit"
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/metrics"
 	"oneplusn/fanout/produce"
@@ -17,8 +18,6 @@ import (
 
 // counters are what the loop counts. They belong to its thread; [Broker.Stats] takes a copy there.
 type counters struct {
-	accepted     uint64
-	closed       [closeReasons]uint64
 	requests     [maxKey]uint64
 	requestNanos [maxKey]uint64
 	stale        uint64
@@ -104,10 +103,8 @@ type BudgetStats struct {
 
 // budgets are all that the broker has.
 func (b *Broker) budgets() []*budget.Budget {
-	f := &b.frames
 	d := &b.descriptors
-	return []*budget.Budget{f.total, f.connections, f.overflow, b.blocks.budget, b.fetcher.Sessions(),
-		b.catalog.PartitionBudget(), d.all, d.files, d.connections}
+	return append(b.conns.Budgets(), b.fetcher.Sessions(), b.catalog.PartitionBudget(), d.all, d.files, d.connections)
 }
 
 // Stats is a snapshot taken on the loop's thread, between two turns. What the operating system knows about the process
@@ -119,37 +116,40 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 }
 
 func (b *Broker) snapshot() Stats {
-	k, produces := b.loop.Kernel.Stats(), b.producer.Stats()
+	k, conns, produces := b.loop.Kernel.Stats(), b.conns.Stats(), b.producer.Stats()
 	s := Stats{
 		Transfer:         b.config.Transfer.Mode.String(),
 		RingSize:         b.config.Ring.Entries,
 		UptimeSeconds:    b.loop.Now().Seconds(),
-		Ledger:           LedgerStats{ledger: *b.engine.Ledger, PublishedBytes: produces.PublishedBytes},
+		Ledger:           LedgerStats{ledger: *b.conns.Engine.Ledger, PublishedBytes: produces.PublishedBytes},
 		Ring:             RingStats{ringStats: k, InFlight: b.loop.Kernel.InFlight(), ByOpcode: make(map[string]uint64)},
-		Pipes:            b.engine.Pipes(),
-		ColdCache:        b.engine.PageCache.Counts(),
-		Connections:      b.conns.open,
+		Pipes:            b.conns.Engine.Pipes(),
+		ColdCache:        b.conns.Engine.PageCache.Counts(),
+		Connections:      conns.Open,
 		WaitingFetches:   b.producer.Parked() + b.fetcher.Parked(),
 		ColdLookups:      b.fetcher.Lookups(),
-		WaitingForMemory: b.frames.waiting() + b.blocks.queue.n,
-		Accepted:         b.counters.accepted,
+		WaitingForMemory: conns.WaitingForMemory,
+		Accepted:         conns.Accepted,
 		Closed:           make(map[string]uint64),
 		Requests:         make(map[string]uint64),
 		RequestSeconds:   make(map[string]float64),
 		Budgets:          make(map[string]BudgetStats),
 		produceStats:     produces,
 		commitStats:      b.committer.Stats(),
-		StaleCompletions: b.counters.stale,
+		StaleCompletions: b.counters.stale + conns.Stale,
 		Turns:            b.loop.Turn() - 1, // the one under way is not over
 		TurnTimes:        b.turns.stats(),
-		RequestMemory:    b.frames.total.Used(),
-		ResponseMemory:   b.blocks.budget.Used(),
+		RequestMemory:    conns.RequestMemory,
+		ResponseMemory:   conns.ResponseMemory,
 	}
 	if g := b.offsets.Coordinator(); g != nil {
 		s.Groups = g.Counts()
 	}
 	for _, one := range b.budgets() {
 		s.Budgets[one.Name()] = BudgetStats{one.Used(), one.Limit()}
+	}
+	for r := range conn.CloseReasons {
+		s.Closed[r.String()] = conns.Closed[r]
 	}
 	b.addNamed(&s, k)
 	return s
@@ -159,9 +159,6 @@ func (b *Broker) snapshot() Stats {
 func (b *Broker) addNamed(s *Stats, k ring.Stats) {
 	for _, op := range ring.Opcodes() {
 		s.Ring.ByOpcode[op.String()] = k.ByOpcode[op]
-	}
-	for r := range closeReasons {
-		s.Closed[r.String()] = b.counters.closed[r]
 	}
 	for key, n := range b.counters.requests {
 		if n > 0 {

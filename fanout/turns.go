@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/loop"
 	"oneplusn/fanout/metrics"
 	"oneplusn/fanout/wire"
@@ -40,7 +41,7 @@ type slowRequest struct {
 	took         time.Duration
 	key, version int16
 	bytes        int
-	fd           int
+	conn         *conn.Conn // for its peer: connections never move
 	client       [64]byte
 	clientBytes  int
 }
@@ -62,7 +63,7 @@ func (t *turnTimes) stepped(name string) {
 
 // slowRequestOf copies what is to be said of a request from its frame, before it is given back.
 func slowRequestOf(c *client, frameBytes int) slowRequest {
-	r := slowRequest{key: c.header.Key, version: c.header.Version, bytes: frameBytes, fd: c.fd}
+	r := slowRequest{key: c.header.Key, version: c.header.Version, bytes: frameBytes, conn: c.Conn}
 	r.clientBytes = copy(r.client[:], c.header.ClientID)
 	return r
 }
@@ -89,7 +90,7 @@ func (t *turnTimes) end(log *slog.Logger) {
 	attrs := []any{"took", took, "step", t.step, "step_took", t.stepTook}
 	if r := &t.request; r.took > 0 {
 		attrs = append(attrs, "request", wire.Describe(r.key), "version", r.version, "request_took", r.took, "bytes", r.bytes,
-			"client", string(r.client[:r.clientBytes]), "peer", peerName(r.fd))
+			"client", string(r.client[:r.clientBytes]), "peer", r.conn.Peer())
 	}
 	log.Warn("a turn of the loop took long: nobody else was served meanwhile", attrs...)
 }

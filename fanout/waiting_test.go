@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/fetch"
 )
 
@@ -188,7 +189,7 @@ func TestRequestsBehindAWaitingFetchAreAnsweredAfterIt(t *testing.T) {
 			c.send(other)
 		}
 		if i == 3 || i == 50 { // let some of it arrive by itself
-			s.await("the requests to arrive", func(st Stats) bool { return st.Budgets["connection"].Used > minFrameBytes })
+			s.await("the requests to arrive", func(st Stats) bool { return st.Budgets["connection"].Used > conn.MinFrameBytes })
 		}
 	}
 	s.awaitWaiting(1)
@@ -224,10 +225,10 @@ func TestAClientFarAheadIsNotRead(t *testing.T) {
 	}
 	sent := make(chan error, 1)
 	go func() { _, err := c.conn.Write(flood); sent <- err }()
-	st := s.await("the flood to be held back", func(st Stats) bool { return st.RequestMemory >= pauseReadBytes })
+	st := s.await("the flood to be held back", func(st Stats) bool { return st.RequestMemory >= conn.PauseReadBytes })
 	// What is received in one turn, at most all receive buffers, comes before the pause; request memory is lent in powers of two.
 	ring := s.broker.config.Ring
-	if limit := int64(2 * (pauseReadBytes + ring.RecvBuffers*ring.RecvBufferBytes)); st.RequestMemory > limit {
+	if limit := int64(2 * (conn.PauseReadBytes + ring.RecvBuffers*ring.RecvBufferBytes)); st.RequestMemory > limit {
 		t.Errorf("%d bytes of request memory for one client, want at most %d", st.RequestMemory, limit)
 	}
 	publisher.publish(log, makeBatch(1, 1, 10, 0))
@@ -263,7 +264,7 @@ func TestTwoThousandWaitingSubscribersAllGetOnePublish(t *testing.T) {
 		}
 	}
 	// Each connection's own memory: its request buffer, no response block.
-	if st := s.stats(); st.RequestMemory > int64(subscribers+1)*keptFrameBytes || st.ResponseMemory != 0 {
+	if st := s.stats(); st.RequestMemory > int64(subscribers+1)*conn.KeptFrameBytes || st.ResponseMemory != 0 {
 		t.Errorf("%d bytes of request and %d of response memory are in use", st.RequestMemory, st.ResponseMemory)
 	}
 }

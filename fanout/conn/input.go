@@ -1,4 +1,4 @@
-package fanout
+package conn
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"oneplusn/ring"
 )
 
-// pauseReadBytes is how much a client may send ahead of the request that is being answered. Beyond it its socket is
+// PauseReadBytes is how much a client may send ahead of the request that is being answered. Beyond it its socket is
 // not read, so that TCP holds it back and not our memory.
-const pauseReadBytes = 64 << 10
+const PauseReadBytes = 64 << 10
 
 // input is what a connection has received and not yet answered: frame bytes in a lent buffer, from start to end, and behind
 // them what did not fit while there was no room for a larger one.
@@ -32,20 +32,24 @@ type input struct {
 	began time.Duration
 }
 
-// pin keeps all frame bytes that the connection holds where they are, until as many unpins.
-func (c *conn) pin() { c.in.pins++ }
+// Pin keeps all frame bytes that the connection holds where they are, until as many unpins. A request that has its answer
+// ends with the last.
+func (c *Conn) Pin() {
+	c.mustBeTaken("a pin")
+	c.in.pins++
+}
 
-// unpin takes one pin back. With the last, buffers go back to the pool, and a closing connection's slot may be freed.
-func (c *conn) unpin() {
+// Unpin takes one pin back. With the last, buffers go back to the pool, and a closing connection's slot may be freed.
+func (c *Conn) Unpin() {
 	in := &c.in
 	if in.pins--; in.pins < 0 {
-		panic(fmt.Sprintf("fanout: connection %d was unpinned more often than pinned", c.slot))
+		panic(fmt.Sprintf("conn: connection %v was unpinned more often than pinned", c.token))
 	}
 	if in.pins > 0 {
 		return
 	}
 	for i, old := range in.retired {
-		c.broker.frames.give(old)
+		c.table.requests.give(old)
 		in.retired[i] = lent{}
 	}
 	in.retired = in.retired[:0]
@@ -53,14 +57,14 @@ func (c *conn) unpin() {
 		c.trimLists()
 	}
 	c.rewind()
-	if c.answered && c.state == connOpen {
-		c.requestEnded()
+	if c.request == answered && c.state == open {
+		c.end()
 	}
 	c.freeIfIdle()
 }
 
 // enter moves the input's bytes to another buffer. The one that it leaves is given back.
-func (c *conn) enter(into lent) {
+func (c *Conn) enter(into lent) {
 	in := &c.in
 	old := lent{in.buf, in.from}
 	in.end = copy(into.bytes, in.pending())
@@ -69,11 +73,11 @@ func (c *conn) enter(into lent) {
 		in.retired = append(in.retired, old)
 		return
 	}
-	c.broker.frames.give(old)
+	c.table.requests.give(old)
 }
 
 // rewind begins an empty input at the front of its buffer, and gives a large one back, or changes it for a small one.
-func (c *conn) rewind() {
+func (c *Conn) rewind() {
 	in := &c.in
 	if in.pins > 0 {
 		return
@@ -81,14 +85,14 @@ func (c *conn) rewind() {
 	if in.start == in.end {
 		in.start, in.end = 0, 0
 	}
-	if in.from == c.broker.frames.connections || in.buf == nil || in.held || len(in.pending()) > keptFrameBytes {
+	if in.from == c.table.requests.connections || in.buf == nil || in.held || len(in.pending()) > KeptFrameBytes {
 		return
 	}
 	if in.start == in.end {
-		c.broker.frames.give(in.takeBuffer())
+		c.table.requests.give(in.takeBuffer())
 		return
 	}
-	small, _ := c.broker.frames.take(c.broker.frames.connections, roundedUp(len(in.pending())))
+	small, _ := c.table.requests.take(c.table.requests.connections, roundedUp(len(in.pending())))
 	c.enter(small)
 }
 
@@ -97,7 +101,7 @@ func (in *input) pending() []byte { return in.buf[in.start:in.end] }
 // takeBuffer empties the input's buffer and hands it out, to be given back to the pool.
 func (in *input) takeBuffer() lent {
 	if in.pins > 0 || len(in.retired) > 0 {
-		panic(fmt.Sprintf("fanout: a request buffer is given back with %d pins on it", in.pins))
+		panic(fmt.Sprintf("conn: a request buffer is given back with %d pins on it", in.pins))
 	}
 	l := lent{in.buf, in.from}
 	in.buf, in.from, in.start, in.end, in.held = nil, nil, 0, 0, false
@@ -105,61 +109,45 @@ func (in *input) takeBuffer() lent {
 }
 
 // onRecv takes a completion of the multishot recv.
-func (b *Broker) onRecv(c *conn, completion ring.Completion) {
+func (c *Conn) onRecv(completion ring.Completion) {
 	if !completion.More() {
 		c.recvArmed = false
 	}
-	if c.state != connOpen {
-		b.releaseBuffer(completion)
+	if c.state != open {
+		c.table.releaseBuffer(completion)
 		c.freeIfIdle()
 		return
 	}
 	switch {
 	case completion.Result > 0:
-		c.lastActive = b.loop.Now()
-		err := c.receive(b.loop.Kernel.Buffer(completion))
-		b.releaseBuffer(completion)
+		c.lastActive = c.table.loop.Now()
+		err := c.receive(c.table.loop.Kernel.Buffer(completion))
+		c.table.releaseBuffer(completion)
 		if err != nil {
-			c.close(closedByMemory, err)
+			c.Close(ByMemory, err)
 			return
 		}
 		c.serve()
 	case completion.Result == 0:
-		b.releaseBuffer(completion)
-		c.close(closedByPeer, nil)
+		c.table.releaseBuffer(completion)
+		c.Close(ByPeer, nil)
 		return
-	case !retryRecv(completion):
-		c.close(closedByPeer, completion.Err())
+	case !retryRecv(completion.Err()):
+		c.Close(ByPeer, completion.Err())
 		return
 	}
-	if c.state == connOpen && !c.recvArmed && !c.recvPaused {
+	if c.state == open && !c.recvArmed && !c.recvPaused {
 		c.armRecv()
-	}
-}
-
-// retryRecv says whether a recv that ended with an error is simply armed again: all provided buffers were in use, or it
-// was cancelled because the client was ahead, or a signal came.
-func retryRecv(c ring.Completion) bool {
-	switch c.Err() {
-	case enobufs, ecanceled, eintr, eagain:
-		return true
-	}
-	return false
-}
-
-func (b *Broker) releaseBuffer(c ring.Completion) {
-	if c.HasBuffer() {
-		b.loop.Kernel.ReleaseBuffer(c)
 	}
 }
 
 // receive copies received bytes to the connection's input. What a frame says about its size reserves nothing: the buffer
 // grows with what has arrived. Where there is no room to grow, the bytes that have arrived are kept in the spill, no more
 // are read, and the connection waits.
-func (c *conn) receive(data []byte) error {
+func (c *Conn) receive(data []byte) error {
 	in := &c.in
 	if !in.begun() {
-		in.began = c.broker.loop.Now()
+		in.began = c.table.loop.Now()
 	}
 	if in.spill.empty() {
 		if in.end+len(data) > len(in.buf) && !c.makeRoom(data) {
@@ -169,9 +157,9 @@ func (c *conn) receive(data []byte) error {
 		in.end += n
 		data = data[n:]
 	}
-	err := in.spill.add(&c.broker.frames, data)
-	for err != nil && c.broker.closeLargest(c) {
-		err = in.spill.add(&c.broker.frames, data)
+	err := in.spill.add(&c.table.requests, data)
+	for err != nil && c.table.closeLargest(c) {
+		err = in.spill.add(&c.table.requests, data)
 	}
 	return err
 }
@@ -181,7 +169,7 @@ func (in *input) begun() bool { return in.start < in.end || !in.spill.empty() }
 
 // makeRoom makes room for data, or for as much of it as there is memory for. It is false if the request under way cannot
 // be read again at its new place.
-func (c *conn) makeRoom(data []byte) bool {
+func (c *Conn) makeRoom(data []byte) bool {
 	in := &c.in
 	have := in.end - in.start + len(data)
 	want := have
@@ -194,8 +182,8 @@ func (c *conn) makeRoom(data []byte) bool {
 			c.enter(into)
 			return c.moved()
 		}
-		if len(in.buf) < keptFrameBytes && in.pins == 0 { // at least a small frame always gets on
-			into, _ = c.broker.frames.take(c.broker.frames.connections, keptFrameBytes)
+		if len(in.buf) < KeptFrameBytes && in.pins == 0 { // at least a small frame always gets on
+			into, _ = c.table.requests.take(c.table.requests.connections, KeptFrameBytes)
 			c.enter(into)
 			return c.moved()
 		}
@@ -210,9 +198,9 @@ func (c *conn) makeRoom(data []byte) bool {
 
 // lend lends a buffer of want bytes, or of as many as there is room for: enough that bytes are not moved for every few
 // that arrive.
-func (c *conn) lend(want, have int) (lent, bool) {
-	m := &c.broker.frames
-	if want <= keptFrameBytes && c.in.pins == 0 {
+func (c *Conn) lend(want, have int) (lent, bool) {
+	m := &c.table.requests
+	if want <= KeptFrameBytes && c.in.pins == 0 {
 		return m.take(m.connections, roundedUp(want))
 	}
 	room := m.lineOf(max(want, c.frameWant(nil))).room
@@ -224,13 +212,13 @@ func (c *conn) lend(want, have int) (lent, bool) {
 }
 
 // moved reads the request under way again if its frame was moved.
-func (c *conn) moved() bool {
-	return !c.in.held || c.handler.moved(c.in.buf[wire.FrameSizeBytes:c.in.firstFrame(c.broker.config.MaxRequestBytes)]) == nil
+func (c *Conn) moved() bool {
+	return !c.in.held || c.handler.FrameMoved(c.in.buf[wire.FrameSizeBytes:c.in.firstFrame(c.table.config.MaxRequestBytes)]) == nil
 }
 
 // unspill moves spilled bytes to the buffer, and says whether it moved any. The frame at the front must not be that of a
 // request under way.
-func (c *conn) unspill() bool {
+func (c *Conn) unspill() bool {
 	in := &c.in
 	if in.spill.empty() {
 		return false
@@ -239,55 +227,25 @@ func (c *conn) unspill() bool {
 		in.end = copy(in.buf, in.pending())
 		in.start = 0
 	}
-	n := in.spill.take(&c.broker.frames, in.buf[in.end:])
+	n := in.spill.take(&c.table.requests, in.buf[in.end:])
 	in.end += n
 	return n > 0
 }
 
 // frameWant is the size of the frame at the front of the input, if its size has been received and is allowed.
-func (c *conn) frameWant(data []byte) int {
+func (c *Conn) frameWant(data []byte) int {
 	var first [wire.FrameSizeBytes]byte
 	n := copy(first[:], c.in.pending())
 	n += copy(first[n:], data)
-	size, ok, err := wire.FrameSize(first[:n], c.broker.config.MaxRequestBytes)
+	size, ok, err := wire.FrameSize(first[:n], c.table.config.MaxRequestBytes)
 	if err != nil || !ok {
 		return 0
 	}
 	return wire.FrameSizeBytes + size
 }
 
-// serve answers the requests in the input, one after the other, until one has to wait.
-func (c *conn) serve() {
-	if c.serving {
-		return
-	}
-	c.serving = true
-	for c.state == connOpen && !c.busy && !c.forRequest.waits() {
-		pending := c.in.pending()
-		size, ok, err := wire.FrameSize(pending, c.broker.config.MaxRequestBytes)
-		if err != nil {
-			c.close(closedByProtocol, err)
-			break
-		}
-		if !ok || len(pending) < wire.FrameSizeBytes+size {
-			if c.unspill() || c.grow() {
-				continue
-			}
-			if !c.in.spill.empty() {
-				c.awaitMemory(wire.FrameSizeBytes+size, 0)
-			}
-			break
-		}
-		again := c.needsRequest > 0
-		c.busy, c.in.held, c.needsRequest = true, true, 0
-		c.handler.request(pending[wire.FrameSizeBytes:wire.FrameSizeBytes+size], again)
-	}
-	c.serving = false
-	c.throttleReading()
-}
-
 // grow moves an incomplete frame to a buffer with room for what was spilled, and says whether there was one.
-func (c *conn) grow() bool {
+func (c *Conn) grow() bool {
 	if c.in.spill.empty() {
 		return false
 	}
@@ -300,42 +258,21 @@ func (c *conn) grow() bool {
 	return ok
 }
 
-// dropFrame drops the frame of the request under way: its answer is known. The client may take its time to read it.
-func (c *conn) dropFrame() {
-	in := &c.in
-	if !in.held {
-		return
-	}
-	size, _, _ := wire.FrameSize(in.pending(), c.broker.config.MaxRequestBytes)
-	in.start += wire.FrameSizeBytes + size
-	in.held, in.began = false, c.broker.loop.Now()
-	c.handler.dropped()
-	c.trimLists()
-	c.rewind()
-}
-
-// requestDone ends the request under way: it was answered, or needs no answer.
-func (c *conn) requestDone() {
-	c.dropFrame()
-	c.busy, c.answered = false, false
-	c.handler.ended()
-}
-
 // throttleReading stops reading from a client that is far ahead or for whose bytes there is no room, and starts again
 // when that has passed.
-func (c *conn) throttleReading() {
-	if c.state != connOpen {
+func (c *Conn) throttleReading() {
+	if c.state != open {
 		return
 	}
 	waiting := c.in.end - c.in.start
-	hold := c.busy && waiting > pauseReadBytes && waiting > pauseReadBytes+c.frameWant(nil)
-	hold = hold || !c.in.spill.empty() || c.forRequest.waits()
+	hold := c.request != none && waiting > PauseReadBytes && waiting > PauseReadBytes+c.frameWant(nil)
+	hold = hold || !c.in.spill.empty() || c.forRequest.Linked()
 	switch {
 	case hold && !c.recvPaused:
 		c.recvPaused = true
 		if c.recvArmed {
 			c.cancels++
-			c.broker.loop.Kernel.Queue(ring.CancelToken(c.token(kindCancel), c.token(kindRecv)))
+			c.table.loop.Kernel.Queue(ring.CancelToken(c.token.As(KindCancel), c.token.As(KindRecv)))
 		}
 	case !hold && c.recvPaused:
 		c.recvPaused = false

@@ -1,18 +1,19 @@
-package fanout
+package conn
 
 import (
 	"math/bits"
 
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/list"
 )
 
 const (
-	// minFrameBytes is the smallest request buffer: a fetch of one partition needs about 100 bytes.
-	minFrameBytes = 512
-	// keptFrameBytes is the largest request buffer that every connection may hold, idle or not. It is no part of
+	// MinFrameBytes is the smallest request buffer: a fetch of one partition needs about 100 bytes.
+	MinFrameBytes = 512
+	// KeptFrameBytes is the largest request buffer that every connection may hold, idle or not. It is no part of
 	// --request-memory but of what a connection costs, so a small request never waits for a large one.
-	keptFrameBytes = 4096
+	KeptFrameBytes = 4096
 	// frameGrowth bounds a request buffer by what has arrived: it is at most so many times as large. A power of two.
 	frameGrowth = 4
 )
@@ -20,7 +21,7 @@ const (
 // requestMemory lends memory for requests: heap memory, which the kernel never sees.
 //
 //	total, --request-memory
-//	├── general   frames above keptFrameBytes, as their bytes arrive; lists of partitions; decoded requests
+//	├── general   frames above KeptFrameBytes, as their bytes arrive; lists of partitions; decoded requests
 //	│   └── large     the part of it that frames above the medium size may have
 //	├── overflow  bytes that arrived for a frame that could not grow
 //	└── turns     room for one whole frame of each line: see line
@@ -39,7 +40,7 @@ type requestMemory struct {
 // line is the queue of connections whose frames, of up to frameBytes, wait for room. The first has its turn when none
 // before it has: then it gets a buffer for the whole frame.
 type line struct {
-	queue
+	waiters    list.List[*Conn]
 	room, turn *budget.Budget
 	frameBytes int
 }
@@ -47,11 +48,11 @@ type line struct {
 func newRequestMemory(c *Config) requestMemory {
 	const remedy = "raise --request-memory"
 	limit, largest := c.RequestMemoryBytes, int64(c.MaxRequestBytes)+wire.FrameSizeBytes
-	medium := min(max(limit/256, 4*keptFrameBytes), largest)
+	medium := min(max(limit/256, 4*KeptFrameBytes), largest)
 	m := requestMemory{
 		total: budget.New("request", remedy, limit),
 		// One buffer for each connection, and one more that its content is moved to.
-		connections: budget.New("connection", "raise --max-connections", (int64(c.MaxConnections)+1)*keptFrameBytes),
+		connections: budget.New("connection", "raise --max-connections", (int64(c.MaxConnections)+1)*KeptFrameBytes),
 	}
 	overflow := limit / 16 * 3
 	m.overflow = m.total.Share("request overflow", overflow)
@@ -64,8 +65,8 @@ func newRequestMemory(c *Config) requestMemory {
 	return m
 }
 
-// leastRequestMemory is what newRequestMemory can divide.
-func leastRequestMemory(maxRequestBytes int32) int64 { return int64(maxRequestBytes)/4*5 + 256<<10 }
+// LeastRequestMemory is what newRequestMemory can divide.
+func LeastRequestMemory(maxRequestBytes int32) int64 { return int64(maxRequestBytes)/4*5 + 256<<10 }
 
 // lineOf is the line in which a frame of n bytes waits.
 func (m *requestMemory) lineOf(n int) *line {
@@ -76,7 +77,7 @@ func (m *requestMemory) lineOf(n int) *line {
 }
 
 // waiting is the number of connections that wait for request memory.
-func (m *requestMemory) waiting() int { return m.lines[0].n + m.lines[1].n }
+func (m *requestMemory) waiting() int { return m.lines[0].waiters.Len() + m.lines[1].waiters.Len() }
 
 // lent is memory, and the budget that it was taken from.
 type lent struct {
@@ -109,7 +110,7 @@ func (m *requestMemory) takeRounded(from *budget.Budget, n int) (l lent, ok bool
 	return l, ok
 }
 
-func roundedUp(n int) int { return 1 << bits.Len(uint(max(n, minFrameBytes)-1)) }
+func roundedUp(n int) int { return 1 << bits.Len(uint(max(n, MinFrameBytes)-1)) }
 
 // give takes a buffer back. A quarter of the budget is kept for reuse, the rest goes to the garbage collector.
 func (m *requestMemory) give(l lent) {

@@ -1,4 +1,4 @@
-package fanout
+package conn
 
 import (
 	"errors"
@@ -13,33 +13,30 @@ import (
 // listenBacklog is how many connections may wait to be accepted; the kernel caps it at net.core.somaxconn.
 const listenBacklog = 4096
 
-// noSlot is the slot of tokens that belong to no connection.
-const noSlot = 1<<32 - 1
-
 // A server that stops has its port until its last file is closed, and one that is started in its place waits for it.
 const (
-	busyPortWait = 3 * time.Second
-	busyPortPoll = 20 * time.Millisecond
+	BusyPortWait = 3 * time.Second
+	BusyPortPoll = 20 * time.Millisecond
 )
 
-// bindSocket makes a TCP socket and binds it, which reserves the address: clients are refused until the loop listens.
+// Bind makes a TCP socket and binds it, which reserves the address: clients are refused until the loop listens.
 // Accepted sockets inherit its options. A port that is in use is waited for.
-func bindSocket(address string, sendBufferBytes int, busyWait time.Duration) (fd int, bound string, err error) {
+func Bind(address string, sendBufferBytes int, busyWait time.Duration) (*Listener, error) {
 	if address == "" {
-		return -1, "", errors.New("fanout: --listen is empty, it must be host:port")
+		return nil, errors.New("fanout: --listen is empty, it must be host:port")
 	}
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
-		return -1, "", fmt.Errorf("fanout: --listen %q: %w", address, err)
+		return nil, fmt.Errorf("fanout: --listen %q: %w", address, err)
 	}
 	family, sa := sockaddr(addr)
-	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return -1, "", fmt.Errorf("fanout: socket: %w", err)
+		return nil, fmt.Errorf("fanout: socket: %w", err)
 	}
 	err = optionsAndBind(fd, sa, sendBufferBytes)
-	for waited := time.Duration(0); errors.Is(err, unix.EADDRINUSE) && waited < busyWait; waited += busyPortPoll {
-		<-time.After(busyPortPoll)
+	for waited := time.Duration(0); errors.Is(err, unix.EADDRINUSE) && waited < busyWait; waited += BusyPortPoll {
+		<-time.After(BusyPortPoll)
 		err = unix.Bind(fd, sa)
 	}
 	if err != nil {
@@ -48,10 +45,18 @@ func bindSocket(address string, sendBufferBytes int, busyWait time.Duration) (fd
 		if errors.Is(err, unix.EADDRINUSE) {
 			remedy = ": another program has this port: stop it, or choose another with --listen"
 		}
-		return -1, "", fmt.Errorf("fanout: cannot listen on %s: %w%s", address, err, remedy)
+		return nil, fmt.Errorf("fanout: cannot listen on %s: %w%s", address, err, remedy)
 	}
-	return fd, sockaddrString(unix.Getsockname(fd)), nil
+	return &Listener{Accept: accept, listenFD: fd, epollFD: -1, address: addressOf(unix.Getsockname(fd))}, nil
 }
+
+func accept(fd int) (int, error) {
+	connection, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	return connection, err
+}
+
+// Address is where clients connect to, as bound.
+func (a *Listener) Address() string { return a.address }
 
 func optionsAndBind(fd int, sa unix.Sockaddr, sendBufferBytes int) error {
 	options := []struct{ level, name, value int }{
@@ -79,8 +84,8 @@ func sockaddr(addr *net.TCPAddr) (family int, sa unix.Sockaddr) {
 	return unix.AF_INET6, six
 }
 
-// sockaddrString is a socket's address as host:port, or "?" if the kernel would not tell.
-func sockaddrString(sa unix.Sockaddr, err error) string {
+// addressOf is a socket's address as host:port, or "?" if the kernel would not tell.
+func addressOf(sa unix.Sockaddr, err error) string {
 	if err != nil {
 		return "?"
 	}

@@ -1,23 +1,24 @@
-package fanout
+package conn
 
 import (
 	"fmt"
 	"log/slog"
-	"oneplusn/fanout/loop"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/loop"
 	"oneplusn/ring"
 )
 
-// acceptor takes new connections from the listening socket.
+// Listener takes new connections from the listening socket.
 //
 // The ring polls an epoll that watches the socket, and not the socket itself: what the ring holds of a process that was killed
 // lives on until the kernel has taken its operations down, and the socket would go on taking connections for nobody. An
 // epoll holds nothing of what it watches, so the socket is closed with its process.
-type acceptor struct {
+type Listener struct {
 	kernel   ring.Kernel
+	address  string // as bound
 	listenFD int
 	epollFD  int // -1 while there is none
 	polling  bool
@@ -26,27 +27,21 @@ type acceptor struct {
 	paused bool
 	inARow int // failures since a connection was taken last
 	log    loop.LogLimit
-	// accept is accept4(2), for a test to put something in its place. Accepted sockets are non-blocking: splice honours the
+	// Accept is accept4(2), for a test to put something in its place. Accepted sockets are non-blocking: splice honours the
 	// descriptor's O_NONBLOCK only, and a blocking socket would hold a worker of the kernel for as long as its peer pleases.
-	accept func(fd int) (int, error)
+	Accept func(fd int) (int, error)
 }
 
 const (
 	// acceptsPerTurn bounds the connections that are taken at once: others are served between.
 	acceptsPerTurn = 64
-	// acceptFailures is how many failures in a row are each taken for the failure of one connection.
-	acceptFailures = 16
+	// AcceptFailures is how many failures in a row are each taken for the failure of one connection.
+	AcceptFailures = 16
 )
 
 // listen begins to listen.
-func (a *acceptor) listen(k ring.Kernel) error {
+func (a *Listener) listen(k ring.Kernel) error {
 	a.kernel = k
-	if a.accept == nil {
-		a.accept = func(fd int) (int, error) {
-			connection, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			return connection, err
-		}
-	}
 	if err := unix.Listen(a.listenFD, listenBacklog); err != nil {
 		return fmt.Errorf("fanout: cannot listen: %w", err)
 	}
@@ -63,10 +58,10 @@ func (a *acceptor) listen(k ring.Kernel) error {
 	return nil
 }
 
-var acceptToken = ring.NewToken(kindAccept, 0, 0)
+var acceptToken = ring.NewToken(KindAccept, 0, 0)
 
 // arm waits for the next connection.
-func (a *acceptor) arm() {
+func (a *Listener) arm() {
 	a.paused = false
 	if !a.polling {
 		a.polling = true
@@ -75,9 +70,9 @@ func (a *acceptor) arm() {
 }
 
 // take takes the connections that wait, and passes them to open. It waits for more unless it has to pause.
-func (a *acceptor) take(log *slog.Logger, now time.Duration, open func(fd int)) {
+func (a *Listener) take(log *slog.Logger, now time.Duration, open func(fd int)) {
 	for range acceptsPerTurn {
-		fd, err := a.accept(a.listenFD)
+		fd, err := a.Accept(a.listenFD)
 		if err == nil {
 			a.inARow = 0
 			open(fd)
@@ -94,7 +89,7 @@ func (a *acceptor) take(log *slog.Logger, now time.Duration, open func(fd int)) 
 }
 
 // failed classifies a failure, and says whether to pause.
-func (a *acceptor) failed(err error, log *slog.Logger, now time.Duration) bool {
+func (a *Listener) failed(err error, log *slog.Logger, now time.Duration) bool {
 	a.inARow++
 	remedy := ""
 	switch err {
@@ -109,7 +104,7 @@ func (a *acceptor) failed(err error, log *slog.Logger, now time.Duration) bool {
 		remedy = "an error of the network, or of the listening socket: restart the server if it stays"
 	}
 	short := err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
-	a.paused = short || a.inARow >= acceptFailures
+	a.paused = short || a.inARow >= AcceptFailures
 	if remedy != "" {
 		a.log.Warn(log, now, "cannot accept connections", "error", err, "pause", a.paused, "remedy", remedy)
 	}
@@ -117,7 +112,7 @@ func (a *acceptor) failed(err error, log *slog.Logger, now time.Duration) bool {
 }
 
 // retry goes on after a pause.
-func (a *acceptor) retry() {
+func (a *Listener) retry() {
 	if a.paused {
 		a.inARow = 0
 		a.arm()
@@ -125,31 +120,21 @@ func (a *acceptor) retry() {
 }
 
 // stop ends listening: at once, or when the poll has been cancelled.
-func (a *acceptor) stop() {
+func (a *Listener) stop() {
 	a.paused = false
 	if a.polling {
-		a.kernel.Queue(ring.CancelToken(ring.NewToken(kindCancel, noSlot, 0), acceptToken))
+		a.kernel.Queue(ring.CancelToken(ring.NewToken(KindCancel, noSlot, 0), acceptToken))
 		return
 	}
-	a.close()
+	a.Close()
 }
 
-// close closes the socket and refuses those who wait to be accepted.
-func (a *acceptor) close() {
+// Close closes the socket and refuses those who wait to be accepted.
+func (a *Listener) Close() {
 	for _, fd := range []*int{&a.listenFD, &a.epollFD} {
 		if *fd >= 0 {
 			_ = unix.Close(*fd)
 		}
 		*fd = -1
 	}
-}
-
-// onAccept takes a completion of the poll.
-func (b *Broker) onAccept() {
-	b.acceptor.polling = false
-	if b.stopping {
-		b.acceptor.close()
-		return
-	}
-	b.acceptor.take(b.loop.Log, b.loop.Now(), b.openConn)
 }

@@ -1,4 +1,4 @@
-package fanout
+package conn
 
 import (
 	"errors"
@@ -19,13 +19,13 @@ func TestAPortThatIsAboutToBeFreeIsTaken(t *testing.T) {
 	}
 	release := time.AfterFunc(100*time.Millisecond, func() { _ = busy.Close() })
 	defer release.Stop()
-	fd, bound, err := bindSocket(busy.Addr().String(), 0, busyPortWait)
+	l, err := Bind(busy.Addr().String(), 0, BusyPortWait)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = unix.Close(fd) }()
-	if bound != busy.Addr().String() {
-		t.Errorf("bound to %s, wanted %s", bound, busy.Addr())
+	defer l.Close()
+	if l.Address() != busy.Addr().String() {
+		t.Errorf("bound to %s, wanted %s", l.Address(), busy.Addr())
 	}
 }
 
@@ -35,7 +35,7 @@ func TestAPortThatStaysBusyIsSaidSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = busy.Close() }()
-	_, _, err = bindSocket(busy.Addr().String(), 0, 2*busyPortPoll)
+	_, err = Bind(busy.Addr().String(), 0, 2*BusyPortPoll)
 	if !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(err.Error(), "choose another with --listen") {
 		t.Errorf("binding a port in use: %v", err)
 	}

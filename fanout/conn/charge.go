@@ -1,0 +1,109 @@
+package conn
+
+import (
+	"fmt"
+
+	"oneplusn/fanout/budget"
+)
+
+// keptListBytes is what the lists that requests are parsed into may take without being charged: it is part of what a
+// connection costs.
+const keptListBytes = 16 << 10
+
+// chargedListBytes is what they may take between two requests, being charged: with it a consumer of ten thousand
+// partitions is served without an allocation.
+const chargedListBytes = 1 << 20
+
+// DecodedFactor is how much more memory a decoded request and its response take than its bytes.
+const DecodedFactor = 32
+
+// lists is the budget that the handler's lists and its decoded request are charged to.
+func (c *Conn) lists() *budget.Budget {
+	if c.hasTurn {
+		return c.table.requests.lines[1].turn
+	}
+	return c.table.requests.general
+}
+
+// ListRoom is how many bytes the handler's lists may take now. What they have grown to is charged by [Conn.ChargeLists].
+func (c *Conn) ListRoom() int64 { return keptListBytes + c.charged + c.lists().Left() }
+
+// ChargeLists takes what the handler's lists have grown to from the request memory, or closes the connection.
+func (c *Conn) ChargeLists() {
+	grown := max(c.handler.ListBytes()-keptListBytes, 0) - c.charged
+	if grown <= 0 || c.state != open {
+		return
+	}
+	if !c.lists().Take(grown) {
+		c.Close(ByMemory, fmt.Errorf("fanout: %w", c.lists().Refusal("a request's list of partitions", grown)))
+		return
+	}
+	c.charged += grown
+}
+
+// ChargeDecoded takes the memory of a request of that many bytes that is decoded whole. ok is false if it has to wait for it.
+func (c *Conn) ChargeDecoded(bytes int) (ok bool, err error) {
+	needs := DecodedFactor * int64(bytes)
+	switch {
+	case needs <= keptListBytes || c.decoded > 0: // small, or answered again
+		return true, nil
+	case !c.lists().Take(needs):
+		return false, c.AwaitRoom("a decoded request", needs)
+	}
+	c.decoded = needs
+	return true, nil
+}
+
+// AwaitRoom lets a whole request wait for request memory: it is asked again when there is enough. One for which there will
+// never be enough is refused.
+func (c *Conn) AwaitRoom(what string, needs int64) error {
+	c.mustBeAsked("a wait for request memory")
+	m := &c.table.requests
+	own := int64(0) // its frame stays while it waits
+	if c.in.from == m.general || c.in.from == m.large {
+		own = int64(len(c.in.buf))
+	}
+	if c.hasTurn || needs > max(m.general.Limit()-own, m.lines[1].turn.Limit()) {
+		return fmt.Errorf("fanout: %w", m.total.Refusal(what, needs))
+	}
+	c.request, c.in.held = none, false
+	c.dropLists()
+	c.awaitMemory(0, needs)
+	return nil
+}
+
+// feedWhole gives a request that was received whole what it needs to be answered, if there is room: of what all share, or
+// of the large line's turn.
+func (c *Conn) feedWhole() bool {
+	m := &c.table.requests
+	if m.general.Left() >= c.needsRequest {
+		return true
+	}
+	c.hasTurn = m.lines[1].turn.Used() == 0 && m.lines[1].turn.Limit() >= c.needsRequest
+	return c.hasTurn
+}
+
+// trimLists lets go of lists that are larger than a connection may keep between two requests, and of a decoded request.
+func (c *Conn) trimLists() {
+	c.lists().Give(c.decoded)
+	c.decoded = 0
+	if c.in.pins > 0 {
+		return // the lists are still needed: Unpin calls again
+	}
+	if c.hasTurn || c.handler.ListBytes() > keptListBytes+chargedListBytes {
+		c.dropLists()
+		c.hasTurn = false
+	}
+}
+
+// dropLists lets go of lists that are larger than every connection may keep.
+func (c *Conn) dropLists() {
+	if c.in.pins > 0 {
+		return
+	}
+	if c.handler.ListBytes() > keptListBytes {
+		c.handler.DropLists()
+	}
+	c.lists().Give(c.charged)
+	c.charged = 0
+}

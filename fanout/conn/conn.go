@@ -1,0 +1,212 @@
+package conn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/fanout/loop"
+	"oneplusn/fanout/transfer"
+	"oneplusn/ring"
+	"oneplusn/segment/list"
+)
+
+// state is where a slot is in its life.
+type state uint8
+
+const (
+	free    state = iota
+	open          // served
+	closing       // shut down; waits for the kernel to let go of its operations
+)
+
+// ID names a connection for as long as it is open: its slot and the generation of that.
+type ID uint64
+
+// slabBytes is the off-heap memory that each connection owns: its message descriptor and the header bytes of its
+// response. Ten thousand connections that have all been answered once hold 20 MiB.
+const slabBytes = 2048
+
+// The slab must have room for the message and for a header of useful size.
+const _ = uint(slabBytes - ring.MessageBytes - 1024)
+
+// Conn is one connection. It lives in a slot of its table and never moves.
+type Conn struct {
+	table   *Table
+	handler Handler
+	token   ring.Token // its slot and generation: operations carry it with their kind
+	state   state
+	fd      int
+
+	recvArmed  bool // a multishot recv is in flight
+	recvPaused bool // the client sends faster than it is answered
+	cancels    int  // cancel operations in flight
+	errands    int  // see Errand
+
+	in      input
+	request request
+	serving bool // serve is running
+	flow    transfer.Flow
+	slab    []byte // header bytes of responses, outside the Go heap
+	block   *Block // in place of the slab, for a larger response
+	shared  *Block // a part of the response that others may be being sent as well
+
+	charged int64 // request memory that the handler's lists take
+	decoded int64 // request memory that the request under way and its answer take, decoded
+	hasTurn bool  // both are charged to the turn of the large line
+
+	// What the connection waits for: see shortage.go and costly.go.
+	forRequest, forResponse, forTurn list.Node[*Conn]
+	needsRequest                     int64
+	needsResponse                    int
+
+	lastActive time.Duration
+}
+
+// ID names the connection.
+func (c *Conn) ID() ID { return ID(c.token) }
+
+// Slot is the connection's place in the table, below its MaxConnections.
+func (c *Conn) Slot() int { return int(c.token.Slot()) }
+
+// Open says that the connection is served, and not closed yet.
+func (c *Conn) Open() bool { return c.state == open }
+
+// Peer is the client's address, for logs: "?" if the kernel does not tell.
+func (c *Conn) Peer() string { return addressOf(unix.Getpeername(c.fd)) }
+
+// LocalAddr is the address that the client connected to.
+func (c *Conn) LocalAddr() string { return addressOf(unix.Getsockname(c.fd)) }
+
+// inFlight is the number of operations of this connection that the kernel holds, of its errands, and of pins on its frames.
+func (c *Conn) inFlight() int {
+	n := c.flow.InFlight() + c.cancels + c.errands + c.in.pins
+	if c.recvArmed {
+		n++
+	}
+	return n
+}
+
+// begin begins the life of a connection that was accepted.
+func (c *Conn) begin(t *Table, token ring.Token, fd int) {
+	if c.state != free || c.inFlight() != 0 || c.charged != 0 || c.request != none {
+		panic(fmt.Sprintf("conn: a slot that is taken is free and has nothing in flight or charged; slot %d: state %d, %d in flight, %d charged",
+			token.Slot(), c.state, c.inFlight(), c.charged))
+	}
+	c.table, c.token, c.fd, c.state = t, token, fd, open
+	if c.slab == nil {
+		c.slab = t.arena.Slice(c.Slot()*slabBytes, slabBytes)
+	}
+	c.recvPaused = false
+	c.lastActive = t.loop.Now()
+	c.flow.Open(token, fd, ring.MessageAt(c.slab))
+	c.handler = t.config.Handler(c)
+	c.armRecv()
+}
+
+func (c *Conn) armRecv() {
+	c.recvArmed = true
+	c.table.loop.Kernel.Queue(ring.Recv(c.token.As(KindRecv), c.fd))
+}
+
+// Errand begins work for the request under way that goes on whether or not its client stays. end ends it, on the loop, and
+// reports whether the connection is still open. Until then the connection keeps its slot, and all that was charged for the
+// request: or clients that ask and go would leave behind, in lines and in the background, memory that no budget counts.
+func (c *Conn) Errand() (end func() bool) {
+	c.mustBeTaken("an errand")
+	c.errands++
+	return func() bool {
+		if c.errands--; c.errands < 0 {
+			panic(fmt.Sprintf("conn: more errands of connection %v ended than began", c.token))
+		}
+		c.freeIfIdle()
+		return c.state == open
+	}
+}
+
+// mustBeTaken panics if the slot is free: nobody may begin anything for a connection that is gone.
+func (c *Conn) mustBeTaken(what string) {
+	if c.state == free {
+		panic(fmt.Sprintf("conn: %s begins on connection %v, which is open or closing; it is free", what, c.token))
+	}
+}
+
+var eventClose = loop.NewEventKind("close", "slot", "reason").As(1, func(reason int64) string { return CloseReason(reason).String() })
+
+// Close begins the end of a connection: nothing new is started, what is in flight is woken and cancelled. The slot
+// is freed when the last of its completions has come. It does nothing if the connection is closed already.
+func (c *Conn) Close(reason CloseReason, err error) {
+	if c.state != open {
+		return
+	}
+	t := c.table
+	c.state = closing
+	t.counters.Closed[reason]++
+	t.loop.Record(eventClose, int64(c.Slot()), int64(reason))
+	level := slog.LevelDebug
+	if !reason.ordinary() {
+		level = slog.LevelWarn
+	}
+	if t.loop.Log.Enabled(context.Background(), level) && t.closeLog.Allow(t.loop.Now()) {
+		attrs := []any{"peer", c.Peer(), "reason", reason.String(), "bytes_sent", c.flow.Sent()}
+		if err != nil {
+			attrs = append(attrs, "error", err)
+		}
+		t.loop.Log.Log(context.Background(), level, "connection closed", attrs...)
+	}
+	c.handler.Closing()
+	c.forRequest.Remove()
+	c.forResponse.Remove()
+	c.forTurn.Remove()
+	t.Engine.Abort(&c.flow)
+	t.loop.Kernel.Shutdown(c.fd)
+	if c.inFlight() > 0 {
+		c.cancels++
+		t.loop.Kernel.Queue(ring.Cancel(c.token.As(KindCancel), c.fd))
+	}
+	c.freeIfIdle()
+}
+
+// freeIfIdle frees a closing connection's slot once nothing of it is in flight.
+func (c *Conn) freeIfIdle() {
+	if c.state != closing || c.inFlight() > 0 {
+		return
+	}
+	t := c.table
+	t.loop.Kernel.CloseFD(c.fd)
+	t.config.Descriptors.Give(1)
+	t.requests.give(c.in.takeBuffer())
+	c.in.spill.drop(&t.requests)
+	c.giveBlocks()
+	c.trimLists()
+	c.dropLists()
+	c.needsRequest, c.request = 0, none
+	c.state, c.fd = free, -1
+	c.mustHoldNothing()
+	t.conns.Free(c.token)
+	if !t.stopping {
+		t.listener.retry()
+	}
+}
+
+// mustHoldNothing panics if a connection that is freed still has something.
+func (c *Conn) mustHoldNothing() {
+	queued := c.forRequest.Linked() || c.forResponse.Linked() || c.forTurn.Linked()
+	memory := c.charged != 0 || c.decoded != 0 || c.hasTurn || c.in.buf != nil || c.in.spill.bytes != nil || c.block != nil || c.shared != nil
+	if queued || memory || c.in.pins != 0 || c.errands != 0 {
+		panic(fmt.Sprintf("conn: a connection that is freed waits for nothing and holds nothing; %v: queued %v, %d charged, %d decoded, "+
+			"a turn %v, %d pins, %d errands", c.token, queued, c.charged, c.decoded, c.hasTurn, c.in.pins, c.errands))
+	}
+}
+
+func (c *Conn) giveBlocks() {
+	for _, b := range []**Block{&c.block, &c.shared} {
+		if *b != nil {
+			c.table.Responses.Release(*b)
+			*b = nil
+		}
+	}
+}

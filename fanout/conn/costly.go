@@ -1,0 +1,48 @@
+package conn
+
+import (
+	"time"
+
+	"oneplusn/segment/list"
+)
+
+// costly is the line of requests whose answers cost more than a client may have of the loop at once: large requests, and small
+// ones that ask for much. They are answered in the order in which they came, some in each turn, and everybody else is served in
+// between.
+type costly struct {
+	line list.List[*Conn]
+	// turn is the connection whose request is being answered: it does not go to the end of the line again.
+	turn *Conn
+}
+
+const (
+	// costlyItems is how many partitions, offsets, members or groups an answer lists at most that is given at once: each costs
+	// up to a microsecond.
+	costlyItems = 512
+	// CostlyBytes is the largest body of a decoded request that is answered at once.
+	CostlyBytes = 8 << 10
+	// costlyTime is how long such answers may take in one turn. The last one is finished.
+	costlyTime = 2 * time.Millisecond
+)
+
+// PutOff puts a request into the line if its answer lists more than 512 items. It will be answered again from its frame.
+func (c *Conn) PutOff(items int) bool {
+	if items <= costlyItems || c.table.costly.turn == c {
+		return false
+	}
+	c.mustBeAsked("a turn")
+	c.table.costly.line.PushBack(&c.forTurn, c)
+	return true
+}
+
+// AnswerCostly answers requests of the line for a while.
+func (t *Table) AnswerCostly() {
+	line, began := &t.costly.line, t.loop.Kernel.Now()
+	for line.Len() > 0 && t.loop.Kernel.Now()-began < costlyTime {
+		c := line.First().Value()
+		c.forTurn.Remove()
+		t.costly.turn = c
+		c.handler.RequestAgain()
+		t.costly.turn = nil
+	}
+}

@@ -1,0 +1,311 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"oneplusn/fanout/budget"
+	"oneplusn/fanout/loop"
+	"oneplusn/fanout/transfer"
+	"oneplusn/ring"
+)
+
+// The token kinds of connections' operations, beside those of transfer. Owners of others use kinds from [KindsEnd] on.
+const (
+	KindAccept uint8 = transfer.KindsEnd + iota
+	KindRecv
+	KindCancel
+	KindsEnd
+)
+
+// noSlot is the slot of tokens that belong to no connection.
+const noSlot = 1<<32 - 1
+
+// Handler is the part above a connection, which knows what its frames mean. Its methods are called on the loop's thread.
+type Handler interface {
+	// Request answers a frame that was received whole, or begins to; [Conn.Send] and what calls it, [Conn.RespondNothing] or
+	// [Conn.Close] ends it. The frame stays until then. again says that the frame came before and has waited for memory.
+	Request(frame []byte, again bool)
+	// RequestAgain answers the request under way once more from its frame: it has waited for response memory, or for its turn.
+	RequestAgain()
+	// FrameMoved says where the frame of the request under way lies now. With an error it cannot be read there.
+	FrameMoved(frame []byte) error
+	// FrameDropped says that the frame of the request under way goes, as its answer is known.
+	FrameDropped()
+	// RequestEnded says that the answer has been handed to the socket, or that there is none.
+	RequestEnded()
+	// Reclaim answers a request that does nothing but wait for a time to pass, so that its memory comes back. It is false if
+	// there is none.
+	Reclaim() bool
+	// ListBytes is what the lists take that requests are parsed into. DropLists gives them up: nobody uses them.
+	ListBytes() int64
+	DropLists()
+	// Closing says that the connection ends: nothing may be begun any more.
+	Closing()
+}
+
+// Config is what a [Table] has to know.
+type Config struct {
+	// Handler makes or finds the handler of a connection that was accepted.
+	Handler func(c *Conn) Handler
+	// Spare gives up blocks of response memory that are kept only to save work. It is false if there are none.
+	Spare func() bool
+	// Descriptors are charged one for each connection.
+	Descriptors    *budget.Budget
+	MaxConnections int
+	// MaxRequestBytes is the largest frame. RequestMemoryBytes bound all frames and what requests are parsed into together,
+	// ResponseMemoryBytes the responses that are larger than a connection's own memory.
+	MaxRequestBytes                         int32
+	RequestMemoryBytes, ResponseMemoryBytes int64
+	// FrameTimeout closes connections that have begun a frame and send no more of it, IdleTimeout those on which nothing
+	// happens, StallTimeout those whose peer takes no byte of a response.
+	FrameTimeout, IdleTimeout, StallTimeout time.Duration
+	// ReclaimEvery is how often memory is taken back while some wait for it.
+	ReclaimEvery time.Duration
+	// Transfer says how ranges reach sockets.
+	Transfer transfer.Config
+}
+
+// Counters are what happened since the start, and Table.Stats what is now.
+type Counters struct {
+	Accepted uint64
+	Closed   [CloseReasons]uint64
+	// Stale are completions for connections that were gone: slots are freed only when nothing is in flight, so there are none.
+	Stale uint64
+}
+
+// Stats is a look at a table.
+type Stats struct {
+	Counters
+	Open             int // connections, those that are being closed included
+	WaitingForMemory int
+	WaitingForTurn   int // costly requests
+	RequestMemory    int64
+	ResponseMemory   int64
+}
+
+// Table is all connections. [New] makes it, [Table.Start] begins to accept.
+type Table struct {
+	// Engine moves their responses, from Start on. Responses lends the memory of large ones.
+	Engine    *transfer.Engine
+	Responses ResponseMemory
+
+	loop     *loop.Loop
+	config   Config
+	conns    *ring.Table[Conn]
+	arena    *ring.Arena // of slabs
+	listener *Listener
+	requests requestMemory
+	costly   costly
+	counters Counters
+	closeLog loop.LogLimit
+	limitLog loop.LogLimit
+
+	nextReclaim time.Duration
+	stopping    bool
+}
+
+// New makes a table that accepts from a listener, from Start on.
+func New(l *loop.Loop, config Config, listener *Listener) *Table {
+	return &Table{
+		Responses: newResponseMemory(config.ResponseMemoryBytes), loop: l, config: config, listener: listener,
+		conns: ring.NewTable[Conn](config.MaxConnections), requests: newRequestMemory(&config),
+	}
+}
+
+// Start makes what needs the kernel, and begins to listen.
+func (t *Table) Start() (err error) {
+	if t.Engine, err = transfer.NewEngine(t.loop.Kernel, t.config.Transfer, t); err != nil {
+		return err
+	}
+	if t.arena, err = ring.NewArena(t.config.MaxConnections * slabBytes); err != nil {
+		return err
+	}
+	if err := t.listener.listen(t.loop.Kernel); err != nil {
+		return fmt.Errorf("%w (on %s)", err, t.listener.address)
+	}
+	return nil
+}
+
+// Drain begins the end: no more connections, and those that are open are closed as soon as they have no request under way.
+func (t *Table) Drain() {
+	t.stopping = true
+	t.listener.stop()
+	for c := range t.conns.All() {
+		if c.state == open && c.request == none {
+			c.Close(ByShutdown, nil)
+		}
+	}
+}
+
+// CloseAll closes all connections.
+func (t *Table) CloseAll(reason CloseReason) {
+	for c := range t.conns.All() {
+		c.Close(reason, nil)
+	}
+}
+
+// Drained says that no connection is left, and nothing of the listener is in flight.
+func (t *Table) Drained() bool { return t.conns.Taken() == 0 && !t.listener.polling }
+
+// Close gives back the memory outside the Go heap, after the kernel has let go of everything.
+func (t *Table) Close() error {
+	if !t.Drained() {
+		return fmt.Errorf("fanout: %d connections are left after shutdown", t.conns.Taken())
+	}
+	if err := t.Engine.Close(); err != nil {
+		return err
+	}
+	t.Responses.dropFree()
+	return t.arena.Close()
+}
+
+// Find is the connection that an id names, or nil if it has been closed since.
+func (t *Table) Find(id ID) *Conn {
+	c := t.conns.Find(ring.Token(id))
+	if c == nil || c.state != open {
+		return nil
+	}
+	return c
+}
+
+// Accepted takes a completion of [KindAccept].
+func (t *Table) Accepted() {
+	t.listener.polling = false
+	if t.stopping {
+		t.listener.Close()
+		return
+	}
+	t.listener.take(t.loop.Log, t.loop.Now(), t.begin)
+}
+
+// begin puts an accepted socket into a slot and starts to receive.
+func (t *Table) begin(fd int) {
+	if t.conns.Taken() == t.conns.Len() {
+		t.refuse(fd, "connection refused: all slots are taken", "max_connections", t.conns.Len(), "remedy", "raise --max-connections")
+		return
+	}
+	if !t.config.Descriptors.Take(1) {
+		t.refuse(fd, "connection refused: all descriptors for connections are taken",
+			"connections", t.conns.Taken(), "remedy", "raise the limit on open files (ulimit -n)")
+		return
+	}
+	t.counters.Accepted++
+	token, c := t.conns.Take(0)
+	c.begin(t, token, fd)
+}
+
+func (t *Table) refuse(fd int, message string, attrs ...any) {
+	t.counters.Closed[ByLimit]++
+	t.limitLog.Warn(t.loop.Log, t.loop.Now(), message, attrs...)
+	t.loop.Kernel.CloseFD(fd)
+}
+
+// Complete takes a completion of an operation of a connection: [KindRecv], [KindCancel], or one of its flow.
+func (t *Table) Complete(completion ring.Completion) {
+	kind, c := completion.Token.Kind(), t.conns.Find(completion.Token)
+	if c == nil {
+		if kind != KindCancel || completion.Token.Slot() != noSlot { // that one is of the accept
+			t.counters.Stale++
+		}
+		t.releaseBuffer(completion)
+		return
+	}
+	switch kind {
+	case KindRecv:
+		c.onRecv(completion)
+	case KindCancel:
+		if c.cancels--; c.cancels < 0 {
+			panic(fmt.Sprintf("conn: more cancels of connection %v ended than began", c.token))
+		}
+	default:
+		t.Engine.Complete(&c.flow, completion)
+	}
+	c.freeIfIdle()
+}
+
+// FlowDone implements [transfer.Owner]: the response has been handed to the socket.
+func (t *Table) FlowDone(f *transfer.Flow) {
+	c := t.ofFlow(f)
+	if c.request != sending {
+		panic(fmt.Sprintf("conn: a response ends that is being sent; connection %v: request %d", c.token, c.request))
+	}
+	c.lastActive = t.loop.Now()
+	c.giveBlocks()
+	c.request = answered
+	c.end()
+}
+
+// FlowFailed implements [transfer.Owner].
+func (t *Table) FlowFailed(f *transfer.Flow, err error) {
+	reason := ByWrite
+	if errors.Is(err, transfer.ErrReadSegment) {
+		reason = ByStorage
+		t.loop.Log.Error("a segment could not be read", "error", err)
+	}
+	t.ofFlow(f).Close(reason, err)
+}
+
+func (t *Table) ofFlow(f *transfer.Flow) *Conn {
+	c := t.conns.Find(f.Token)
+	if c == nil {
+		panic(fmt.Sprintf("conn: flow %v belongs to a connection; its slot has been freed", f.Token))
+	}
+	return c
+}
+
+// Pending says that the next turn has work that no completion will announce.
+func (t *Table) Pending() bool {
+	return t.Engine.Pending() || t.costly.line.Len() > 0 || t.Responses.resume
+}
+
+// Sweep closes connections that idle or whose peer has stopped taking bytes, and accepts again after a pause.
+func (t *Table) Sweep() {
+	now := t.loop.Now()
+	for c := range t.conns.All() {
+		switch {
+		case c.state != open:
+		case c.flow.WaitsForPeer() && now-c.flow.LastProgress() > c.stallTimeout():
+			c.Close(ByStall, nil)
+		case c.request == none && now-c.lastActive > t.config.IdleTimeout:
+			c.Close(ByIdle, nil)
+		default:
+			if err := c.frameOverdue(); err != nil {
+				c.Close(ByFrame, err)
+			}
+		}
+	}
+	t.listener.retry()
+}
+
+// Stats is a look at the table.
+func (t *Table) Stats() Stats {
+	return Stats{
+		Counters: t.counters, Open: t.conns.Taken(), WaitingForMemory: t.requests.waiting() + t.Responses.waiters.Len(),
+		WaitingForTurn: t.costly.line.Len(), RequestMemory: t.requests.total.Used(), ResponseMemory: t.Responses.budget.Used(),
+	}
+}
+
+// Budgets are those of memory.
+func (t *Table) Budgets() []*budget.Budget {
+	return []*budget.Budget{t.requests.total, t.requests.connections, t.requests.overflow, t.Responses.budget}
+}
+
+// The errors of a recv after which it is simply armed again: all provided buffers were in use, or it was cancelled because
+// the client was ahead, or a signal came.
+func retryRecv(err error) bool {
+	switch err {
+	case unix.ENOBUFS, unix.ECANCELED, unix.EINTR, unix.EAGAIN:
+		return true
+	}
+	return false
+}
+
+func (t *Table) releaseBuffer(c ring.Completion) {
+	if c.HasBuffer() {
+		t.loop.Kernel.ReleaseBuffer(c)
+	}
+}
