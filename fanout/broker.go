@@ -33,7 +33,8 @@ type Broker struct {
 	clients     []client // one for each slot of conns
 	catalog     *catalog.Catalog
 	metadata    sharedMetadata
-	turns       turnTimes
+	turns       *loop.Turns
+	slowest     slowRequest // of the turn under way
 	fetcher     *fetch.Fetcher
 	committer   *commit.Committer
 	producer    *produce.Producer
@@ -149,7 +150,7 @@ func (b *Broker) run() error {
 // prepare makes what needs the kernel, and begins to listen.
 func (b *Broker) prepare(k ring.Kernel) error {
 	b.loop.Use(k)
-	b.turns.kernel, b.turns.limit = k, b.config.SlowTurnLog
+	b.turns = loop.NewTurns(b.loop, b.config.SlowTurnLog, b.describeSlowest)
 	b.offsets.Start(b.catalog.RemovedAtStart)
 	b.conns = conn.New(b.loop, b.connConfig(), b.listener)
 	b.clients = make([]client, b.config.MaxConnections)

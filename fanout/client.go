@@ -36,21 +36,21 @@ func (b *Broker) clientOf(transport *conn.Conn) conn.Handler {
 }
 
 // RequestAgain implements [conn.Handler].
-func (c *client) RequestAgain() {
-	b, kept := c.broker, c.kept
-	slow, began := slowRequestOf(c, len(c.header.Body)), b.loop.Kernel.Now()
+func (c *client) RequestAgain() { c.measured(len(c.header.Body), c.answerAgain) }
+
+func (c *client) answerAgain() {
+	kept := c.kept
 	c.kept = nil
 	switch {
 	case kept != nil:
-		b.reply(c, kept)
+		c.broker.reply(c, kept)
 	case c.header.Key == wire.KeyProduce:
 		c.produce.SendAgain()
 	case c.header.Key == wire.KeyFetch:
 		c.fetch.SendAgain()
 	default:
-		b.answer(c)
+		c.answer()
 	}
-	b.turns.requested(&slow, began)
 }
 
 // FrameMoved implements [conn.Handler]: names and records of a fetch or produce alias its frame.

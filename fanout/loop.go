@@ -33,35 +33,35 @@ func (b *Broker) serveTurns() error {
 
 // turn does all that there is to do before the next wait.
 func (b *Broker) turn(completions []ring.Completion) {
-	t := &b.turns
-	t.begin(b.loop.Now())
+	t := b.turns
+	t.Begin()
 	for i := range completions {
 		b.dispatch(completions[i])
 	}
-	t.stepped("completions")
+	t.Stepped("completions")
 	b.loop.RunTasks()
-	t.stepped("background jobs that ended")
+	t.Stepped("background jobs that ended")
 	b.committer.EndWrites()
-	t.stepped("writes that ended")
+	t.Stepped("writes that ended")
 	b.offsets.Turn()
-	t.stepped("consumer groups")
+	t.Stepped("consumer groups")
 	b.conns.AnswerCostly()
-	t.stepped("costly requests")
+	t.Stepped("costly requests")
 	b.committer.BeginWrites() // before the rest of the turn: the disk works meanwhile
-	t.stepped("begin writes")
+	t.Stepped("begin writes")
 	b.committer.BeginSyncs()
-	t.stepped("begin syncs")
+	t.Stepped("begin syncs")
 	b.fetcher.WakeAdvanced()
-	t.stepped("wake fetches")
+	t.Stepped("wake fetches")
 	b.expire()
-	t.stepped("expire and sweep")
+	t.Stepped("expire and sweep")
 	b.conns.Relieve()
-	t.stepped("relieve memory")
+	t.Stepped("relieve memory")
 	b.conns.Engine.Turn(b.loop.Now())
 	b.config.files.Trim()
-	t.stepped("transfers")
+	t.Stepped("transfers")
 	b.committer.BeginWrites()
-	t.end(b.loop.Log)
+	t.End()
 }
 
 // dispatch hands one completion to its owner.

@@ -74,13 +74,13 @@ func (b *Broker) sendAllTopics(c *client) {
 		return
 	}
 	c.Share(shared)
-	head := wire.AppendMetadataHead(b.scratch[:0], c.header.Version, c.header.CorrelationID, b.node(c))
-	b.keepScratch(head)
-	if err := wire.PatchFrameSize(head, int64(len(head)+len(list))); err != nil {
+	header := wire.AppendMetadataHead(b.scratch[:0], c.header.Version, c.header.CorrelationID, b.node(c))
+	b.keepScratch(header)
+	if err := wire.PatchFrameSize(header, int64(len(header)+len(list))); err != nil {
 		c.Close(conn.ByProtocol, err)
 		return
 	}
-	if mem, ok := c.Place(head); ok {
+	if mem, ok := c.Place(header); ok {
 		c.Send(append(c.Parts(), transfer.Part{Header: mem}, transfer.Part{Header: list}))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/wire"
 )
@@ -22,13 +24,12 @@ func (c *client) Request(frame []byte, again bool) {
 		b.counters.request(c.header.Key)
 	}
 	b.loop.Record(eventRequest, int64(c.Slot()), int64(c.header.Key), int64(len(frame)))
-	slow, began := slowRequestOf(c, len(frame)), b.loop.Kernel.Now()
-	b.answer(c)
-	b.turns.requested(&slow, began)
+	c.measured(len(frame), c.answer)
 }
 
 // answer answers the request under way, or begins to.
-func (b *Broker) answer(c *client) {
+func (c *client) answer() {
+	b := c.broker
 	err := requestOf(c.header.Key).answer(b, c)
 	if errors.Is(err, wire.ErrNoRoom) {
 		err = b.tooManyPartitions(c)
@@ -60,6 +61,30 @@ func (b *Broker) requestRefused(c *client, err error) {
 func (c *client) Respond(encoded []byte) {
 	c.broker.keepScratch(encoded)
 	c.Conn.Respond(encoded)
+}
+
+// decode reads a request that is not on the path of records from a copy of its frame, so a handler may keep it. It is nil without
+// an error if the client has to wait for memory or for its turn, or was closed.
+func (b *Broker) decode(c *client) (kmsg.Request, error) {
+	if ok, err := c.ChargeDecoded(len(c.header.Body)); !ok {
+		if err != nil {
+			c.Close(conn.ByMemory, err)
+		}
+		return nil, nil
+	}
+	if len(c.header.Body) > conn.CostlyBytes && c.PutOff(len(c.header.Body)) {
+		return nil, nil
+	}
+	return wire.DecodeRequest(c.header)
+}
+
+// reply encodes and sends a response of kmsg's. While there is no room for it, it is kept if it says what the request has
+// done, and its size is bounded by the request's; a request that only asks is answered again.
+func (b *Broker) reply(c *client, response kmsg.Response) {
+	c.Respond(wire.AppendResponse(b.scratch[:0], c.header.CorrelationID, response))
+	if c.AwaitsBlock() && !requestOf(c.header.Key).onlyAsks {
+		c.kept = response
+	}
 }
 
 // keptScratchBytes bounds the scratch memory between two sweeps, which no budget counts.

@@ -138,10 +138,10 @@ func (b *Broker) snapshot() Stats {
 		commitStats:      b.committer.Stats(),
 		StaleCompletions: b.counters.stale + conns.Stale,
 		Turns:            b.loop.Turn() - 1, // the one under way is not over
-		TurnTimes:        b.turns.stats(),
 		RequestMemory:    conns.RequestMemory,
 		ResponseMemory:   conns.ResponseMemory,
 	}
+	s.TurnTimes.Bounds, s.TurnTimes.Counts, s.TurnTimes.Seconds = b.turns.Histogram()
 	if g := b.offsets.Coordinator(); g != nil {
 		s.Groups = g.Counts()
 	}

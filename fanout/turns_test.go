@@ -3,11 +3,8 @@ package fanout
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"oneplusn/ring"
 )
 
 // A turn that takes long is counted, and the line about it names the request that took it.
@@ -37,26 +34,5 @@ func TestSlowTurnIsCountedAndItsRequestNamed(t *testing.T) {
 	}
 	if counted != st.Turns || st.TurnTimes.Seconds <= 0 || len(st.TurnTimes.Counts) != len(st.TurnTimes.Bounds)+1 {
 		t.Errorf("%d of %d turns are in the histogram, %v s", counted, st.Turns, st.TurnTimes.Seconds)
-	}
-}
-
-// ticking is a clock that a test moves.
-type ticking struct {
-	ring.Kernel
-	now time.Duration
-}
-
-func (k *ticking) Now() time.Duration { return k.now }
-
-func TestTurnsAreSortedIntoTheirBuckets(t *testing.T) {
-	k := &ticking{}
-	turns := turnTimes{kernel: k}
-	for _, took := range []time.Duration{0, 100 * time.Microsecond, 101 * time.Microsecond, 50 * time.Millisecond, time.Hour} {
-		turns.begin(k.now)
-		k.now += took
-		turns.end(nil)
-	}
-	if turns.counts[0] != 2 || turns.counts[1] != 1 || turns.counts[8] != 1 || turns.counts[len(turnBounds)] != 1 {
-		t.Errorf("the counts are %v", turns.counts)
 	}
 }

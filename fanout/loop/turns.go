@@ -1,0 +1,87 @@
+package loop
+
+import "time"
+
+// turnBounds are the upper bounds of the histogram of turns.
+var turnBounds = [...]time.Duration{
+	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
+	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond,
+}
+
+// Turns measures how long turns of the loop take, from the return of one Wait to the next. Nobody is served meanwhile, so
+// a turn that takes long is logged, with what it did.
+type Turns struct {
+	loop     *Loop
+	slow     time.Duration // a turn that takes longer is logged; 0 for none
+	describe func(took time.Duration) []any
+	counts   [len(turnBounds) + 1]uint64
+	seconds  float64
+	log      LogLimit
+
+	began, mark time.Duration
+	// The longest step and the longest request of the turn under way.
+	step                  string
+	stepTook, requestTook time.Duration
+}
+
+// NewTurns makes the measure of a loop that has its kernel. describe says what the log tells of the longest request of a slow turn.
+func NewTurns(l *Loop, slow time.Duration, describe func(took time.Duration) []any) *Turns {
+	return &Turns{loop: l, slow: slow, describe: describe}
+}
+
+// Begin begins a turn, after [Loop.BeginTurn].
+func (t *Turns) Begin() {
+	t.began, t.mark = t.loop.Now(), t.loop.Now()
+	t.stepTook, t.requestTook = 0, 0
+}
+
+// Stepped ends a step of the turn.
+func (t *Turns) Stepped(name string) {
+	now := t.loop.Kernel.Now()
+	if took := now - t.mark; took > t.stepTook {
+		t.step, t.stepTook = name, took
+	}
+	t.mark = now
+}
+
+// Requested notes a request that began at the time given and has been answered, or has begun to be. It reports whether the request
+// is the longest of the turn so far, which is the one to describe.
+func (t *Turns) Requested(began time.Duration) bool {
+	took := t.loop.Kernel.Now() - began
+	if took <= t.requestTook {
+		return false
+	}
+	t.requestTook = took
+	return true
+}
+
+// End ends the turn.
+func (t *Turns) End() {
+	took := t.loop.Kernel.Now() - t.began
+	i := 0
+	for i < len(turnBounds) && took > turnBounds[i] {
+		i++
+	}
+	t.counts[i]++
+	t.seconds += took.Seconds()
+	if t.slow == 0 || took <= t.slow || !t.log.Allow(t.began) {
+		return
+	}
+	attrs := []any{"took", took, "step", t.step, "step_took", t.stepTook}
+	if t.requestTook > 0 {
+		attrs = append(attrs, t.describe(t.requestTook)...)
+	}
+	t.loop.Log.Warn("a turn of the loop took long: nobody else was served meanwhile", attrs...)
+}
+
+// Histogram returns the upper bounds in seconds, the number of turns within each, with one more count for what is above the
+// last, and the sum of all turns in seconds.
+func (t *Turns) Histogram() (bounds []float64, counts []uint64, seconds float64) {
+	for _, b := range turnBounds {
+		bounds = append(bounds, b.Seconds())
+	}
+	return bounds, append([]uint64(nil), t.counts[:]...), t.seconds
+}
