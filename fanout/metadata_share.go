@@ -73,14 +73,17 @@ func (b *Broker) sendAllTopics(c *client) {
 		c.AwaitBlock(len(list), err)
 		return
 	}
-	c.Share(shared)
 	header := wire.AppendMetadataHead(b.scratch[:0], c.header.Version, c.header.CorrelationID, b.node(c))
 	b.keepScratch(header)
 	if err := wire.PatchFrameSize(header, int64(len(header)+len(list))); err != nil {
+		b.conns.Responses.Release(shared)
 		c.Close(conn.ByProtocol, err)
 		return
 	}
-	if mem, ok := c.Place(header); ok {
+	if mem, ok := c.Place(header); !ok {
+		b.conns.Responses.Release(shared) // it is asked for again
+	} else {
+		c.Share(shared)
 		c.Send(append(c.Parts(), transfer.Part{Header: mem}, transfer.Part{Header: list}))
 	}
 }

@@ -13,7 +13,7 @@ import (
 // listenBacklog is how many connections may wait to be accepted; the kernel caps it at net.core.somaxconn.
 const listenBacklog = 4096
 
-// A server that stops has its port until its last file is closed, and one that is started in its place waits for it.
+// A server that stops keeps its port until its last file is closed; the one started in its place waits for it.
 const (
 	BusyPortWait = 3 * time.Second
 	BusyPortPoll = 20 * time.Millisecond

@@ -6,15 +6,14 @@ import (
 	"oneplusn/fanout/budget"
 )
 
-// keptListBytes is what the lists that requests are parsed into may take without being charged: it is part of what a
-// connection costs.
+// keptListBytes is what the lists that requests are parsed into may take without being charged: a connection costs that much.
 const keptListBytes = 16 << 10
 
-// chargedListBytes is what they may take between two requests, being charged: with it a consumer of ten thousand
-// partitions is served without an allocation.
+// chargedListBytes is what a connection may keep of charged lists between two requests: enough to serve a consumer of ten thousand
+// partitions without an allocation.
 const chargedListBytes = 1 << 20
 
-// DecodedFactor is how much more memory a decoded request and its response take than its bytes.
+// DecodedFactor is how many times its bytes a decoded request and its response take.
 const DecodedFactor = 32
 
 // lists is the budget that the handler's lists and its decoded request are charged to.
@@ -25,7 +24,7 @@ func (c *Conn) lists() *budget.Budget {
 	return c.table.requests.general
 }
 
-// ListRoom is how many bytes the handler's lists may take now. What they have grown to is charged by [Conn.ChargeLists].
+// ListRoom is how many bytes the handler's lists may grow to. [Conn.ChargeLists] charges what they have grown to.
 func (c *Conn) ListRoom() int64 { return keptListBytes + c.charged + c.lists().Left() }
 
 // ChargeLists takes what the handler's lists have grown to from the request memory, or closes the connection.
@@ -41,7 +40,7 @@ func (c *Conn) ChargeLists() {
 	c.charged += grown
 }
 
-// ChargeDecoded takes the memory of a request of that many bytes that is decoded whole. ok is false if it has to wait for it.
+// ChargeDecoded charges the memory to decode a request of that many bytes. ok is false if the request has to wait for it.
 func (c *Conn) ChargeDecoded(bytes int) (ok bool, err error) {
 	needs := DecodedFactor * int64(bytes)
 	switch {
@@ -54,8 +53,8 @@ func (c *Conn) ChargeDecoded(bytes int) (ok bool, err error) {
 	return true, nil
 }
 
-// AwaitRoom lets a whole request wait for request memory: it is asked again when there is enough. One for which there will
-// never be enough is refused.
+// AwaitRoom queues a whole request for request memory: the handler is asked again when there is enough. The error says that
+// there will never be.
 func (c *Conn) AwaitRoom(what string, needs int64) error {
 	c.mustBeAsked("a wait for request memory")
 	m := &c.table.requests
@@ -72,8 +71,7 @@ func (c *Conn) AwaitRoom(what string, needs int64) error {
 	return nil
 }
 
-// feedWhole gives a request that was received whole what it needs to be answered, if there is room: of what all share, or
-// of the large line's turn.
+// feedWhole reports whether there is memory to answer a whole request: in the general share, or in the large line's turn.
 func (c *Conn) feedWhole() bool {
 	m := &c.table.requests
 	if m.general.Left() >= c.needsRequest {
@@ -83,7 +81,7 @@ func (c *Conn) feedWhole() bool {
 	return c.hasTurn
 }
 
-// trimLists lets go of lists that are larger than a connection may keep between two requests, and of a decoded request.
+// trimLists drops lists that are larger than a connection may keep between two requests, and the charge of a decoded request.
 func (c *Conn) trimLists() {
 	c.lists().Give(c.decoded)
 	c.decoded = 0
@@ -96,7 +94,7 @@ func (c *Conn) trimLists() {
 	}
 }
 
-// dropLists lets go of lists that are larger than every connection may keep.
+// dropLists drops lists that are larger than a connection may keep uncharged.
 func (c *Conn) dropLists() {
 	if c.in.pins > 0 {
 		return

@@ -81,7 +81,7 @@ func (c *Conn) Peer() string { return addressOf(unix.Getpeername(c.fd)) }
 // LocalAddr is the address that the client connected to.
 func (c *Conn) LocalAddr() string { return addressOf(unix.Getsockname(c.fd)) }
 
-// inFlight is the number of operations of this connection that the kernel holds, of its errands, and of pins on its frames.
+// inFlight counts what keeps the slot: operations that the kernel holds, errands and pins.
 func (c *Conn) inFlight() int {
 	n := c.flow.InFlight() + c.cancels + c.errands + c.in.pins
 	if c.recvArmed {
@@ -112,9 +112,9 @@ func (c *Conn) armRecv() {
 	c.table.loop.Kernel.Queue(ring.Recv(c.token.As(KindRecv), c.fd))
 }
 
-// Errand begins work for the request under way that goes on whether or not its client stays. end ends it, on the loop, and
-// reports whether the connection is still open. Until then the connection keeps its slot, and all that was charged for the
-// request: or clients that ask and go would leave behind, in lines and in the background, memory that no budget counts.
+// Errand begins work for the request under way that outlives its client, in a queue or in the background. end ends it, on the
+// loop, and reports whether the connection is still open. Until then the connection keeps its slot and all charges of the request:
+// otherwise clients that ask and disconnect would pile up memory that no budget counts.
 func (c *Conn) Errand() (end func() bool) {
 	c.mustBeTaken("an errand")
 	c.errands++
@@ -136,8 +136,8 @@ func (c *Conn) mustBeTaken(what string) {
 
 var eventClose = loop.NewEventKind("close", "slot", "reason").As(1, func(reason int64) string { return CloseReason(reason).String() })
 
-// Close begins the end of a connection: nothing new is started, what is in flight is woken and cancelled. The slot
-// is freed when the last of its completions has come. It does nothing if the connection is closed already.
+// Close shuts the socket down and cancels what is in flight. The slot is freed with the last completion, errand or pin. On a
+// closed connection it does nothing.
 func (c *Conn) Close(reason CloseReason, err error) {
 	if c.state != open {
 		return

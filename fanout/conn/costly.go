@@ -6,22 +6,21 @@ import (
 	"oneplusn/segment/list"
 )
 
-// costly is the line of requests whose answers cost more than a client may have of the loop at once: large requests, and small
-// ones that ask for much. They are answered in the order in which they came, some in each turn, and everybody else is served in
-// between.
+// costly is the line of requests whose answers take more of the loop than one client may have at once: large requests, and small
+// ones that ask for much. They are answered first come, first served, a few each turn, and other clients are served in between.
 type costly struct {
 	line list.List[*Conn]
-	// turn is the connection whose request is being answered: it does not go to the end of the line again.
+	// turn is the connection whose request is being answered: it is not put off again.
 	turn *Conn
 }
 
 const (
-	// costlyItems is how many partitions, offsets, members or groups an answer lists at most that is given at once: each costs
-	// up to a microsecond.
+	// costlyItems is how many partitions, offsets, members or groups an answer may list to be given at once. Each costs up to
+	// a microsecond.
 	costlyItems = 512
-	// CostlyBytes is the largest body of a decoded request that is answered at once.
+	// CostlyBytes is the largest body of a decoded request to be answered at once.
 	CostlyBytes = 8 << 10
-	// costlyTime is how long such answers may take in one turn. The last one is finished.
+	// costlyTime is how long costly answers may take in one turn, beside the last, which is finished.
 	costlyTime = 2 * time.Millisecond
 )
 

@@ -4,42 +4,42 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
 )
 
-// PauseReadBytes is how much a client may send ahead of the request that is being answered. Beyond it its socket is
-// not read, so that TCP holds it back and not our memory.
+// PauseReadBytes is how much a client may send ahead of the request under way. Beyond that we stop reading its socket, so TCP
+// pushes back and our memory does not grow.
 const PauseReadBytes = 64 << 10
 
-// input is what a connection has received and not yet answered: frame bytes in a lent buffer, from start to end, and behind
-// them what did not fit while there was no room for a larger one.
+// input holds received bytes that are not answered yet: frames in a borrowed buffer, from start to end, then the spill, which
+// takes what arrives while there is no memory for a larger buffer.
 //
-// Bytes of a frame that are read off the loop (a write of the log, the check of a batch) are pinned: until they are
-// unpinned they neither move nor are overwritten, and their buffer stays charged, though the request may have been
-// answered and the connection closed meanwhile.
+// A frame is pinned while other threads read it (a write of the log, the check of a batch): its bytes neither move nor change,
+// and their buffer stays charged, even if the request is answered and the connection closed meanwhile.
 type input struct {
 	buf        []byte
 	from       *budget.Budget // what buf is charged to
 	start, end int
-	// held says that the first frame is that of the request under way.
+	// held: the first frame is that of the request under way.
 	held    bool
 	spill   spill
 	pins    int
-	retired []lent // buffers that the input has left while bytes in them were pinned
-	// began is when the first byte of the frame at the front came, or was met behind another frame.
+	retired []lent // pinned buffers that the input has moved out of
+	// began is when the frame at the front began: its first byte came, or the frame before it was answered.
 	began time.Duration
 }
 
-// Pin keeps all frame bytes that the connection holds where they are, until as many unpins. A request that has its answer
-// ends with the last.
+// Pin keeps all frame bytes where they are, until as many Unpins. An answered request ends with the last of these.
 func (c *Conn) Pin() {
 	c.mustBeTaken("a pin")
 	c.in.pins++
 }
 
-// Unpin takes one pin back. With the last, buffers go back to the pool, and a closing connection's slot may be freed.
+// Unpin takes one pin back. The last one gives buffers back to the pool and may free a closing connection's slot.
 func (c *Conn) Unpin() {
 	in := &c.in
 	if in.pins--; in.pins < 0 {
@@ -63,7 +63,7 @@ func (c *Conn) Unpin() {
 	c.freeIfIdle()
 }
 
-// enter moves the input's bytes to another buffer. The one that it leaves is given back.
+// enter moves the input to another buffer and gives the old one back.
 func (c *Conn) enter(into lent) {
 	in := &c.in
 	old := lent{in.buf, in.from}
@@ -76,7 +76,7 @@ func (c *Conn) enter(into lent) {
 	c.table.requests.give(old)
 }
 
-// rewind begins an empty input at the front of its buffer, and gives a large one back, or changes it for a small one.
+// rewind reuses an empty buffer from its front, and exchanges a large buffer for a small one, or for none.
 func (c *Conn) rewind() {
 	in := &c.in
 	if in.pins > 0 {
@@ -98,7 +98,7 @@ func (c *Conn) rewind() {
 
 func (in *input) pending() []byte { return in.buf[in.start:in.end] }
 
-// takeBuffer empties the input's buffer and hands it out, to be given back to the pool.
+// takeBuffer empties the input and returns its buffer, for the pool.
 func (in *input) takeBuffer() lent {
 	if in.pins > 0 || len(in.retired) > 0 {
 		panic(fmt.Sprintf("conn: a request buffer is given back with %d pins on it", in.pins))
@@ -141,9 +141,18 @@ func (c *Conn) onRecv(completion ring.Completion) {
 	}
 }
 
-// receive copies received bytes to the connection's input. What a frame says about its size reserves nothing: the buffer
-// grows with what has arrived. Where there is no room to grow, the bytes that have arrived are kept in the spill, no more
-// are read, and the connection waits.
+// The errors of a recv after which it is simply armed again: all provided buffers were in use, or it was cancelled because
+// the client was ahead, or a signal came.
+func retryRecv(err error) bool {
+	switch err {
+	case unix.ENOBUFS, unix.ECANCELED, unix.EINTR, unix.EAGAIN:
+		return true
+	}
+	return false
+}
+
+// receive copies received bytes to the input. The size that a frame announces reserves nothing: the buffer grows with what has
+// arrived. If it cannot grow, the bytes go to the spill, the socket is not read any more, and the connection waits.
 func (c *Conn) receive(data []byte) error {
 	in := &c.in
 	if !in.begun() {
@@ -164,11 +173,10 @@ func (c *Conn) receive(data []byte) error {
 	return err
 }
 
-// begun says that there are bytes that have not been answered.
 func (in *input) begun() bool { return in.start < in.end || !in.spill.empty() }
 
-// makeRoom makes room for data, or for as much of it as there is memory for. It is false if the request under way cannot
-// be read again at its new place.
+// makeRoom makes room for data, or for as much of it as there is memory for. It reports false if the request under way
+// cannot be parsed at its new place.
 func (c *Conn) makeRoom(data []byte) bool {
 	in := &c.in
 	have := in.end - in.start + len(data)
@@ -182,7 +190,7 @@ func (c *Conn) makeRoom(data []byte) bool {
 			c.enter(into)
 			return c.moved()
 		}
-		if len(in.buf) < KeptFrameBytes && in.pins == 0 { // at least a small frame always gets on
+		if len(in.buf) < KeptFrameBytes && in.pins == 0 { // there is always memory for a small frame
 			into, _ = c.table.requests.take(c.table.requests.connections, KeptFrameBytes)
 			c.enter(into)
 			return c.moved()
@@ -196,8 +204,7 @@ func (c *Conn) makeRoom(data []byte) bool {
 	return c.moved()
 }
 
-// lend lends a buffer of want bytes, or of as many as there is room for: enough that bytes are not moved for every few
-// that arrive.
+// lend lends a buffer of want bytes, or of twice what there is: a smaller step would copy the input for every few bytes.
 func (c *Conn) lend(want, have int) (lent, bool) {
 	m := &c.table.requests
 	if want <= KeptFrameBytes && c.in.pins == 0 {
@@ -211,13 +218,12 @@ func (c *Conn) lend(want, have int) (lent, bool) {
 	return l, ok
 }
 
-// moved reads the request under way again if its frame was moved.
+// moved has the request under way parsed again at its new place.
 func (c *Conn) moved() bool {
 	return !c.in.held || c.handler.FrameMoved(c.in.buf[wire.FrameSizeBytes:c.in.firstFrame(c.table.config.MaxRequestBytes)]) == nil
 }
 
-// unspill moves spilled bytes to the buffer, and says whether it moved any. The frame at the front must not be that of a
-// request under way.
+// unspill moves spilled bytes to the buffer and reports whether it moved any. No request may be under way.
 func (c *Conn) unspill() bool {
 	in := &c.in
 	if in.spill.empty() {
@@ -232,7 +238,7 @@ func (c *Conn) unspill() bool {
 	return n > 0
 }
 
-// frameWant is the size of the frame at the front of the input, if its size has been received and is allowed.
+// frameWant is the size of the frame at the front, with data behind the input; 0 if it is not known yet or not allowed.
 func (c *Conn) frameWant(data []byte) int {
 	var first [wire.FrameSizeBytes]byte
 	n := copy(first[:], c.in.pending())
@@ -244,7 +250,7 @@ func (c *Conn) frameWant(data []byte) int {
 	return wire.FrameSizeBytes + size
 }
 
-// grow moves an incomplete frame to a buffer with room for what was spilled, and says whether there was one.
+// grow moves an incomplete frame and the spill to a larger buffer, and reports whether there was memory for one.
 func (c *Conn) grow() bool {
 	if c.in.spill.empty() {
 		return false
@@ -258,8 +264,7 @@ func (c *Conn) grow() bool {
 	return ok
 }
 
-// throttleReading stops reading from a client that is far ahead or for whose bytes there is no room, and starts again
-// when that has passed.
+// throttleReading pauses the recv while the client is far ahead or its bytes have no room.
 func (c *Conn) throttleReading() {
 	if c.state != open {
 		return
@@ -282,7 +287,7 @@ func (c *Conn) throttleReading() {
 	}
 }
 
-// firstFrame is where the first frame ends. It must have been received whole.
+// firstFrame is where the first frame ends, which is whole.
 func (in *input) firstFrame(maxBytes int32) int {
 	size, _, _ := wire.FrameSize(in.pending(), maxBytes)
 	return in.start + wire.FrameSizeBytes + size

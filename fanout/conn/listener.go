@@ -13,29 +13,28 @@ import (
 
 // Listener takes new connections from the listening socket.
 //
-// The ring polls an epoll that watches the socket, and not the socket itself: what the ring holds of a process that was killed
-// lives on until the kernel has taken its operations down, and the socket would go on taking connections for nobody. An
-// epoll holds nothing of what it watches, so the socket is closed with its process.
+// The ring polls an epoll instance that watches the socket, not the socket itself. After a kill the kernel tears the ring down
+// asynchronously, and a file with an operation stays open meanwhile: the socket would go on accepting connections that nobody
+// serves. An epoll instance holds no reference to what it watches, so the socket closes with its process.
 type Listener struct {
 	kernel   ring.Kernel
 	address  string // as bound
 	listenFD int
 	epollFD  int // -1 while there is none
 	polling  bool
-	// paused: taking connections failed in a way that would show at once again. The next sweep tries again, and so does a
-	// connection that is closed.
+	// paused: accept failed, and would fail again at once. The next sweep retries, and so does the close of a connection.
 	paused bool
-	inARow int // failures since a connection was taken last
+	inARow int // failures since the last accepted connection
 	log    loop.LogLimit
-	// Accept is accept4(2), for a test to put something in its place. Accepted sockets are non-blocking: splice honours the
-	// descriptor's O_NONBLOCK only, and a blocking socket would hold a worker of the kernel for as long as its peer pleases.
+	// Accept is accept4(2); tests replace it. Accepted sockets are non-blocking: splice honours the descriptor's O_NONBLOCK only,
+	// and a blocking socket would hold a kernel worker until its peer reads.
 	Accept func(fd int) (int, error)
 }
 
 const (
-	// acceptsPerTurn bounds the connections that are taken at once: others are served between.
+	// acceptsPerTurn bounds the connections accepted in one turn: others are served in between.
 	acceptsPerTurn = 64
-	// AcceptFailures is how many failures in a row are each taken for the failure of one connection.
+	// AcceptFailures is how many failures in a row are blamed on single connections, before accepting pauses.
 	AcceptFailures = 16
 )
 
@@ -69,7 +68,7 @@ func (a *Listener) arm() {
 	}
 }
 
-// take takes the connections that wait, and passes them to open. It waits for more unless it has to pause.
+// take accepts the connections that wait and passes them to open. It arms the poll again unless it has to pause.
 func (a *Listener) take(log *slog.Logger, now time.Duration, open func(fd int)) {
 	for range acceptsPerTurn {
 		fd, err := a.Accept(a.listenFD)

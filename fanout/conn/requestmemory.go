@@ -14,7 +14,7 @@ const (
 	// KeptFrameBytes is the largest request buffer that every connection may hold, idle or not. It is no part of
 	// --request-memory but of what a connection costs, so a small request never waits for a large one.
 	KeptFrameBytes = 4096
-	// frameGrowth bounds a request buffer by what has arrived: it is at most so many times as large. A power of two.
+	// frameGrowth is how many times larger than what has arrived a request buffer may be. A power of two.
 	frameGrowth = 4
 )
 
@@ -26,19 +26,19 @@ const (
 //	├── overflow  bytes that arrived for a frame that could not grow
 //	└── turns     room for one whole frame of each line: see line
 //
-// So large frames never take the last of what medium ones need, neither holds up small ones, and however many frames
-// were begun, one of each line can always be finished.
+// So large frames never starve medium ones, neither starves small ones, and however many frames have begun, one of each line
+// can always finish.
 type requestMemory struct {
 	total, connections, general, large, overflow *budget.Budget
-	// lines are the connections that wait for room, those with medium frames first.
+	// lines are the connections that wait for memory: for medium frames, and for large ones.
 	lines [2]line
 	free  [32][][]byte
-	// freeBytes lie in free, uncharged. Together with what is charged they are at most the limit of total.
+	// freeBytes are the uncharged bytes in free. With what is charged they stay within the limit of total.
 	freeBytes int64
 }
 
-// line is the queue of connections whose frames, of up to frameBytes, wait for room. The first has its turn when none
-// before it has: then it gets a buffer for the whole frame.
+// line is the queue of connections that wait for memory for a frame of up to frameBytes. The first gets a buffer for its whole
+// frame from turn, as soon as the one before has given that back.
 type line struct {
 	waiters    list.List[*Conn]
 	room, turn *budget.Budget
@@ -51,7 +51,7 @@ func newRequestMemory(c *Config) requestMemory {
 	medium := min(max(limit/256, 4*KeptFrameBytes), largest)
 	m := requestMemory{
 		total: budget.New("request", remedy, limit),
-		// One buffer for each connection, and one more that its content is moved to.
+		// One buffer for each connection, and one to move a buffer's content to.
 		connections: budget.New("connection", "raise --max-connections", (int64(c.MaxConnections)+1)*KeptFrameBytes),
 	}
 	overflow := limit / 16 * 3
@@ -65,7 +65,7 @@ func newRequestMemory(c *Config) requestMemory {
 	return m
 }
 
-// LeastRequestMemory is what newRequestMemory can divide.
+// LeastRequestMemory is the smallest RequestMemoryBytes that can be divided.
 func LeastRequestMemory(maxRequestBytes int32) int64 { return int64(maxRequestBytes)/4*5 + 256<<10 }
 
 // lineOf is the line in which a frame of n bytes waits.
@@ -76,16 +76,15 @@ func (m *requestMemory) lineOf(n int) *line {
 	return &m.lines[1]
 }
 
-// waiting is the number of connections that wait for request memory.
 func (m *requestMemory) waiting() int { return m.lines[0].waiters.Len() + m.lines[1].waiters.Len() }
 
-// lent is memory, and the budget that it was taken from.
+// lent is memory and the budget that it is charged to.
 type lent struct {
 	bytes []byte
 	from  *budget.Budget
 }
 
-// take lends a buffer of exactly n bytes. ok is false when the budget does not allow it.
+// take lends a buffer of exactly n bytes, unless the budget is used up.
 func (m *requestMemory) take(from *budget.Budget, n int) (l lent, ok bool) {
 	if !from.Take(int64(n)) {
 		return lent{}, false
@@ -102,7 +101,7 @@ func (m *requestMemory) take(from *budget.Budget, n int) (l lent, ok bool) {
 	return lent{make([]byte, n), from}, true
 }
 
-// takeRounded lends a buffer of n bytes, rounded up to a power of two if there is room for that.
+// takeRounded lends a buffer of n bytes, rounded up to a power of two if there is memory for that.
 func (m *requestMemory) takeRounded(from *budget.Budget, n int) (l lent, ok bool) {
 	if l, ok = m.take(from, roundedUp(n)); !ok {
 		l, ok = m.take(from, n)

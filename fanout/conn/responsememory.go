@@ -17,16 +17,16 @@ var errNoResponseMemory = errors.New("fanout: the response memory is used up")
 const minBlockClass = 13
 
 // ResponseMemory lends blocks outside the Go heap for responses that do not fit a connection's slab, in powers of two.
-// Responses for which there is no room wait in the order in which they came.
+// Responses without memory wait in the order of their arrival.
 type ResponseMemory struct {
 	budget  *budget.Budget
 	waiters list.List[*Conn]
 	free    [40][]*Block
-	// freeBytes lie in free, uncharged. Together with what is charged they are at most the budget's limit.
+	// freeBytes are the uncharged bytes in free. With what is charged they stay within the budget's limit.
 	freeBytes int64
-	// turn is the connection whose turn it is: it does not wait behind those that came after it.
+	// turn is the connection whose answer is being repeated: it does not queue behind later ones.
 	turn *Conn
-	// resume says that the next turn goes on with the queue: there is memory for the first, and this turn was long enough.
+	// resume: there is memory for the first in the queue, but this turn was long enough. The next one goes on.
 	resume bool
 }
 
@@ -47,17 +47,16 @@ func blockClass(n int) int { return max(bits.Len(uint(n-1)), minBlockClass) }
 // Bytes is the block's memory, of at least as many bytes as were asked for.
 func (b *Block) Bytes() []byte { return b.bytes }
 
-// Hold adds a hold.
+// Hold adds a reference, which [ResponseMemory.Release] takes back.
 func (b *Block) Hold() { b.holds++ }
 
-// Holds is how many there are.
+// Holds is the reference count.
 func (b *Block) Holds() int { return b.holds }
 
 // fits says whether a block of n bytes could be lent.
 func (m *ResponseMemory) fits(n int) bool { return m.budget.Left() >= 1<<blockClass(n) }
 
-// Take lends a block, held once. The error is errNoResponseMemory if c is to wait for it, and another if there will never
-// be room.
+// Take lends a block with one reference. Its error is for [Conn.AwaitBlock]: c has to wait, or there will never be enough.
 func (m *ResponseMemory) Take(c *Conn, n int) (*Block, error) {
 	class := blockClass(n)
 	size := int64(1) << class
@@ -84,7 +83,7 @@ func (m *ResponseMemory) Take(c *Conn, n int) (*Block, error) {
 	return &Block{a, a.Take(int(size)), class, 1}, nil
 }
 
-// Release gives one hold back, and the block with the last.
+// Release takes a reference back, and the block with the last.
 func (m *ResponseMemory) Release(b *Block) {
 	if b.holds--; b.holds > 0 {
 		return

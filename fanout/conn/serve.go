@@ -86,7 +86,7 @@ func (c *Conn) Place(header []byte) (mem []byte, ok bool) {
 // Parts is the connection's own empty list of parts for [Conn.Send].
 func (c *Conn) Parts() []transfer.Part { return c.flow.Parts() }
 
-// Share makes a block that is held for the connection a part of its response: it is released when that has been sent.
+// Share hands a reference to a block over to the connection, as a part of its response: it is released when that is sent.
 func (c *Conn) Share(b *Block) {
 	if c.shared != nil {
 		panic(fmt.Sprintf("conn: the response of connection %v has one shared block", c.token))

@@ -5,21 +5,20 @@ import (
 	"time"
 )
 
-// This file is what happens when memory for requests or responses is used up: clients are held back, and nobody is closed
-// who goes on.
+// When memory for requests or responses is used up, clients are held back. None is closed as long as it makes progress.
 
-// HurryDivisor makes of --frame-timeout how long a client may be silent in the middle of a request, or take nothing of a
-// response, while others wait for the memory that it holds.
+// HurryDivisor divides --frame-timeout: that is how long a client may be silent in the middle of a frame while others wait for
+// the memory that it holds.
 const HurryDivisor = 30
 
-// awaitMemory lets the connection wait for request memory: for a larger buffer for its frame of that many bytes, or for
-// needs bytes to answer it, which it has received whole. Its socket is not read meanwhile.
+// awaitMemory queues the connection for request memory: for a buffer for its frame of that many bytes, or, if the frame is
+// whole, for needs bytes to answer it. Its socket is not read meanwhile.
 func (c *Conn) awaitMemory(frame int, needs int64) {
 	c.needsRequest = needs
 	c.table.requests.lineOf(frame).waiters.PushBack(&c.forRequest, c)
 }
 
-// awaitResponse lets the connection wait for n bytes of response memory.
+// awaitResponse queues the connection for n bytes of response memory.
 func (c *Conn) awaitResponse(n int) {
 	c.needsResponse = n
 	if m := &c.table.Responses; m.turn == c { // it could not use its turn
@@ -29,7 +28,7 @@ func (c *Conn) awaitResponse(n int) {
 	}
 }
 
-// Relieve lets connections go on for which there is memory again. It runs once a turn.
+// Relieve lets waiting connections go on, as far as there is memory again. It runs once a turn.
 func (t *Table) Relieve() {
 	if t.requests.waiting() > 0 {
 		if t.loop.Now() >= t.nextReclaim {
@@ -44,7 +43,7 @@ func (t *Table) Relieve() {
 	t.relieveResponses()
 }
 
-// relieveResponses answers requests again that waited for response memory, for a while.
+// relieveResponses repeats answers that waited for response memory, for a while.
 func (t *Table) relieveResponses() {
 	m := &t.Responses
 	m.resume = false
@@ -66,7 +65,7 @@ func (t *Table) relieveResponses() {
 	}
 }
 
-// feed gives the first connection of a line what it waits for, if there is room.
+// feed gives the first connection of a line what it waits for, if there is memory.
 func (t *Table) feed(c *Conn, l *line) bool {
 	if c.needsRequest > 0 {
 		if !c.feedWhole() {
@@ -86,8 +85,8 @@ func (t *Table) feed(c *Conn, l *line) bool {
 	return true
 }
 
-// reclaim takes back the memory of those who can do without it: the lists of connections that wait for nothing, and the
-// frames and lists of waiting fetches, which are answered with what there is.
+// reclaim takes memory back that its holders do not need: the lists of idle connections, and the frames and lists of requests
+// that only wait, which are answered with what there is.
 func (t *Table) reclaim() {
 	for c := range t.conns.All() {
 		switch {
@@ -99,8 +98,8 @@ func (t *Table) reclaim() {
 	}
 }
 
-// closeLargest closes the connection that holds the most of requests that it has not sent whole, if that is not c: there is
-// no memory left even for what c has sent already. It says whether it closed one.
+// closeLargest closes the connection with the largest unfinished request, unless that is c: there is no memory left even for
+// what c has sent already. It reports whether it closed one.
 func (t *Table) closeLargest(c *Conn) bool {
 	most, held := c, c.in.heldBytes(&t.requests)
 	for other := range t.conns.All() {
@@ -118,7 +117,7 @@ func (t *Table) closeLargest(c *Conn) bool {
 	return true
 }
 
-// heldBytes is what the input takes of the memory that connections share.
+// heldBytes is what the input takes of --request-memory.
 func (in *input) heldBytes(m *requestMemory) int {
 	if in.large(m) {
 		return len(in.buf) + len(in.spill.bytes)
@@ -126,11 +125,11 @@ func (in *input) heldBytes(m *requestMemory) int {
 	return len(in.spill.bytes)
 }
 
-// large says that the buffer is of the memory that connections share.
+// large says that the buffer is charged to --request-memory, not to the connection's own.
 func (in *input) large(m *requestMemory) bool { return in.from != nil && in.from != m.connections }
 
-// frameOverdue says that a request was begun and does not go on. While others wait for memory a client that holds some of
-// it has to hurry, and all of its request has to come within the time.
+// frameOverdue is the error of a request that has begun and makes no progress. While others wait for memory, a client that holds
+// some has to hurry, and its whole request has to arrive within the timeout.
 func (c *Conn) frameOverdue() error {
 	limit := c.table.config.FrameTimeout
 	if c.request != none || !c.in.begun() {
@@ -146,7 +145,7 @@ func (c *Conn) frameOverdue() error {
 		c.frameWant(nil), since.Round(time.Millisecond), len(c.in.pending())+c.in.spill.len(), silent.Round(time.Millisecond), limit)
 }
 
-// stallTimeout is how long the peer may take nothing of its response.
+// stallTimeout is how long the peer may take no byte of its response.
 func (c *Conn) stallTimeout() time.Duration {
 	if c.table.Responses.waiters.Len() > 0 && (c.block != nil || c.shared != nil) {
 		return min(c.table.config.StallTimeout, c.table.config.FrameTimeout)

@@ -2,9 +2,8 @@ package conn
 
 import "fmt"
 
-// spill holds bytes that arrived for a frame that could not grow: the kernel had received them before it could be told
-// to stop. They are charged to the overflow part of the request memory,
-// or where that is used up to what is left of the rest.
+// spill holds bytes that arrived for a frame that could not grow: the kernel had received them before the recv was paused. They
+// are charged to the overflow share of the request memory, or, when that is used up, to the general one.
 type spill struct {
 	lent
 	start, end int
@@ -13,7 +12,7 @@ type spill struct {
 func (s *spill) empty() bool { return s.start == s.end }
 func (s *spill) len() int    { return s.end - s.start }
 
-// add keeps data. It fails when the overflow memory is used up as well.
+// add keeps data. It fails when both shares are used up.
 func (s *spill) add(m *requestMemory, data []byte) error {
 	if len(data) == 0 {
 		return nil
@@ -35,7 +34,7 @@ func (s *spill) add(m *requestMemory, data []byte) error {
 	return nil
 }
 
-// take moves bytes to into, and says how many.
+// take moves bytes to into and returns how many.
 func (s *spill) take(m *requestMemory, into []byte) int {
 	n := copy(into, s.bytes[s.start:s.end])
 	s.start += n
