@@ -31,7 +31,7 @@ func init() {
 //   - With acks=0 there is no response at all. After an error the connection is closed, as by Apache Kafka: that is how
 //     the producer learns that it has to ask for metadata again.
 //   - A batch that an idempotent producer sends again is answered with the offset that it got, and not appended again.
-func handleProduce(_ *Broker, c *client) error {
+func handleProduce(_ *base, c *client) error {
 	return c.produce.Start(&c.header, c.listRoom(produce.ListBytesPerPartition))
 }
 

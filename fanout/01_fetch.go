@@ -31,7 +31,7 @@ func init() {
 //     from directories that a Kafka broker wrote: there are no transactions here.
 //   - Partitions are served in turn, beginning behind the one that came first in the last response, so none is starved by those
 //     before it.
-func handleFetch(b *Broker, c *client) error {
+func handleFetch(b *base, c *client) error {
 	return c.fetch.Start(&c.header, c.listRoom(fetch.ListBytesPerPartition))
 }
 

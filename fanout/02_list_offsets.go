@@ -29,12 +29,12 @@ func init() {
 //   - Any other is the first offset with that timestamp or a later one, not below the start of the log, or -1 if there is
 //     none that the client may read. The epoch is that of the record's leader. The batches in question are read in the
 //     background: see [fetch.ByTime].
-func handleListOffsets(b *Broker, c *client, req *kmsg.ListOffsetsRequest) {
+func handleListOffsets(b *base, c *client, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 	end := c.Errand()
 	searches := b.fetcher.ByTime(req.IsolationLevel, func() bool { return c.Open() }, func() {
 		if end() {
-			b.reply(c, oldStyle(req.Version, resp))
+			c.reply(oldStyle(req.Version, resp))
 		}
 	})
 	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, len(req.Topics))
@@ -50,7 +50,7 @@ func handleListOffsets(b *Broker, c *client, req *kmsg.ListOffsetsRequest) {
 }
 
 // listOffset answers for one partition, or adds a search.
-func (b *Broker) listOffset(
+func (b *base) listOffset(
 	topic string, want *kmsg.ListOffsetsRequestTopicPartition, isolation int8,
 	r *kmsg.ListOffsetsResponseTopicPartition, searches *fetch.ByTime,
 ) {

@@ -24,7 +24,7 @@ func init() {
 //   - A member commits in its own generation only; while its group waits for an assignment it has to join again. A client that
 //     is not a member commits with generation -1, as long as the group has no members.
 //   - Unknown partitions get an error each; the others are stored.
-func handleOffsetCommit(b *Broker, c *client, req *kmsg.OffsetCommitRequest) {
+func handleOffsetCommit(b *base, c *client, req *kmsg.OffsetCommitRequest) {
 	if req.Version == 0 {
 		req.Generation = -1
 	}

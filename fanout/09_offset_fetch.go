@@ -21,6 +21,6 @@ func init() {
 //   - A group or a partition without a commit has offset -1 and no error: on an error librdkafka's consumers with manual
 //     assignment give up.
 //   - From version 2 on, a null list of topics asks for everything that the group has committed.
-func handleOffsetFetch(b *Broker, c *client, req *kmsg.OffsetFetchRequest) {
+func handleOffsetFetch(b *base, c *client, req *kmsg.OffsetFetchRequest) {
 	askCoordinator(c, req, (*group.Coordinator).OffsetFetch)
 }

@@ -28,7 +28,7 @@ func init() {
 //   - The offsets topic is made first, if it does not exist.
 //   - A group whose partition of that topic is damaged has no coordinator until the partition is mended.
 //   - A transaction's coordinator is refused with an error that clients explain: there are no transactions.
-func handleFindCoordinator(b *Broker, c *client, req *kmsg.FindCoordinatorRequest) {
+func handleFindCoordinator(b *base, c *client, req *kmsg.FindCoordinatorRequest) {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	resp.NodeID, resp.Port = -1, -1
 	switch req.CoordinatorType {
@@ -43,9 +43,9 @@ func handleFindCoordinator(b *Broker, c *client, req *kmsg.FindCoordinatorReques
 				resp.ErrorMessage = kmsg.StringPtr("what the group has committed can't be read: see the server's log")
 			default:
 				resp.NodeID = b.catalog.NodeID()
-				resp.Host, resp.Port = b.advertised(c)
+				resp.Host, resp.Port = c.advertised()
 			}
-			b.reply(c, resp)
+			c.reply(resp)
 		})
 		return
 	case coordinatorOfTransaction:
@@ -54,5 +54,5 @@ func handleFindCoordinator(b *Broker, c *client, req *kmsg.FindCoordinatorReques
 	default:
 		resp.ErrorCode = wire.CodeInvalidRequest
 	}
-	b.reply(c, resp)
+	c.reply(resp)
 }

@@ -26,7 +26,7 @@ func init() {
 //   - A pending member id delays a rebalance by two seconds at most, and not at all once its connection is closed; in Apache
 //     Kafka by the client's session timeout.
 //   - The longest-standing member that joins again is the leader. It gets the list of members, and assigns.
-func handleJoinGroup(b *Broker, c *client, req *kmsg.JoinGroupRequest) {
+func handleJoinGroup(b *base, c *client, req *kmsg.JoinGroupRequest) {
 	id, host := string(c.header.ClientID), hostOf(c)
 	coordinate(c, req, func(g *group.Coordinator, now group.Instant, from group.Client, req *kmsg.JoinGroupRequest) {
 		from.ID, from.Host = id, host

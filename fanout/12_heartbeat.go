@@ -21,6 +21,6 @@ func init() {
 // Behaviour:
 //   - REBALANCE_IN_PROGRESS tells the member to join again; ILLEGAL_GENERATION and UNKNOWN_MEMBER_ID tell it that the group
 //     has gone on without it.
-func handleHeartbeat(b *Broker, c *client, req *kmsg.HeartbeatRequest) {
+func handleHeartbeat(b *base, c *client, req *kmsg.HeartbeatRequest) {
 	coordinate(c, req, (*group.Coordinator).Heartbeat)
 }

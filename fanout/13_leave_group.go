@@ -17,6 +17,6 @@ func init() {
 }
 
 // handleLeaveGroup removes members from their group at once.
-func handleLeaveGroup(b *Broker, c *client, req *kmsg.LeaveGroupRequest) {
+func handleLeaveGroup(b *base, c *client, req *kmsg.LeaveGroupRequest) {
 	coordinate(c, req, (*group.Coordinator).LeaveGroup)
 }

@@ -21,6 +21,6 @@ func init() {
 // Behaviour:
 //   - The answer comes when the leader's request has brought all assignments.
 //   - Assignments are the clients' own affair: the server does not parse them.
-func handleSyncGroup(b *Broker, c *client, req *kmsg.SyncGroupRequest) {
+func handleSyncGroup(b *base, c *client, req *kmsg.SyncGroupRequest) {
 	coordinate(c, req, (*group.Coordinator).SyncGroup)
 }

@@ -16,6 +16,6 @@ func init() {
 }
 
 // handleDescribeGroups shows groups and their members. An unknown group is reported as "Dead", not as an error.
-func handleDescribeGroups(b *Broker, c *client, req *kmsg.DescribeGroupsRequest) {
+func handleDescribeGroups(b *base, c *client, req *kmsg.DescribeGroupsRequest) {
 	askCoordinator(c, req, (*group.Coordinator).DescribeGroups)
 }

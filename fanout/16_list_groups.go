@@ -15,6 +15,6 @@ func init() {
 }
 
 // handleListGroups names all groups, including those without members whose offsets have not expired.
-func handleListGroups(b *Broker, c *client, req *kmsg.ListGroupsRequest) {
+func handleListGroups(b *base, c *client, req *kmsg.ListGroupsRequest) {
 	askCoordinator(c, req, (*group.Coordinator).ListGroups)
 }

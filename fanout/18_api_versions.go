@@ -19,7 +19,7 @@ func init() {
 // Behaviour:
 //   - A version that is not served gets version 0 with UNSUPPORTED_VERSION and the list, from which the client chooses again
 //     (KIP-511).
-func handleApiVersions(b *Broker, c *client) error {
+func handleApiVersions(b *base, c *client) error {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if resp.Version = c.header.Version; resp.Version < 0 || resp.Version > requestOf(wire.KeyApiVersions).Max {
 		resp.Version, resp.ErrorCode = 0, wire.CodeUnsupportedVersion
@@ -29,6 +29,6 @@ func handleApiVersions(b *Broker, c *client) error {
 		k.ApiKey, k.MinVersion, k.MaxVersion = r.Key, r.Min, r.Max
 		resp.ApiKeys = append(resp.ApiKeys, k)
 	}
-	b.reply(c, resp)
+	c.reply(resp)
 	return nil
 }

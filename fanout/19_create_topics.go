@@ -25,7 +25,7 @@ func init() {
 //   - What is above --max-partitions, or needs more open files than there may be, is refused (POLICY_VIOLATION).
 //   - The answer comes when the directories are on the disk. Until then the next start removes what there is of them.
 //   - A topic of that name that is being deleted is deleted first.
-func handleCreateTopics(b *Broker, c *client, req *kmsg.CreateTopicsRequest) {
+func handleCreateTopics(b *base, c *client, req *kmsg.CreateTopicsRequest) {
 	wanted := make([]catalog.NewTopic, len(req.Topics))
 	for i := range req.Topics {
 		wanted[i] = wantedTopic(&req.Topics[i], b.config.Partitions, b.catalog.NodeID())
@@ -40,7 +40,7 @@ func handleCreateTopics(b *Broker, c *client, req *kmsg.CreateTopicsRequest) {
 			resp.Topics = append(resp.Topics, r)
 		}
 		if end() {
-			b.reply(c, resp)
+			c.reply(resp)
 		}
 	})
 }

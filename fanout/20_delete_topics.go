@@ -22,7 +22,7 @@ func init() {
 //     included: the answer waits until they are written off. Fetches and produces that wait for the topic are told at once.
 //   - Responses under way are finished: their segments stay until the last byte has been sent.
 //   - A topic that is being made, or configured, is deleted after that.
-func handleDeleteTopics(b *Broker, c *client, req *kmsg.DeleteTopicsRequest) {
+func handleDeleteTopics(b *base, c *client, req *kmsg.DeleteTopicsRequest) {
 	end := c.Errand()
 	b.catalog.DeleteTopics(req.TopicNames, func(codes []int16) {
 		resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)

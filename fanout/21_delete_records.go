@@ -21,7 +21,7 @@ func init() {
 //   - Records below the offset can no longer be read, at once and after every restart. -1 stands for the high watermark.
 //   - The files go by whole segments, when all of their records are below the start.
 //   - The answer comes when the new start is on disk.
-func handleDeleteRecords(b *Broker, c *client, req *kmsg.DeleteRecordsRequest) {
+func handleDeleteRecords(b *base, c *client, req *kmsg.DeleteRecordsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
 	var moved []*catalog.Partition
 	for i := range req.Topics {
@@ -41,7 +41,7 @@ func handleDeleteRecords(b *Broker, c *client, req *kmsg.DeleteRecordsRequest) {
 		resp.Topics = append(resp.Topics, t)
 	}
 	if len(moved) == 0 {
-		b.reply(c, resp)
+		c.reply(resp)
 		return
 	}
 	end := c.Errand()
@@ -50,7 +50,7 @@ func handleDeleteRecords(b *Broker, c *client, req *kmsg.DeleteRecordsRequest) {
 			refuseMoved(resp)
 		}
 		if end() {
-			b.reply(c, resp)
+			c.reply(resp)
 		}
 	})
 }

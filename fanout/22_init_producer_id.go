@@ -18,12 +18,12 @@ func init() {
 // Behaviour:
 //   - No id is handed out twice, not even after a crash.
 //   - A transactional id is refused: there are no transactions.
-func handleInitProducerID(b *Broker, c *client, req *kmsg.InitProducerIDRequest) {
+func handleInitProducerID(b *base, c *client, req *kmsg.InitProducerIDRequest) {
 	resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
 	if req.TransactionalID != nil {
 		resp.ErrorCode = wire.CodeTransactionalIDAuthorizationFailed
-		b.reply(c, resp)
+		c.reply(resp)
 		return
 	}
 	end := c.Errand()
@@ -34,7 +34,7 @@ func handleInitProducerID(b *Broker, c *client, req *kmsg.InitProducerIDRequest)
 			resp.ProducerID, resp.ProducerEpoch = id, 0
 		}
 		if end() {
-			b.reply(c, resp)
+			c.reply(resp)
 		}
 	})
 }

@@ -22,7 +22,7 @@ func init() {
 // Behaviour:
 //   - The answer is the largest epoch that is not above the one asked for, and the offset behind its last record, at most
 //     the high watermark. One below the log's first has ended where that begins; one above its own has neither: -1 and -1.
-func handleOffsetForLeaderEpoch(b *Broker, c *client, req *kmsg.OffsetForLeaderEpochRequest) {
+func handleOffsetForLeaderEpoch(b *base, c *client, req *kmsg.OffsetForLeaderEpochRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
 	for i := range req.Topics {
 		topic := kmsg.NewOffsetForLeaderEpochResponseTopic()
@@ -32,10 +32,10 @@ func handleOffsetForLeaderEpoch(b *Broker, c *client, req *kmsg.OffsetForLeaderE
 		}
 		resp.Topics = append(resp.Topics, topic)
 	}
-	b.reply(c, resp)
+	c.reply(resp)
 }
 
-func (b *Broker) epochEnd(
+func (b *base) epochEnd(
 	topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition,
 ) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	r := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()

@@ -27,7 +27,7 @@ func init() {
 //   - A topic has every setting, each with where its value comes from: the topic, a flag of the server, or its default.
 //   - The broker's settings go by Apache Kafka's names and are read-only: flags set them.
 //   - Names that were asked for and do not exist are left out.
-func handleDescribeConfigs(b *Broker, c *client, req *kmsg.DescribeConfigsRequest) {
+func handleDescribeConfigs(b *base, c *client, req *kmsg.DescribeConfigsRequest) {
 	// Looked up here; what they hold never changes, so it can be described anywhere.
 	topics := make([]*catalog.TopicConfig, len(req.Resources))
 	for i := range req.Resources {
@@ -38,7 +38,7 @@ func handleDescribeConfigs(b *Broker, c *client, req *kmsg.DescribeConfigsReques
 	correlationID := c.header.CorrelationID
 	if len(req.Resources) <= describedOnTheLoop {
 		if !c.PutOff(describeItems * len(req.Resources)) {
-			c.Respond(b.appendDescribed(b.scratch[:0], correlationID, req, topics))
+			c.Respond(b.appendDescribed(b.scratch.empty(), correlationID, req, topics))
 		}
 		return
 	}
@@ -66,7 +66,7 @@ const (
 
 // appendDescribed appends the whole response: resources described one after the other, since a described one takes ten times
 // as much memory as an encoded one. It reads nothing that changes, and may run off the loop.
-func (b *Broker) appendDescribed(dst []byte, correlationID int32, req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig) []byte {
+func (b *base) appendDescribed(dst []byte, correlationID int32, req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig) []byte {
 	const countAt, headBytes = 12, 16 // behind the frame's size, correlation id and throttle time
 	const oneAt = headBytes - 8       // kmsg encodes no frame size and no correlation id
 	dst = wire.AppendResponse(dst, correlationID, req.ResponseKind())

@@ -19,7 +19,7 @@ func init() {
 //
 // Behaviour:
 //   - No list of topics means all of them. Unknown topics and partitions are left out.
-func handleDescribeLogDirs(b *Broker, c *client, req *kmsg.DescribeLogDirsRequest) {
+func handleDescribeLogDirs(b *base, c *client, req *kmsg.DescribeLogDirsRequest) {
 	if req.Topics == nil && c.PutOff(int(b.catalog.PartitionBudget().Used())) {
 		return
 	}
@@ -41,10 +41,9 @@ func handleDescribeLogDirs(b *Broker, c *client, req *kmsg.DescribeLogDirsReques
 		}
 	}
 	resp.Dirs = append(resp.Dirs, dir)
-	b.reply(c, resp)
+	c.reply(resp)
 }
 
-// logSizes are the sizes of partitions of a topic.
 func logSizes(tp *catalog.Topic, partitions iter.Seq[*catalog.Partition]) kmsg.DescribeLogDirsResponseDirTopic {
 	topic := kmsg.NewDescribeLogDirsResponseDirTopic()
 	topic.Topic = tp.Name

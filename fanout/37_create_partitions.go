@@ -22,7 +22,7 @@ func init() {
 //     so records of one key may be found in two partitions from then on.
 //   - The answer comes when the directories are on the disk. Waiting consumers find out by their next metadata request.
 //   - Changes of one topic are made one after the other.
-func handleCreatePartitions(b *Broker, c *client, req *kmsg.CreatePartitionsRequest) {
+func handleCreatePartitions(b *base, c *client, req *kmsg.CreatePartitionsRequest) {
 	wanted := make([]catalog.MorePartitions, len(req.Topics))
 	node := b.catalog.NodeID()
 	for i := range req.Topics {
@@ -44,7 +44,7 @@ func handleCreatePartitions(b *Broker, c *client, req *kmsg.CreatePartitionsRequ
 			resp.Topics = append(resp.Topics, r)
 		}
 		if end() {
-			b.reply(c, resp)
+			c.reply(resp)
 		}
 	})
 }

@@ -16,6 +16,6 @@ func init() {
 }
 
 // handleDeleteGroups forgets groups without members, and their offsets.
-func handleDeleteGroups(b *Broker, c *client, req *kmsg.DeleteGroupsRequest) {
+func handleDeleteGroups(b *base, c *client, req *kmsg.DeleteGroupsRequest) {
 	coordinate(c, req, (*group.Coordinator).DeleteGroups)
 }

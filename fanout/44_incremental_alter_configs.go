@@ -22,7 +22,7 @@ func init() {
 //   - A topic that is named twice gets the changes in the order of the request.
 //   - Names that do not exist here, values out of their limits, and cleanup.policy=compact are refused by name.
 //   - The broker's own settings are refused, flags set them, and so are those of its own topic, __consumer_offsets.
-func handleIncrementalAlterConfigs(b *Broker, c *client, req *kmsg.IncrementalAlterConfigsRequest) {
+func handleIncrementalAlterConfigs(b *base, c *client, req *kmsg.IncrementalAlterConfigsRequest) {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	for i := range req.Resources {
 		r := kmsg.NewIncrementalAlterConfigsResponseResource()
@@ -30,15 +30,15 @@ func handleIncrementalAlterConfigs(b *Broker, c *client, req *kmsg.IncrementalAl
 		resp.Resources = append(resp.Resources, r)
 	}
 	end := c.Errand()
-	b.alterNext(req, resp, 0, func() {
+	alterNext(b, req, resp, 0, func() {
 		if end() {
-			b.reply(c, resp)
+			c.reply(resp)
 		}
 	})
 }
 
 // alterNext changes the resources of a request from i on, one after the other, and then calls done.
-func (b *Broker) alterNext(req *kmsg.IncrementalAlterConfigsRequest, resp *kmsg.IncrementalAlterConfigsResponse, i int, done func()) {
+func alterNext(b *base, req *kmsg.IncrementalAlterConfigsRequest, resp *kmsg.IncrementalAlterConfigsResponse, i int, done func()) {
 	if i == len(req.Resources) {
 		done()
 		return
@@ -46,7 +46,7 @@ func (b *Broker) alterNext(req *kmsg.IncrementalAlterConfigsRequest, resp *kmsg.
 	r := &resp.Resources[i]
 	alterOne(b.catalog, &req.Resources[i], req.ValidateOnly, func(refused catalog.Refusal) {
 		r.ErrorCode, r.ErrorMessage = refused.Answer()
-		b.alterNext(req, resp, i+1, done)
+		alterNext(b, req, resp, i+1, done)
 	})
 }
 

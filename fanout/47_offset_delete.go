@@ -16,6 +16,6 @@ func init() {
 }
 
 // handleOffsetDelete forgets a group's offsets of topics that no member subscribes to (KIP-496).
-func handleOffsetDelete(b *Broker, c *client, req *kmsg.OffsetDeleteRequest) {
+func handleOffsetDelete(b *base, c *client, req *kmsg.OffsetDeleteRequest) {
 	coordinate(c, req, (*group.Coordinator).OffsetDelete)
 }

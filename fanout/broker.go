@@ -21,29 +21,12 @@ const kindSync = conn.KindsEnd // an fdatasync of the committer
 
 // Broker is the server. [Open] makes it, [Broker.Run] serves until [Broker.Stop].
 type Broker struct {
-	config Config
-	loop   *loop.Loop
-
+	base
 	newKernel func(ring.Config) (ring.Kernel, error)
 
 	// Everything below belongs to the loop's thread.
 	descriptors descriptors
 	listener    *conn.Listener
-	conns       *conn.Table
-	clients     []client // one for each slot of conns
-	catalog     *catalog.Catalog
-	metadata    sharedMetadata
-	turns       *loop.Turns
-	slowest     slowRequest // of the turn under way
-	fetcher     *fetch.Fetcher
-	committer   *commit.Committer
-	producer    *produce.Producer
-	offsets     *offsets.Log
-	scratch     []byte
-	counters    counters
-	inflating   loop.Bounded
-	describing  loop.Bounded
-	limitLog    loop.LogLimit
 	nextSweep   time.Duration
 	stopping    bool
 	stopBy      time.Duration
@@ -61,8 +44,7 @@ func Open(config Config) (*Broker, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	b := &Broker{
-		config:    config,
-		loop:      loop.New(config.Logger, nil),
+		base:      base{config: config, loop: loop.New(config.Logger, nil)},
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
 	}
 	var err error
@@ -83,7 +65,7 @@ func Open(config Config) (*Broker, error) {
 	b.committer = commit.New(b.loop, commit.Config{Dir: config.DataDir, InlineWrites: inline, SyncKind: kindSync})
 	produces := produce.Config{LeastWait: config.pace.produceWait, Background: &b.inflating}
 	b.producer = produce.New(b.loop, produces, b.committer, produceTargets{b.catalog})
-	b.settleColdCache()
+	b.config.settleColdCache()
 	b.offsets = offsets.New(b.loop, b.config.offsets(), b.committer, b.catalog, b.replyTo)
 	b.catalog.Serve(b.descriptors.files, b.committer, b.fetcher, b.offsets.TopicDeleted)
 	b.offsets.Restore()

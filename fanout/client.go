@@ -15,7 +15,7 @@ import (
 // each slot of the table of connections.
 type client struct {
 	*conn.Conn
-	broker *Broker
+	base *base
 
 	// The request under way. Its frame lies in the connection's input until the answer is known.
 	header    wire.Header
@@ -27,9 +27,9 @@ type client struct {
 }
 
 // clientOf begins the life of a connection's client.
-func (b *Broker) clientOf(transport *conn.Conn) conn.Handler {
+func (b *base) clientOf(transport *conn.Conn) conn.Handler {
 	c := &b.clients[transport.Slot()]
-	c.Conn, c.broker = transport, b
+	c.Conn, c.base = transport, b
 	c.fetch.Open(b.fetcher, c)
 	c.produce.Open(b.producer, c)
 	return c
@@ -43,7 +43,7 @@ func (c *client) answerAgain() {
 	c.kept = nil
 	switch {
 	case kept != nil:
-		c.broker.reply(c, kept)
+		c.reply(kept)
 	case c.header.Key == wire.KeyProduce:
 		c.produce.SendAgain()
 	case c.header.Key == wire.KeyFetch:
@@ -70,7 +70,7 @@ func (c *client) FrameMoved(frame []byte) (err error) {
 func (c *client) FrameDropped() { c.header.ClientID, c.header.Body = nil, nil }
 
 func (c *client) RequestEnded() {
-	c.broker.counters.requestSeconds(c.header.Key, c.broker.loop.Now()-c.startedAt)
+	c.base.counters.requestSeconds(c.header.Key, c.base.loop.Now()-c.startedAt)
 }
 
 func (c *client) DropLists() {
@@ -84,7 +84,7 @@ func (c *client) Reclaim() bool { return c.fetch.HurryParked() }
 func (c *client) Closing() {
 	c.produce.Close()
 	c.fetch.End()
-	c.broker.offsets.Disconnected(uint64(c.ID()))
+	c.base.offsets.Disconnected(uint64(c.ID()))
 	c.kept = nil
 }
 

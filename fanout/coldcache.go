@@ -79,8 +79,8 @@ func kernelReadaheadBytes(dir string) int64 {
 }
 
 // settleColdCache turns the cold cache off where it could not tell hot from cold, and says why if it was asked for.
-func (b *Broker) settleColdCache() {
-	t, why := &b.config.Transfer, ""
+func (c *Config) settleColdCache() {
+	t, why := &c.Transfer, ""
 	switch {
 	case t.ColdCacheBytes == 0 && t.ReadaheadBytes == 0:
 		return
@@ -89,12 +89,12 @@ func (b *Broker) settleColdCache() {
 	case t.Mode == transfer.Sendfile:
 		why = "--transfer sendfile does not look at the page cache"
 	default:
-		why = whyPageCacheHidden(filepath.Join(b.config.DataDir, catalog.IdentityFile))
+		why = whyPageCacheHidden(filepath.Join(c.DataDir, catalog.IdentityFile))
 	}
 	if why != "" {
-		b.loop.Log.Info("the page cache is left to the kernel: --cold-cache and --readahead have no effect", "reason", why)
+		c.Logger.Info("the page cache is left to the kernel: --cold-cache and --readahead have no effect", "reason", why)
 		t.ColdCacheBytes = 0
 		return
 	}
-	t.KernelReadaheadBytes = kernelReadaheadBytes(b.config.DataDir)
+	t.KernelReadaheadBytes = kernelReadaheadBytes(c.DataDir)
 }

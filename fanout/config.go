@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"time"
 
 	"oneplusn/fanout/catalog"
@@ -69,6 +71,9 @@ type pace struct {
 	descriptors  int64         // the limit on open files; 0 is the process's
 }
 
+// sweepEvery is how often connections are looked at for being idle or stalled. It is also the longest wait.
+const sweepEvery = time.Second
+
 func (p pace) withDefaults() pace {
 	p.sweep, p.busyPort = cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, conn.BusyPortWait)
 	p.checkpoint = cmp.Or(p.checkpoint, catalog.CheckpointEvery)
@@ -129,6 +134,21 @@ func (c *Config) checkCompletionQueue() error {
 	least, _ := ring.RoundEntries(c.Ring.Entries)
 	if n := c.Ring.CompletionEntries; n != 0 && (n < least || n > ring.MaxCompletionEntries) {
 		return fmt.Errorf("--cq-size is %d, allowed are %d (--ring-size) to %d, or 0 for four times --ring-size", n, least, ring.MaxCompletionEntries)
+	}
+	return nil
+}
+
+// checkAdvertise refuses an address that clients could not use.
+func checkAdvertise(address string) error {
+	if address == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--advertise %q: %w: write HOST:PORT, as in broker.example:9092", address, err)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
+		return fmt.Errorf("--advertise %q: write HOST:PORT, with a port from 1 to 65535", address)
 	}
 	return nil
 }

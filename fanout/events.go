@@ -5,19 +5,13 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/loop"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 )
 
-// What the flight recorder keeps of the server: see [loop.Loop.Record].
-var (
-	eventCompletion = loop.NewEventKind("completion", "of", "result").As(0, tokenText)
-	eventRequest    = loop.NewEventKind("request", "slot", "key", "bytes").As(1, func(key int64) string { return kmsg.Key(key).Name() })
-)
+var eventCompletion = loop.NewEventKind("completion", "of", "result").As(0, tokenText)
 
 var tokenKinds = map[uint8]string{
 	transfer.KindWrite: "write", transfer.KindFill: "fill", transfer.KindPoll: "poll", transfer.KindAdvice: "advice",

@@ -43,7 +43,7 @@ func newMemberID(clientID string) string {
 // would tell the coordinator.
 func (c *client) withCoordinator(do func(g *group.Coordinator, failed error)) {
 	end := c.Errand()
-	c.broker.offsets.WithCoordinator(func(g *group.Coordinator, failed error) {
+	c.base.offsets.WithCoordinator(func(g *group.Coordinator, failed error) {
 		if end() {
 			do(g, failed)
 		}
@@ -57,14 +57,14 @@ func coordinate[R kmsg.Request](c *client, req R, handle func(*group.Coordinator
 			c.Close(conn.ByStorage, failed)
 			return
 		}
-		handle(g, c.broker.offsets.Instant(), group.Client{Ticket: uint64(c.ID())}, req)
+		handle(g, c.base.offsets.Instant(), group.Client{Ticket: uint64(c.ID())}, req)
 	})
 }
 
 // askCoordinator answers a read-only request at once, not with the others at the end of a turn, so that only one such answer at a
 // time is in memory that no budget counts. A costly one waits for its turn: see costly.
 func askCoordinator[R kmsg.Request](c *client, req R, answer func(*group.Coordinator, R) kmsg.Response) {
-	if g := c.broker.offsets.Coordinator(); g != nil && c.PutOff(g.Asked(req)) {
+	if g := c.base.offsets.Coordinator(); g != nil && c.PutOff(g.Asked(req)) {
 		return
 	}
 	c.withCoordinator(func(g *group.Coordinator, failed error) {
@@ -72,14 +72,15 @@ func askCoordinator[R kmsg.Request](c *client, req R, answer func(*group.Coordin
 			c.Close(conn.ByStorage, failed)
 			return
 		}
-		c.broker.reply(c, answer(g, req))
+		c.reply(answer(g, req))
 	})
 }
 
 // replyTo answers the request of a ticket, if its client is still there.
-func (b *Broker) replyTo(ticket uint64, response kmsg.Response) {
-	if c := b.stillOpen(conn.ID(ticket)); c != nil {
-		b.reply(c, response)
+func (b *base) replyTo(ticket uint64, response kmsg.Response) {
+	if open := b.conns.Find(conn.ID(ticket)); open != nil {
+		c := &b.clients[open.Slot()]
+		c.reply(response)
 	}
 }
 

@@ -12,9 +12,6 @@ import (
 // noDeadline is later than any time.
 const noDeadline = time.Duration(math.MaxInt64)
 
-// sweepEvery is how often connections are looked at for being idle or stalled. It is also the longest wait.
-const sweepEvery = time.Second
-
 // serveTurns turns until the broker has stopped.
 func (b *Broker) serveTurns() error {
 	b.nextSweep = b.loop.Now() + b.config.pace.sweep
@@ -115,7 +112,7 @@ func (b *Broker) expire() {
 func (b *Broker) sweep() {
 	b.conns.Sweep()
 	b.metadata.drop(&b.conns.Responses)
-	b.dropScratch()
+	b.scratch.drop()
 	b.fetcher.DropScratch()
 	b.producer.DropScratch()
 	if b.stopping && b.loop.Now() >= b.stopBy {

@@ -7,17 +7,20 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/conn"
+	"oneplusn/fanout/loop"
 	"oneplusn/fanout/wire"
 )
 
+var eventRequest = loop.NewEventKind("request", "slot", "key", "bytes").As(1, func(key int64) string { return kmsg.Key(key).Name() })
+
 // Request implements [conn.Handler].
 func (c *client) Request(frame []byte, again bool) {
-	b := c.broker
+	b := c.base
 	c.startedAt = b.loop.Now()
 	var err error
 	c.header, err = wire.ParseHeader(frame, readVersions)
 	if err != nil {
-		b.requestRefused(c, err)
+		c.headerRefused(err)
 		return
 	}
 	if !again {
@@ -29,29 +32,26 @@ func (c *client) Request(frame []byte, again bool) {
 
 // answer answers the request under way, or begins to.
 func (c *client) answer() {
-	b := c.broker
-	err := requestOf(c.header.Key).answer(b, c)
-	if errors.Is(err, wire.ErrNoRoom) {
-		err = b.tooManyPartitions(c)
-	}
-	if errors.Is(err, wire.ErrNoRoom) {
-		if err := b.noListRoom(c); err != nil {
-			c.Close(conn.ByMemory, err)
-		}
-		return
-	}
-	if err == nil {
+	switch err := requestOf(c.header.Key).answer(c.base, c); {
+	case err == nil:
 		c.ChargeLists()
-	} else {
-		c.Close(conn.ByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
+	case errors.Is(err, wire.ErrNoRoom):
+		c.noListRoom()
+	default:
+		c.refuse(err)
 	}
 }
 
-// requestRefused deals with a header that cannot be served. Clients find out what is served by ApiVersions, so that one
+// refuse closes the connection of a request that cannot be read.
+func (c *client) refuse(err error) {
+	c.Close(conn.ByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
+}
+
+// headerRefused deals with a header that cannot be served. Clients find out what is served by ApiVersions, so that one
 // is answered whatever its version is (KIP-511); for any other there is no answer that the client could read.
-func (b *Broker) requestRefused(c *client, err error) {
+func (c *client) headerRefused(err error) {
 	if errors.Is(err, wire.ErrUnsupportedVersion) && c.header.Key == wire.KeyApiVersions {
-		_ = handleApiVersions(b, c)
+		c.answer()
 		return
 	}
 	c.Close(conn.ByProtocol, err)
@@ -59,13 +59,13 @@ func (b *Broker) requestRefused(c *client, err error) {
 
 // Respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory.
 func (c *client) Respond(encoded []byte) {
-	c.broker.keepScratch(encoded)
+	c.base.scratch.keep(encoded)
 	c.Conn.Respond(encoded)
 }
 
 // decode reads a request that is not on the path of records from a copy of its frame, so a handler may keep it. It is nil without
 // an error if the client has to wait for memory or for its turn, or was closed.
-func (b *Broker) decode(c *client) (kmsg.Request, error) {
+func (c *client) decode() (kmsg.Request, error) {
 	if ok, err := c.ChargeDecoded(len(c.header.Body)); !ok {
 		if err != nil {
 			c.Close(conn.ByMemory, err)
@@ -80,35 +80,31 @@ func (b *Broker) decode(c *client) (kmsg.Request, error) {
 
 // reply encodes and sends a response of kmsg's. While there is no room for it, it is kept if it says what the request has
 // done, and its size is bounded by the request's; a request that only asks is answered again.
-func (b *Broker) reply(c *client, response kmsg.Response) {
-	c.Respond(wire.AppendResponse(b.scratch[:0], c.header.CorrelationID, response))
+func (c *client) reply(response kmsg.Response) {
+	c.Respond(wire.AppendResponse(c.base.scratch.empty(), c.header.CorrelationID, response))
 	if c.AwaitsBlock() && !requestOf(c.header.Key).onlyAsks {
 		c.kept = response
 	}
 }
 
-// keptScratchBytes bounds the scratch memory between two sweeps, which no budget counts.
+// scratch is memory that responses are encoded in, one after the other.
+type scratch struct{ bytes []byte }
+
+// keptScratchBytes bounds it between two sweeps: no budget counts it.
 const keptScratchBytes = 1 << 20
 
-// keepScratch keeps the memory of an encoded response for the next one. The sweep drops it if it is large: one client's huge
+func (s *scratch) empty() []byte { return s.bytes[:0] }
+
+// keep keeps the memory of an encoded response for the next one. The sweep drops it if it is large: one client's huge
 // answer must not stay taken, but many that come at once take it one after the other.
-func (b *Broker) keepScratch(encoded []byte) {
-	if cap(encoded) >= cap(b.scratch) {
-		b.scratch = encoded[:0]
+func (s *scratch) keep(encoded []byte) {
+	if cap(encoded) >= cap(s.bytes) {
+		s.bytes = encoded
 	}
 }
 
-func (b *Broker) dropScratch() {
-	if cap(b.scratch) > keptScratchBytes {
-		b.scratch = nil
+func (s *scratch) drop() {
+	if cap(s.bytes) > keptScratchBytes {
+		s.bytes = nil
 	}
-}
-
-// stillOpen is the client whose connection an id names. It is nil if the connection has ended since.
-func (b *Broker) stillOpen(id conn.ID) *client {
-	c := b.conns.Find(id)
-	if c == nil {
-		return nil
-	}
-	return &b.clients[c.Slot()]
 }

@@ -19,7 +19,7 @@ type Request struct {
 
 	// onlyAsks says that a request changes nothing, so that it can be answered twice.
 	onlyAsks bool
-	answer   func(*Broker, *client) error
+	answer   func(*base, *client) error
 }
 
 // maxKey bounds the keys of requests.
@@ -54,10 +54,10 @@ func readVersions(key int16) (lowest, highest int16, ok bool) {
 }
 
 // register lists a request that is decoded by kmsg.
-func register[R kmsg.Request](handle func(*Broker, *client, R), r Request) {
+func register[R kmsg.Request](handle func(*base, *client, R), r Request) {
 	var request R
-	registerRaw(request.Key(), func(b *Broker, c *client) error {
-		decoded, err := b.decode(c)
+	registerRaw(request.Key(), func(b *base, c *client) error {
+		decoded, err := c.decode()
 		if decoded != nil {
 			handle(b, c, decoded.(R))
 		}
@@ -66,7 +66,7 @@ func register[R kmsg.Request](handle func(*Broker, *client, R), r Request) {
 }
 
 // registerRaw lists a request whose handler reads its body.
-func registerRaw(key int16, answer func(*Broker, *client) error, r Request) {
+func registerRaw(key int16, answer func(*base, *client) error, r Request) {
 	if served[key] != nil {
 		panic(fmt.Sprintf("fanout: request %d is registered twice", key))
 	}

@@ -18,7 +18,7 @@ type slowRequest struct {
 
 // measured answers the request under way, or begins to, and measures that.
 func (c *client) measured(frameBytes int, answer func()) {
-	b, began := c.broker, c.broker.loop.Kernel.Now()
+	b, began := c.base, c.base.loop.Kernel.Now()
 	r := slowRequest{key: c.header.Key, version: c.header.Version, bytes: frameBytes, conn: c.Conn}
 	r.clientBytes = copy(r.client[:], c.header.ClientID)
 	answer()
@@ -28,7 +28,7 @@ func (c *client) measured(frameBytes int, answer func()) {
 }
 
 // describeSlowest is said of the longest request of a turn.
-func (b *Broker) describeSlowest(took time.Duration) []any {
+func (b *base) describeSlowest(took time.Duration) []any {
 	r := &b.slowest
 	return []any{"request", wire.Describe(r.key), "version", r.version, "request_took", took, "bytes", r.bytes,
 		"client", string(r.client[:r.clientBytes]), "peer", r.conn.Peer()}

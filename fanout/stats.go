@@ -16,26 +16,6 @@ import (
 	"oneplusn/ring"
 )
 
-// counters are what the loop counts. They belong to its thread; [Broker.Stats] takes a copy there.
-type counters struct {
-	requests     [maxKey]uint64
-	requestNanos [maxKey]uint64
-	stale        uint64
-	turns        uint64
-}
-
-func (c *counters) request(key int16) {
-	if key >= 0 && key < maxKey {
-		c.requests[key]++
-	}
-}
-
-func (c *counters) requestSeconds(key int16, took time.Duration) {
-	if key >= 0 && key < maxKey {
-		c.requestNanos[key] += uint64(took)
-	}
-}
-
 type (
 	ledger       = transfer.Ledger
 	ringStats    = ring.Stats

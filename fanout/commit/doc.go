@@ -9,6 +9,15 @@
 // The high watermark advances with the write, or with the sync where the policy makes acknowledgements wait for that
 // ([FlushPolicy.Waits]). The slower the disk, the more each write and each sync carries.
 //
+// # Which thread writes
+//
+// Handing a write to another thread and hearing of its end costs 10 to 40 us where a write to the page cache takes 1, on
+// 2 processors: with one producer 17,000 to 35,000 acknowledgements a second become 10,000 to 15,000, and a live record
+// reaches 100 subscribers 0.1 to 0.6 ms later; with 32 producers nothing changes. So a small write to a local file system
+// whose writes were fast stays on the loop (inline.go); one that waits all the same ends that for a minute and more. An
+// operation of the ring's own would cost the same two hand-offs, share its few workers with the splices, and need frames
+// outside the Go heap. RWF_NOWAIT, which would settle it, is refused by ext4 and tmpfs (Linux 6.18).
+//
 // # Invariants
 //
 //   - A partition has at most one write and one sync in flight.

@@ -109,5 +109,4 @@ func (v *sizeValue[T]) Set(text string) error {
 // String implements [Text].
 func (v *sizeValue[T]) String() string { return FormatSize(int64(*v.to)) }
 
-// Bytes is the value.
 func (v *sizeValue[T]) Bytes() int64 { return int64(*v.to) }

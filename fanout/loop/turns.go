@@ -58,7 +58,7 @@ func (t *Turns) Requested(began time.Duration) bool {
 	return true
 }
 
-// End ends the turn.
+// End counts the turn, and logs it if it was slow.
 func (t *Turns) End() {
 	took := t.loop.Kernel.Now() - t.began
 	i := 0

@@ -124,7 +124,7 @@ type PoolStats struct {
 	Reclaimed uint64 `json:"reclaimed" metric:"pipes_reclaimed_total" help:"Pipes taken from stalled subscribers."`
 }
 
-// Pipes is the state of the pipe pool.
+// Pipes says how many pipes there are, how many are lent, and how many flows wait for one.
 func (e *Engine) Pipes() PoolStats {
 	p := &e.pipes
 	return PoolStats{p.open, p.borrowed(), p.borrowedMax, p.max, p.waiters.Len(), p.reclaimed}

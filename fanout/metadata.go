@@ -1,0 +1,163 @@
+package fanout
+
+import (
+	"bytes"
+	"net"
+	"strconv"
+
+	"oneplusn/fanout/catalog"
+	"oneplusn/fanout/conn"
+	"oneplusn/fanout/transfer"
+	"oneplusn/fanout/wire"
+)
+
+// sharedMetadata is the list of all topics, encoded, one for each version that clients ask in. It is encoded at most once a
+// turn, and all who ask while it does not change send it from the same memory: five hundred clients that start together
+// cost one list, not five hundred.
+type sharedMetadata struct {
+	lists [wire.MetadataVersions]sharedList
+}
+
+type sharedList struct {
+	block *conn.Block // nil if there is none; else held once here
+	n     int
+	turn  uint64 // in which it was encoded
+}
+
+// allTopics is the encoded list, and the memory that it lies in, held once for the caller. With an error the list is scratch
+// memory.
+func (c *client) allTopics() (*conn.Block, []byte, error) {
+	b := c.base
+	version := c.header.Version
+	l := &b.metadata.lists[version]
+	if l.block == nil || l.turn != b.loop.Turn() {
+		names := b.catalog.SortedNames()
+		list := wire.AppendMetadataTopics(b.scratch.empty(), len(names))
+		for _, name := range names {
+			list = b.appendTopic(list, version, name)
+		}
+		list = wire.AppendMetadataEnd(list, version)
+		b.scratch.keep(list)
+		if l.block == nil || !bytes.Equal(l.block.Bytes()[:l.n], list) {
+			blk, err := b.conns.Responses.Take(c.Conn, len(list))
+			if err != nil {
+				return nil, list, err
+			}
+			l.drop(&b.conns.Responses)
+			l.block, l.n = blk, copy(blk.Bytes(), list)
+		}
+		l.turn = b.loop.Turn()
+	}
+	l.block.Hold()
+	return l.block, l.block.Bytes()[:l.n], nil
+}
+
+func (l *sharedList) drop(m *conn.ResponseMemory) {
+	if l.block != nil {
+		m.Release(l.block)
+	}
+	*l = sharedList{}
+}
+
+// drop gives up the lists that nobody is being sent, and says whether there were any.
+func (m *sharedMetadata) drop(memory *conn.ResponseMemory) (dropped bool) {
+	for i := range m.lists {
+		if l := &m.lists[i]; l.block != nil && l.block.Holds() == 1 {
+			l.drop(memory)
+			dropped = true
+		}
+	}
+	return dropped
+}
+
+// sendAllTopics answers with the list of all topics, which others may be being sent as well.
+func (c *client) sendAllTopics() {
+	b := c.base
+	shared, list, err := c.allTopics()
+	if err != nil {
+		c.AwaitBlock(len(list), err)
+		return
+	}
+	header := wire.AppendMetadataHead(b.scratch.empty(), c.header.Version, c.header.CorrelationID, c.node())
+	b.scratch.keep(header)
+	if err := wire.PatchFrameSize(header, int64(len(header)+len(list))); err != nil {
+		b.conns.Responses.Release(shared)
+		c.Close(conn.ByProtocol, err)
+		return
+	}
+	if mem, ok := c.Place(header); !ok {
+		b.conns.Responses.Release(shared) // it is asked for again
+	} else {
+		c.Share(shared)
+		c.Send(append(c.Parts(), transfer.Part{Header: mem}, transfer.Part{Header: list}))
+	}
+}
+
+// sendTopics answers with the topics of those names. Those that were to be created and are refused have an error.
+func (c *client) sendTopics(names []string, refused map[string]bool) {
+	b := c.base
+	version := c.header.Version
+	out := wire.AppendMetadataHead(b.scratch.empty(), version, c.header.CorrelationID, c.node())
+	out = wire.AppendMetadataTopics(out, len(names))
+	for _, name := range names {
+		if refused[name] && b.catalog.Topic(name) == nil {
+			out = wire.AppendMetadataTopic(out, version, wire.CodePolicyViolation, name, false, 0)
+			out = wire.AppendMetadataTopicEnd(out, version)
+			continue
+		}
+		out = b.appendTopic(out, version, name)
+	}
+	out = wire.AppendMetadataEnd(out, version)
+	if err := wire.PatchFrameSize(out, int64(len(out))); err != nil {
+		c.Close(conn.ByProtocol, err)
+		return
+	}
+	c.Respond(out)
+}
+
+// appendTopic appends what is to be said of a topic of that name.
+func (b *base) appendTopic(dst []byte, version int16, name string) []byte {
+	tp := b.catalog.Topic(name)
+	code, partitions, internal := int16(0), []*catalog.Partition(nil), false
+	switch {
+	case tp != nil:
+		partitions, internal = tp.Partitions, tp.Internal
+	case wire.TopicNameError([]byte(name)) != nil:
+		code = wire.CodeInvalidTopic
+	case b.catalog.Changing(name):
+		code = wire.CodeLeaderNotAvailable // the client asks again shortly
+	default:
+		code = wire.CodeUnknownTopicOrPartition
+	}
+	dst = wire.AppendMetadataTopic(dst, version, code, name, internal, len(partitions))
+	for _, p := range partitions {
+		// The leader of a refused partition stays, so that clients ask and are told what is the matter.
+		epoch := int32(-1)
+		if p.Offline == nil {
+			epoch = p.Log.LeaderEpoch()
+		}
+		dst = wire.AppendMetadataPartition(dst, version, p.Index, b.catalog.NodeID(), epoch, p.Offline != nil)
+	}
+	return wire.AppendMetadataTopicEnd(dst, version)
+}
+
+// node is this broker, as the client of c is to know it.
+func (c *client) node() wire.MetadataNode {
+	b := c.base
+	host, port := c.advertised()
+	return wire.MetadataNode{ID: b.catalog.NodeID(), Host: host, Port: port, ClusterID: b.catalog.ClusterID()}
+}
+
+// advertised is the address that the client of c is to connect to.
+func (c *client) advertised() (host string, port int32) {
+	address := c.base.config.Advertise
+	if address == "" {
+		address = c.LocalAddr()
+	}
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, 0
+	}
+	n, _ := strconv.ParseInt(portText, 10, 32)
+	return host, int32(n)
+}
