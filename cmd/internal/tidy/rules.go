@@ -33,6 +33,7 @@ var rules = []rule{
 	{"banned imports", bannedImports},
 	{"panic text", panicText},
 	{"doc comments", undocumented},
+	{"comments that repeat", repeatsSignature},
 	{"fixed ports", fixedPorts},
 }
 
@@ -204,7 +205,8 @@ func firstText(n ast.Node) (text string) {
 	return text
 }
 
-// undocumented wants a comment on everything that other packages see. One comment may stand over a group.
+// undocumented wants a comment on everything that other packages see, but for functions of one line that cannot fail: a comment
+// on these mostly says their name again. One comment may stand over a group.
 func undocumented(s *source) (found []Finding) {
 	if s.isTest {
 		return nil
@@ -217,7 +219,7 @@ func undocumented(s *source) (found []Finding) {
 	for _, d := range s.file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			if d.Doc == nil && receiverExported(d) {
+			if d.Doc == nil && receiverExported(d) && !trivial(d) {
 				missing(d.Name)
 			}
 		case *ast.GenDecl:
@@ -231,10 +233,10 @@ func undocumented(s *source) (found []Finding) {
 	return found
 }
 
-func receiverExported(f *ast.FuncDecl) bool {
-	if f.Recv == nil {
-		return true
-	}
+func receiverExported(f *ast.FuncDecl) bool { return f.Recv == nil || ast.IsExported(receiverName(f)) }
+
+// receiverName is the name of a method's type.
+func receiverName(f *ast.FuncDecl) string {
 	t := f.Recv.List[0].Type
 	if star, ok := t.(*ast.StarExpr); ok {
 		t = star.X
@@ -242,8 +244,67 @@ func receiverExported(f *ast.FuncDecl) bool {
 	if generic, ok := t.(*ast.IndexExpr); ok {
 		t = generic.X
 	}
-	name, ok := t.(*ast.Ident)
-	return ok && name.IsExported()
+	if name, ok := t.(*ast.Ident); ok {
+		return name.Name
+	}
+	return ""
+}
+
+// trivial says that a function returns one expression, takes nothing and cannot fail.
+func trivial(f *ast.FuncDecl) bool {
+	if f.Recv == nil || f.Body == nil || len(f.Body.List) != 1 || f.Type.Params.NumFields() > 0 || f.Type.Results.NumFields() != 1 {
+		return false
+	}
+	_, isReturn := f.Body.List[0].(*ast.ReturnStmt)
+	result, named := f.Type.Results.List[0].Type.(*ast.Ident)
+	return isReturn && (!named || result.Name != "error")
+}
+
+// repeatsSignature wants comments on functions to say more than their signature does.
+func repeatsSignature(s *source) (found []Finding) {
+	for _, d := range s.file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Doc == nil || s.isTest || len(f.Doc.List) > 1 {
+			continue
+		}
+		known := make(map[string]bool)
+		ast.Inspect(&ast.FuncDecl{Recv: f.Recv, Name: f.Name, Type: f.Type}, func(n ast.Node) bool {
+			if id, ok := n.(*ast.Ident); ok {
+				for _, word := range identifierWords.FindAllString(id.Name, -1) {
+					known[stem(word)] = true
+				}
+			}
+			return true
+		})
+		text := strings.TrimPrefix(f.Doc.Text(), f.Name.Name)
+		if !slices.ContainsFunc(proseWords.FindAllString(text, -1), func(word string) bool { return !known[stem(word)] && !filler[stem(word)] }) {
+			found = append(found, s.finding(f.Doc.Pos(), "the comment of %s says no more than its signature: say why, or leave it out", f.Name.Name))
+		}
+	}
+	return found
+}
+
+var (
+	identifierWords = regexp.MustCompile(`[A-Z]?[a-z0-9]+|[A-Z]+`)
+	proseWords      = regexp.MustCompile(`[A-Za-z]+`)
+	filler          = func() map[string]bool {
+		words := make(map[string]bool)
+		for _, word := range strings.Fields("a an and are as at be by for from has have in into is it its of on or returns says that the this to was whether which with") {
+			words[stem(word)] = true
+		}
+		return words
+	}()
+)
+
+// stem makes forms of one word alike.
+func stem(word string) string {
+	word = strings.ToLower(word)
+	for _, ending := range []string{"ing", "ed", "es", "s", "e"} {
+		if cut, ok := strings.CutSuffix(word, ending); ok && len(cut) > 2 {
+			return cut
+		}
+	}
+	return word
 }
 
 func undocumentedNames(d *ast.GenDecl, spec ast.Spec) []*ast.Ident {

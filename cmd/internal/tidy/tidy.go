@@ -141,6 +141,8 @@ func (t *tree) check() (found []Finding) {
 	}
 	found = append(found, t.undocumentedPackages()...)
 	found = append(found, t.deadTestdata()...)
+	found = append(found, t.floorsKept()...)
+	found = append(found, t.tooManyMethods()...)
 	slices.SortFunc(found, func(a, b Finding) int {
 		if c := strings.Compare(a.Path, b.Path); c != 0 {
 			return c

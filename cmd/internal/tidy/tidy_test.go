@@ -2,6 +2,7 @@ package tidy
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -73,6 +74,11 @@ var examples = []example{
 	{"panic text", "ring/x.go", `func f(err error) { panic(err) }`, `func f() { panic(fmt.Sprintf("p: %d", 1)) }`, `"p: "`},
 	{"doc comments", "ring/x.go", `func F() {}`, "// F is.\nfunc F() {}", "F has no comment"},
 	{"doc comments", "ring/x.go", `type T struct{}`, "// T is.\ntype T struct{}", "T has no comment"},
+	{"doc comments", "ring/x.go", "func (*T) F() error { return nil }", "func (*T) F() int { return 1 }", "F has no comment"},
+	{"doc comments", "ring/x.go", "func (T) F(n int) int { return n }", "func (T) F() int { return 1 }", "F has no comment"},
+	{"comments that repeat", "ring/x.go", "// closeFile closes the file.\nfunc closeFile() {}", "// closeFile never waits.\nfunc closeFile() {}", "no more than"},
+	{"comments that repeat", "ring/x.go", "// has says whether the set has a name.\nfunc (s *set) has(name string) bool { return true }",
+		"// has is true for all names.\nfunc (s *set) has(name string) bool { return true }", "no more than"},
 	{"doc comments", "ring/x.go", "func (*t) F() {}\nfunc (*T[K]) G() {}", "func (t) F() {}", "G has no comment"},
 	{"doc comments", "ring/x.go", "const (\n\tA = 1\n)", "// All.\nconst (\n\tA = 1\n)\nconst (\n\tB = 1 // B is.\n)", "A has no comment"},
 	{"fixed ports", "fanout/x_test.go", `var a = "127.0.0.1:9092"`, `var a = "127.0.0.1:0"`, "port 0"},
@@ -171,5 +177,63 @@ func TestDeadTestdataIsFound(t *testing.T) {
 	}
 	if len(got) != 2 || !got["testdata/dead.txt"] || !got["fanout/testdata/fuzz/FuzzGone/1"] {
 		t.Errorf("found %v, want dead.txt and FuzzGone/1", got)
+	}
+}
+
+const drawing = "# x\n\n## The floors\n\n    3  fanout: loop.go    text\n    2  fanout: NN_*.go  text of it\n" +
+	"    1  fanout/conn  text\n       segment\n\n## More\n\n    9  nothing  at all\n"
+
+func TestReferencesUpwardAreFound(t *testing.T) {
+	good := map[string]string{
+		"fanout/loop.go":   "package fanout\nimport \"oneplusn/fanout/conn\"\nvar x = conn.X\nfunc turn() { answer() }\ntype kind int\nfunc (kind) stop() {}\n",
+		"fanout/12_x.go":   "package fanout\nimport \"oneplusn/segment\"\nfunc answer() { segment.F() }\n",
+		"fanout/conn/x.go": "package conn\nfunc answer() { turn() }\nfunc turn() {}\n",
+		"segment/x.go":     "package segment\n",
+	}
+	for _, c := range []struct{ path, text, message string }{
+		{"segment/x.go", good["segment/x.go"], ""},
+		{"segment/x.go", "package segment\nimport \"oneplusn/fanout/conn\"\n", "segment is on floor 1 and fanout/conn on 1"},
+		{"fanout/conn/x.go", "package conn\nimport \"oneplusn/fanout\"\n", "fanout/conn is on floor 1 and fanout on 2"},
+		{"fanout/12_x.go", "package fanout\nfunc answer() { turn() }\n", "turn is declared on floor 3"},
+		{"fanout/12_x.go", "package fanout\nfunc answer(k kind) {}\n", "kind is declared on floor 3"},
+		{"fanout/12_x.go", "package fanout\nfunc answer(kind int) {}\n", ""},
+		{"fanout/12_x.go", "package fanout\nfunc answer(x y) { x.stop() }\n", "stop is declared on floor 3"},
+		{"fanout/12_x.go", "package fanout\nfunc answer(x y) { x.stop = z{stop: x.turn} }\n", ""},
+		{"fanout/stray/x.go", "package stray\n", "no floor of the drawing"},
+		{"segment/x.go", "", "segment  is drawn and does not exist"},
+	} {
+		files := maps.Clone(good)
+		files[c.path] = c.text
+		tr := &tree{others: map[string][]byte{floorsFile: []byte(drawing)}}
+		for path, text := range files {
+			if s, err := parse(path, []byte(text)); err == nil {
+				tr.sources = append(tr.sources, s)
+			}
+		}
+		found := tr.floorsKept()
+		if c.message == "" && len(found) != 0 || c.message != "" && (len(found) != 1 || !strings.Contains(found[0].Message, c.message)) {
+			t.Errorf("%s: %q gave %v, want %q", c.path, c.text, found, c.message)
+		}
+	}
+	tr := &tree{others: map[string][]byte{floorsFile: []byte("# nothing\n")}}
+	if found := tr.floorsKept(); len(found) != 1 {
+		t.Errorf("a document without the drawing gave %v", found)
+	}
+}
+
+func TestTypesWithTooManyMethodsAreFound(t *testing.T) {
+	methods := func(n int) *tree {
+		text := "package p\n"
+		for i := range n {
+			text += fmt.Sprintf("func (t *T) f%d() {}\n", i)
+		}
+		s, _ := parse("ring/x.go", []byte(text))
+		return &tree{sources: []*source{s}}
+	}
+	if found := methods(maxMethods).tooManyMethods(); len(found) != 0 {
+		t.Errorf("%d methods gave %v", maxMethods, found)
+	}
+	if found := methods(maxMethods + 1).tooManyMethods(); len(found) != 1 || !strings.Contains(found[0].Message, "ring.T has 65 methods") {
+		t.Errorf("%d methods gave %v", maxMethods+1, found)
 	}
 }
