@@ -222,23 +222,29 @@ func checkGroup(t *testing.T, c client, d driver, address string) {
 	// Values from after the kill are in every partition, so also in those that the killed member had.
 	want := stream.published() + 2*groupPartitions
 	await(t, patience, func() bool { return stream.published() >= want }, members...)
-	await(t, rebalancePatience, func() bool { return covers(want, members) }, members...)
+	defer func() {
+		if t.Failed() {
+			t.Logf("no member has the values %v of %d", missing(want, members), want)
+		}
+	}()
+	await(t, rebalancePatience, func() bool { return len(missing(want, members)) == 0 }, members...)
 }
 
-// covers says whether the members together have the first n values of the stream.
-func covers(n int, members []*member) bool {
+// missing are the first n values of the stream that none of the members has, by number.
+func missing(n int, members []*member) []int {
 	got := make(map[string]bool)
 	for _, m := range members {
 		for _, value := range m.got() {
 			got[value] = true
 		}
 	}
+	var numbers []int
 	for i := range n {
 		if !got[streamValue(i)] {
-			return false
+			numbers = append(numbers, i)
 		}
 	}
-	return true
+	return numbers
 }
 
 // await polls until something has happened, and shows what the members said if it does not.
