@@ -24,46 +24,20 @@ func init() {
 //   - The broker's own settings are refused, flags set them, and so are those of its own topic, __consumer_offsets.
 func handleIncrementalAlterConfigs(b *base, c *client, req *kmsg.IncrementalAlterConfigsRequest) {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
-	for i := range req.Resources {
-		r := kmsg.NewIncrementalAlterConfigsResponseResource()
-		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
-		resp.Resources = append(resp.Resources, r)
-	}
-	end := c.Errand()
-	alterNext(b, req, resp, 0, func() {
-		if end() {
-			c.reply(resp)
-		}
+	resp.Resources = make([]kmsg.IncrementalAlterConfigsResponseResource, len(req.Resources))
+	alterEach(c, resp, len(req.Resources), func(i int, done func()) {
+		want, r := &req.Resources[i], &resp.Resources[i]
+		r.ResourceType, r.ResourceName = want.ResourceType, want.ResourceName
+		alter(b.catalog, want.ResourceType, want.ResourceName, settingChanges(want.Configs), req.ValidateOnly, func(refused catalog.Refusal) {
+			r.ErrorCode, r.ErrorMessage = refused.Answer()
+			done()
+		})
 	})
 }
 
-// alterNext changes the resources of a request from i on, one after the other, and then calls done.
-func alterNext(b *base, req *kmsg.IncrementalAlterConfigsRequest, resp *kmsg.IncrementalAlterConfigsResponse, i int, done func()) {
-	if i == len(req.Resources) {
-		done()
-		return
-	}
-	r := &resp.Resources[i]
-	alterOne(b.catalog, &req.Resources[i], req.ValidateOnly, func(refused catalog.Refusal) {
-		r.ErrorCode, r.ErrorMessage = refused.Answer()
-		alterNext(b, req, resp, i+1, done)
-	})
-}
-
-func alterOne(
-	topics *catalog.Catalog, want *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool, done func(catalog.Refusal),
-) {
-	switch want.ResourceType {
-	case kmsg.ConfigResourceTypeTopic:
-	case kmsg.ConfigResourceTypeBroker:
-		done(catalog.Refuse(wire.CodeInvalidRequest, "the broker's settings are flags: oneplusn serve --help lists them"))
-		return
-	default:
-		done(catalog.Refuse(wire.CodeInvalidRequest, "resources of type %s have no configuration here, topics do", want.ResourceType))
-		return
-	}
-	changes := make([]catalog.SettingChange, len(want.Configs))
-	for i, c := range want.Configs {
+func settingChanges(configs []kmsg.IncrementalAlterConfigsRequestResourceConfig) []catalog.SettingChange {
+	changes := make([]catalog.SettingChange, len(configs))
+	for i, c := range configs {
 		changes[i] = catalog.SettingChange{Name: c.Name, Remove: c.Op == kmsg.IncrementalAlterConfigOpDelete}
 		switch {
 		case changes[i].Remove:
@@ -73,5 +47,48 @@ func alterOne(
 			changes[i].Refused = catalog.Refuse(wire.CodeInvalidConfig, "%s: it can be set and deleted, not changed by %s", c.Name, c.Op)
 		}
 	}
-	topics.Configure(want.ResourceName, changes, validateOnly, done)
+	return changes
+}
+
+// alterEach alters n resources one after the other, and then replies. Those that are refused at once are a loop, not a
+// recursion: a request may name tens of thousands.
+func alterEach(c *client, resp kmsg.Response, n int, alterNth func(i int, done func())) {
+	end := c.Errand()
+	altered, looping := 0, false
+	var next func()
+	next = func() {
+		if looping {
+			return
+		}
+		looping = true
+		for altered < n {
+			i := altered
+			alterNth(i, func() {
+				altered++
+				next()
+			})
+			if altered == i {
+				looping = false
+				return
+			}
+		}
+		if end() {
+			c.reply(resp)
+		}
+	}
+	next()
+}
+
+func alter(
+	topics *catalog.Catalog, kind kmsg.ConfigResourceType, name string, changes []catalog.SettingChange, onlyCheck bool,
+	done func(catalog.Refusal),
+) {
+	switch kind {
+	case kmsg.ConfigResourceTypeTopic:
+		topics.Configure(name, changes, onlyCheck, done)
+	case kmsg.ConfigResourceTypeBroker:
+		done(catalog.Refuse(wire.CodeInvalidRequest, "the broker's settings are flags: oneplusn serve --help lists them"))
+	default:
+		done(catalog.Refuse(wire.CodeInvalidRequest, "resources of type %s have no configuration here, topics do", kind))
+	}
 }

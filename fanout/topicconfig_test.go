@@ -4,6 +4,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/metrics"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +157,29 @@ func TestTopicConfigurationThatCannotBeIsRefusedByName(t *testing.T) {
 	}
 	if code, _ := c.alter("nothing", map[string]string{"retention.ms": "1"}, false); code != wire.CodeUnknownTopicOrPartition {
 		t.Errorf("a topic that is missing: error %d", code)
+	}
+}
+
+// Resources that are refused are answered at once, each within the call for the one before it if nobody takes care.
+func TestManyRefusedResourcesTakeNoStack(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	for i := range 60_000 {
+		r := kmsg.NewIncrementalAlterConfigsRequestResource()
+		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeBroker, strconv.Itoa(i)
+		req.Resources = append(req.Resources, r)
+	}
+	stacks := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(stacks)
+	before := stacks[0].Value.Uint64()
+	resp := c.ask(req).(*kmsg.IncrementalAlterConfigsResponse)
+	metrics.Read(stacks)
+	if took := int64(stacks[0].Value.Uint64() - before); took > 4<<20 {
+		t.Errorf("the stacks grew by %d bytes", took)
+	}
+	if n := len(resp.Resources); n != len(req.Resources) || resp.Resources[n-1].ErrorCode != wire.CodeInvalidRequest {
+		t.Errorf("%d resources of %d are answered", n, len(req.Resources))
 	}
 }
 
