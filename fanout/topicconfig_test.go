@@ -160,6 +160,35 @@ func TestTopicConfigurationThatCannotBeIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestReplacingAConfigurationRemovesWhatItDoesNotName(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	if code, message := c.createWith("feed", map[string]string{"retention.ms": "1000", "segment.bytes": "16384"}); code != 0 {
+		t.Fatal(code, message)
+	}
+	replace := func(name string, value *string) kmsg.AlterConfigsResponseResource {
+		req := kmsg.NewPtrAlterConfigsRequest()
+		req.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "feed",
+			Configs: []kmsg.AlterConfigsRequestResourceConfig{{Name: name, Value: value}}}}
+		return c.ask(req).(*kmsg.AlterConfigsResponse).Resources[0]
+	}
+	if r := replace("retention.ms", nil); r.ErrorCode != wire.CodeInvalidConfig || !strings.Contains(text(r.ErrorMessage), "retention.ms") {
+		t.Errorf("a setting without a value: error %d %q", r.ErrorCode, text(r.ErrorMessage))
+	}
+	if r := replace("segment.bytes", kmsg.StringPtr("1")); r.ErrorCode != wire.CodeInvalidConfig {
+		t.Errorf("a value out of its limits: error %d %q", r.ErrorCode, text(r.ErrorMessage))
+	}
+	if _, own := c.described(kmsg.ConfigResourceTypeTopic, "feed"); len(own) != 2 {
+		t.Errorf("a refused replacement left %v", own)
+	}
+	if r := replace("retention.ms", kmsg.StringPtr("2000")); r.ErrorCode != 0 {
+		t.Errorf("error %d %q", r.ErrorCode, text(r.ErrorMessage))
+	}
+	if _, own := c.described(kmsg.ConfigResourceTypeTopic, "feed"); !maps.Equal(own, map[string]string{"retention.ms": "2000"}) {
+		t.Errorf("set for the topic is %v", own)
+	}
+}
+
 // Resources that are refused are answered at once, each within the call for the one before it if nobody takes care.
 func TestManyRefusedResourcesTakeNoStack(t *testing.T) {
 	s := start(t, nil)
