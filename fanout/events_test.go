@@ -14,6 +14,9 @@ import (
 func TestLastOperationsOfTheLoopCanBeRead(t *testing.T) {
 	s := start(t, nil)
 	s.dial().ask(kmsg.NewPtrMetadataRequest())
+	if n := s.stats().RecordedEvents; n == 0 {
+		t.Error("no operation is counted")
+	}
 	var events bytes.Buffer
 	if err := s.broker.WriteEvents(context.Background(), &events); err != nil {
 		t.Fatal(err)

@@ -50,6 +50,7 @@ type Stats struct {
 	RSSAnonBytes      uint64                 `json:"rss_anon_bytes"`
 	Turns             uint64                 `json:"turns" metric:"loop_turns_total" help:"Turns of the loop."`
 	TurnTimes         metrics.Histogram      `json:"turn_times" metric:"loop_turn_seconds" help:"How long turns of the loop take: nobody else is served meanwhile."`
+	RecordedEvents    uint64                 `json:"recorded_events" metric:"loop_events_total" help:"Operations that the flight recorder was told of; /debug/events shows the last."`
 	StaleCompletions  uint64                 `json:"stale_completions" metric:"stale_completions_total" help:"Completions for a connection that no longer exists: anything but 0 is a bug."`
 	Budgets           map[string]BudgetStats `json:"budgets" label:"budget"`
 	Ring              RingStats              `json:"ring"`
@@ -117,6 +118,7 @@ func (b *Broker) snapshot() Stats {
 		produceStats:     produces,
 		commitStats:      b.committer.Stats(),
 		StaleCompletions: b.counters.stale + conns.Stale,
+		RecordedEvents:   b.loop.Recorded(),
 		Turns:            b.loop.Turn() - 1, // the one under way is not over
 		RequestMemory:    conns.RequestMemory,
 		ResponseMemory:   conns.ResponseMemory,
