@@ -47,6 +47,7 @@ func Open(config Config) (*Broker, error) {
 		base:      base{config: config, loop: loop.New(config.Logger, nil)},
 		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
 	}
+	b.loop.KeepEvents(config.FlightRecorderEvents)
 	var err error
 	if b.listener, err = conn.Bind(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err

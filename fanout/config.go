@@ -46,6 +46,7 @@ type Config struct {
 	FrameTimeout, IdleTimeout, StallTimeout time.Duration
 	DrainTimeout                            time.Duration // of [Broker.Stop]
 	SlowTurnLog                             time.Duration
+	FlightRecorderEvents                    int
 
 	GroupMinSessionTimeout, GroupMaxSessionTimeout   time.Duration
 	GroupInitialRebalanceDelay, GroupLoneMemberDelay time.Duration

@@ -104,6 +104,7 @@ func (c *Config) connectionFlags() []flags.Flag {
 		flags.Duration("idle-timeout", &c.IdleTimeout, 10*time.Minute, time.Second, long, "`DURATION` after which a connection without requests is closed"),
 		flags.Duration("stall-timeout", &c.StallTimeout, 5*time.Minute, time.Second, long, "`DURATION` after which a subscriber that takes no byte of its response is closed"),
 		flags.Duration("slow-turn-log", &c.SlowTurnLog, 50*time.Millisecond, 0, time.Hour, "`DURATION` of a turn of the loop, in which one client keeps all others waiting, from which on it is logged; 0 for never"),
+		flags.Count("flight-recorder", &c.FlightRecorderEvents, 4096, 1, 1<<24, "`N` last operations of the loop to keep for /debug/events and for the report of a failed assertion; 48 bytes each"),
 		flags.Duration("drain-timeout", &c.DrainTimeout, 10*time.Second, 0, long, "`DURATION` that a stop waits for responses under way"),
 	}
 }

@@ -28,6 +28,18 @@ func TestLastOperationsOfTheLoopCanBeRead(t *testing.T) {
 	}
 }
 
+func TestAsManyOperationsAreKeptAsTheFlagSays(t *testing.T) {
+	s := start(t, func(c *Config) { c.FlightRecorderEvents = 3 })
+	s.dial().ask(kmsg.NewPtrMetadataRequest())
+	var events bytes.Buffer
+	if err := s.broker.WriteEvents(context.Background(), &events); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(events.String(), "\n"); n != 3 {
+		t.Errorf("%d operations are kept:\n%s", n, events.String())
+	}
+}
+
 // The failing assertion is one of the test's own, in a process of its own.
 func TestFailedAssertionShowsTheLastOperations(t *testing.T) {
 	const mark = "ONEPLUSN_TEST_FAILS_AN_ASSERTION"

@@ -45,7 +45,9 @@ func New(log *slog.Logger, wallClock func() time.Time) *Loop {
 	if wallClock == nil {
 		wallClock = time.Now
 	}
-	return &Loop{Log: log, CrashLog: os.Stderr, wallClock: wallClock, started: make(chan struct{}), ended: make(chan struct{})}
+	l := &Loop{Log: log, CrashLog: os.Stderr, wallClock: wallClock, started: make(chan struct{}), ended: make(chan struct{})}
+	l.KeepEvents(4096)
+	return l
 }
 
 // Use gives the loop its kernel, before anything is served.

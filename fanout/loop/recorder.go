@@ -27,9 +27,6 @@ func (k *EventKind) As(field int, f func(int64) string) *EventKind {
 	return k
 }
 
-// recordedEvents are the last events that are kept: some tens of turns of a busy loop.
-const recordedEvents = 4096
-
 type event struct {
 	at     time.Duration
 	turn   uint64
@@ -40,13 +37,17 @@ type event struct {
 // recorder is the flight recorder: the last things that the loop did, for whoever has to find out why it did the next. An
 // assertion that fails writes it out. It costs some nanoseconds an event and allocates nothing.
 type recorder struct {
-	events [recordedEvents]event
+	events []event
 	n      uint64 // ever recorded
 }
 
+// KeepEvents makes the flight recorder keep the last n events, and forget those it has. It keeps 4096 if nothing is said:
+// some tens of turns of a busy loop.
+func (l *Loop) KeepEvents(n int) { l.recorder.events = make([]event, n) }
+
 // Record notes an event of the turn under way, with the numbers that its kind names.
 func (l *Loop) Record(kind *EventKind, values ...int64) {
-	e := &l.recorder.events[l.recorder.n%recordedEvents]
+	e := &l.recorder.events[l.recorder.n%uint64(len(l.recorder.events))]
 	l.recorder.n++
 	e.at, e.turn, e.kind = l.now, l.turn, kind
 	e.values = [3]int64{}
@@ -59,8 +60,9 @@ func (l *Loop) Recorded() uint64 { return l.recorder.n }
 // WriteEvents writes the last events, the oldest first, a line each.
 func (l *Loop) WriteEvents(w io.Writer) {
 	r := &l.recorder
-	for i := r.n - min(r.n, recordedEvents); i < r.n; i++ {
-		e := &r.events[i%recordedEvents]
+	kept := uint64(len(r.events))
+	for i := r.n - min(r.n, kept); i < r.n; i++ {
+		e := &r.events[i%kept]
 		fmt.Fprintf(w, "%12.6f turn %d %s", e.at.Seconds(), e.turn, e.kind.name)
 		for j, field := range e.kind.fields {
 			if f := e.kind.format[j]; f != nil {
