@@ -1,18 +1,18 @@
-// Command crash kills the server again and again and looks for anything acknowledged that is missing.
+// Command crash kills the server again and again and looks for acknowledged records that are missing.
 //
-// A round: the server is started on the data directory of the round before, all that is new in its logs is read and
-// checked, producers write with acks=all, and after a random time the server is killed with SIGKILL. Between kill and
-// start the end of one log is damaged in places that were never acknowledged, as the loss of power in the middle of a
-// write would. After the last round of a directory everything in it is read once more from the beginning.
+// A round starts the server on the data directory of the last round, reads and checks everything new in its logs, lets
+// producers write with acks=all, and kills the server with SIGKILL at a random time. Between kill and start it damages the
+// end of one log where nothing was acknowledged, as a power failure in the middle of a write would. After the last round
+// on a directory it reads everything there once more from the beginning.
 //
 // # What is checked
 //
-//   - Every acknowledged record is there, at the offset of its acknowledgement, once, with its content and its batch's
-//     CRC32C; records of one producer are in its order.
-//   - What idempotent producers sent is there without a gap and without a duplicate, across all kills.
+//   - Every acknowledged record is there once, at the offset of its acknowledgement, with its content and its batch's
+//     CRC32C. The records of one producer are in order.
+//   - The records of idempotent producers have no gap and no duplicate, across all kills.
 //   - A record that was not acknowledged is there once or not at all.
 //
-// The random choices follow from the seed, which is printed; the moment of a kill relative to the server's work does not.
+// The random choices follow from the seed, which is printed. The moment of a kill relative to the server's work does not.
 package main
 
 import (
@@ -21,7 +21,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"time"
 
@@ -46,42 +45,36 @@ func main() {
 	fmt.Println("crash: nothing acknowledged was lost")
 }
 
-// harness is one run.
+// harness is one run and its counts.
 type harness struct {
 	random *rand.Rand
 	start  time.Time
-	counts counts
-}
 
-// counts is what a run did, for its report.
-type counts struct {
 	kills    int
-	records  int64 // checked against their acknowledgement or content
+	checked  int64 // records compared with their acknowledgement or content
 	acked    int64
 	natural  int // torn tails that a kill left by itself
-	injected map[damage]int
+	injected [damages]int
 	rereads  int64 // records read once more by the check of a whole directory
 }
 
 func (h *harness) report() {
-	c := &h.counts
 	fmt.Printf("crash: %d kills in %.0f s; %d records checked, %d of them acknowledged; all read again at the end of their directory: %d\n",
-		c.kills, time.Since(h.start).Seconds(), c.records, c.acked, c.rereads)
+		h.kills, time.Since(h.start).Seconds(), h.checked, h.acked, h.rereads)
 	total := 0
-	for _, n := range c.injected {
+	for _, n := range h.injected {
 		total += n
 	}
-	fmt.Printf("crash: torn tails: %d left by a kill itself, %d made between kill and start", c.natural, total)
-	for d := range damages {
-		fmt.Printf(" (%s %d)", d, c.injected[d])
+	fmt.Printf("crash: torn tails: %d left by a kill itself, %d made between kill and start", h.natural, total)
+	for d, n := range h.injected {
+		fmt.Printf(" (%s %d)", damage(d), n)
 	}
 	fmt.Println()
 }
 
 func (h *harness) run(kills, perDirectory int) error {
-	h.counts.injected = make(map[damage]int)
-	for h.counts.kills < kills {
-		if err := h.directory(min(perDirectory, kills-h.counts.kills)); err != nil {
+	for h.kills < kills {
+		if err := h.directory(min(perDirectory, kills-h.kills)); err != nil {
 			return err
 		}
 	}
@@ -101,7 +94,7 @@ func (h *harness) directory(kills int) (err error) {
 		}
 		_ = os.RemoveAll(dir)
 	}()
-	address, err := freeAddress()
+	address, err := peer.FreeAddress() // the producers find every server of the directory there
 	if err != nil {
 		return err
 	}
@@ -122,53 +115,47 @@ func (h *harness) directory(kills int) (err error) {
 		if err := h.round(dir, address, streams, idempotent); err != nil {
 			return err
 		}
-		if h.counts.kills%10 == 0 {
-			fmt.Printf("crash: %d kills, %d records checked, %.0f s\n", h.counts.kills, h.counts.records, time.Since(h.start).Seconds())
+		if h.kills%10 == 0 {
+			fmt.Printf("crash: %d kills, %d records checked, %.0f s\n", h.kills, h.checked, time.Since(h.start).Seconds())
 		}
 	}
 	return h.whole(dir, address, streams, idempotent)
 }
 
-// freeAddress is an address that was free a moment ago: all servers of a directory have to be found at the same one.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
-}
-
-// policies are tried by turns: a kill takes nothing under any of them.
+// policies are chosen at random: under none of them may a kill lose anything.
 var policies = []string{"never", "interval=10ms", "always"}
 
 func (h *harness) serve(dir, address string) (*peer.Server, error) {
 	policy := policies[h.random.IntN(len(policies))]
-	return peer.StartServer(context.Background(), dir, "--listen", address, "--fsync", policy,
+	server, err := peer.StartServer(context.Background(), dir, "--listen", address, "--fsync", policy,
 		"--segment-bytes", "16MiB", "--max-message-bytes", "8MiB")
+	if err != nil {
+		err = fmt.Errorf("start after kill %d: %w", h.kills, err)
+	}
+	return server, err
 }
 
 // round is one life of the server.
 func (h *harness) round(dir, address string, streams []*stream, idempotent *idempotent) error {
 	server, err := h.serve(dir, address)
 	if err != nil {
-		return fmt.Errorf("start after kill %d: %w", h.counts.kills, err)
+		return err
 	}
 	if err := h.check(address, streams); err != nil {
 		server.Kill()
-		return fmt.Errorf("after kill %d: %w", h.counts.kills, err)
+		return fmt.Errorf("after kill %d: %w", h.kills, err)
 	}
-	raw, err := startRaw(address, streams, h.random.Uint64())
+	wait, err := startRaw(address, streams, h.random.Uint64())
 	if err != nil {
 		server.Kill()
 		return err
 	}
-	idempotent.write(true)
+	idempotent.writing.Store(true)
 	time.Sleep(time.Duration(5+h.random.IntN(150)) * time.Millisecond)
 	server.Kill()
-	idempotent.write(false)
-	h.counts.kills++
-	if err := raw.wait(); err != nil { // all acknowledgements that were on the way have been read
+	idempotent.writing.Store(false)
+	h.kills++
+	if err := wait(); err != nil { // all acknowledgements that were in flight have been read
 		return err
 	}
 	if err := idempotent.failed(); err != nil {
@@ -179,14 +166,14 @@ func (h *harness) round(dir, address string, streams []*stream, idempotent *idem
 
 // check reads what is new in every log.
 func (h *harness) check(address string, streams []*stream) error {
-	return h.read(address, streams, func(s *stream) *progress { return &s.progress }, &h.counts.records)
+	return h.read(address, streams, func(s *stream) *progress { return &s.progress }, &h.checked)
 }
 
 // whole stops everything cleanly and reads every log from its beginning.
 func (h *harness) whole(dir, address string, streams []*stream, idempotent *idempotent) error {
 	server, err := h.serve(dir, address)
 	if err != nil {
-		return fmt.Errorf("start after kill %d: %w", h.counts.kills, err)
+		return err
 	}
 	if err := errors.Join(idempotent.drain(), idempotent.failed()); err != nil {
 		server.Kill()
@@ -194,10 +181,10 @@ func (h *harness) whole(dir, address string, streams []*stream, idempotent *idem
 	}
 	err = h.check(address, streams)
 	if err == nil {
-		err = h.read(address, streams, func(*stream) *progress { return newProgress() }, &h.counts.rereads)
+		err = h.read(address, streams, func(*stream) *progress { return newProgress() }, &h.rereads)
 	}
 	for _, s := range streams {
-		h.counts.acked += s.ackedRecords()
+		h.acked += s.ackedRecords()
 	}
 	return errors.Join(err, server.Stop())
 }

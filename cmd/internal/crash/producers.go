@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/cmd/internal/load"
 )
 
 const (
@@ -17,6 +20,7 @@ const (
 	idempotentStreams = 4
 )
 
+// newStreams makes the streams of raw producers first, then those of idempotent ones.
 func newStreams(random *rand.Rand) []*stream {
 	var all []*stream
 	for i := range rawStreams + idempotentStreams {
@@ -29,44 +33,31 @@ func newStreams(random *rand.Rand) []*stream {
 	return all
 }
 
-// raw are the producers of one round that send batches by hand, one at a time, and end with the server. What was not
-// acknowledged is not sent again.
-type raw struct {
-	group sync.WaitGroup
-	mu    sync.Mutex
-	err   error
-}
-
-func startRaw(address string, streams []*stream, seed uint64) (*raw, error) {
-	r := new(raw)
-	for i, s := range streams {
-		if s.contiguous {
-			continue
-		}
-		c, err := connect(address)
+// startRaw starts the raw producers of one round. They end with the server, and never send again what was not
+// acknowledged. wait returns when all have ended.
+func startRaw(address string, streams []*stream, seed uint64) (wait func() error, err error) {
+	ended := make(chan error, rawStreams)
+	for i, s := range streams[:rawStreams] {
+		c, err := load.Dial(address)
 		if err != nil {
 			return nil, err
 		}
-		r.group.Go(func() {
-			defer func() { _ = c.Close() }()
-			if err := produce(c, s, rand.New(rand.NewPCG(seed, uint64(i)))); err != nil {
-				r.mu.Lock()
-				r.err = errors.Join(r.err, err)
-				r.mu.Unlock()
-			}
-		})
+		go func() {
+			defer c.Close()
+			ended <- produce(c, s, rand.New(rand.NewPCG(seed, uint64(i))))
+		}()
 	}
-	return r, nil
+	return func() (err error) {
+		for range rawStreams {
+			err = errors.Join(err, <-ended)
+		}
+		return err
+	}, nil
 }
 
-func (r *raw) wait() error {
-	r.group.Wait()
-	return r.err
-}
-
-// produce sends until the connection ends. Most bytes go in batches so large that a kill often finds one of them half
-// written; most batches are small.
-func produce(c *connection, s *stream, random *rand.Rand) error {
+// produce sends one batch at a time until the connection ends. Most batches are small, but most bytes go in batches so
+// large that a kill often leaves one of them half written.
+func produce(c *load.Control, s *stream, random *rand.Rand) error {
 	for {
 		records, valueBytes, codec := 1+random.IntN(50), valueOverhead+random.IntN(200), random.IntN(len(codecs))
 		if random.IntN(3) == 0 {
@@ -78,50 +69,38 @@ func produce(c *connection, s *stream, random *rand.Rand) error {
 		if err != nil {
 			return err
 		}
-		req := kmsg.NewPtrProduceRequest()
-		req.Version, req.Acks, req.TimeoutMillis = 7, -1, 30_000
-		t := kmsg.NewProduceRequestTopic()
-		t.Topic = s.topic
-		p := kmsg.NewProduceRequestTopicPartition()
-		p.Partition, p.Records = s.partition, batch
-		t.Partitions = append(t.Partitions, p)
-		req.Topics = append(req.Topics, t)
-		resp, err := c.ask(req)
-		if err != nil {
-			return nil // killed: whether the batch was written is not known
+		offset, err := c.Produce(s.topic, batch)
+		var refused *kerr.Error
+		switch {
+		case errors.As(err, &refused):
+			return fmt.Errorf("%s: a batch of %d bytes was refused: %w", s, len(batch), err)
+		case err != nil:
+			return nil // killed: nobody knows whether the batch was written
 		}
-		if answer := resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0]; answer.ErrorCode != 0 {
-			return fmt.Errorf("%s: a batch of %d bytes was refused with error %d", s, len(batch), answer.ErrorCode)
-		} else if err := s.ack(first, answer.BaseOffset, int64(records)); err != nil {
+		if err := s.ack(first, offset, int64(records)); err != nil {
 			return err
 		}
 	}
 }
 
-// idempotent are franz-go producers that live through all kills of a directory: they send again what was not
-// acknowledged, and the server has to know what it has.
+// idempotent are franz-go producers that live through all kills of a directory. They send again what was not
+// acknowledged, and the server has to recognize what it has.
 type idempotent struct {
 	clients []*kgo.Client
 	group   sync.WaitGroup
-	ctx     context.Context // ends with stop
-	cancel  context.CancelFunc
-
-	mu      sync.Mutex
-	writing bool
-	err     error
+	ctx     context.Context // ends with stop, or with the first failure as its cause
+	cancel  context.CancelCauseFunc
+	writing atomic.Bool // else they only repeat what was not acknowledged
 }
 
 func startIdempotent(address string, streams []*stream) (*idempotent, error) {
 	p := new(idempotent)
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for i, s := range streams {
-		if !s.contiguous {
-			continue
-		}
+	p.ctx, p.cancel = context.WithCancelCause(context.Background())
+	for i, s := range streams[rawStreams:] {
 		client, err := kgo.NewClient(
 			kgo.SeedBrokers(address),
 			kgo.DefaultProduceTopic(s.topic),
-			kgo.ProducerBatchCompression(codecs[1+i%(len(codecs)-1)]),
+			kgo.ProducerBatchCompression(codecs[1+(rawStreams+i)%(len(codecs)-1)]),
 			kgo.ProducerLinger(time.Millisecond),
 			kgo.MaxBufferedRecords(2000),
 			kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
@@ -141,7 +120,7 @@ func startIdempotent(address string, streams []*stream) (*idempotent, error) {
 func (p *idempotent) produce(client *kgo.Client, s *stream, seed uint64) {
 	random := rand.New(rand.NewPCG(s.id, seed))
 	for p.ctx.Err() == nil {
-		if !p.mayWrite() {
+		if !p.writing.Load() {
 			time.Sleep(time.Millisecond)
 			continue
 		}
@@ -152,8 +131,8 @@ func (p *idempotent) produce(client *kgo.Client, s *stream, seed uint64) {
 			if err == nil {
 				err = s.ack(number, r.Offset, 1)
 			}
-			if err != nil && p.ctx.Err() == nil {
-				p.fail(fmt.Errorf("%s: record %d: %w", s, number, err))
+			if err != nil {
+				p.cancel(fmt.Errorf("%s: record %d: %w", s, number, err))
 			}
 		})
 		if number%100 == 0 {
@@ -162,10 +141,10 @@ func (p *idempotent) produce(client *kgo.Client, s *stream, seed uint64) {
 	}
 }
 
-// begin lets every client write its first record to a server that lives. What a client needs once, its producer id, it
-// does not ask for as stubbornly as it repeats records.
+// begin lets every client write its first record to a server that lives: a client retries its request for a producer id
+// less stubbornly than it retries records.
 func (p *idempotent) begin() error {
-	p.write(true)
+	p.writing.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, client := range p.clients {
@@ -180,36 +159,11 @@ func (p *idempotent) begin() error {
 	return p.drain()
 }
 
-func (p *idempotent) mayWrite() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.writing
-}
-
-// write lets the producers make records, or lets them only repeat what was not acknowledged.
-func (p *idempotent) write(on bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.writing = on
-}
-
-func (p *idempotent) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err == nil {
-		p.err = err
-	}
-}
-
-func (p *idempotent) failed() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err
-}
+func (p *idempotent) failed() error { return context.Cause(p.ctx) }
 
 // drain waits until everything has been acknowledged.
 func (p *idempotent) drain() error {
-	p.write(false)
+	p.writing.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, client := range p.clients {
@@ -221,7 +175,7 @@ func (p *idempotent) drain() error {
 }
 
 func (p *idempotent) stop() {
-	p.cancel()
+	p.cancel(nil)
 	p.group.Wait()
 	for _, client := range p.clients {
 		client.Close()

@@ -5,12 +5,11 @@ import (
 	"sync"
 )
 
-// stream is one partition with the one producer that writes to it. Its records are numbered from 0.
+// stream is one partition and its only producer. Its records are numbered from 0.
 type stream struct {
-	topic     string
-	partition int32
-	id        uint64
-	// contiguous says that the producer is idempotent and repeats what was not acknowledged: no number may be missing.
+	topic string // with one partition
+	id    uint64
+	// contiguous says that the producer is idempotent and repeats what was not acknowledged: the log may miss no number.
 	contiguous bool
 
 	mu       sync.Mutex
@@ -19,7 +18,7 @@ type stream struct {
 	progress progress
 }
 
-// run is a row of records that were acknowledged one behind the other.
+// run is a row of acknowledged records with consecutive numbers and offsets.
 type run struct{ number, offset, count int64 }
 
 // progress is how far a log has been read, and what that showed.
@@ -33,9 +32,9 @@ type progress struct {
 
 func newProgress() *progress { return &progress{number: -1, early: make(map[int64]int64)} }
 
-func (s *stream) String() string { return fmt.Sprintf("%s-%d", s.topic, s.partition) }
+func (s *stream) String() string { return s.topic + "-0" }
 
-// ack notes that a record, or count of them, got the offset.
+// ack notes that count records from a number on got consecutive offsets.
 func (s *stream) ack(number, offset, count int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,10 +44,7 @@ func (s *stream) ack(number, offset, count int64) error {
 	} else {
 		s.acked = append(s.acked, run{number, offset, count})
 	}
-	for i := range count {
-		if number+i > s.progress.number {
-			break
-		}
+	for i := range min(count, s.progress.number+1-number) {
 		at, read := s.progress.early[number+i]
 		if !read || at != offset+i {
 			return fmt.Errorf("%s: record %d was acknowledged with offset %d, but was read at %d (found: %v)", s, number+i, offset+i, at, read)
@@ -78,7 +74,7 @@ func (s *stream) lastAcked() int64 {
 	return r.offset + r.count - 1
 }
 
-// lastPromised is the highest offset that must stay: it was acknowledged, or somebody has read it.
+// lastPromised is the highest offset that must stay: it was acknowledged or read.
 func (s *stream) lastPromised() int64 {
 	acked := s.lastAcked()
 	s.mu.Lock()
@@ -117,13 +113,5 @@ func (s *stream) saw(p *progress, offset, number int64) error {
 	}
 	p.offset = offset + 1
 	p.early[number] = offset
-	return nil
-}
-
-// complete checks that nothing that was acknowledged lies behind the end of what was read.
-func (s *stream) complete(p *progress, acked int64) error {
-	if acked >= p.offset {
-		return fmt.Errorf("%s: acknowledged records are lost: the log ends at offset %d, %d was acknowledged", s, p.offset, acked)
-	}
 	return nil
 }

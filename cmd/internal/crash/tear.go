@@ -9,13 +9,12 @@ import (
 	"oneplusn/segment/records"
 )
 
-// damage is what is done to the end of a log that was neither acknowledged nor read by anyone,
-// between a kill and the next start.
+// damage is what happens between a kill and the next start to the end of a log that was neither acknowledged nor read.
 type damage int
 
 const (
-	cutShort  damage = iota // what was not acknowledged ends somewhere in its middle
-	flipped                 // one of its bits is another
+	cutShort  damage = iota // it ends somewhere in its middle
+	flipped                 // one of its bits is inverted
 	halfBatch               // the beginning of a batch was written, the rest was not
 	zeros                   // the file grew, its content did not reach the disk
 	damages
@@ -29,9 +28,8 @@ func (d damage) String() string {
 type tail struct {
 	path string
 	size int64
-	// acked is where the last batch ends that was acknowledged or read, valid where the last valid one does.
+	// acked is the end of the last batch that was acknowledged or read, valid that of the last valid one.
 	acked, valid int64
-	next         int64 // the offset behind the last valid batch
 }
 
 func lastSegment(dir string, s *stream) (*tail, error) {
@@ -40,9 +38,6 @@ func lastSegment(dir string, s *stream) (*tail, error) {
 		return nil, err
 	}
 	t := &tail{path: slices.Max(files)}
-	if _, err := fmt.Sscanf(filepath.Base(t.path), "%d.log", &t.next); err != nil {
-		return nil, err
-	}
 	raw, err := os.ReadFile(t.path)
 	if err != nil {
 		return nil, err
@@ -54,7 +49,6 @@ func lastSegment(dir string, s *stream) (*tail, error) {
 			break
 		}
 		t.valid += int64(h.Size())
-		t.next = h.NextOffset()
 		if h.LastOffset() <= last {
 			t.acked = t.valid
 		}
@@ -62,8 +56,8 @@ func lastSegment(dir string, s *stream) (*tail, error) {
 	return t, nil
 }
 
-// tear counts the torn tails that the kill left by itself, and makes one more: only producers that send by hand are
-// chosen, because no acknowledgement is on its way to them any more.
+// tear counts the torn tails that the kill left by itself, and makes one more, in the log of a raw producer: no
+// acknowledgement is in flight to it any more.
 func (h *harness) tear(dir string, streams []*stream) error {
 	victim := streams[h.random.IntN(rawStreams)]
 	for _, s := range streams {
@@ -75,7 +69,7 @@ func (h *harness) tear(dir string, streams []*stream) error {
 			continue
 		}
 		if t.valid < t.size {
-			h.counts.natural++
+			h.natural++
 			if t.valid < t.acked {
 				return fmt.Errorf("%s: an acknowledged batch is torn at %d", t.path, t.valid)
 			}
@@ -92,7 +86,7 @@ func (h *harness) tear(dir string, streams []*stream) error {
 func (h *harness) damage(s *stream, t *tail) error {
 	kind := damage(h.random.IntN(int(damages)))
 	if t.acked == t.size && (kind == cutShort || kind == flipped) {
-		kind = halfBatch // everything there was acknowledged
+		kind = halfBatch // everything was acknowledged
 	}
 	f, err := os.OpenFile(t.path, os.O_RDWR, 0)
 	if err != nil {
@@ -118,6 +112,6 @@ func (h *harness) damage(s *stream, t *tail) error {
 	case zeros:
 		err = f.Truncate(t.size + 1 + h.random.Int64N(100_000))
 	}
-	h.counts.injected[kind]++
+	h.injected[kind]++
 	return err
 }

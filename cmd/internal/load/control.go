@@ -22,10 +22,11 @@ const controlTimeout = 30 * time.Second
 // maxControlResponse bounds what is read of a response.
 const maxControlResponse = 64 << 20
 
-// Control is a connection for everything but the drain: one request at a time, answered before the next.
+// Control is a connection for everything but the drain. It sends one request at a time, and never retries.
 type Control struct {
 	conn net.Conn
 	buf  []byte
+	sent int32 // the last request's correlation id
 }
 
 // Dial connects to a broker.
@@ -40,30 +41,35 @@ func Dial(address string) (*Control, error) {
 // Close closes the connection.
 func (c *Control) Close() { _ = c.conn.Close() }
 
-// request sends req at the given version, which must not be a flexible one, and decodes the response.
-func (c *Control) request(req kmsg.Request, version int16) (kmsg.Response, error) {
+// Request sends req in the given version, which must not be a flexible one, and decodes the response.
+func (c *Control) Request(req kmsg.Request, version int16) (resp kmsg.Response, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("load: %s: %w", kmsg.NameForKey(req.Key()), err)
+		}
+	}()
+	c.sent++
 	req.SetVersion(version)
-	formatter := kmsg.NewRequestFormatter(kmsg.FormatterClientID(clientID))
-	c.buf = formatter.AppendRequest(c.buf[:0], req, 1)
+	c.buf = kmsg.NewRequestFormatter(kmsg.FormatterClientID(clientID)).AppendRequest(c.buf[:0], req, c.sent)
 	_ = c.conn.SetDeadline(time.Now().Add(controlTimeout))
 	if _, err := c.conn.Write(c.buf); err != nil {
-		return nil, fmt.Errorf("load: %s: %w", kmsg.NameForKey(req.Key()), err)
+		return nil, err
 	}
-	var size [4]byte
-	if _, err := io.ReadFull(c.conn, size[:]); err != nil {
-		return nil, fmt.Errorf("load: %s: no answer: %w", kmsg.NameForKey(req.Key()), err)
+	var head [8]byte // the size of what follows it, correlation id
+	if _, err := io.ReadFull(c.conn, head[:]); err != nil {
+		return nil, fmt.Errorf("no response: %w", err)
 	}
-	n := binary.BigEndian.Uint32(size[:])
-	if n < 4 || n > maxControlResponse {
-		return nil, fmt.Errorf("load: %s: a response of %d bytes", kmsg.NameForKey(req.Key()), n)
+	n, id := binary.BigEndian.Uint32(head[:]), int32(binary.BigEndian.Uint32(head[4:]))
+	if n < 4 || n > maxControlResponse || id != c.sent {
+		return nil, fmt.Errorf("a response of %d bytes to request %d: expected 4 to %d bytes to request %d", n, id, maxControlResponse, c.sent)
 	}
-	body := make([]byte, n)
+	body := make([]byte, n-4)
 	if _, err := io.ReadFull(c.conn, body); err != nil {
-		return nil, fmt.Errorf("load: %s: the answer is cut short: %w", kmsg.NameForKey(req.Key()), err)
+		return nil, fmt.Errorf("the response is cut short: %w", err)
 	}
-	resp := req.ResponseKind()
-	if err := resp.ReadFrom(body[4:]); err != nil {
-		return nil, fmt.Errorf("load: %s: the answer cannot be read: %w", kmsg.NameForKey(req.Key()), err)
+	resp = req.ResponseKind()
+	if err := resp.ReadFrom(body); err != nil {
+		return nil, fmt.Errorf("the response cannot be decoded: %w", err)
 	}
 	return resp, nil
 }
@@ -75,7 +81,7 @@ func (c *Control) CreateTopic(topic string) error {
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, 1, 1
 	req.Topics = append(req.Topics, t)
-	resp, err := c.request(req, 4)
+	resp, err := c.Request(req, 4)
 	if err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func (c *Control) DeleteTopic(topic string) error {
 	req := kmsg.NewPtrDeleteTopicsRequest()
 	req.TimeoutMillis = int32(controlTimeout / time.Millisecond)
 	req.TopicNames = []string{topic}
-	resp, err := c.request(req, 1)
+	resp, err := c.Request(req, 1)
 	if err != nil {
 		return err
 	}
@@ -120,7 +126,7 @@ func (c *Control) leader(topic string) (string, error) {
 	t := kmsg.NewMetadataRequestTopic()
 	t.Topic = kmsg.StringPtr(topic)
 	req.Topics = append(req.Topics, t)
-	resp, err := c.request(req, 5)
+	resp, err := c.Request(req, 5)
 	if err != nil {
 		return "", err
 	}
@@ -150,7 +156,7 @@ func (c *Control) Produce(topic string, batch []byte) (int64, error) {
 	p.Records = batch
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
-	resp, err := c.request(req, 7)
+	resp, err := c.Request(req, 7)
 	if err != nil {
 		return 0, err
 	}
@@ -187,7 +193,7 @@ func (c *Control) offset(topic string, timestamp int64) (int64, error) {
 	p.Timestamp = timestamp
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
-	resp, err := c.request(req, 1)
+	resp, err := c.Request(req, 1)
 	if err != nil {
 		return 0, err
 	}

@@ -41,7 +41,7 @@ func StartNginx(binary, root string) (*Nginx, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w: install nginx (Debian: nginx-light), or name it with --nginx PATH", err)
 	}
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +78,8 @@ func StartNginx(binary, root string) (*Nginx, error) {
 	}
 }
 
-// freeAddress is an address that nobody listens on just now.
-func freeAddress() (string, error) {
+// FreeAddress is an address of this host that nothing listens on at the moment.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("peer: %w", err)
