@@ -32,25 +32,11 @@ type base struct {
 	counters   counters
 	inflating  loop.Bounded
 	describing loop.Bounded
-	limitLog   loop.LogLimit
 }
 
-// counters are what is counted of requests. They belong to its thread; [Broker.Stats] takes a copy there.
+// counters count requests by key, and the time from a request's arrival to the end of its answer.
 type counters struct {
-	requests     [maxKey]uint64
-	requestNanos [maxKey]uint64
-	stale        uint64
-	turns        uint64
-}
-
-func (c *counters) request(key int16) {
-	if key >= 0 && key < maxKey {
-		c.requests[key]++
-	}
-}
-
-func (c *counters) requestSeconds(key int16, took time.Duration) {
-	if key >= 0 && key < maxKey {
-		c.requestNanos[key] += uint64(took)
-	}
+	requests    [maxKey]uint64
+	requestTime [maxKey]time.Duration
+	stale       uint64 // completions that nobody waits for
 }

@@ -70,7 +70,7 @@ func (c *client) FrameMoved(frame []byte) (err error) {
 func (c *client) FrameDropped() { c.header.ClientID, c.header.Body = nil, nil }
 
 func (c *client) RequestEnded() {
-	c.base.counters.requestSeconds(c.header.Key, c.base.loop.Now()-c.startedAt)
+	c.base.counters.requestTime[c.header.Key] += c.base.loop.Now() - c.startedAt
 }
 
 func (c *client) DropLists() {

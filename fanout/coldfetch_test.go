@@ -79,7 +79,7 @@ func checkAnswer(log *shadow, got []byte, offset, limit int64) error {
 func ofFirstEpoch(raw []byte) []byte {
 	raw = bytes.Clone(raw)
 	for at := 0; at+16 <= len(raw); at += 12 + int(binary.BigEndian.Uint32(raw[at+8:])) {
-		binary.BigEndian.PutUint32(raw[at+12:], leaderEpoch)
+		binary.BigEndian.PutUint32(raw[at+12:], 0)
 	}
 	return raw
 }

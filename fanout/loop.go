@@ -1,16 +1,12 @@
 package fanout
 
 import (
-	"math"
 	"time"
 
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 )
-
-// noDeadline is later than any time.
-const noDeadline = time.Duration(math.MaxInt64)
 
 // serveTurns turns until the broker has stopped.
 func (b *Broker) serveTurns() error {

@@ -1,9 +1,9 @@
 package fanout
 
 import (
-	"bytes"
+	"fmt"
 	"os"
-	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,17 +30,7 @@ func procField(path, name string) (n uint64, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	for line := range bytes.Lines(text) {
-		rest, found := bytes.CutPrefix(line, []byte(name))
-		if !found {
-			continue
-		}
-		fields := bytes.Fields(rest)
-		if len(fields) == 0 {
-			return 0, false
-		}
-		n, err := strconv.ParseUint(string(fields[0]), 10, 64)
-		return n, err == nil
-	}
-	return 0, false
+	_, rest, _ := strings.Cut("\n"+string(text), "\n"+name)
+	_, err = fmt.Sscan(rest, &n)
+	return n, err == nil
 }

@@ -60,7 +60,7 @@ type shadow struct {
 func (s *shadow) add(batch []byte, base int64) {
 	stored := bytes.Clone(batch)
 	binary.BigEndian.PutUint64(stored, uint64(base))
-	binary.BigEndian.PutUint32(stored[12:], uint32(leaderEpoch+s.epoch))
+	binary.BigEndian.PutUint32(stored[12:], uint32(s.epoch))
 	s.batches, s.bases = append(s.batches, stored), append(s.bases, base)
 	s.end = base + int64(binary.BigEndian.Uint32(stored[23:])) + 1
 }

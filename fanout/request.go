@@ -24,7 +24,7 @@ func (c *client) Request(frame []byte, again bool) {
 		return
 	}
 	if !again {
-		b.counters.request(c.header.Key)
+		b.counters.requests[c.header.Key]++
 	}
 	b.loop.Record(eventRequest, int64(c.Slot()), int64(c.header.Key), int64(len(frame)))
 	c.measured(len(frame), c.answer)

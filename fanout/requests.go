@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -28,13 +29,8 @@ const maxKey = 96
 var served [maxKey]*Request
 
 // Requests lists all that is served, in the order of the keys.
-func Requests() (all []*Request) {
-	for _, r := range served {
-		if r != nil {
-			all = append(all, r)
-		}
-	}
-	return all
+func Requests() []*Request {
+	return slices.DeleteFunc(slices.Clone(served[:]), func(r *Request) bool { return r == nil })
 }
 
 // requestOf is nil if no version of the request is served.

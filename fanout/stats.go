@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"context"
-	"time"
 
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/commit"
@@ -146,7 +145,7 @@ func (b *Broker) addNamed(s *Stats, k ring.Stats) {
 		if n > 0 {
 			name := wire.Describe(int16(key))
 			s.Requests[name] = n
-			s.RequestSeconds[name] = time.Duration(b.counters.requestNanos[key]).Seconds()
+			s.RequestSeconds[name] = b.counters.requestTime[key].Seconds()
 		}
 	}
 	n := b.catalog.Counts()

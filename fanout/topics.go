@@ -32,10 +32,6 @@ func (c *Config) catalog() catalog.Config {
 // requestOverheadBytes is room for what a Produce request has beside its batch.
 const requestOverheadBytes = 1024
 
-// leaderEpoch is the first epoch of every partition that is made here. See [segment.Log.LeaderEpoch] and package catalog for those
-// that follow; a directory from elsewhere goes on with the one that it has.
-const leaderEpoch = 0
-
 // topicDefaults are what a topic's own settings override.
 func topicDefaults(c *Config) *catalog.TopicConfig {
 	return catalog.NewDefaults(segment.Options{
@@ -44,7 +40,6 @@ func topicDefaults(c *Config) *catalog.TopicConfig {
 		RetentionBytes: cmp.Or(c.RetentionBytes, -1),
 		RetentionAge:   cmp.Or(c.RetentionAge, -1),
 		MaxBatchBytes:  c.MaxMessageBytes,
-		LeaderEpoch:    leaderEpoch,
 		FS:             c.fs,
 		Files:          c.files,
 		Logger:         c.Logger,
