@@ -31,11 +31,12 @@ func init() {
 //     background: see [fetch.ByTime].
 func handleListOffsets(b *base, c *client, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
-	end := c.Errand()
-	searches := b.fetcher.ByTime(req.IsolationLevel, func() bool { return c.Open() }, func() {
-		if end() {
-			c.reply(oldStyle(req.Version, resp))
+	reply := c.later()
+	searches := b.fetcher.ByTime(req.IsolationLevel, c.Open, func() {
+		if req.Version == 0 {
+			useOldStyle(resp)
 		}
+		reply(resp)
 	})
 	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, len(req.Topics))
 	for i := range req.Topics {
@@ -77,11 +78,8 @@ func (b *base) listOffset(
 	}
 }
 
-// oldStyle fills in the list of offsets that version 0 has in place of one.
-func oldStyle(version int16, resp *kmsg.ListOffsetsResponse) kmsg.Response {
-	if version > 0 {
-		return resp
-	}
+// useOldStyle fills in the list of offsets that version 0 has in place of one.
+func useOldStyle(resp *kmsg.ListOffsetsResponse) {
 	for i := range resp.Topics {
 		for j := range resp.Topics[i].Partitions {
 			if r := &resp.Topics[i].Partitions[j]; r.Offset >= 0 {
@@ -89,5 +87,4 @@ func oldStyle(version int16, resp *kmsg.ListOffsetsResponse) kmsg.Response {
 			}
 		}
 	}
-	return resp
 }

@@ -1,32 +1,23 @@
 package fanout
 
 import (
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/wire"
 )
 
-func init() {
-	register(handleOffsetCommit, Request{Max: 7,
-		Does:     "stores how far a group has read",
-		Versions: "0 has no members; 2 to 4 may carry a retention time; from 7 on with group.instance.id",
-		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeOffsetMetadataTooLarge, wire.CodeCoordinatorNotAvailable,
-			wire.CodeInvalidGroupID, wire.CodeIllegalGeneration, wire.CodeUnknownMemberID, wire.CodeRebalanceInProgress,
-			wire.CodePolicyViolation, wire.CodeFencedInstanceID, wire.CodeGroupMaxSizeReached},
-	})
-}
-
-// handleOffsetCommit stores how far a group has read.
+// OffsetCommit stores how far a group has read.
 //
 // Behaviour:
 //   - The answer comes when the offsets are as safe as an acknowledged record: see --fsync.
 //   - A member commits in its own generation only; while its group waits for an assignment it has to join again. A client that
 //     is not a member commits with generation -1, as long as the group has no members.
 //   - Unknown partitions get an error each; the others are stored.
-func handleOffsetCommit(b *base, c *client, req *kmsg.OffsetCommitRequest) {
-	if req.Version == 0 {
-		req.Generation = -1
-	}
-	coordinate(c, req, (*group.Coordinator).OffsetCommit)
+func init() {
+	register(coordinated((*group.Coordinator).OffsetCommit), Request{Max: 7,
+		Does:     "stores how far a group has read",
+		Versions: "0 has no members; 2 to 4 may carry a retention time; from 7 on with group.instance.id",
+		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeOffsetMetadataTooLarge, wire.CodeCoordinatorNotAvailable,
+			wire.CodeInvalidGroupID, wire.CodeIllegalGeneration, wire.CodeUnknownMemberID, wire.CodeRebalanceInProgress,
+			wire.CodePolicyViolation, wire.CodeFencedInstanceID, wire.CodeGroupMaxSizeReached},
+	})
 }

@@ -28,8 +28,8 @@ func init() {
 //   - The longest-standing member that joins again is the leader. It gets the list of members, and assigns.
 func handleJoinGroup(b *base, c *client, req *kmsg.JoinGroupRequest) {
 	id, host := string(c.header.ClientID), hostOf(c)
-	coordinate(c, req, func(g *group.Coordinator, now group.Instant, from group.Client, req *kmsg.JoinGroupRequest) {
+	coordinated(func(g *group.Coordinator, now group.Instant, from group.Client, req *kmsg.JoinGroupRequest) {
 		from.ID, from.Host = id, host
 		g.JoinGroup(now, from, req)
-	})
+	})(b, c, req)
 }

@@ -1,26 +1,20 @@
 package fanout
 
 import (
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"oneplusn/fanout/group"
 	"oneplusn/fanout/wire"
 )
 
+// Heartbeat keeps a member in its group.
+//
+// Behaviour:
+//   - REBALANCE_IN_PROGRESS tells the member to join again; ILLEGAL_GENERATION and UNKNOWN_MEMBER_ID tell it that the group
+//     has gone on without it.
 func init() {
-	register(handleHeartbeat, Request{Max: 3,
+	register(coordinated((*group.Coordinator).Heartbeat), Request{Max: 3,
 		Does:     "keeps a member in its group",
 		Versions: "3 with group.instance.id",
 		Errors: []int16{wire.CodeCoordinatorNotAvailable, wire.CodeInvalidGroupID, wire.CodeIllegalGeneration,
 			wire.CodeUnknownMemberID, wire.CodeRebalanceInProgress, wire.CodeFencedInstanceID},
 	})
-}
-
-// handleHeartbeat keeps a member in its group.
-//
-// Behaviour:
-//   - REBALANCE_IN_PROGRESS tells the member to join again; ILLEGAL_GENERATION and UNKNOWN_MEMBER_ID tell it that the group
-//     has gone on without it.
-func handleHeartbeat(b *base, c *client, req *kmsg.HeartbeatRequest) {
-	coordinate(c, req, (*group.Coordinator).Heartbeat)
 }

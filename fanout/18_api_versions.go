@@ -25,9 +25,7 @@ func handleApiVersions(b *base, c *client) error {
 		resp.Version, resp.ErrorCode = 0, wire.CodeUnsupportedVersion
 	}
 	for _, r := range Requests() {
-		k := kmsg.NewApiVersionsResponseApiKey()
-		k.ApiKey, k.MinVersion, k.MaxVersion = r.Key, r.Min, r.Max
-		resp.ApiKeys = append(resp.ApiKeys, k)
+		resp.ApiKeys = append(resp.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: r.Key, MinVersion: r.Min, MaxVersion: r.Max})
 	}
 	c.reply(resp)
 	return nil

@@ -30,7 +30,7 @@ func handleCreateTopics(b *base, c *client, req *kmsg.CreateTopicsRequest) {
 	for i := range req.Topics {
 		wanted[i] = wantedTopic(&req.Topics[i], b.config.Partitions, b.catalog.NodeID())
 	}
-	end := c.Errand()
+	reply := c.later()
 	b.catalog.CreateTopics(wanted, req.ValidateOnly, func(refused []catalog.Refusal) {
 		resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 		for i := range wanted {
@@ -39,9 +39,7 @@ func handleCreateTopics(b *base, c *client, req *kmsg.CreateTopicsRequest) {
 			r.ErrorCode, r.ErrorMessage = refused[i].Answer()
 			resp.Topics = append(resp.Topics, r)
 		}
-		if end() {
-			c.reply(resp)
-		}
+		reply(resp)
 	})
 }
 

@@ -27,9 +27,7 @@ func handleDeleteTopics(b *base, c *client, req *kmsg.DeleteTopicsRequest) {
 	b.catalog.DeleteTopics(req.TopicNames, func(codes []int16) {
 		resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 		for i, name := range req.TopicNames {
-			r := kmsg.NewDeleteTopicsResponseTopic()
-			r.Topic, r.ErrorCode = kmsg.StringPtr(name), codes[i]
-			resp.Topics = append(resp.Topics, r)
+			resp.Topics = append(resp.Topics, kmsg.DeleteTopicsResponseTopic{Topic: kmsg.StringPtr(name), ErrorCode: codes[i]})
 		}
 		if end() {
 			b.offsets.ReplyReaped(uint64(c.ID()), resp)

@@ -25,11 +25,9 @@ func handleDeleteRecords(b *base, c *client, req *kmsg.DeleteRecordsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
 	var moved []*catalog.Partition
 	for i := range req.Topics {
-		t := kmsg.NewDeleteRecordsResponseTopic()
-		t.Topic = req.Topics[i].Topic
+		t := kmsg.DeleteRecordsResponseTopic{Topic: req.Topics[i].Topic}
 		for _, want := range req.Topics[i].Partitions {
-			r := kmsg.NewDeleteRecordsResponseTopicPartition()
-			r.Partition, r.LowWatermark = want.Partition, -1
+			r := kmsg.DeleteRecordsResponseTopicPartition{Partition: want.Partition, LowWatermark: -1}
 			p, code := b.catalog.Find([]byte(t.Topic), want.Partition)
 			if p == nil {
 				r.ErrorCode = code
@@ -44,14 +42,12 @@ func handleDeleteRecords(b *base, c *client, req *kmsg.DeleteRecordsRequest) {
 		c.reply(resp)
 		return
 	}
-	end := c.Errand()
+	reply := c.later()
 	b.catalog.KeepStarts(moved, func(err error) {
 		if err != nil {
 			refuseMoved(resp)
 		}
-		if end() {
-			c.reply(resp)
-		}
+		reply(resp)
 	})
 }
 

@@ -26,15 +26,13 @@ func handleInitProducerID(b *base, c *client, req *kmsg.InitProducerIDRequest) {
 		c.reply(resp)
 		return
 	}
-	end := c.Errand()
+	reply := c.later()
 	b.catalog.TakeProducerID(func(id int64, err error) {
 		if err != nil {
 			resp.ErrorCode = wire.CodeKafkaStorageError
 		} else {
 			resp.ProducerID, resp.ProducerEpoch = id, 0
 		}
-		if end() {
-			c.reply(resp)
-		}
+		reply(resp)
 	})
 }

@@ -25,8 +25,7 @@ func init() {
 func handleOffsetForLeaderEpoch(b *base, c *client, req *kmsg.OffsetForLeaderEpochRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
 	for i := range req.Topics {
-		topic := kmsg.NewOffsetForLeaderEpochResponseTopic()
-		topic.Topic = req.Topics[i].Topic
+		topic := kmsg.OffsetForLeaderEpochResponseTopic{Topic: req.Topics[i].Topic}
 		for j := range req.Topics[i].Partitions {
 			topic.Partitions = append(topic.Partitions, b.epochEnd(topic.Topic, &req.Topics[i].Partitions[j]))
 		}

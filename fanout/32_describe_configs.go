@@ -71,9 +71,8 @@ func (b *base) appendDescribed(dst []byte, correlationID int32, req *kmsg.Descri
 	const oneAt = headBytes - 8       // kmsg encodes no frame size and no correlation id
 	dst = wire.AppendResponse(dst, correlationID, req.ResponseKind())
 	var one []byte
-	d := describer{&b.config, b.catalog}
 	for i := range req.Resources {
-		one = d.describe(req, topics, i).AppendTo(one[:0])
+		one = b.describeOne(req, topics, i).AppendTo(one[:0])
 		dst = append(dst, one[oneAt:]...)
 	}
 	binary.BigEndian.PutUint32(dst[countAt:], uint32(len(req.Resources)))
@@ -81,24 +80,17 @@ func (b *base) appendDescribed(dst []byte, correlationID int32, req *kmsg.Descri
 	return dst
 }
 
-// describer describes resources one by one, by what never changes.
-type describer struct {
-	config  *Config
-	catalog *catalog.Catalog
-}
-
-// describe answers for the i-th resource alone; topics are the configurations of those that are topics, and exist.
-func (d describer) describe(req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig, i int) kmsg.Response {
+// describeOne answers for the i-th resource alone; topics are the configurations of those that are topics, and exist.
+func (b *base) describeOne(req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig, i int) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	want := &req.Resources[i]
-	r := kmsg.NewDescribeConfigsResponseResource()
-	r.ResourceType, r.ResourceName = want.ResourceType, want.ResourceName
+	r := kmsg.DescribeConfigsResponseResource{ResourceType: want.ResourceType, ResourceName: want.ResourceName}
 	r.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
 	switch want.ResourceType {
 	case kmsg.ConfigResourceTypeTopic:
-		d.describeTopic(&r, topics[i])
+		b.describeTopic(&r, topics[i])
 	case kmsg.ConfigResourceTypeBroker:
-		d.describeBroker(&r, want.ResourceName)
+		b.describeBroker(&r, want.ResourceName)
 	default:
 		r.ErrorCode, r.ErrorMessage = catalog.Refuse(wire.CodeInvalidRequest,
 			"resources of type %s have no configuration here, topics and brokers do", want.ResourceType).Answer()
@@ -124,12 +116,9 @@ func trimConfigs(r *kmsg.DescribeConfigsResponseResource, req *kmsg.DescribeConf
 }
 
 // describeTopic answers for a topic; config is nil for an unknown one.
-func (d describer) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *catalog.TopicConfig) {
+func (b *base) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *catalog.TopicConfig) {
 	if config == nil {
-		r.ErrorCode = wire.CodeUnknownTopicOrPartition
-		if wire.TopicNameError([]byte(r.ResourceName)) != nil {
-			r.ErrorCode = wire.CodeInvalidTopic
-		}
+		r.ErrorCode = catalog.UnknownTopic(r.ResourceName)
 		return
 	}
 	flagless := DefaultConfig()
@@ -141,7 +130,7 @@ func (d describer) describeTopic(r *kmsg.DescribeConfigsResponseResource, config
 		if set, ok := config.Own(s.Name); ok {
 			addSynonym(&c, s.Name, set, kmsg.ConfigSourceDynamicTopicConfig)
 		}
-		value := s.Value(d.catalog.Defaults())
+		value := s.Value(b.catalog.Defaults())
 		addSynonym(&c, s.BrokerName, value, flagOrDefault(value, s.Value(standard)))
 		c.IsDefault = c.Source != kmsg.ConfigSourceDynamicTopicConfig
 		r.Configs = append(r.Configs, c)
@@ -150,8 +139,7 @@ func (d describer) describeTopic(r *kmsg.DescribeConfigsResponseResource, config
 
 // addSynonym adds where a value comes from. The first one counts.
 func addSynonym(c *kmsg.DescribeConfigsResponseResourceConfig, name, value string, source kmsg.ConfigSource) {
-	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
-	s.Name, s.Value, s.Source = name, kmsg.StringPtr(value), source
+	s := kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{Name: name, Value: kmsg.StringPtr(value), Source: source}
 	if c.ConfigSynonyms = append(c.ConfigSynonyms, s); len(c.ConfigSynonyms) == 1 {
 		c.Value, c.Source = s.Value, s.Source
 	}
@@ -187,8 +175,8 @@ var brokerSettings = []struct {
 
 // describeBroker answers for this node's number, with the settings sorted by name. The empty name asks for what was changed at run
 // time in all brokers, which is nothing.
-func (d describer) describeBroker(r *kmsg.DescribeConfigsResponseResource, name string) {
-	node := d.catalog.NodeID()
+func (b *base) describeBroker(r *kmsg.DescribeConfigsResponseResource, name string) {
+	node := b.catalog.NodeID()
 	if name == "" {
 		return
 	}
@@ -203,7 +191,7 @@ func (d describer) describeBroker(r *kmsg.DescribeConfigsResponseResource, name 
 		c.IsDefault = c.Source == kmsg.ConfigSourceDefaultConfig
 		r.Configs = append(r.Configs, c)
 	}
-	now, flagless := *d.config, DefaultConfig()
+	now, flagless := b.config, DefaultConfig()
 	now.NodeID, flagless.NodeID = node, node
 	for _, s := range brokerSettings {
 		add(s.name, s.kind, s.doc, fmt.Sprint(s.value(&now)), fmt.Sprint(s.value(&flagless)))
@@ -211,7 +199,7 @@ func (d describer) describeBroker(r *kmsg.DescribeConfigsResponseResource, name 
 	standard := topicDefaults(&flagless)
 	for i := range catalog.Settings {
 		s := &catalog.Settings[i]
-		add(s.BrokerName, s.Kind, s.Doc, s.Value(d.catalog.Defaults()), s.Value(standard))
+		add(s.BrokerName, s.Kind, s.Doc, s.Value(b.catalog.Defaults()), s.Value(standard))
 	}
-	slices.SortFunc(r.Configs, func(a, b kmsg.DescribeConfigsResponseResourceConfig) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(r.Configs, func(x, y kmsg.DescribeConfigsResponseResourceConfig) int { return strings.Compare(x.Name, y.Name) })
 }

@@ -45,12 +45,10 @@ func handleDescribeLogDirs(b *base, c *client, req *kmsg.DescribeLogDirsRequest)
 }
 
 func logSizes(tp *catalog.Topic, partitions iter.Seq[*catalog.Partition]) kmsg.DescribeLogDirsResponseDirTopic {
-	topic := kmsg.NewDescribeLogDirsResponseDirTopic()
-	topic.Topic = tp.Name
+	topic := kmsg.DescribeLogDirsResponseDirTopic{Topic: tp.Name}
 	for p := range partitions {
-		r := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-		r.Partition, r.Size = p.Index, p.Log.SizeBytes()
-		topic.Partitions = append(topic.Partitions, r)
+		size := kmsg.DescribeLogDirsResponseDirTopicPartition{Partition: p.Index, Size: p.Log.SizeBytes()}
+		topic.Partitions = append(topic.Partitions, size)
 	}
 	return topic
 }

@@ -34,17 +34,14 @@ func handleCreatePartitions(b *base, c *client, req *kmsg.CreatePartitionsReques
 			}
 		}
 	}
-	end := c.Errand()
+	reply := c.later()
 	b.catalog.AddPartitions(wanted, req.ValidateOnly, func(refused []catalog.Refusal) {
 		resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
 		for i := range wanted {
-			r := kmsg.NewCreatePartitionsResponseTopic()
-			r.Topic = wanted[i].Topic
+			r := kmsg.CreatePartitionsResponseTopic{Topic: wanted[i].Topic}
 			r.ErrorCode, r.ErrorMessage = refused[i].Answer()
 			resp.Topics = append(resp.Topics, r)
 		}
-		if end() {
-			c.reply(resp)
-		}
+		reply(resp)
 	})
 }

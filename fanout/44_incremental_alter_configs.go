@@ -50,33 +50,18 @@ func settingChanges(configs []kmsg.IncrementalAlterConfigsRequestResourceConfig)
 	return changes
 }
 
-// alterEach alters n resources one after the other, and then replies. Those that are refused at once are a loop, not a
-// recursion: a request may name tens of thousands.
+// alterEach alters n resources, and replies when all are done. Changes of one topic keep their order: see package catalog.
 func alterEach(c *client, resp kmsg.Response, n int, alterNth func(i int, done func())) {
-	end := c.Errand()
-	altered, looping := 0, false
-	var next func()
-	next = func() {
-		if looping {
-			return
-		}
-		looping = true
-		for altered < n {
-			i := altered
-			alterNth(i, func() {
-				altered++
-				next()
-			})
-			if altered == i {
-				looping = false
-				return
-			}
-		}
-		if end() {
-			c.reply(resp)
+	reply, left := c.later(), n+1 // one for this function, so that it does not end before all have begun
+	done := func() {
+		if left--; left == 0 {
+			reply(resp)
 		}
 	}
-	next()
+	for i := range n {
+		alterNth(i, done)
+	}
+	done()
 }
 
 func alter(

@@ -109,9 +109,9 @@ func (b *Broker) Run() error {
 }
 
 func (b *Broker) run() error {
+	defer b.listener.Close()
 	k, err := b.newKernel(b.config.Ring)
 	if err != nil {
-		b.listener.Close()
 		return err
 	}
 	defer func() {
@@ -119,12 +119,10 @@ func (b *Broker) run() error {
 		_ = k.Close()
 	}()
 	if err := b.prepare(k); err != nil {
-		b.listener.Close()
 		return err
 	}
 	b.loop.Start()
 	if err := b.serveTurns(); err != nil {
-		b.listener.Close()
 		return err
 	}
 	return b.tearDown()

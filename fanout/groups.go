@@ -50,37 +50,40 @@ func (c *client) withCoordinator(do func(g *group.Coordinator, failed error)) {
 	})
 }
 
-// coordinate hands a request to the coordinator. The answer comes with a later turn's output.
-func coordinate[R kmsg.Request](c *client, req R, handle func(*group.Coordinator, group.Instant, group.Client, R)) {
-	c.withCoordinator(func(g *group.Coordinator, failed error) {
-		if failed != nil {
-			c.Close(conn.ByStorage, failed)
-			return
-		}
-		handle(g, c.base.offsets.Instant(), group.Client{Ticket: uint64(c.ID())}, req)
-	})
+// coordinated has the coordinator handle a request, which it answers with a later turn's output.
+func coordinated[R kmsg.Request](handle func(*group.Coordinator, group.Instant, group.Client, R)) func(*base, *client, R) {
+	return func(b *base, c *client, req R) {
+		c.withCoordinator(func(g *group.Coordinator, failed error) {
+			if failed != nil {
+				c.Close(conn.ByStorage, failed)
+				return
+			}
+			handle(g, b.offsets.Instant(), group.Client{Ticket: uint64(c.ID())}, req)
+		})
+	}
 }
 
-// askCoordinator answers a read-only request at once, not with the others at the end of a turn, so that only one such answer at a
-// time is in memory that no budget counts. A costly one waits for its turn: see costly.
-func askCoordinator[R kmsg.Request](c *client, req R, answer func(*group.Coordinator, R) kmsg.Response) {
-	if g := c.base.offsets.Coordinator(); g != nil && c.PutOff(g.Asked(req)) {
-		return
-	}
-	c.withCoordinator(func(g *group.Coordinator, failed error) {
-		if failed != nil {
-			c.Close(conn.ByStorage, failed)
+// asked has the coordinator answer a read-only request at once, not with the others at the end of a turn: so one such answer at a
+// time is in memory that no budget counts. A costly one waits for its turn.
+func asked[R kmsg.Request](answer func(*group.Coordinator, R) kmsg.Response) func(*base, *client, R) {
+	return func(b *base, c *client, req R) {
+		if g := b.offsets.Coordinator(); g != nil && c.PutOff(g.Asked(req)) {
 			return
 		}
-		c.reply(answer(g, req))
-	})
+		c.withCoordinator(func(g *group.Coordinator, failed error) {
+			if failed != nil {
+				c.Close(conn.ByStorage, failed)
+				return
+			}
+			c.reply(answer(g, req))
+		})
+	}
 }
 
 // replyTo answers the request of a ticket, if its client is still there.
 func (b *base) replyTo(ticket uint64, response kmsg.Response) {
 	if open := b.conns.Find(conn.ID(ticket)); open != nil {
-		c := &b.clients[open.Slot()]
-		c.reply(response)
+		b.clients[open.Slot()].reply(response)
 	}
 }
 

@@ -121,8 +121,8 @@ func (s *server) checkEnd() {
 	}
 	b := s.broker
 	conns := b.conns.Stats()
-	if conns.Open != 0 || b.producer.Parked()+b.fetcher.Parked() != 0 {
-		s.t.Errorf("after the end %d connections and %d waiting fetches are left", conns.Open, b.producer.Parked()+b.fetcher.Parked())
+	if conns.Connections != 0 || b.producer.Parked()+b.fetcher.Parked() != 0 {
+		s.t.Errorf("after the end %d connections and %d waiting fetches are left", conns.Connections, b.producer.Parked()+b.fetcher.Parked())
 	}
 	for _, one := range b.budgets() {
 		if one.Used() != 0 {

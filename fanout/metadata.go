@@ -34,7 +34,7 @@ func (c *client) allTopics() (*conn.Block, []byte, error) {
 		names := b.catalog.SortedNames()
 		list := wire.AppendMetadataTopics(b.scratch.empty(), len(names))
 		for _, name := range names {
-			list = b.appendTopic(list, version, name)
+			list = b.appendTopic(list, version, name, false)
 		}
 		list = wire.AppendMetadataEnd(list, version)
 		b.scratch.keep(list)
@@ -100,12 +100,7 @@ func (c *client) sendTopics(names []string, refused map[string]bool) {
 	out := wire.AppendMetadataHead(b.scratch.empty(), version, c.header.CorrelationID, c.node())
 	out = wire.AppendMetadataTopics(out, len(names))
 	for _, name := range names {
-		if refused[name] && b.catalog.Topic(name) == nil {
-			out = wire.AppendMetadataTopic(out, version, wire.CodePolicyViolation, name, false, 0)
-			out = wire.AppendMetadataTopicEnd(out, version)
-			continue
-		}
-		out = b.appendTopic(out, version, name)
+		out = b.appendTopic(out, version, name, refused[name])
 	}
 	out = wire.AppendMetadataEnd(out, version)
 	if err := wire.PatchFrameSize(out, int64(len(out))); err != nil {
@@ -115,13 +110,15 @@ func (c *client) sendTopics(names []string, refused map[string]bool) {
 	c.Respond(out)
 }
 
-// appendTopic appends what is to be said of a topic of that name.
-func (b *base) appendTopic(dst []byte, version int16, name string) []byte {
+// appendTopic appends the topic of a name, or why there is none: refused says that it was not created.
+func (b *base) appendTopic(dst []byte, version int16, name string, refused bool) []byte {
 	tp := b.catalog.Topic(name)
 	code, partitions, internal := int16(0), []*catalog.Partition(nil), false
 	switch {
 	case tp != nil:
 		partitions, internal = tp.Partitions, tp.Internal
+	case refused:
+		code = wire.CodePolicyViolation
 	case wire.TopicNameError([]byte(name)) != nil:
 		code = wire.CodeInvalidTopic
 	case b.catalog.Changing(name):

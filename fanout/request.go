@@ -87,6 +87,17 @@ func (c *client) reply(response kmsg.Response) {
 	}
 }
 
+// later begins work that outlives the turn, or the client ([conn.Conn.Errand]). reply ends it: with a response, if the client is
+// still there.
+func (c *client) later() (reply func(kmsg.Response)) {
+	end := c.Errand()
+	return func(response kmsg.Response) {
+		if end() {
+			c.reply(response)
+		}
+	}
+}
+
 // scratch is memory that responses are encoded in, one after the other.
 type scratch struct{ bytes []byte }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"oneplusn/fanout/budget"
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/group"
@@ -19,6 +20,8 @@ type (
 	ledger       = transfer.Ledger
 	ringStats    = ring.Stats
 	commitStats  = commit.Stats
+	connStats    = conn.Stats
+	catalogStats = catalog.Stats
 	produceStats = produce.Stats
 )
 
@@ -39,38 +42,30 @@ type RingStats struct {
 
 // Stats is one consistent look at a running broker. Its fields are the metrics: see package metrics.
 type Stats struct {
-	PID               int                    `json:"pid"`
-	Transfer          string                 `json:"transfer"`
-	RingSize          int                    `json:"ring_size"`
-	UptimeSeconds     float64                `json:"uptime_seconds"`
-	CPUUserSeconds    float64                `json:"cpu_user_seconds"`
-	CPUSystemSeconds  float64                `json:"cpu_system_seconds"`
-	RSSBytes          uint64                 `json:"rss_bytes"`
-	RSSAnonBytes      uint64                 `json:"rss_anon_bytes"`
-	Turns             uint64                 `json:"turns" metric:"loop_turns_total" help:"Turns of the loop."`
-	TurnTimes         metrics.Histogram      `json:"turn_times" metric:"loop_turn_seconds" help:"How long turns of the loop take: nobody else is served meanwhile."`
-	RecordedEvents    uint64                 `json:"recorded_events" metric:"loop_events_total" help:"Operations that the flight recorder was told of; /debug/events shows the last."`
-	StaleCompletions  uint64                 `json:"stale_completions" metric:"stale_completions_total" help:"Completions for a connection that no longer exists: anything but 0 is a bug."`
-	Budgets           map[string]BudgetStats `json:"budgets" label:"budget"`
-	Ring              RingStats              `json:"ring"`
-	Ledger            LedgerStats            `json:"ledger"`
-	Pipes             transfer.PoolStats     `json:"pipes"`
-	ColdCache         pagecache.Counts       `json:"cold_cache"`
-	Groups            group.Counts           `json:"groups"`
-	Connections       int                    `json:"connections" metric:"connections" help:"Connections open."`
-	Accepted          uint64                 `json:"accepted" metric:"connections_accepted_total" help:"Connections accepted."`
-	Closed            map[string]uint64      `json:"closed" metric:"connections_closed_total" label:"reason" help:"Connections closed."`
-	WaitingForMemory  int                    `json:"waiting_for_memory" metric:"waiting_for_memory" help:"Connections held back because --request-memory or --response-memory is used up."`
-	RequestMemory     int64                  `json:"request_memory_bytes" metric:"request_memory_bytes" help:"Memory of request frames."`
-	ResponseMemory    int64                  `json:"response_memory_bytes" metric:"response_memory_bytes" help:"Memory of large responses."`
-	Requests          map[string]uint64      `json:"requests" metric:"requests_total" label:"api" help:"Requests received."`
-	RequestSeconds    map[string]float64     `json:"request_seconds" metric:"request_seconds_total" label:"api" help:"Time from a request's arrival to its response's last byte; fetches include their wait."`
-	WaitingFetches    int                    `json:"waiting_fetches" metric:"waiting_fetches" help:"Fetches that wait for records."`
-	ColdLookups       uint64                 `json:"cold_lookups" metric:"cold_lookups_total" help:"Searches for where a fetch begins that had to read the disk."`
-	Topics            int                    `json:"topics" metric:"topics" help:"Topics."`
-	Partitions        int                    `json:"partitions" metric:"partitions" help:"Partitions."`
-	PartitionsRefused int                    `json:"partitions_refused" metric:"partitions_refused" help:"Partitions that are not served because their files are damaged: see the log."`
-	LogBytes          int64                  `json:"log_bytes" metric:"log_bytes" help:"Bytes in all logs."`
+	PID              int                    `json:"pid"`
+	Transfer         string                 `json:"transfer"`
+	RingSize         int                    `json:"ring_size"`
+	UptimeSeconds    float64                `json:"uptime_seconds"`
+	CPUUserSeconds   float64                `json:"cpu_user_seconds"`
+	CPUSystemSeconds float64                `json:"cpu_system_seconds"`
+	RSSBytes         uint64                 `json:"rss_bytes"`
+	RSSAnonBytes     uint64                 `json:"rss_anon_bytes"`
+	Turns            uint64                 `json:"turns" metric:"loop_turns_total" help:"Turns of the loop."`
+	TurnTimes        metrics.Histogram      `json:"turn_times" metric:"loop_turn_seconds" help:"How long turns of the loop take: nobody else is served meanwhile."`
+	RecordedEvents   uint64                 `json:"recorded_events" metric:"loop_events_total" help:"Operations that the flight recorder was told of; /debug/events shows the last."`
+	StaleCompletions uint64                 `json:"stale_completions" metric:"stale_completions_total" help:"Completions for a connection that no longer exists: anything but 0 is a bug."`
+	Budgets          map[string]BudgetStats `json:"budgets" label:"budget"`
+	Ring             RingStats              `json:"ring"`
+	Ledger           LedgerStats            `json:"ledger"`
+	Pipes            transfer.PoolStats     `json:"pipes"`
+	ColdCache        pagecache.Counts       `json:"cold_cache"`
+	Groups           group.Counts           `json:"groups"`
+	connStats
+	Requests       map[string]uint64  `json:"requests" metric:"requests_total" label:"api" help:"Requests received."`
+	RequestSeconds map[string]float64 `json:"request_seconds" metric:"request_seconds_total" label:"api" help:"Time from a request's arrival to its response's last byte; fetches include their wait."`
+	WaitingFetches int                `json:"waiting_fetches" metric:"waiting_fetches" help:"Fetches that wait for records."`
+	ColdLookups    uint64             `json:"cold_lookups" metric:"cold_lookups_total" help:"Searches for where a fetch begins that had to read the disk."`
+	catalogStats
 	produceStats
 	commitStats
 }
@@ -105,39 +100,26 @@ func (b *Broker) snapshot() Stats {
 		Ring:             RingStats{ringStats: k, InFlight: b.loop.Kernel.InFlight(), ByOpcode: make(map[string]uint64)},
 		Pipes:            b.conns.Engine.Pipes(),
 		ColdCache:        b.conns.Engine.PageCache.Counts(),
-		Connections:      conns.Open,
 		WaitingFetches:   b.producer.Parked() + b.fetcher.Parked(),
 		ColdLookups:      b.fetcher.Lookups(),
-		WaitingForMemory: conns.WaitingForMemory,
-		Accepted:         conns.Accepted,
-		Closed:           make(map[string]uint64),
 		Requests:         make(map[string]uint64),
 		RequestSeconds:   make(map[string]float64),
 		Budgets:          make(map[string]BudgetStats),
+		connStats:        conns,
+		catalogStats:     b.catalog.Stats(),
 		produceStats:     produces,
 		commitStats:      b.committer.Stats(),
 		StaleCompletions: b.counters.stale + conns.Stale,
 		RecordedEvents:   b.loop.Recorded(),
 		Turns:            b.loop.Turn() - 1, // the one under way is not over
-		RequestMemory:    conns.RequestMemory,
-		ResponseMemory:   conns.ResponseMemory,
+		TurnTimes:        b.turns.Histogram(),
 	}
-	s.TurnTimes.Bounds, s.TurnTimes.Counts, s.TurnTimes.Seconds = b.turns.Histogram()
 	if g := b.offsets.Coordinator(); g != nil {
 		s.Groups = g.Counts()
 	}
 	for _, one := range b.budgets() {
 		s.Budgets[one.Name()] = BudgetStats{one.Used(), one.Limit()}
 	}
-	for r := range conn.CloseReasons {
-		s.Closed[r.String()] = conns.Closed[r]
-	}
-	b.addNamed(&s, k)
-	return s
-}
-
-// addNamed adds the counts that go by name, and the sums over partitions.
-func (b *Broker) addNamed(s *Stats, k ring.Stats) {
 	for _, op := range ring.Opcodes() {
 		s.Ring.ByOpcode[op.String()] = k.ByOpcode[op]
 	}
@@ -148,6 +130,5 @@ func (b *Broker) addNamed(s *Stats, k ring.Stats) {
 			s.RequestSeconds[name] = b.counters.requestTime[key].Seconds()
 		}
 	}
-	n := b.catalog.Counts()
-	s.Topics, s.Partitions, s.PartitionsRefused, s.LogBytes = n.Topics, n.Partitions, n.Offline, n.LogBytes
+	return s
 }

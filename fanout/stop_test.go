@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"oneplusn/fanout/conn"
 	"oneplusn/fanout/transfer"
 )
 
@@ -86,7 +85,7 @@ func TestStopClosesStalledSubscribersAtTheTimeout(t *testing.T) {
 			for _, c := range stalled {
 				c.expectClosed()
 			}
-			if n := s.broker.conns.Stats().Closed[conn.ByShutdown]; n != uint64(len(stalled)+1) {
+			if n := s.broker.conns.Stats().Closed["shutdown"]; n != uint64(len(stalled)+1) {
 				t.Errorf("%d connections were closed by the shutdown, want %d", n, len(stalled)+1)
 			}
 		})

@@ -144,23 +144,25 @@ func (c *Catalog) CountPartitions(names []string) (n int) {
 	return n
 }
 
-// Counts are sums over all topics.
-type Counts struct {
-	Topics, Partitions, Offline int
-	LogBytes                    int64
+// Stats are sums over all topics.
+type Stats struct {
+	Topics            int   `json:"topics" metric:"topics" help:"Topics."`
+	Partitions        int   `json:"partitions" metric:"partitions" help:"Partitions."`
+	PartitionsRefused int   `json:"partitions_refused" metric:"partitions_refused" help:"Partitions that are not served because their files are damaged: see the log."`
+	LogBytes          int64 `json:"log_bytes" metric:"log_bytes" help:"Bytes in all logs."`
 }
 
-// Counts walks through all partitions.
-func (c *Catalog) Counts() Counts {
-	n := Counts{Topics: len(c.byName)}
+// Stats walks through all partitions.
+func (c *Catalog) Stats() Stats {
+	s := Stats{Topics: len(c.byName)}
 	for _, tp := range c.byName {
-		n.Partitions += len(tp.Partitions)
-		n.Offline += tp.Offline()
+		s.Partitions += len(tp.Partitions)
+		s.PartitionsRefused += tp.Offline()
 		for p := range tp.Online() {
-			n.LogBytes += p.Log.SizeBytes()
+			s.LogBytes += p.Log.SizeBytes()
 		}
 	}
-	return n
+	return s
 }
 
 // SortedNames returns the names of all topics. The slice is the catalog's.

@@ -18,7 +18,7 @@ func (c *Catalog) DeleteTopics(names []string, done func(codes []int16)) {
 		for i, name := range names {
 			switch tp := c.byName[name]; {
 			case tp == nil || !ch.holds(name): // it did not exist when the request came
-				codes[i] = unknownTopic(name)
+				codes[i] = UnknownTopic(name)
 			case tp.Internal:
 				codes[i] = wire.CodeInvalidTopic
 			case tp.Offline() > 0: // its files may be all that is left of the records
@@ -39,7 +39,8 @@ func (c *Catalog) DeleteTopics(names []string, done func(codes []int16)) {
 	})
 }
 
-func unknownTopic(name string) int16 {
+// UnknownTopic is the error for a topic that does not exist, or that cannot.
+func UnknownTopic(name string) int16 {
 	if wire.TopicNameError([]byte(name)) != nil {
 		return wire.CodeInvalidTopic
 	}

@@ -135,7 +135,7 @@ func (l *lab) check() {
 		}
 		total += want.partitions
 	}
-	if n := l.Counts(); n.Topics != len(l.model) || n.Partitions != total || l.PartitionBudget().Used() != int64(total) ||
+	if n := l.Stats(); n.Topics != len(l.model) || n.Partitions != total || l.PartitionBudget().Used() != int64(total) ||
 		l.files.Used() != int64(total*FilesEach) {
 		l.t.Fatalf("there are %+v, and %d partitions and %d files are taken; want %d topics of %d partitions", n, l.PartitionBudget().Used(),
 			l.files.Used(), len(l.model), total)

@@ -144,7 +144,7 @@ func (c *Conn) Close(reason CloseReason, err error) {
 	}
 	t := c.table
 	c.state = closing
-	t.counters.Closed[reason]++
+	t.closed[reason]++
 	t.loop.Record(eventClose, int64(c.Slot()), int64(reason))
 	level := slog.LevelDebug
 	if !reason.ordinary() {

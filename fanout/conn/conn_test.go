@@ -64,9 +64,9 @@ func TestErrandKeepsTheSlot(t *testing.T) {
 	c.write(framed([]byte("work that goes on")))
 	l.await("the request", func() bool { return end != nil })
 	_ = c.Close()
-	l.await("the close", func() bool { return l.table.counters.Closed[ByPeer] == 1 })
-	if st := l.stats(); st.Open != 1 {
-		t.Errorf("%d connections during the errand, want the one that it belongs to", st.Open)
+	l.await("the close", func() bool { return l.table.closed[ByPeer] == 1 })
+	if st := l.stats(); st.Connections != 1 {
+		t.Errorf("%d connections during the errand, want the one that it belongs to", st.Connections)
 	}
 	l.on(func() {
 		if end() {

@@ -60,9 +60,9 @@ func TestPinnedFrameStaysWhateverComesAfterIt(t *testing.T) {
 	l.each(func(c *Conn) { c.Pin() })
 	pinned, want = nil, nil
 	_ = c.Close()
-	l.await("the close", func() bool { return l.table.counters.Closed[ByPeer] == 1 })
-	if st := l.stats(); st.Open != 1 {
-		t.Errorf("%d connections while a frame is pinned, want the one that holds it", st.Open)
+	l.await("the close", func() bool { return l.table.closed[ByPeer] == 1 })
+	if st := l.stats(); st.Connections != 1 {
+		t.Errorf("%d connections while a frame is pinned, want the one that holds it", st.Connections)
 	}
 	unpin()
 	l.await("the slot to be free", func() bool { return l.table.conns.Taken() == 0 && l.table.requests.total.Used() == 0 })

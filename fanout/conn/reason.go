@@ -16,11 +16,10 @@ const (
 	ByShutdown                    // the server stops
 	ByRefused                     // a request that has no answer was refused
 
-	// CloseReasons is how many there are.
-	CloseReasons
+	closeReasons
 )
 
-var closeReasonNames = [CloseReasons]string{
+var closeReasonNames = [closeReasons]string{
 	"peer", "protocol", "write", "storage", "idle", "stall", "frame", "memory", "limit", "shutdown", "refused",
 }
 

@@ -23,22 +23,18 @@ const (
 // noSlot is the slot of tokens that belong to no connection.
 const noSlot = 1<<32 - 1
 
-// Counters are what happened since the start.
-type Counters struct {
-	Accepted uint64
-	Closed   [CloseReasons]uint64
-	// Stale are completions for connections that were gone: slots are freed only when nothing is in flight, so there are none.
-	Stale uint64
-}
-
-// Stats is a look at a table.
+// Stats is a look at a table, with what is counted from the start on.
 type Stats struct {
-	Counters
-	Open             int // connections, those that are being closed included
-	WaitingForMemory int
-	WaitingForTurn   int // costly requests
-	RequestMemory    int64
-	ResponseMemory   int64
+	// Connections has those that are being closed, too.
+	Connections      int               `json:"connections" metric:"connections" help:"Connections open."`
+	Accepted         uint64            `json:"accepted" metric:"connections_accepted_total" help:"Connections accepted."`
+	Closed           map[string]uint64 `json:"closed" metric:"connections_closed_total" label:"reason" help:"Connections closed."`
+	WaitingForMemory int               `json:"waiting_for_memory" metric:"waiting_for_memory" help:"Connections held back because --request-memory or --response-memory is used up."`
+	RequestMemory    int64             `json:"request_memory_bytes" metric:"request_memory_bytes" help:"Memory of request frames."`
+	ResponseMemory   int64             `json:"response_memory_bytes" metric:"response_memory_bytes" help:"Memory of large responses."`
+	WaitingForTurn   int               `json:"-"` // costly requests
+	// Stale are completions for connections that were gone: slots are freed only when nothing is in flight, so there are none.
+	Stale uint64 `json:"-"`
 }
 
 // Table is all connections. [New] makes it, [Table.Start] begins to accept.
@@ -54,7 +50,9 @@ type Table struct {
 	listener *Listener
 	requests requestMemory
 	costly   costly
-	counters Counters
+	accepted uint64
+	closed   [closeReasons]uint64
+	stale    uint64
 	closeLog loop.LogLimit
 	limitLog loop.LogLimit
 
@@ -147,13 +145,13 @@ func (t *Table) begin(fd int) {
 			"connections", t.conns.Taken(), "remedy", "raise the limit on open files (ulimit -n)")
 		return
 	}
-	t.counters.Accepted++
+	t.accepted++
 	token, c := t.conns.Take(0)
 	c.begin(t, token, fd)
 }
 
 func (t *Table) refuse(fd int, message string, attrs ...any) {
-	t.counters.Closed[ByLimit]++
+	t.closed[ByLimit]++
 	t.limitLog.Warn(t.loop.Log, t.loop.Now(), message, attrs...)
 	t.loop.Kernel.CloseFD(fd)
 }
@@ -163,7 +161,7 @@ func (t *Table) Complete(completion ring.Completion) {
 	kind, c := completion.Token.Kind(), t.conns.Find(completion.Token)
 	if c == nil {
 		if kind != KindCancel || completion.Token.Slot() != noSlot { // that one is of the accept
-			t.counters.Stale++
+			t.stale++
 		}
 		t.releaseBuffer(completion)
 		return
@@ -240,10 +238,15 @@ func (t *Table) Sweep() {
 
 // Stats is a look at the table.
 func (t *Table) Stats() Stats {
-	return Stats{
-		Counters: t.counters, Open: t.conns.Taken(), WaitingForMemory: t.requests.waiting() + t.Responses.waiters.Len(),
-		WaitingForTurn: t.costly.line.Len(), RequestMemory: t.requests.total.Used(), ResponseMemory: t.Responses.budget.Used(),
+	s := Stats{
+		Connections: t.conns.Taken(), Accepted: t.accepted, Closed: make(map[string]uint64), Stale: t.stale,
+		WaitingForMemory: t.requests.waiting() + t.Responses.waiters.Len(), WaitingForTurn: t.costly.line.Len(),
+		RequestMemory: t.requests.total.Used(), ResponseMemory: t.Responses.budget.Used(),
 	}
+	for reason, n := range t.closed {
+		s.Closed[CloseReason(reason).String()] = n
+	}
+	return s
 }
 
 // Budgets are those of memory.

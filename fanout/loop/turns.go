@@ -1,6 +1,11 @@
 package loop
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"oneplusn/fanout/metrics"
+)
 
 // turnBounds are the upper bounds of the histogram of turns.
 var turnBounds = [...]time.Duration{
@@ -61,11 +66,8 @@ func (t *Turns) Requested(began time.Duration) bool {
 // End counts the turn, and logs it if it was slow.
 func (t *Turns) End() {
 	took := t.loop.Kernel.Now() - t.began
-	i := 0
-	for i < len(turnBounds) && took > turnBounds[i] {
-		i++
-	}
-	t.counts[i]++
+	within, _ := slices.BinarySearch(turnBounds[:], took)
+	t.counts[within]++
 	t.seconds += took.Seconds()
 	if t.slow == 0 || took <= t.slow || !t.log.Allow(t.began) {
 		return
@@ -77,11 +79,11 @@ func (t *Turns) End() {
 	t.loop.Log.Warn("a turn of the loop took long: nobody else was served meanwhile", attrs...)
 }
 
-// Histogram returns the upper bounds in seconds, the number of turns within each, with one more count for what is above the
-// last, and the sum of all turns in seconds.
-func (t *Turns) Histogram() (bounds []float64, counts []uint64, seconds float64) {
+// Histogram counts the turns by how long they took.
+func (t *Turns) Histogram() metrics.Histogram {
+	h := metrics.Histogram{Counts: slices.Clone(t.counts[:]), Seconds: t.seconds}
 	for _, b := range turnBounds {
-		bounds = append(bounds, b.Seconds())
+		h.Bounds = append(h.Bounds, b.Seconds())
 	}
-	return bounds, append([]uint64(nil), t.counts[:]...), t.seconds
+	return h
 }

@@ -27,7 +27,7 @@ func TestTurnsAreSortedIntoTheirBuckets(t *testing.T) {
 		k.now += took
 		turns.End()
 	}
-	_, counts, _ := turns.Histogram()
+	counts := turns.Histogram().Counts
 	if counts[0] != 2 || counts[1] != 1 || counts[8] != 1 || counts[len(turnBounds)] != 1 {
 		t.Errorf("the counts are %v", counts)
 	}
