@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"oneplusn/cmd/internal/bench"
-	"oneplusn/cmd/internal/host"
 	"oneplusn/cmd/internal/load"
 	"oneplusn/cmd/internal/peer"
 	"oneplusn/cmd/internal/report"
@@ -32,46 +30,40 @@ func benchCommand() *cli.Command {
 	}
 }
 
-// benchPlan is a command line of bench that was understood.
+// benchPlan is a command line of drain or live that was understood.
 type benchPlan struct {
-	data        bench.DataSet
-	modes       []string
-	ringSizes   []int
-	subscribers []int
-	serveFlags  []string
-	runs        int
-	threads     int
-	target      *peer.Server
-	topic       string
+	sweep   bench.Sweep
+	place   bench.Place
+	threads int
 }
 
 func planBench(c *cli.Context) (p benchPlan, err error) {
-	if p.modes, err = parseModes(c.String("transfer")); err != nil {
+	p.place = bench.Place{Parent: c.String("dir"), Topic: c.String("topic")}
+	p.sweep = bench.Sweep{RingSizes: []int{0}, Nginx: c.String("nginx"),
+		Slow: load.SlowOptions{Stalled: c.Int("stalled"), Trickling: c.Int("trickling"), Stall: c.Duration("stall")}}
+	if p.sweep.Modes, err = parseModes(c.String("transfer")); err != nil {
 		return p, err
 	}
-	if p.subscribers, err = parseCounts("subscribers", c.String("subscribers"), 1<<17); err != nil {
+	if p.sweep.Subscribers, err = parseCounts("subscribers", c.String("subscribers"), 1<<17); err != nil {
 		return p, err
 	}
-	p.ringSizes = []int{0}
 	if text := c.String("ring-size"); text != "" {
-		if p.ringSizes, err = parseCounts("ring-size", text, ring.MaxEntries); err != nil {
+		if p.sweep.RingSizes, err = parseCounts("ring-size", text, ring.MaxEntries); err != nil {
 			return p, err
 		}
 	}
-	if p.serveFlags, err = parseServeFlags(c.StringSlice("serve-flag")); err != nil {
+	if p.place.Flags, err = parseServeFlags(c.StringSlice("serve-flag")); err != nil {
 		return p, err
 	}
 	if c.Int("stalled") < 0 || c.Int("trickling") < 0 || c.Duration("stall") < 0 {
 		return p, errors.New("--stalled, --trickling and --stall must not be negative")
 	}
-	if p.runs, err = parseRuns(c); err != nil {
+	if p.sweep.Runs, err = parseRuns(c); err != nil {
 		return p, err
 	}
 	p.threads = benchThreads(c)
-	p.data = benchDataSet(c)
-	p.topic = c.String("topic")
-	if p.topic == "" {
-		p.topic = fmt.Sprintf("oneplusn-bench-%d", os.Getpid())
+	if p.place.Topic == "" {
+		p.place.Topic = fmt.Sprintf("oneplusn-bench-%d", os.Getpid())
 	}
 	return p, p.planTarget(c)
 }
@@ -106,7 +98,8 @@ func (p *benchPlan) planTarget(c *cli.Context) error {
 		return errors.New("--rate and --duration must be above 0")
 	}
 	if target != "" {
-		p.target = &peer.Server{Kafka: target, Admin: c.String("target-admin"), PID: c.Int("target-pid")}
+		p.place.Target = &peer.Server{Kafka: target, Admin: c.String("target-admin"), PID: c.Int("target-pid")}
+		p.sweep.Modes = []string{""} // its own
 	}
 	return nil
 }
@@ -182,56 +175,21 @@ func runBench(c *cli.Context) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	most := 0
-	for _, n := range plan.subscribers {
-		most = max(most, n)
-	}
-	if files := host.RaiseOpenFiles(); files < uint64(most)+64 {
-		return fmt.Errorf("bench: %d subscribers need as many open files, the limit is %d: raise it with ulimit -n", most, files)
-	}
-	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
-	defer stop()
-	progress := report.NewProgress(c.App.ErrWriter)
 	var runs []*report.BenchRun
-	if plan.target != nil {
-		runs, err = benchTarget(ctx, c, plan, progress)
-	} else {
-		runs, err = benchOwn(ctx, c, plan, progress)
-	}
+	err = onSite(c, slices.Max(plan.sweep.Subscribers), "subscribers", plan.place, func(ctx context.Context, site *bench.Site) (err error) {
+		if scenario == "live" {
+			runs, err = site.Live(ctx, bench.LiveOptions{Sweep: plan.sweep, Threads: plan.threads, RecordBytes: int(sizeOf(c, "record-size")),
+				Rate: c.Float64("rate"), Duration: c.Duration("duration")})
+		} else {
+			runs, err = site.Drain(ctx, bench.DrainOptions{Sweep: plan.sweep, Data: benchDataSet(c), Reader: load.DrainOptions{
+				FetchBytes: int(sizeOf(c, "fetch-size")), Discard: c.Bool("discard"), Threads: plan.threads}})
+		}
+		return err
+	})
 	if err != nil {
-		return interrupted(ctx, err)
+		return err
 	}
 	return writeBench(c, runs)
-}
-
-func benchOwn(ctx context.Context, c *cli.Context, p benchPlan, progress *report.Progress) (runs []*report.BenchRun, err error) {
-	site, err := bench.NewSite(c.String("dir"), p.serveFlags, progress)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, site.Close()) }()
-	if c.Bool("live") {
-		return site.Live(ctx, p.live(c))
-	}
-	return site.Drain(ctx, p.drain(c))
-}
-
-func benchTarget(ctx context.Context, c *cli.Context, p benchPlan, progress *report.Progress) ([]*report.BenchRun, error) {
-	if c.Bool("live") {
-		return bench.LiveTarget(ctx, p.target, p.topic, p.live(c), progress)
-	}
-	return bench.DrainTarget(ctx, p.target, p.topic, p.drain(c), progress)
-}
-
-func (p *benchPlan) drain(c *cli.Context) bench.DrainOptions {
-	return bench.DrainOptions{Data: p.data, Modes: p.modes, RingSizes: p.ringSizes, Subscribers: p.subscribers, Runs: p.runs,
-		FetchBytes: int(sizeOf(c, "fetch-size")), Discard: c.Bool("discard"), Threads: p.threads, Nginx: c.String("nginx"),
-		Slow: load.SlowOptions{Stalled: c.Int("stalled"), Trickling: c.Int("trickling"), Stall: c.Duration("stall")}}
-}
-
-func (p *benchPlan) live(c *cli.Context) bench.LiveOptions {
-	return bench.LiveOptions{Modes: p.modes, RingSizes: p.ringSizes, Subscribers: p.subscribers, Runs: p.runs, Threads: p.threads,
-		RecordBytes: p.data.RecordBytes, Rate: c.Float64("rate"), Duration: c.Duration("duration")}
 }
 
 // writeBench prints the table and writes the files that were asked for.

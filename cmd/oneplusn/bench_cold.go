@@ -10,6 +10,7 @@ import (
 
 	"oneplusn/cmd/internal/bench"
 	"oneplusn/cmd/internal/host"
+	"oneplusn/cmd/internal/load"
 	"oneplusn/cmd/internal/report"
 	"oneplusn/fanout/flags"
 	"oneplusn/fanout/transfer"
@@ -20,37 +21,38 @@ import (
 const coldFetchBytes = 1 << 20
 
 // planCold reads the flags of --cold.
-func planCold(c *cli.Context) (o bench.ColdOptions, serveFlags []string, err error) {
-	o = bench.ColdOptions{Data: benchDataSet(c), ColdReaders: c.Int("cold-readers"), FetchBytes: coldFetchBytes,
-		Every: c.Duration("hot-every"), Alone: c.Duration("alone"), Discard: c.Bool("discard"), Threads: benchThreads(c),
-		Mode: transfer.Auto.String(), CacheBytes: sizeOf(c, "cold-cache"), MemoryBytes: host.MemoryLimit()}
+func planCold(c *cli.Context) (o bench.ColdOptions, place bench.Place, err error) {
+	o = bench.ColdOptions{Data: benchDataSet(c), ColdReaders: c.Int("cold-readers"), Every: c.Duration("hot-every"), Alone: c.Duration("alone"),
+		Reader: load.DrainOptions{FetchBytes: coldFetchBytes, Discard: c.Bool("discard"), Threads: benchThreads(c)},
+		Mode:   transfer.Auto.String(), CacheBytes: sizeOf(c, "cold-cache"), MemoryBytes: host.MemoryLimit()}
 	if c.IsSet("fetch-size") {
-		o.FetchBytes = int(sizeOf(c, "fetch-size"))
+		o.Reader.FetchBytes = int(sizeOf(c, "fetch-size"))
 	}
 	if o.Runs, err = parseRuns(c); err != nil {
-		return o, nil, err
+		return o, place, err
 	}
 	counts, err := parseCounts("subscribers", c.String("subscribers"), 10_000)
 	if err != nil {
-		return o, nil, err
+		return o, place, err
 	}
 	o.HotReaders = counts[0]
-	if serveFlags, err = parseServeFlags(c.StringSlice("serve-flag")); err != nil {
-		return o, nil, err
+	place.Parent = c.String("dir")
+	if place.Flags, err = parseServeFlags(c.StringSlice("serve-flag")); err != nil {
+		return o, place, err
 	}
 	if c.IsSet("transfer") {
 		modes, err := parseModes(c.String("transfer"))
 		if err != nil {
-			return o, nil, err
+			return o, place, err
 		}
 		if o.Mode = modes[0]; len(modes) > 1 || o.Mode == transfer.Sendfile.String() {
-			return o, nil, errors.New("--cold takes one --transfer, and not sendfile, which leaves the page cache to the kernel")
+			return o, place, errors.New("--cold takes one --transfer, and not sendfile, which leaves the page cache to the kernel")
 		}
 	}
 	if o.HotBytes = sizeOf(c, "hot-size"); o.HotBytes == 0 {
 		o.HotBytes = o.Data.Bytes / 4
 	}
-	return o, serveFlags, checkCold(&o, len(counts), serveFlags)
+	return o, place, checkCold(&o, len(counts), place.Flags)
 }
 
 // checkCold refuses what can't be measured.
@@ -77,12 +79,12 @@ func checkCold(o *bench.ColdOptions, counts int, serveFlags []string) error {
 
 // benchCold measures hot readers beside cold ones.
 func benchCold(c *cli.Context) error {
-	o, flags, err := planCold(c)
+	o, place, err := planCold(c)
 	if err != nil {
 		return &usageError{err}
 	}
 	var runs []*report.ColdRun
-	err = onSite(c, o.HotReaders+o.ColdReaders, "subscribers", flags, func(ctx context.Context, site *bench.Site) (err error) {
+	err = onSite(c, o.HotReaders+o.ColdReaders, "subscribers", place, func(ctx context.Context, site *bench.Site) (err error) {
 		runs, err = site.Cold(ctx, o)
 		return err
 	})

@@ -59,11 +59,11 @@ func runCopies(c *cli.Context) (err error) {
 	if data.File != "" && !c.IsSet("size") {
 		data.Bytes = 0
 	}
-	options := bench.CopyOptions{Data: data, Subscribers: n, FetchBytes: copiesFetchBytes, Threads: min(runtime.NumCPU(), 4)}
+	reader := load.DrainOptions{Subscribers: n, FetchBytes: copiesFetchBytes, Threads: min(runtime.NumCPU(), 4)}
 	var rows []*report.CopyRow
 	var layout *load.Layout
-	err = onSite(c, n, "subscribers", flags, func(ctx context.Context, site *bench.Site) (err error) {
-		rows, layout, err = site.Copies(ctx, options)
+	err = onSite(c, n, "subscribers", bench.Place{Parent: c.String("dir"), Flags: flags}, func(ctx context.Context, site *bench.Site) (err error) {
+		rows, layout, err = site.Copies(ctx, bench.CopyOptions{Data: data, Reader: reader})
 		return err
 	})
 	if err != nil {

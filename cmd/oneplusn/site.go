@@ -14,16 +14,17 @@ import (
 	"oneplusn/cmd/internal/report"
 )
 
-// onSite runs a scenario in a temporary directory, with servers that get the flags, until it ends or a signal comes. It
-// opens so many connections, of clients that are called what.
-func onSite(c *cli.Context, connections int, what string, flags []string, scenario func(context.Context, *bench.Site) error) (err error) {
+// onSite runs a scenario until it ends or a signal comes. The scenario opens so many connections, of clients that are
+// called what.
+func onSite(c *cli.Context, connections int, what string, place bench.Place,
+	scenario func(context.Context, *bench.Site) error) (err error) {
 	if files := host.RaiseOpenFiles(); files < uint64(connections)+64 {
 		return fmt.Errorf("%s: %d %s need as many open files, the limit is %d: raise it with ulimit -n",
 			c.Command.Name, connections, what, files)
 	}
 	ctx, stop := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	site, err := bench.NewSite(c.String("dir"), flags, report.NewProgress(c.App.ErrWriter))
+	site, err := bench.NewSite(place, report.NewProgress(c.App.ErrWriter))
 	if err != nil {
 		return err
 	}

@@ -14,17 +14,14 @@ import (
 // ColdOptions say what [Site.Cold] measures.
 type ColdOptions struct {
 	Data DataSet
-	// HotBytes is how much of the log's end the hot readers read; the cold readers read what is before it.
+	// HotBytes is how much of the log's end the hot readers read; the cold readers read everything before it.
 	HotBytes                int64
 	HotReaders, ColdReaders int
-	// FetchBytes is the most that one fetch asks for, and Every the time between two of one hot reader.
-	FetchBytes int
-	Every      time.Duration
+	// Reader says how a subscriber reads; a hot reader sends one fetch in the time Every.
+	Reader load.DrainOptions
+	Every  time.Duration
 	// Alone is how long the hot readers read before the cold ones come.
 	Alone time.Duration
-	// Discard throws payloads away in the kernel in place of checking them.
-	Discard bool
-	Threads int
 	// Mode is the servers' transfer mode, CacheBytes the --cold-cache of the one that bounds it.
 	Mode       string
 	CacheBytes int64
@@ -40,29 +37,21 @@ type coldPolicy struct {
 	cacheBytes int64
 }
 
-func (o *ColdOptions) policies() []coldPolicy {
-	return []coldPolicy{{"kernel", 0}, {"bounded", o.CacheBytes}}
-}
-
-// coldSegments is into how many segments the log is cut, or a few less, so that a cold reader goes through several.
+// coldSegments is how many segments the log has, or a few less, so that a cold reader goes through several.
 const coldSegments = 8
 
-// coldFlags are the server's flags under a policy. Those that the user gives come later, and win.
-func (s *Site) coldFlags(o *ColdOptions, p coldPolicy) []string {
+// coldFlags are the server's flags under a policy.
+func (o *ColdOptions) coldFlags(p coldPolicy) []string {
 	segment := min(max(o.Data.Bytes/coldSegments, 2*int64(o.Data.BatchBytes)), 1<<30)
-	own := []string{"--transfer", o.Mode, "--segment-bytes", strconv.FormatInt(segment, 10), "--cold-cache", strconv.FormatInt(p.cacheBytes, 10)}
-	return append(own, s.flags...)
+	return []string{"--transfer", o.Mode, "--segment-bytes", strconv.FormatInt(segment, 10),
+		"--cold-cache", strconv.FormatInt(p.cacheBytes, 10)}
 }
 
-// Cold measures hot readers of the log's end beside cold readers of all before it, first with a page cache that is left
-// to the kernel, then with one where the server bounds what the cold readers may fill.
+// Cold measures hot readers of the log's end beside cold readers of everything before it, first with a page cache that
+// is left to the kernel, then with one where the server bounds what the cold readers may fill.
 func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun, err error) {
-	var layout *load.Layout
-	policies := o.policies()
-	err = s.withFlags(ctx, s.coldFlags(&o, policies[0]), func(server *peer.Server) (err error) {
-		layout, err = o.Data.publish(ctx, server.Kafka, siteTopic, s.progress)
-		return err
-	})
+	policies := []coldPolicy{{"kernel", 0}, {"bounded", o.CacheBytes}}
+	layout, err := s.publish(ctx, o.Data, o.coldFlags(policies[0]))
 	if err != nil {
 		return nil, err
 	}
@@ -70,33 +59,34 @@ func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun,
 		return nil, fmt.Errorf("bench: %d bytes were published, a hot part of %d leaves none to cold readers: choose a smaller --hot-size",
 			layout.Bytes, o.HotBytes)
 	}
-	s.sayWhatFits(&o, layout.Bytes)
+	s.warnOfMemory(&o, layout.Bytes)
 	for run := range o.Runs {
 		for _, policy := range policies {
 			m := coldMeasurement{ColdOptions: &o, site: s, name: fmt.Sprintf("run %d of %d, %s", run+1, o.Runs, policy.name)}
 			m.cold, m.hot = layout.Split(layout.Bytes - o.HotBytes)
-			err := s.withFlags(ctx, s.coldFlags(&o, policy), func(server *peer.Server) (err error) {
+			err := s.withServer(ctx, o.coldFlags(policy), func(server *peer.Server) error {
 				m.server = server
 				r, err := m.run(ctx)
-				if err == nil {
-					r.Run, r.Policy, r.ColdCacheBytes = run+1, policy.name, policy.cacheBytes
-					runs = append(runs, r)
+				if err != nil {
+					return fmt.Errorf("%s: %w", policy.name, err)
 				}
-				return err
+				r.Run, r.Policy, r.ColdCacheBytes = run+1, policy.name, policy.cacheBytes
+				runs = append(runs, r)
+				return nil
 			})
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", policy.name, err)
+				return nil, err
 			}
 		}
 	}
 	return runs, nil
 }
 
-// processesBytes is about what server and client need beside the page cache.
+// processesBytes is roughly what server and client need beside the page cache.
 const processesBytes = 96 << 20
 
-// sayWhatFits says beforehand if the policies can't differ, or none of them can do it.
-func (s *Site) sayWhatFits(o *ColdOptions, logBytes int64) {
+// warnOfMemory warns if the memory is too large for the policies to differ, or too small for either.
+func (s *Site) warnOfMemory(o *ColdOptions, logBytes int64) {
 	switch need := o.HotBytes + o.CacheBytes + processesBytes; {
 	case o.MemoryBytes == 0:
 	case o.MemoryBytes >= logBytes+processesBytes:

@@ -19,17 +19,13 @@ type coldMeasurement struct {
 	server    *peer.Server
 	cold, hot *load.Layout
 	name      string
-	segments  *host.SegmentSet
+	segments  *host.Segments
 	counted   bool  // the kernel tells what is in the page cache
-	warmBytes int64 // of the hot part are there after warming
+	warmBytes int64 // of the hot part are cached after warming
 }
 
-func (m *coldMeasurement) run(ctx context.Context) (*report.ColdRun, error) {
-	paths, err := host.SegmentFiles(m.site.Dir, siteTopic)
-	if err != nil {
-		return nil, err
-	}
-	if m.segments, err = host.OpenSegments(paths); err != nil {
+func (m *coldMeasurement) run(ctx context.Context) (r *report.ColdRun, err error) {
+	if m.segments, err = host.OpenSegments(m.site.Dir, m.site.topic); err != nil {
 		return nil, err
 	}
 	defer m.segments.Close()
@@ -53,7 +49,7 @@ func (m *coldMeasurement) run(ctx context.Context) (*report.ColdRun, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a hot reader: %w", err)
 	}
-	r, err := m.together(ctx, hot, cold)
+	r, err = m.together(ctx, hot, cold)
 	if err != nil {
 		return nil, err
 	}
@@ -62,21 +58,18 @@ func (m *coldMeasurement) run(ctx context.Context) (*report.ColdRun, error) {
 }
 
 func (m *coldMeasurement) connect(ctx context.Context, part *load.Layout, readers int) (*load.Set, error) {
-	leader, err := leaderOf(m.server.Kafka, siteTopic)
-	if err != nil {
-		return nil, err
-	}
-	o := DrainOptions{FetchBytes: m.FetchBytes, Discard: m.Discard, Threads: m.Threads}
-	return connect(ctx, o.drainSubscribers(leader, siteTopic, readers, part), m.site.progress)
+	reader := m.Reader
+	reader.Layout, reader.Subscribers = part, readers
+	return m.site.connect(ctx, m.server, reader)
 }
 
-// warm leaves the hot part in the page cache and nothing else. It is read from the files first, since what a server
-// itself reads from a disk is cold to it; records that were published a moment ago need no disk. Then it is read twice
-// through the server, one time after the other, as pages are hot to the kernel that are used again.
+// warm leaves the hot part in the page cache and nothing else. It reads the hot part from the files first: what the
+// server itself reads from a disk is cold to the server, and recently published records need no disk. Then it reads it
+// through the server twice, one time after the other: a page that is used again is hot to the kernel.
 func (m *coldMeasurement) warm(ctx context.Context) error {
-	m.site.progress.Step("%s: %d MiB are dropped from the page cache, %d MiB of them read again ...", m.name,
+	m.site.progress.Step("%s: dropping %d MiB from the page cache, and reading %d MiB of them again ...", m.name,
 		m.segments.Bytes>>20, m.hot.Bytes>>20)
-	if _, err := m.site.drop(); err != nil {
+	if _, err := m.segments.Drop(); err != nil {
 		return err
 	}
 	if err := m.segments.Read(m.cold.Bytes, m.segments.Bytes); err != nil {
@@ -87,15 +80,15 @@ func (m *coldMeasurement) warm(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = drain(ctx, set, m.name+", warming", m.hot.Bytes, m.site.progress)
+		_, err = m.site.drain(ctx, set, m.name+", warming")
 		set.Close()
 		if err != nil {
 			return err
 		}
 	}
-	// Nothing of what has just been read is nowhere to be seen only where the file system hides it, as overlayfs does.
-	now := m.segments.Cached(m.cold.Bytes, m.segments.Bytes)
-	m.counted, m.warmBytes = now.Known && now.CachedBytes > 0, now.CachedBytes
+	// What was read just now is cached. A file system that reports nothing of it hides its cache, as overlayfs does.
+	cached, known := m.segments.Cached(m.cold.Bytes, m.segments.Bytes)
+	m.counted, m.warmBytes = known && cached > 0, cached
 	return nil
 }
 
@@ -105,10 +98,9 @@ func (m *coldMeasurement) alone(ctx context.Context, hot *load.Set) (*report.Fet
 		return nil, nil
 	}
 	m.site.progress.Step("%s: %d hot readers alone for %v ...", m.name, m.HotReaders, m.Alone)
-	until := make(chan struct{})
-	timer := time.AfterFunc(m.Alone, func() { close(until) })
-	defer timer.Stop()
-	p, err := hot.Repeat(ctx, m.Every, until)
+	timer, stop := context.WithTimeout(ctx, m.Alone)
+	defer stop()
+	p, err := hot.Repeat(ctx, m.Every, timer.Done())
 	if err != nil {
 		return nil, err
 	}
@@ -120,10 +112,6 @@ func (m *coldMeasurement) together(ctx context.Context, hot, cold *load.Set) (*r
 	m.site.progress.Step("%s: beside cold readers of %d MiB, %d of them ...", m.name, m.cold.Bytes>>20, m.ColdReaders)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	before, err := m.server.Stats(ctx)
-	if err != nil {
-		return nil, err
-	}
 	until, ended := make(chan struct{}), make(chan error, 1)
 	var paced *load.Paced
 	hotBefore := hot.Received()
@@ -135,74 +123,56 @@ func (m *coldMeasurement) together(ctx context.Context, hot, cold *load.Set) (*r
 		}
 		ended <- err
 	}()
-	watch := m.watch()
-	d, coldErr := drain(ctx, cold, m.name, m.cold.Bytes*int64(m.ColdReaders), m.site.progress)
+	watched := m.watch()
+	d, used, coldErr := m.site.drainCounted(ctx, m.server, cold, m.name)
 	hotBytes := hot.Received() - hotBefore
-	after, statsErr := m.server.Stats(ctx)
-	watched := watch()
+	r := watched()
 	close(until)
 	if coldErr != nil {
 		cancel()
 	}
-	if err := firstCause(<-ended, coldErr, statsErr); err != nil {
+	if err := firstCause(<-ended, coldErr); err != nil {
 		return nil, err
 	}
-	r := watched
 	r.MemoryLimitBytes = m.MemoryBytes
 	r.ColdPartBytes, r.HotPartBytes, r.HotReaders, r.ColdReaders = m.cold.Bytes, m.hot.Bytes, m.HotReaders, m.ColdReaders
 	r.ColdBytes, r.HotBytes, r.Seconds, r.Hot = d.Bytes, hotBytes, d.Seconds, fetchTimes(paced)
-	r.ServerCPUSeconds, r.ClientCPUSeconds = after.CPUSeconds()-before.CPUSeconds(), d.CPUSeconds
-	r.ServerHeldBytes = after.ColdCache.HeldBytes
-	r.ServerDroppedBytes = int64(after.ColdCache.DroppedBytes - before.ColdCache.DroppedBytes)
-	r.ServerBusyBytes = int64(after.ColdCache.BusyBytes - before.ColdCache.BusyBytes)
-	ledger := after.Copied(&before)
-	r.DiskCounted, r.DiskBytes = ledger.DiskCounted && host.WhyReadsAreNotCounted(m.site.Dir) == "", int64(ledger.DiskToCacheBytes)
+	r.ServerCPUSeconds, r.ClientCPUSeconds = used.CPUSeconds(), d.CPUSeconds
+	r.ServerHeldBytes = used.ColdCache.HeldBytes
+	r.ServerDroppedBytes, r.ServerBusyBytes = int64(used.ColdCache.DroppedBytes), int64(used.ColdCache.BusyBytes)
+	r.DiskCounted = used.Ledger.DiskCounted && host.WhyReadsAreNotCounted(m.site.Dir) == ""
+	r.DiskBytes = int64(used.Ledger.DiskToCacheBytes)
 	return r, nil
 }
 
-// cacheSampling is the time between two looks at the page cache.
+// cacheSampling is the time between two samples of the page cache.
 const cacheSampling = 100 * time.Millisecond
 
-// watch samples what the page cache holds of both parts until the function that it returns is called, which looks once
-// more and returns a run with what was seen.
+// watch samples what the page cache holds of both parts until the returned function is called. That samples once more
+// and returns a run with what was seen.
 func (m *coldMeasurement) watch() func() *report.ColdRun {
 	r := &report.ColdRun{CacheCounted: m.counted, HotCachedWarm: m.warmBytes, HotCachedMin: m.hot.Bytes}
-	look := func() {
-		hot := m.segments.Cached(m.cold.Bytes, m.segments.Bytes).CachedBytes
-		cold := m.segments.Cached(0, m.cold.Bytes).CachedBytes
-		r.HotCachedMin, r.ColdCachedMax = min(r.HotCachedMin, hot), max(r.ColdCachedMax, cold)
-		r.HotCachedAtEnd, r.ColdCachedAtEnd = hot, cold
+	sample := func() {
+		r.HotCachedAtEnd, _ = m.segments.Cached(m.cold.Bytes, m.segments.Bytes)
+		r.ColdCachedAtEnd, _ = m.segments.Cached(0, m.cold.Bytes)
+		r.HotCachedMin, r.ColdCachedMax = min(r.HotCachedMin, r.HotCachedAtEnd), max(r.ColdCachedMax, r.ColdCachedAtEnd)
 	}
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(cacheSampling)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				look()
-				r.CacheSamples++
-			}
-		}
-	}()
+	stop := every(cacheSampling, func() {
+		sample()
+		r.CacheSamples++
+	})
 	return func() *report.ColdRun {
-		close(done)
-		<-ended
-		look()
+		stop()
+		sample()
 		return r
 	}
 }
 
 func fetchTimes(p *load.Paced) *report.FetchTimes {
-	at := func(quantile float64) float64 { return float64(p.Latency.ValueAtQuantile(quantile)) / 1000 }
-	return &report.FetchTimes{Fetches: p.Fetches, Late: p.Late, P50Millis: at(50), P99Millis: at(99), P999Millis: at(99.9),
-		MaxMillis: float64(p.Latency.Max()) / 1000}
+	return &report.FetchTimes{Fetches: p.Fetches, Late: p.Late, Latencies: latencies(p.Latency)}
 }
 
-// firstCause is the first error that is not of being cancelled because of another one.
+// firstCause is the first error that does not merely report the cancellation by another one.
 func firstCause(errs ...error) (first error) {
 	for _, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {

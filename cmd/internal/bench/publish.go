@@ -13,7 +13,7 @@ import (
 	"oneplusn/cmd/internal/report"
 )
 
-// PublishOptions are what [Site.Publish] measures.
+// PublishOptions say what [Site.Publish] measures.
 type PublishOptions struct {
 	Policies                []string // values of --fsync
 	Producers               []int
@@ -24,7 +24,7 @@ type PublishOptions struct {
 }
 
 // Publish measures acknowledged batches under each fsync policy, beside plain pwrite and fdatasync of the same bytes on
-// the same file system. The plain ones belong to every turn, for a disk is not as fast at all times.
+// the same file system. Every run has plain writes of its own: a disk is not equally fast at all times.
 func (s *Site) Publish(ctx context.Context, o PublishOptions) (runs []*report.PublishRun, err error) {
 	for run := range o.Runs {
 		turn := fmt.Sprintf("run %d of %d", run+1, o.Runs)
@@ -62,45 +62,37 @@ func (s *Site) publishPlain(ctx context.Context, o PublishOptions) (*report.Publ
 	return published(report.PlainWrites, 1, p), nil
 }
 
+// publishOne measures on a directory of its own, and removes it: dirty pages that the kernel would still write back
+// would disturb the next measurement.
 func (s *Site) publishOne(ctx context.Context, o PublishOptions, policy string, producers int) (run *report.PublishRun, err error) {
-	dir := filepath.Join(s.Dir, "publish")
-	server, err := peer.StartServer(ctx, dir, append([]string{"--fsync", policy}, s.flags...)...)
-	if err != nil {
-		return nil, err
-	}
-	// What the kernel has not written by then need not be: it would disturb the next measurement.
-	defer func() { err = errors.Join(err, server.Stop(), os.RemoveAll(dir)) }()
-	const topic = "publish"
-	control, _, err := openTopic(server.Kafka, topic)
-	if err != nil {
-		return nil, err
-	}
-	control.Close()
 	sources := make([]*load.Records, producers)
 	for i := range sources {
 		if sources[i], err = load.NewRecords(o.RecordBytes, o.BatchBytes, nil); err != nil {
 			return nil, err
 		}
 	}
-	p, err := load.PublishFor(ctx, server.Kafka, topic, sources, o.Duration)
-	if err != nil {
-		return nil, err
-	}
-	stats, err := server.Stats(ctx)
-	if err != nil {
-		return nil, err
-	}
-	run = published(policy, producers, p)
-	if stats.Counted {
-		syncs := int64(stats.Syncs)
-		run.Syncs = &syncs
-	}
-	return run, nil
+	own := &Site{Dir: filepath.Join(s.Dir, "publish"), flags: s.flags, topic: s.topic, progress: s.progress}
+	err = own.withServer(ctx, []string{"--fsync", policy}, func(server *peer.Server) error {
+		control, err := own.makeTopic(server)
+		if err != nil {
+			return err
+		}
+		control.Close()
+		p, err := load.PublishFor(ctx, server.Kafka, own.topic, sources, o.Duration)
+		if err != nil {
+			return err
+		}
+		stats, err := server.Stats(ctx)
+		run = published(policy, producers, p)
+		if syncs := int64(stats.Syncs); stats.Counted {
+			run.Syncs = &syncs
+		}
+		return err
+	})
+	return run, errors.Join(err, os.RemoveAll(own.Dir))
 }
 
 func published(policy string, producers int, p *load.Published) *report.PublishRun {
-	millis := func(nanos int64) float64 { return float64(nanos) / float64(time.Millisecond) }
-	at := func(quantile float64) float64 { return millis(p.Latency.ValueAtQuantile(quantile)) }
 	return &report.PublishRun{Fsync: policy, Producers: producers, Batches: p.Batches, Bytes: p.Bytes, Seconds: p.Seconds,
-		P50Millis: at(50), P99Millis: at(99), P999Millis: at(99.9), MaxMillis: millis(p.Latency.Max())}
+		Latencies: latencies(p.Latency)}
 }

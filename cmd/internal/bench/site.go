@@ -1,12 +1,15 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
+	"slices"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"oneplusn/cmd/internal/host"
 	"oneplusn/cmd/internal/load"
@@ -14,29 +17,43 @@ import (
 	"oneplusn/cmd/internal/report"
 )
 
-// Site is where a scenario takes place: a temporary directory with a data set, and one server at a time on it.
+// Place says which servers a scenario measures.
+type Place struct {
+	// Parent is where the temporary data directory is made. If it is empty, a directory for temporary files on a disk is
+	// chosen: what is in memory can be neither dropped nor counted.
+	Parent string
+	// Flags are given to every server that the scenario starts.
+	Flags []string
+	// Target is a server that runs already, nil to start servers. Topic is made there and removed afterwards.
+	Target *peer.Server
+	Topic  string
+}
+
+// Site is where a scenario takes place: one server at a time on a temporary directory, or a server that runs already.
 type Site struct {
-	// Dir is the data directory, removed by Close.
+	// Dir is the data directory, removed by Close; empty for a server that runs already.
 	Dir string
 
 	flags    []string
+	target   *peer.Server
+	topic    string
+	made     bool // the topic
 	progress *report.Progress
 }
 
-// NewSite makes a temporary directory. parent may be empty: then it is the system's place for temporary files, or one
-// that is on a disk if that is in memory, since what is in memory can be neither dropped nor counted.
-func NewSite(parent string, flags []string, progress *report.Progress) (*Site, error) {
-	dir, err := os.MkdirTemp(temporaryParent(parent), "oneplusn-bench-")
+// NewSite makes the temporary directory. The caller closes the site.
+func NewSite(p Place, progress *report.Progress) (*Site, error) {
+	if p.Target != nil {
+		return &Site{target: p.Target, topic: p.Topic, progress: progress}, nil
+	}
+	dir, err := os.MkdirTemp(cmp.Or(p.Parent, temporaryParent()), "oneplusn-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("bench: making a temporary directory: %w: choose another place with --dir", err)
 	}
-	return &Site{Dir: dir, flags: flags, progress: progress}, nil
+	return &Site{Dir: dir, flags: p.Flags, topic: "bench", progress: progress}, nil
 }
 
-func temporaryParent(parent string) string {
-	if parent != "" {
-		return parent
-	}
+func temporaryParent() string {
 	for _, dir := range []string{os.TempDir(), "/var/tmp", "."} {
 		if !host.OnMemory(dir) {
 			return dir
@@ -45,22 +62,33 @@ func temporaryParent(parent string) string {
 	return ""
 }
 
-// Close removes the directory.
-func (s *Site) Close() error { return os.RemoveAll(s.Dir) }
-
-// withServer starts a server of a mode on the site's directory, runs f, and stops the server. ringSize 0 is the
-// server's default.
-func (s *Site) withServer(ctx context.Context, mode string, ringSize int, f func(*peer.Server) error) error {
-	flags := append([]string{"--transfer", mode}, s.flags...)
-	if ringSize > 0 {
-		flags = append(flags, "--ring-size", strconv.Itoa(ringSize))
+// Close removes the directory, or the topic from a server that runs already. A topic that cannot be removed is reported
+// as progress and is no error.
+func (s *Site) Close() error {
+	if s.target == nil {
+		return os.RemoveAll(s.Dir)
 	}
-	return s.withFlags(ctx, flags, f)
+	if !s.made {
+		return nil
+	}
+	control, err := load.Dial(s.target.Kafka)
+	if err == nil {
+		err = control.DeleteTopic(s.topic)
+		control.Close()
+	}
+	if err != nil {
+		s.progress.Step("topic %s is left on %s: %v", s.topic, s.target.Kafka, err)
+	}
+	return nil
 }
 
-// withFlags is withServer with the flags of the command line.
-func (s *Site) withFlags(ctx context.Context, flags []string, f func(*peer.Server) error) error {
-	server, err := peer.StartServer(ctx, s.Dir, flags...)
+// withServer starts a server on the site's directory, runs f, and stops the server. The user's flags come after those
+// given here, and win. A server that runs already has its own flags.
+func (s *Site) withServer(ctx context.Context, flags []string, f func(*peer.Server) error) error {
+	if s.target != nil {
+		return f(s.target)
+	}
+	server, err := peer.StartServer(ctx, s.Dir, slices.Concat(flags, s.flags)...)
 	if err != nil {
 		return err
 	}
@@ -68,31 +96,34 @@ func (s *Site) withFlags(ctx context.Context, flags []string, f func(*peer.Serve
 	return errors.Join(err, server.Stop())
 }
 
-// DataSet is what is published.
+// DataSet is what a scenario publishes.
 type DataSet struct {
 	// Bytes is the size to reach, 0 for all of File.
 	Bytes int64
 	// RecordBytes is the size of each record, BatchBytes that of the batches they go in.
 	RecordBytes, BatchBytes int
-	// File is where the records' content comes from; empty for reproducible noise.
+	// File provides the records' content; empty for reproducible noise.
 	File string
 }
 
-// publish publishes the data set to a topic that it makes.
-func (d DataSet) publish(ctx context.Context, address, topic string, progress *report.Progress) (*load.Layout, error) {
+// publish starts a server and publishes the data set to the site's topic.
+func (s *Site) publish(ctx context.Context, d DataSet, flags []string) (layout *load.Layout, err error) {
 	records, closeSource, err := d.records()
 	if err != nil {
 		return nil, err
 	}
 	defer closeSource()
-	control, leader, err := openTopic(address, topic)
-	if err != nil {
-		return nil, err
-	}
-	defer control.Close()
-	progress.Step("publishing %s to %s ...", d, leader)
-	layout, err := control.Publish(ctx, topic, records, d.Bytes, func(done int64) { progress.Show("published %d MiB", done>>20) })
-	progress.Clear()
+	err = s.withServer(ctx, flags, func(server *peer.Server) error {
+		control, err := s.makeTopic(server)
+		if err != nil {
+			return err
+		}
+		defer control.Close()
+		s.progress.Step("publishing %s to %s ...", d, server.Kafka)
+		layout, err = control.Publish(ctx, s.topic, records, d.Bytes, func(done int64) { s.progress.Show("published %d MiB", done>>20) })
+		s.progress.Clear()
+		return err
+	})
 	return layout, err
 }
 
@@ -112,7 +143,7 @@ func (d DataSet) records() (*load.Records, func(), error) {
 	return r, func() { _ = f.Close() }, err
 }
 
-// String says what is published, for progress and tables.
+// String describes the data set for progress.
 func (d DataSet) String() string {
 	if d.File != "" {
 		return "the content of " + d.File
@@ -120,63 +151,96 @@ func (d DataSet) String() string {
 	return fmt.Sprintf("%d MiB in records of %d bytes", d.Bytes>>20, d.RecordBytes)
 }
 
-// openTopic makes a topic and connects to its leader.
-func openTopic(address, topic string) (control *load.Control, leader string, err error) {
-	first, err := load.Dial(address)
+// makeTopic makes the site's topic and connects to its leader.
+func (s *Site) makeTopic(server *peer.Server) (*load.Control, error) {
+	control, err := load.Dial(server.Kafka)
 	if err != nil {
-		return nil, "", err
-	}
-	err = first.CreateTopic(topic)
-	first.Close()
-	if err != nil {
-		return nil, "", err
-	}
-	if leader, err = leaderOf(address, topic); err != nil {
-		return nil, "", err
-	}
-	control, err = load.Dial(leader)
-	return control, leader, err
-}
-
-// leaderOf asks a broker who leads the topic's partition 0.
-func leaderOf(address, topic string) (string, error) {
-	control, err := load.Dial(address)
-	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer control.Close()
-	return control.Leader(topic)
+	if err := control.CreateTopic(s.topic); err != nil {
+		return nil, err
+	}
+	s.made = true
+	leader, err := control.Leader(s.topic)
+	if err != nil {
+		return nil, err
+	}
+	return load.Dial(leader)
 }
 
-// connect connects the subscribers, with progress.
-func connect(ctx context.Context, o load.DrainOptions, progress *report.Progress) (*load.Set, error) {
-	set, err := load.Connect(ctx, o, func(n int) { progress.Show("connected %d of %d subscribers", n, o.Subscribers) })
-	progress.Clear()
+// drainMaxWait is how long a fetch waits at the end of the log, where no options say otherwise.
+const drainMaxWait = 500 * time.Millisecond
+
+// connect connects subscribers to the leader of the site's topic.
+func (s *Site) connect(ctx context.Context, server *peer.Server, o load.DrainOptions) (*load.Set, error) {
+	control, err := load.Dial(server.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	defer control.Close()
+	if o.Address, err = control.Leader(s.topic); err != nil {
+		return nil, err
+	}
+	o.Topic, o.MaxWait = s.topic, cmp.Or(o.MaxWait, drainMaxWait)
+	set, err := load.Connect(ctx, o, func(n int) { s.progress.Show("connected %d of %d subscribers", n, o.Subscribers) })
+	s.progress.Clear()
 	return set, err
 }
 
-// drain lets the subscribers read everything, with progress.
-func drain(ctx context.Context, set *load.Set, what string, total int64, progress *report.Progress) (*load.Drained, error) {
-	progress.Begin()
-	done := make(chan struct{})
-	shown := make(chan struct{})
+// drain lets the subscribers read everything.
+func (s *Site) drain(ctx context.Context, set *load.Set, what string) (*load.Drained, error) {
+	s.progress.Begin()
+	total := set.ExpectedBytes()
+	stop := every(250*time.Millisecond, func() {
+		got := set.Received()
+		s.progress.Show("%s: %d of %d MiB delivered (%d %%)", what, got>>20, total>>20, 100*got/max(total, 1))
+	})
+	d, err := set.Drain(ctx)
+	stop()
+	s.progress.Clear()
+	return d, err
+}
+
+// drainCounted is drain with the server's counters of the meantime.
+func (s *Site) drainCounted(ctx context.Context, server *peer.Server, set *load.Set, what string) (*load.Drained, peer.Stats, error) {
+	before, err := server.Stats(ctx)
+	if err != nil {
+		return nil, before, err
+	}
+	d, err := s.drain(ctx, set, what)
+	if err != nil {
+		return nil, before, err
+	}
+	after, err := server.Stats(ctx)
+	return d, after.Since(before), err
+}
+
+// every calls f at each tick until stop is called, which waits for a call under way.
+func every(interval time.Duration, f func()) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(shown)
-		tick := time.NewTicker(250 * time.Millisecond)
+		defer close(ended)
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
 			select {
 			case <-done:
 				return
 			case <-tick.C:
-				got := set.Received()
-				progress.Show("%s: %d of %d MiB delivered (%d %%)", what, got>>20, total>>20, 100*got/max(total, 1))
+				f()
 			}
 		}
 	}()
-	d, err := set.Drain(ctx)
-	close(done)
-	<-shown
-	progress.Clear()
-	return d, err
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
+// latencies are the quantiles of a histogram in nanoseconds.
+func latencies(h *hdrhistogram.Histogram) report.Latencies {
+	millis := func(nanos int64) float64 { return float64(nanos) / float64(time.Millisecond) }
+	at := func(quantile float64) float64 { return millis(h.ValueAtQuantile(quantile)) }
+	return report.Latencies{P50Millis: at(50), P99Millis: at(99), P999Millis: at(99.9), MaxMillis: millis(h.Max())}
 }

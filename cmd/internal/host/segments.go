@@ -5,52 +5,68 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"oneplusn/ring"
 )
 
-// SegmentSet is the segment files of a log, open for looking at what the page cache holds of them.
-type SegmentSet struct {
+// Segments are the segment files of one log, and what the page cache holds of them.
+type Segments struct {
 	// Bytes is the size of all files together.
 	Bytes int64
+	// Files are open for reading, in the order of their content.
+	Files []*os.File
 
-	files []*os.File
 	sizes []int64
 }
 
-// OpenSegments opens files in the order of their content.
-func OpenSegments(paths []string) (s *SegmentSet, err error) {
-	s = new(SegmentSet)
+// OpenSegments opens the log of a topic's partition 0 in a data directory. The caller closes it.
+func OpenSegments(dataDir, topic string) (*Segments, error) {
+	paths, err := filepath.Glob(filepath.Join(dataDir, topic+"-0", "*.log"))
+	if err == nil && len(paths) == 0 {
+		err = fmt.Errorf("%s has no segment of topic %s", dataDir, topic)
+	}
+	s := new(Segments)
 	for _, path := range paths {
-		f, err := os.Open(path)
-		if err != nil {
-			s.Close()
-			return nil, fmt.Errorf("host: %w", err)
-		}
-		s.files = append(s.files, f)
-		info, err := f.Stat()
-		if err != nil {
-			s.Close()
-			return nil, fmt.Errorf("host: %w", err)
-		}
-		s.sizes = append(s.sizes, info.Size())
-		s.Bytes += info.Size()
+		err = errors.Join(err, s.open(path))
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("host: %w", err)
 	}
 	return s, nil
 }
 
+func (s *Segments) open(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	s.Files = append(s.Files, f)
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	s.sizes = append(s.sizes, info.Size())
+	s.Bytes += info.Size()
+	return nil
+}
+
 // Close closes the files.
-func (s *SegmentSet) Close() {
-	for _, f := range s.files {
+func (s *Segments) Close() {
+	for _, f := range s.Files {
 		_ = f.Close()
 	}
 }
 
 // each calls f with the pieces of a range of the log, file by file.
-func (s *SegmentSet) each(from, to int64, f func(file *os.File, offset, n int64) error) error {
+func (s *Segments) each(from, to int64, f func(file *os.File, offset, n int64) error) error {
 	for i, size := range s.sizes {
 		if start, end := max(from, 0), min(to, size); start < end {
-			if err := f(s.files[i], start, end-start); err != nil {
+			if err := f(s.Files[i], start, end-start); err != nil {
 				return err
 			}
 		}
@@ -59,21 +75,21 @@ func (s *SegmentSet) each(from, to int64, f func(file *os.File, offset, n int64)
 	return nil
 }
 
-// Cached is what the page cache holds of a range of the log.
-func (s *SegmentSet) Cached(from, to int64) Cache {
-	cache := Cache{Known: true}
+// Cached is how many bytes of a range of the log the page cache holds. known is false where the kernel or the file system
+// cannot tell (cachestat(2) is Linux 6.5).
+func (s *Segments) Cached(from, to int64) (bytes int64, known bool) {
+	known = true
 	_ = s.each(from, to, func(file *os.File, offset, n int64) error {
 		pages, ok := ring.CachedPages(int(file.Fd()), offset, n)
-		cache.Bytes += n
-		cache.CachedBytes += min(pages*int64(os.Getpagesize()), n)
-		cache.Known = cache.Known && ok
+		bytes += min(pages*int64(os.Getpagesize()), n)
+		known = known && ok
 		return nil
 	})
-	return cache
+	return bytes, known
 }
 
-// Read reads a range of the log, so that it is in the page cache as if it had just been written.
-func (s *SegmentSet) Read(from, to int64) error {
+// Read reads a range of the log, so that the page cache holds it as if it had just been written.
+func (s *Segments) Read(from, to int64) error {
 	return s.each(from, to, func(file *os.File, offset, n int64) error {
 		got, err := io.Copy(io.Discard, struct{ io.Reader }{io.NewSectionReader(file, offset, n)})
 		if err == nil && got < n {
@@ -84,4 +100,23 @@ func (s *SegmentSet) Read(from, to int64) error {
 		}
 		return nil
 	})
+}
+
+// Drop makes the log cold: it writes the files back and asks the kernel to drop their pages, for up to 3 s, since the
+// kernel keeps pages that are still in a socket's queue. It returns how many bytes are still cached.
+func (s *Segments) Drop() (cached int64, err error) {
+	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		for _, f := range s.Files {
+			if err := unix.Fdatasync(int(f.Fd())); err != nil {
+				return 0, fmt.Errorf("host: writing back %s: %w", f.Name(), err)
+			}
+			if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+				return 0, fmt.Errorf("host: dropping %s from the page cache: %w", f.Name(), err)
+			}
+		}
+		cached, known := s.Cached(0, s.Bytes)
+		if !known || cached == 0 || time.Now().After(deadline) {
+			return cached, nil
+		}
+	}
 }

@@ -42,8 +42,8 @@ func (o *DrainOptions) start() int64 {
 // Drained is what a drain did.
 type Drained struct {
 	Seconds float64
-	// Bytes and HeaderBytes are what all subscribers received.
-	Bytes, HeaderBytes int64
+	// Bytes is the payload that all subscribers received.
+	Bytes int64
 	// SubscriberSeconds is how long each subscriber took, in ascending order.
 	SubscriberSeconds []float64
 	// CPUSeconds is what this process used meanwhile.
@@ -136,6 +136,9 @@ func (s *Set) Close() {
 	s.subs = nil
 }
 
+// ExpectedBytes is how much all subscribers together will receive.
+func (s *Set) ExpectedBytes() int64 { return s.options.Layout.Bytes * int64(len(s.subs)) }
+
 // Received is how many payload bytes have come so far. It may be called from any goroutine.
 func (s *Set) Received() int64 { return s.total.Load() }
 
@@ -148,7 +151,6 @@ func (s *Set) Drain(ctx context.Context) (*Drained, error) {
 	d := &Drained{Seconds: time.Since(started).Seconds(), CPUSeconds: processCPU() - cpu}
 	for _, sub := range s.subs {
 		d.Bytes += sub.received
-		d.HeaderBytes += sub.headers
 		d.SubscriberSeconds = append(d.SubscriberSeconds, sub.finished.Sub(sub.started).Seconds())
 		if !s.options.Discard && sub.check.digest != s.subs[0].check.digest {
 			return nil, fmt.Errorf("%w: two subscribers got different batches", ErrWrongBytes)

@@ -88,7 +88,12 @@ func TestSlowSubscribersReadAllInTheEnd(t *testing.T) {
 	broker := startBroker(t)
 	layout := publishSome(t, broker.Address(), "t")
 	o := DrainOptions{Address: broker.Address(), Topic: "t", FetchBytes: 1 << 20, MaxWait: time.Second, Layout: layout}
-	slow, err := StartSlow(t.Context(), o, SlowOptions{Stalled: 2, Trickling: 1})
+	set, err := Connect(t.Context(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	slow, err := set.StartSlow(t.Context(), SlowOptions{Stalled: 2, Trickling: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +125,7 @@ func TestLiveRunCountsEveryDelivery(t *testing.T) {
 	}
 	defer set.Close()
 	nothing := func() error { return nil }
-	live, err := RunLive(t.Context(), set, LiveOptions{Drain: o, RecordBytes: 100, Rate: 200, Duration: 100 * time.Millisecond,
+	live, err := RunLive(t.Context(), set, LiveOptions{RecordBytes: 100, Rate: 200, Duration: 100 * time.Millisecond,
 		Waiting: nothing, Done: nothing}, func(int64, int64) {})
 	if err != nil {
 		t.Fatal(err)

@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DrainHTTP lets subscribers get a file of size bytes over HTTP, each once, and throws it away in the kernel: the same
-// client as [Set.Drain] with another header.
-func DrainHTTP(ctx context.Context, address, file string, size int64, subscribers, threads int) (*Drained, error) {
-	o := DrainOptions{Address: address, Subscribers: subscribers, Discard: true, Layout: &Layout{End: 1, Bytes: size}, Threads: threads}
+// DrainHTTP lets subscribers get a file with the bytes of the layout over HTTP, each once, and throws it away in the
+// kernel: the same client as [Set.Drain] with another header.
+func DrainHTTP(ctx context.Context, o DrainOptions, file string) (*Drained, error) {
+	o.Discard, o.Layout = true, &Layout{End: 1, Bytes: o.Layout.Bytes}
 	set, err := Connect(ctx, o, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer set.Close()
 	for _, sub := range set.subs {
-		sub.http = []byte(fmt.Sprintf("GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n", file))
+		sub.http = fmt.Appendf(nil, "GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n", file)
 	}
 	return set.Drain(ctx)
 }
@@ -66,7 +66,6 @@ func (s *subscriber) readHTTPHeader() (more bool, err error) {
 	if err != nil || s.payload <= 0 {
 		return false, errors.New("load: nginx's answer has no length")
 	}
-	s.headers += int64(s.have)
 	s.size = s.payload
 	s.header = s.header[:s.have]
 	return true, nil

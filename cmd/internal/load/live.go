@@ -16,7 +16,6 @@ import (
 
 // LiveOptions say how records are published to subscribers that wait.
 type LiveOptions struct {
-	Drain DrainOptions
 	// RecordBytes is the size of each record, at least 8 for its time of publication.
 	RecordBytes int
 	// Rate is how many records are published a second, one each.
@@ -31,17 +30,11 @@ type LiveOptions struct {
 type Live struct {
 	Published, Deliveries int64
 	Seconds, CPUSeconds   float64
-	// Latency is in microseconds, from before the record is sent to after it has been received.
+	// Latency is in nanoseconds, from before the record is sent to after it has been received.
 	Latency *hdrhistogram.Histogram
 	// Late counts ticks at which the publisher was behind its pace by more than a period.
 	Late int64
 }
-
-// A latency is recorded from 1 us to a minute with three digits.
-const (
-	latencyMin, latencyMax = 1, 60_000_000
-	latencyDigits          = 3
-)
 
 // nowNanos is the clock of records' times: the same for all processes of a host (clock_gettime(2)).
 func nowNanos() int64 {
@@ -58,7 +51,7 @@ func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(publish
 	threads := max(set.options.Threads, 1)
 	histograms := make([]*hdrhistogram.Histogram, threads)
 	for i := range histograms {
-		histograms[i] = hdrhistogram.New(latencyMin, latencyMax, latencyDigits)
+		histograms[i] = newLatency()
 	}
 	var deliveries atomic.Int64
 	setUp := func(thread int, sub *subscriber) {
@@ -83,8 +76,8 @@ func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(publish
 		return nil, errors.Join(err, <-drained)
 	}
 	cpu, started := processCPU(), time.Now()
-	live := &Live{Latency: hdrhistogram.New(latencyMin, latencyMax, latencyDigits)}
-	err := publishLive(ctx, o, live, func() { progress(live.Published, deliveries.Load()) })
+	live := &Live{Latency: newLatency()}
+	err := publishLive(ctx, set.options, o, live, func() { progress(live.Published, deliveries.Load()) })
 	if err == nil {
 		err = awaitDeliveries(ctx, &deliveries, live.Published*int64(len(set.subs)), drained)
 	}
@@ -119,7 +112,7 @@ func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) 
 			return taken, err
 		}
 		sent := int64(binary.BigEndian.Uint64(b[size-1-recordBytes:]))
-		_ = h.RecordValue(min(max((now-sent)/1000, latencyMin), latencyMax))
+		recordLatency(h, time.Duration(now-sent))
 		taken++
 		b = b[size:]
 	}
@@ -127,8 +120,8 @@ func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) 
 }
 
 // publishLive publishes one record at each tick of the pace.
-func publishLive(ctx context.Context, o LiveOptions, live *Live, tick func()) error {
-	control, err := Dial(o.Drain.Address)
+func publishLive(ctx context.Context, to DrainOptions, o LiveOptions, live *Live, tick func()) error {
+	control, err := Dial(to.Address)
 	if err != nil {
 		return err
 	}
@@ -154,7 +147,7 @@ func publishLive(ctx context.Context, o LiveOptions, live *Live, tick func()) er
 		binary.BigEndian.PutUint64(value, uint64(nowNanos()))
 		batch = records.AppendRecord(append(batch[:0], make([]byte, records.HeaderSize)...), 0, nil, value)
 		records.Seal(batch, records.NewBatch(1, time.Now().UnixMilli()))
-		if _, err := control.Produce(o.Drain.Topic, batch); err != nil {
+		if _, err := control.Produce(to.Topic, batch); err != nil {
 			return err
 		}
 		live.Published++

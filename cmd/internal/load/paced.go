@@ -13,7 +13,7 @@ import (
 // Paced is what subscribers at a pace did.
 type Paced struct {
 	Fetches, Bytes int64
-	// Latency is in microseconds, from a fetch to the last byte of its response.
+	// Latency is in nanoseconds, from a fetch to the last byte of its response.
 	Latency *hdrhistogram.Histogram
 	// Late counts fetches that were not sent when they were due, since the one before was not answered yet.
 	Late int64
@@ -46,7 +46,7 @@ func (s *Set) Repeat(ctx context.Context, every time.Duration, until <-chan stru
 		return nil, err
 	}
 	defer b.close()
-	p := &pacer{every: every, done: &Paced{Latency: hdrhistogram.New(latencyMin, latencyMax, latencyDigits)}}
+	p := &pacer{every: every, done: &Paced{Latency: newLatency()}}
 	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("load: epoll: %w", err)
 	}
@@ -132,7 +132,7 @@ func (p *pacer) send(now time.Time) (wait time.Duration, err error) {
 // answered takes note of a whole response, and of when the next fetch is due.
 func (p *pacer) answered(r *pacedReader) {
 	now := time.Now()
-	_ = p.done.Latency.RecordValue(min(max(now.Sub(r.sent).Microseconds(), latencyMin), latencyMax))
+	recordLatency(p.done.Latency, now.Sub(r.sent))
 	p.done.Fetches++
 	p.flying--
 	r.waiting = false

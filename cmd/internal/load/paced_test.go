@@ -78,15 +78,15 @@ func TestPacedSubscribersReadTheirPartOverAndOver(t *testing.T) {
 func TestPagesAreCountedAcrossSegments(t *testing.T) {
 	dir := t.TempDir()
 	page := os.Getpagesize()
-	var paths []string
+	if err := os.Mkdir(filepath.Join(dir, "t-0"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 3 {
-		path := filepath.Join(dir, fmt.Sprint(i))
-		if err := os.WriteFile(path, make([]byte, 4*page), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "t-0", fmt.Sprintf("%d.log", i)), make([]byte, 4*page), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		paths = append(paths, path)
 	}
-	s, err := host.OpenSegments(paths)
+	s, err := host.OpenSegments(dir, "t")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,14 +98,10 @@ func TestPagesAreCountedAcrossSegments(t *testing.T) {
 	if err := s.Read(from, to); err != nil {
 		t.Fatal(err)
 	}
-	cache := s.Cached(from, to)
-	if cache.Bytes != to-from {
-		t.Errorf("%d bytes were looked at, want %d", cache.Bytes, to-from)
+	if cached, known := s.Cached(from, to); known && cached > 0 && cached != to-from { // a file system that hides its cache says 0
+		t.Errorf("%d bytes are in the page cache, want %d", cached, to-from)
 	}
-	if cache.Known && cache.CachedBytes > 0 && cache.CachedBytes != to-from { // a file system that hides its cache says 0
-		t.Errorf("%d bytes are in the page cache, want %d", cache.CachedBytes, to-from)
-	}
-	if err := os.Truncate(paths[1], 0); err != nil {
+	if err := os.Truncate(s.Files[1].Name(), 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Read(from, to); err == nil {

@@ -22,8 +22,10 @@ type Published struct {
 	Latency *hdrhistogram.Histogram
 }
 
-func newPublished() *Published {
-	return &Published{Latency: hdrhistogram.New(1000, int64(time.Minute), 3)}
+func (p *Published) add(batch []byte, took time.Duration) {
+	p.Batches++
+	p.Bytes += int64(len(batch))
+	recordLatency(p.Latency, took)
 }
 
 // PublishFor lets producers send batches to a topic with acks=all for a time, each on its own connection and each the
@@ -42,7 +44,7 @@ func PublishFor(ctx context.Context, address, topic string, sources []*Records, 
 		}
 		controls = append(controls, c)
 	}
-	all := newPublished()
+	all := &Published{Latency: newLatency()}
 	var (
 		group sync.WaitGroup
 		mu    sync.Mutex
@@ -66,7 +68,7 @@ func PublishFor(ctx context.Context, address, topic string, sources []*Records, 
 }
 
 func publishUntil(ctx context.Context, c *Control, topic string, source *Records, end time.Time) (*Published, error) {
-	p := newPublished()
+	p := &Published{Latency: newLatency()}
 	for now := time.Now(); now.Before(end) && ctx.Err() == nil; {
 		batch, _, err := source.Next(now.UnixMilli())
 		if err != nil {
@@ -77,9 +79,7 @@ func publishUntil(ctx context.Context, c *Control, topic string, source *Records
 			return p, err
 		}
 		now = time.Now()
-		p.Batches++
-		p.Bytes += int64(len(batch))
-		_ = p.Latency.RecordValue(int64(now.Sub(sent)))
+		p.add(batch, now.Sub(sent))
 	}
 	return p, ctx.Err()
 }
@@ -91,7 +91,7 @@ func FsyncEach(ctx context.Context, dir string, source *Records, d time.Duration
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	p := newPublished()
+	p := &Published{Latency: newLatency()}
 	start := time.Now()
 	for end := start.Add(d); time.Now().Before(end) && ctx.Err() == nil; {
 		batch, _, err := source.Next(time.Now().UnixMilli())
@@ -106,9 +106,7 @@ func FsyncEach(ctx context.Context, dir string, source *Records, d time.Duration
 		if err != nil {
 			return nil, fmt.Errorf("load: writing and syncing a file: %w", err)
 		}
-		p.Batches++
-		p.Bytes += int64(len(batch))
-		_ = p.Latency.RecordValue(int64(time.Since(began)))
+		p.add(batch, time.Since(began))
 	}
 	p.Seconds = time.Since(start).Seconds()
 	return p, ctx.Err()

@@ -31,9 +31,10 @@ type Slow struct {
 	trickled  int64
 }
 
-// StartSlow connects slow subscribers and sends their fetches.
-func StartSlow(ctx context.Context, drain DrainOptions, o SlowOptions) (*Slow, error) {
+// StartSlow connects slow subscribers of the same topic and sends their fetches.
+func (set *Set) StartSlow(ctx context.Context, o SlowOptions) (*Slow, error) {
 	s := &Slow{options: o, started: time.Now()}
+	drain := set.options
 	drain.Discard = false
 	var err error
 	drain.Subscribers = o.Stalled

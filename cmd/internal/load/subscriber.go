@@ -37,7 +37,6 @@ type subscriber struct {
 	base     [8]byte // discarding: the start of the current payload, which is its first batch's offset
 	check    checker
 	received int64
-	headers  int64
 	started  time.Time
 	finished time.Time
 	done     bool
@@ -141,7 +140,6 @@ func (s *subscriber) receive(b []byte, flags int) (int, error) {
 
 func (s *subscriber) parseHeader() error {
 	h := s.header
-	s.headers += int64(len(h))
 	if code := int16(binary.BigEndian.Uint16(h[12:])); code != 0 {
 		return fmt.Errorf("load: fetching: %w", kerr.ErrorForCode(code))
 	}

@@ -88,24 +88,25 @@ func FreeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// CPUSeconds is the CPU time of nginx's processes.
-func (n *Nginx) CPUSeconds() (float64, error) {
-	total := 0.0
-	pids := []int{n.command.Process.Pid}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pids[0], pids[0]))
+// Stats has the CPU time of nginx's processes.
+func (n *Nginx) Stats() (Stats, error) {
+	pid := n.command.Process.Pid
+	total, err := processStats(pid)
 	if err != nil {
-		return 0, fmt.Errorf("peer: nginx's worker: %w", err)
+		return Stats{}, err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return Stats{}, fmt.Errorf("peer: nginx's worker: %w", err)
 	}
 	for _, field := range strings.Fields(string(children)) {
-		pid, _ := strconv.Atoi(field)
-		pids = append(pids, pid)
-	}
-	for _, pid := range pids {
-		s, err := processStats(pid)
+		child, _ := strconv.Atoi(field)
+		s, err := processStats(child)
 		if err != nil {
-			return 0, err
+			return Stats{}, err
 		}
-		total += s.CPUSeconds()
+		total.CPUUserSeconds += s.CPUUserSeconds
+		total.CPUSystemSeconds += s.CPUSystemSeconds
 	}
 	return total, nil
 }

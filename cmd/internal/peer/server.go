@@ -154,20 +154,25 @@ type Stats struct {
 	Counted bool `json:"-"` // false where the server does not count
 }
 
-// Copied is what was copied since before.
-func (s *Stats) Copied(before *Stats) fanout.LedgerStats {
-	l, was := s.Ledger, &before.Ledger
+// Since is s with only that in its counters which they counted after before.
+func (s Stats) Since(before Stats) Stats {
+	s.CPUUserSeconds -= before.CPUUserSeconds
+	s.CPUSystemSeconds -= before.CPUSystemSeconds
+	s.Ring.QueuedWhenFull -= before.Ring.QueuedWhenFull
+	s.ColdCache.DroppedBytes -= before.ColdCache.DroppedBytes
+	s.ColdCache.BusyBytes -= before.ColdCache.BusyBytes
+	l, was := &s.Ledger, &before.Ledger
 	l.DiskCounted = l.DiskCounted && was.DiskCounted
 	l.DiskToCacheBytes -= was.DiskToCacheBytes
 	l.CacheToUserBytes -= was.CacheToUserBytes
 	l.UserToSocketBytes -= was.UserToSocketBytes
 	l.CacheToSocketBytes -= was.CacheToSocketBytes
 	l.ByReferenceBytes -= was.ByReferenceBytes
-	return l
+	return s
 }
 
 // CPUSeconds is user and system time together.
-func (s *Stats) CPUSeconds() float64 { return s.CPUUserSeconds + s.CPUSystemSeconds }
+func (s Stats) CPUSeconds() float64 { return s.CPUUserSeconds + s.CPUSystemSeconds }
 
 // Stats asks the server. One without an admin address is known by its PID at most: then only its CPU time is.
 func (s *Server) Stats(ctx context.Context) (Stats, error) {

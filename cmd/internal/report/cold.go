@@ -54,11 +54,8 @@ type ColdRun struct {
 type FetchTimes struct {
 	Fetches int64 `json:"fetches"`
 	// Late were not sent when they were due, since the one before was not answered.
-	Late       int64   `json:"late"`
-	P50Millis  float64 `json:"p50_millis"`
-	P99Millis  float64 `json:"p99_millis"`
-	P999Millis float64 `json:"p999_millis"`
-	MaxMillis  float64 `json:"max_millis"`
+	Late int64 `json:"late"`
+	Latencies
 }
 
 // ColdMBPerSecond is the rate of delivery to all cold readers together.

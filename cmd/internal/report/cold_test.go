@@ -10,8 +10,9 @@ func coldRuns() []*ColdRun {
 	run := func(turn int, policy string, cache, hotMin int64, p99 float64) *ColdRun {
 		return &ColdRun{Run: turn, Policy: policy, ColdCacheBytes: cache, HotPartBytes: 1000, ColdBytes: 3e9, HotBytes: 1e9, Seconds: 2,
 			CacheCounted: true, HotCachedMin: hotMin, HotCachedAtEnd: 1000, ColdCachedMax: 80 << 20, ColdCachedAtEnd: 64 << 20,
-			DiskCounted: true, DiskBytes: 3 << 30, Hot: &FetchTimes{Fetches: 50, P50Millis: 1, P99Millis: p99, MaxMillis: 2 * p99},
-			Alone: &FetchTimes{Fetches: 20, P50Millis: 0.5, P99Millis: 2}, ServerCPUSeconds: 2}
+			DiskCounted: true, DiskBytes: 3 << 30,
+			Hot:   &FetchTimes{Fetches: 50, Latencies: Latencies{P50Millis: 1, P99Millis: p99, MaxMillis: 2 * p99}},
+			Alone: &FetchTimes{Fetches: 20, Latencies: Latencies{P50Millis: 0.5, P99Millis: 2}}, ServerCPUSeconds: 2}
 	}
 	return []*ColdRun{run(1, "kernel", 0, 200, 100), run(1, "bounded", 64<<20, 990, 4),
 		run(2, "kernel", 0, 400, 300), run(2, "bounded", 64<<20, 1000, 6)}

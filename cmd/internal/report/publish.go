@@ -23,10 +23,7 @@ type PublishRun struct {
 	Bytes     int64   `json:"bytes"`
 	Seconds   float64 `json:"seconds"`
 	// Latencies are from a batch's request to its acknowledgement.
-	P50Millis  float64 `json:"p50_millis"`
-	P99Millis  float64 `json:"p99_millis"`
-	P999Millis float64 `json:"p999_millis"`
-	MaxMillis  float64 `json:"max_millis"`
+	Latencies
 	// Syncs are the server's group commits; nil where they are not counted.
 	Syncs *int64 `json:"syncs,omitempty"`
 }

@@ -12,7 +12,8 @@ import (
 // publishRuns are three turns on a machine whose disk is at times slower: rates differ, and so do their ratios.
 func publishRuns() (runs []*PublishRun) {
 	run := func(turn int, fsync string, producers int, batches, syncs int64) {
-		r := &PublishRun{Run: turn, Fsync: fsync, Producers: producers, Batches: batches, Bytes: 1000 * batches, Seconds: 1, P50Millis: 2}
+		r := &PublishRun{Run: turn, Fsync: fsync, Producers: producers, Batches: batches, Bytes: 1000 * batches, Seconds: 1,
+			Latencies: Latencies{P50Millis: 2}}
 		if syncs >= 0 {
 			r.Syncs = &syncs
 		}

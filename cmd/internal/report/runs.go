@@ -5,6 +5,14 @@ import (
 	"slices"
 )
 
+// Latencies are the quantiles of one measurement.
+type Latencies struct {
+	P50Millis  float64 `json:"p50_millis"`
+	P99Millis  float64 `json:"p99_millis"`
+	P999Millis float64 `json:"p999_millis"`
+	MaxMillis  float64 `json:"max_millis"`
+}
+
 // groupBy sorts runs by what they are runs of, in the order in which each key first came.
 func groupBy[K comparable, R any](runs []R, key func(R) K) (keys []K, of map[K][]R) {
 	of = make(map[K][]R)
