@@ -1,5 +1,7 @@
 package group
 
+import "slices"
+
 // maxLost is how many ranges of lost records are told apart.
 const maxLost = 64
 
@@ -43,10 +45,5 @@ func (c *Coordinator) Lost(record *Record) {
 
 // WasLost says whether records that a durable reply depends on were lost.
 func (c *Coordinator) WasLost(r *Reply) bool {
-	for _, lost := range c.queue.lost {
-		if r.first <= lost.last && r.last >= lost.first {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.queue.lost, func(n numbers) bool { return r.first <= n.last && r.last >= n.first })
 }

@@ -108,6 +108,12 @@ func (m *member) size() size {
 	return size{m.bytes(), int64(record + subscription)}
 }
 
+// refused counts a request that a limit refuses, and is its error.
+func (c *Coordinator) refused(code int16) int16 {
+	c.counts.Refused++
+	return code
+}
+
 // fits says whether a group's membership record may grow.
 func (c *Coordinator) fits(g *group, bytes int64) bool {
 	return bytes <= 0 || c.config.MaxRecordBytes == 0 || g.recordBytes+bytes <= c.config.MaxRecordBytes
@@ -117,11 +123,9 @@ func (c *Coordinator) fits(g *group, bytes int64) bool {
 func (c *Coordinator) room(g *group, memory, record int64) int16 {
 	switch {
 	case !c.fits(g, record):
-		c.counts.Refused++
-		return wire.CodeGroupMaxSizeReached
+		return c.refused(wire.CodeGroupMaxSizeReached)
 	case !c.budget.take(memory):
-		c.counts.Refused++
-		return wire.CodePolicyViolation
+		return c.refused(wire.CodePolicyViolation)
 	}
 	c.budget.give(memory)
 	return 0

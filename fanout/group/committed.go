@@ -39,8 +39,7 @@ func (c *Coordinator) offsetAt(g *group, at topicPartition, metadataBytes int) (
 	o := g.offset(at)
 	if o != nil {
 		if !c.budget.take(held(metadataBytes) - held(len(o.metadata))) {
-			c.counts.Refused++
-			return nil, wire.CodePolicyViolation
+			return nil, c.refused(wire.CodePolicyViolation)
 		}
 		return o, 0
 	}
@@ -49,8 +48,7 @@ func (c *Coordinator) offsetAt(g *group, at topicPartition, metadataBytes int) (
 	}
 	o = &committed{group: g, at: at, expireMillis: -1}
 	if !c.budget.take(o.bytes() + held(metadataBytes)) {
-		c.counts.Refused++
-		return nil, wire.CodePolicyViolation
+		return nil, c.refused(wire.CodePolicyViolation)
 	}
 	c.addOffset(o)
 	return o, 0

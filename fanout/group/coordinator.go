@@ -1,6 +1,7 @@
 package group
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -130,7 +131,7 @@ func (c *Coordinator) Advance(now Instant) {
 func (c *Coordinator) Shutdown() {
 	for _, g := range c.groups.all {
 		for m := range g.list.All() {
-			c.answerJoin(g, m, wire.CodeCoordinatorNotAvailable)
+			c.answerJoin(g, m, wire.CodeCoordinatorNotAvailable, m.id)
 			c.answerSync(m, wire.CodeCoordinatorNotAvailable)
 		}
 	}
@@ -140,20 +141,19 @@ func (c *Coordinator) Shutdown() {
 // 32 KiB.
 const maxGroupIDBytes = 255
 
-// checkGroupID is the error of a group's name, or 0. Old clients may commit to the group with the empty name.
-func checkGroupID(id string, mayBeEmpty bool) int16 {
+// checkGroup is the error of any request for a group, or 0. Old clients may commit to the group with the empty name.
+func (c *Coordinator) checkGroup(id string, mayBeEmpty bool) int16 {
 	if len(id) > maxGroupIDBytes || id == "" && !mayBeEmpty {
 		return wire.CodeInvalidGroupID
 	}
-	return 0
+	return c.refusal(id)
 }
 
 // addGroup makes a group, or returns nil and the error if there are too many.
 func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
 	g := newGroup(id, now)
 	if c.groups.len() >= c.config.MaxGroups || !c.budget.take(g.bytes()) {
-		c.counts.Refused++
-		return nil, wire.CodePolicyViolation
+		return nil, c.refused(wire.CodePolicyViolation)
 	}
 	g.log = c.logOf(id)
 	if g.log.refused {
@@ -193,18 +193,15 @@ func (r *Reply) Refuse() {
 	case *kmsg.OffsetCommitResponse:
 		for i := range resp.Topics {
 			for j := range resp.Topics[i].Partitions {
-				if p := &resp.Topics[i].Partitions[j]; p.ErrorCode == 0 {
-					p.ErrorCode = code
-				}
+				p := &resp.Topics[i].Partitions[j]
+				p.ErrorCode = cmp.Or(p.ErrorCode, code)
 			}
 		}
 	case *kmsg.OffsetDeleteResponse:
 		resp.ErrorCode = code
 	case *kmsg.DeleteGroupsResponse:
 		for i := range resp.Groups {
-			if g := &resp.Groups[i]; g.ErrorCode == 0 {
-				g.ErrorCode = code
-			}
+			resp.Groups[i].ErrorCode = cmp.Or(resp.Groups[i].ErrorCode, code)
 		}
 	}
 }

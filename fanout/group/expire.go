@@ -86,20 +86,10 @@ func (c *Coordinator) endScan(g *group) {
 }
 
 // oldest is the group's oldest commit, or nil.
-func (g *group) oldest() *committed {
-	if n := g.commits.First(); n != nil {
-		return n.Value()
-	}
-	return nil
-}
+func (g *group) oldest() *committed { return g.commits.First().Value() }
 
 // following is the group's next commit, or nil.
-func (o *committed) following() *committed {
-	if n := o.inGroup.Next(); n != nil {
-		return n.Value()
-	}
-	return nil
-}
+func (o *committed) following() *committed { return o.inGroup.Next().Value() }
 
 // unscan lets the scan skip an offset that moves or goes.
 func (c *Coordinator) unscan(o *committed) {

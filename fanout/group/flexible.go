@@ -1,25 +1,28 @@
 package group
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // maxValueVersion is the latest version of a value that is read; it is the first flexible one (KIP-482).
 const maxValueVersion = 4
 
-// countsFit says whether the counts in a value are ones that its bytes can hold. kmsg believes a count of tags, and would
-// look for four thousand million of them in a value of a hundred bytes. Values of versions that are not known don't fit.
-func countsFit(value []byte, walk func(*flexible)) bool {
-	if len(value) < 2 {
-		return false
+// decodeValue decodes a value by kmsg, once walk has gone over it. kmsg believes a count of tags, and would look for four
+// thousand million of them in a value of a hundred bytes.
+func decodeValue(value []byte, into interface{ ReadFrom([]byte) error }, walk func(*flexible)) error {
+	f := &flexible{rest: value, ok: true}
+	version := int16(-1)
+	if f.skip(2); f.ok {
+		version = int16(binary.BigEndian.Uint16(value))
 	}
-	switch version := int16(binary.BigEndian.Uint16(value)); {
-	case version < 0 || version > maxValueVersion:
-		return false
-	case version < maxValueVersion:
-		return true // it has no tags
+	if version == maxValueVersion { // earlier ones have no tags
+		walk(f)
 	}
-	f := &flexible{rest: value[2:], ok: true}
-	walk(f)
-	return f.ok
+	if !f.ok || version < 0 || version > maxValueVersion {
+		return fmt.Errorf("it has a version above %d, or is cut short: %d bytes", maxValueVersion, len(value))
+	}
+	return into.ReadFrom(value)
 }
 
 // flexible goes over the fields of a flexible version.

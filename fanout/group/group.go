@@ -102,9 +102,9 @@ func newGroup(id string, now Instant) *group {
 func (g *group) persisted() bool { return g.live.log != nil }
 
 // find is the member that a request names, or the error for its client.
-func (g *group) find(memberID string, instanceID *string) (*member, int16) {
-	if instanceID != nil {
-		switch m := g.instances.get(*instanceID); {
+func (g *group) find(memberID, instanceID string) (*member, int16) {
+	if instanceID != "" {
+		switch m := g.instances.get(instanceID); {
 		case m == nil:
 			return nil, wire.CodeUnknownMemberID
 		case m.id != memberID:

@@ -22,27 +22,21 @@ const (
 // JoinGroup makes a client a member of the coming generation.
 func (c *Coordinator) JoinGroup(now Instant, from Client, req *kmsg.JoinGroupRequest) {
 	c.queue.asked(from.Ticket)
-	refuse := func(code int16) { c.replyJoin(from.Ticket, req.Version, code, req.MemberID) }
-	if code := c.checkJoin(req); code != 0 {
-		refuse(code)
-		return
+	g, code := c.groups.get(req.Group), c.checkJoin(req)
+	switch {
+	case code != 0:
+	case g == nil && req.MemberID != "":
+		code = wire.CodeUnknownMemberID
+	case g == nil:
+		g, code = c.addGroup(req.Group, now)
 	}
-	g := c.groups.get(req.Group)
-	if g == nil {
-		if req.MemberID != "" {
-			refuse(wire.CodeUnknownMemberID)
-			return
-		}
-		var code int16
-		if g, code = c.addGroup(req.Group, now); code != 0 {
-			refuse(code)
-			return
-		}
+	if code == 0 {
+		code = c.join(now, g, from, req)
+		c.scheduleExpiry(g, now)
 	}
-	if code := c.join(now, g, from, req); code != 0 {
-		refuse(code)
+	if code != 0 {
+		c.replyJoin(from.Ticket, req.Version, code, req.MemberID)
 	}
-	c.scheduleExpiry(g, now)
 }
 
 // checkJoin is the error that does not depend on the group's state, or 0.
@@ -61,10 +55,10 @@ func (c *Coordinator) checkJoin(req *kmsg.JoinGroupRequest) int16 {
 }
 
 func (c *Coordinator) join(now Instant, g *group, from Client, req *kmsg.JoinGroupRequest) int16 {
-	instance := nilIfEmpty(req.InstanceID)
+	instance := textOf(req.InstanceID)
 	if req.MemberID == "" {
-		if instance != nil && g.instances.get(*instance) != nil {
-			return c.replaceStatic(now, g, g.instances.get(*instance), from, req)
+		if m := g.instances.get(instance); m != nil {
+			return c.replaceStatic(now, g, m, from, req)
 		}
 		return c.joinNew(now, g, from, req, instance)
 	}
@@ -87,15 +81,14 @@ func (c *Coordinator) join(now Instant, g *group, from Client, req *kmsg.JoinGro
 }
 
 // joinNew gives a client its id. The client joins with it at once, or has to come again with it.
-func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.JoinGroupRequest, instance *string) int16 {
+func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.JoinGroupRequest, instance string) int16 {
 	if !g.accepts(req.ProtocolType, req.Protocols, nil) {
 		return wire.CodeInconsistentGroupProtocol
 	}
 	if g.list.Len()+g.pending.len() >= c.config.MaxMembers {
-		c.counts.Refused++
-		return wire.CodeGroupMaxSizeReached
+		return c.refused(wire.CodeGroupMaxSizeReached)
 	}
-	if instance != nil || req.Version < memberIDRequiredFrom {
+	if instance != "" || req.Version < memberIDRequiredFrom {
 		code := c.addMember(now, g, c.config.NewMemberID(from.ID), instance, from, req)
 		if code == 0 {
 			c.rebalance(now, g)
@@ -112,11 +105,8 @@ func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.Join
 }
 
 // addMember makes a member that waits for the end of the rebalance.
-func (c *Coordinator) addMember(now Instant, g *group, id string, instance *string, from Client, req *kmsg.JoinGroupRequest) int16 {
-	m := &member{group: g, id: id, clientID: from.ID, clientHost: from.Host}
-	if instance != nil {
-		m.instanceID = *instance
-	}
+func (c *Coordinator) addMember(now Instant, g *group, id, instance string, from Client, req *kmsg.JoinGroupRequest) int16 {
+	m := &member{group: g, id: id, instanceID: instance, clientID: from.ID, clientHost: from.Host}
 	m.session.owner = m
 	m.take(req)
 	if code := c.admit(m, req.ProtocolType); code != 0 {
@@ -150,14 +140,10 @@ func (c *Coordinator) rejoin(now Instant, g *group, m *member, from Client, req 
 	}
 	same := m.sameProtocols(req.Protocols)
 	m.alive(now)
-	switch {
-	case g.state == Completing && same:
-		// The answer got lost: repeat it. The assignment is still to come.
-		c.replyJoined(g, m, waiter{ticket: from.Ticket, version: req.Version})
-		return 0
-	case g.state == Stable && same && m.id != g.leader:
-		// Without a visible change only the leader rebalances the group: it may have seen new partitions.
-		c.replyJoined(g, m, waiter{ticket: from.Ticket, version: req.Version})
+	if same && (g.state == Completing || g.state == Stable && m.id != g.leader) {
+		// The answer got lost: repeat it. In a stable group only the leader rebalances without a visible change: it may have
+		// seen new partitions.
+		c.replyJoined(g, m, waiter{ticket: from.Ticket, version: req.Version}, g.leader)
 		return 0
 	}
 	if code := c.update(m, req, m.id, Client{ID: m.clientID, Host: m.clientHost}); code != 0 {
@@ -193,7 +179,7 @@ func (c *Coordinator) update(m *member, req *kmsg.JoinGroupRequest, id string, f
 // waitForJoin lets a member's request wait for the end of the rebalance. An earlier request that its client has given up
 // is answered, so that it does not block its connection.
 func (c *Coordinator) waitForJoin(g *group, m *member, ticket uint64, version int16) {
-	c.answerJoin(g, m, wire.CodeRebalanceInProgress)
+	c.answerJoin(g, m, wire.CodeRebalanceInProgress, m.id)
 	m.join = waiter{waits: true, ticket: ticket, version: version}
 	g.joining++
 	if !m.joinedOnce && !m.static() {
@@ -201,14 +187,13 @@ func (c *Coordinator) waitForJoin(g *group, m *member, ticket uint64, version in
 	}
 }
 
-// answerJoin answers a member's JoinGroup with an error, if one waits.
-func (c *Coordinator) answerJoin(g *group, m *member, code int16) {
-	if !m.join.waits {
-		return
+// answerJoin answers a member's JoinGroup with an error, if one waits. id is the one that its client knows.
+func (c *Coordinator) answerJoin(g *group, m *member, code int16, id string) {
+	if m.join.waits {
+		w := m.join.take()
+		g.joining--
+		c.replyJoin(w.ticket, w.version, code, id)
 	}
-	w := m.join.take()
-	g.joining--
-	c.replyJoin(w.ticket, w.version, code, m.id)
 }
 
 func (c *Coordinator) replyJoin(ticket uint64, version, code int16, memberID string) {
@@ -219,12 +204,12 @@ func (c *Coordinator) replyJoin(ticket uint64, version, code int16, memberID str
 }
 
 // replyJoined tells a member its generation, and the leader all members.
-func (c *Coordinator) replyJoined(g *group, m *member, w waiter) {
+func (c *Coordinator) replyJoined(g *group, m *member, w waiter, leader string) {
 	resp := kmsg.NewPtrJoinGroupResponse()
 	resp.SetVersion(w.version)
-	resp.Generation, resp.MemberID, resp.LeaderID = g.generation, m.id, g.leader
+	resp.Generation, resp.MemberID, resp.LeaderID = g.generation, m.id, leader
 	resp.ProtocolType, resp.Protocol = kmsg.StringPtr(g.protocolType), kmsg.StringPtr(g.protocol)
-	if m.id == g.leader {
+	if m.id == leader {
 		resp.Members = make([]kmsg.JoinGroupResponseMember, 0, g.list.Len())
 		for other := range g.list.All() {
 			r := kmsg.NewJoinGroupResponseMember()
@@ -238,11 +223,12 @@ func (c *Coordinator) replyJoined(g *group, m *member, w waiter) {
 
 func millis(n int32) time.Duration { return time.Duration(n) * time.Millisecond }
 
-func nilIfEmpty(s *string) *string {
-	if s == nil || *s == "" {
-		return nil
+// textOf is "" for null.
+func textOf(s *string) string {
+	if s == nil {
+		return ""
 	}
-	return s
+	return *s
 }
 
 func stringOrNull(s string) *string {

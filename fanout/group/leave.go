@@ -14,28 +14,26 @@ const leaveManyFrom = 3
 func (c *Coordinator) LeaveGroup(now Instant, from Client, req *kmsg.LeaveGroupRequest) {
 	c.queue.asked(from.Ticket)
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
-	if resp.ErrorCode = c.checkGroup(req.Group, false); resp.ErrorCode != 0 {
-		c.reply(from.Ticket, resp)
-		return
-	}
-	g := c.groups.get(req.Group)
-	if req.Version < leaveManyFrom {
-		resp.ErrorCode = c.leaveOne(now, g, req.MemberID, nil)
-		c.reply(from.Ticket, resp)
-		return
-	}
-	resp.Members = make([]kmsg.LeaveGroupResponseMember, 0, len(req.Members))
-	for i := range req.Members {
-		want := &req.Members[i]
-		r := kmsg.NewLeaveGroupResponseMember()
-		r.MemberID, r.InstanceID = want.MemberID, want.InstanceID
-		r.ErrorCode = c.leaveOne(now, g, want.MemberID, nilIfEmpty(want.InstanceID))
-		resp.Members = append(resp.Members, r)
+	g, code := c.groups.get(req.Group), c.checkGroup(req.Group, false)
+	switch {
+	case code != 0:
+		resp.ErrorCode = code
+	case req.Version < leaveManyFrom:
+		resp.ErrorCode = c.leaveOne(now, g, req.MemberID, "")
+	default:
+		resp.Members = make([]kmsg.LeaveGroupResponseMember, 0, len(req.Members))
+		for i := range req.Members {
+			want := &req.Members[i]
+			r := kmsg.NewLeaveGroupResponseMember()
+			r.MemberID, r.InstanceID = want.MemberID, want.InstanceID
+			r.ErrorCode = c.leaveOne(now, g, want.MemberID, textOf(want.InstanceID))
+			resp.Members = append(resp.Members, r)
+		}
 	}
 	c.reply(from.Ticket, resp)
 }
 
-func (c *Coordinator) leaveOne(now Instant, g *group, memberID string, instance *string) int16 {
+func (c *Coordinator) leaveOne(now Instant, g *group, memberID, instance string) int16 {
 	if g == nil {
 		return wire.CodeUnknownMemberID
 	}
@@ -43,11 +41,7 @@ func (c *Coordinator) leaveOne(now Instant, g *group, memberID string, instance 
 		c.dropPending(p, now)
 		return 0
 	}
-	if memberID == "" && instance != nil {
-		m := g.instances.get(*instance)
-		if m == nil {
-			return wire.CodeUnknownMemberID
-		}
+	if m := g.instances.get(instance); m != nil && memberID == "" {
 		memberID = m.id
 	}
 	m, code := g.find(memberID, instance)

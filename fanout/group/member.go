@@ -69,10 +69,8 @@ func named(protocol string) func(kmsg.JoinGroupRequestProtocol) bool {
 
 // metadata is the member's metadata for a protocol: for consumers, the subscription.
 func (m *member) metadata(protocol string) []byte {
-	for i := range m.protocols {
-		if m.protocols[i].Name == protocol {
-			return m.protocols[i].Metadata
-		}
+	if i := slices.IndexFunc(m.protocols, named(protocol)); i >= 0 {
+		return m.protocols[i].Metadata
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func (c *Coordinator) commitsTo(now Instant, req *kmsg.OffsetCommitRequest) (*gr
 	case g.state == Empty && req.Generation < 0:
 		return g, 0
 	}
-	m, code := g.find(req.MemberID, nilIfEmpty(req.InstanceID))
+	m, code := g.find(req.MemberID, textOf(req.InstanceID))
 	switch {
 	case code != 0:
 		return g, code
@@ -65,10 +65,7 @@ func (c *Coordinator) commitsTo(now Instant, req *kmsg.OffsetCommitRequest) (*gr
 func (c *Coordinator) commit(
 	now Instant, g *group, req *kmsg.OffsetCommitRequest, at topicPartition, want *kmsg.OffsetCommitRequestTopicPartition,
 ) int16 {
-	metadata := ""
-	if want.Metadata != nil {
-		metadata = *want.Metadata
-	}
+	metadata := textOf(want.Metadata)
 	if len(metadata) > c.config.MaxMetadataBytes {
 		return wire.CodeOffsetMetadataTooLarge
 	}

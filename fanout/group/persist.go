@@ -60,12 +60,7 @@ func (r *liveRecord) unlink() {
 }
 
 // oldest is the first record in the order of the log, or nil.
-func (l *partitionLog) oldest() *liveRecord {
-	if n := l.live.First(); n != nil {
-		return n.Value()
-	}
-	return nil
-}
+func (l *partitionLog) oldest() *liveRecord { return l.live.First().Value() }
 
 // persist writes a live record, again or for the first time.
 func (c *Coordinator) persist(l *partitionLog, r *liveRecord) {
@@ -106,10 +101,6 @@ func (c *Coordinator) logOf(id string) *partitionLog {
 	for _, unit := range utf16.Encode([]rune(id)) {
 		hash = 31*hash + int32(unit)
 	}
-	if hash < 0 {
-		if hash = -hash; hash < 0 {
-			hash = 0
-		}
-	}
+	hash = max(hash, -hash, 0) // 0 for the least number, which stays negative
 	return &c.logs[int(hash)%len(c.logs)]
 }

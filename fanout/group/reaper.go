@@ -43,8 +43,8 @@ func (c *Coordinator) reap(now Instant) {
 		x.at, x.left = now.Monotonic, c.steps.reap+1
 	}
 	for len(x.lists) > 0 {
-		n := x.lists[0].First()
-		if n == nil {
+		o := x.lists[0].First().Value()
+		if o == nil {
 			x.lists[0] = nil
 			x.lists = x.lists[1:]
 			x.reaped++
@@ -55,7 +55,7 @@ func (c *Coordinator) reap(now Instant) {
 			return
 		}
 		x.left--
-		c.dropOffset(n.Value())
+		c.dropOffset(o)
 	}
 	x.lists = nil
 	c.timers.stop(&x.timer)

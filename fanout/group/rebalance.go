@@ -84,7 +84,7 @@ func (c *Coordinator) endRebalance(now Instant, g *group) {
 		m.joinedOnce = true
 		m.alive(now)
 		c.timers.start(&m.session, m.aliveUntil)
-		c.replyJoined(g, m, w)
+		c.replyJoined(g, m, w, g.leader)
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *Coordinator) becomeEmpty(now Instant, g *group) {
 
 // removeMember forgets a member. The caller rebalances the group.
 func (c *Coordinator) removeMember(g *group, m *member) {
-	c.answerJoin(g, m, wire.CodeUnknownMemberID)
+	c.answerJoin(g, m, wire.CodeUnknownMemberID, m.id)
 	c.answerSync(m, wire.CodeUnknownMemberID)
 	c.timers.stop(&m.session)
 	c.cameToSync(g, m)

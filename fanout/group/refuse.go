@@ -21,11 +21,3 @@ func (c *Coordinator) refusal(id string) int16 {
 	}
 	return 0
 }
-
-// checkGroup is the error of any request for a group, or 0.
-func (c *Coordinator) checkGroup(id string, mayBeEmpty bool) int16 {
-	if code := checkGroupID(id, mayBeEmpty); code != 0 {
-		return code
-	}
-	return c.refusal(id)
-}

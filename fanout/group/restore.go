@@ -57,12 +57,8 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 		}
 		return nil
 	}
-	if !countsFit(value, (*flexible).offsetValue) {
-		return fmt.Errorf("group: the value of record %d, an offset of group %q, is of a version above %d or cut short: %d bytes",
-			offset, k.Group, maxValueVersion, len(value))
-	}
 	var v kmsg.OffsetCommitValue
-	if err := v.ReadFrom(value); err != nil {
+	if err := decodeValue(value, &v, (*flexible).offsetValue); err != nil {
 		return fmt.Errorf("group: the value of record %d, an offset of group %q: %w", offset, k.Group, err)
 	}
 	g := c.restored(now, k.Group, partition)
@@ -96,12 +92,8 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 		}
 		return nil
 	}
-	if !countsFit(value, (*flexible).groupValue) {
-		return fmt.Errorf("group: the value of record %d, the membership of group %q, is of a version above %d or cut short: %d bytes",
-			offset, id, maxValueVersion, len(value))
-	}
 	var v kmsg.GroupMetadataValue
-	if err := v.ReadFrom(value); err != nil {
+	if err := decodeValue(value, &v, (*flexible).groupValue); err != nil {
 		return fmt.Errorf("group: the value of record %d, the membership of group %q: %w", offset, id, err)
 	}
 	g := c.restored(now, id, partition)
@@ -112,9 +104,7 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 	if g.emptySinceMillis = now.UnixMillis; v.Version >= 2 && v.CurrentStateTimestamp >= 0 {
 		g.emptySinceMillis = v.CurrentStateTimestamp
 	}
-	if v.Protocol != nil {
-		g.protocol = *v.Protocol
-	}
+	g.protocol = textOf(v.Protocol)
 	for i := range v.Members {
 		c.restoreMember(g, &v.Members[i])
 	}
@@ -128,10 +118,7 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 }
 
 func (c *Coordinator) restoreMember(g *group, v *kmsg.GroupMetadataValueMember) {
-	m := &member{group: g, id: v.MemberID, clientID: v.ClientID, clientHost: v.ClientHost, joinedOnce: true}
-	if instance := nilIfEmpty(v.InstanceID); instance != nil {
-		m.instanceID = *instance
-	}
+	m := &member{group: g, id: v.MemberID, instanceID: textOf(v.InstanceID), clientID: v.ClientID, clientHost: v.ClientHost, joinedOnce: true}
 	m.session.owner = m
 	m.sessionTimeout = min(max(millis(v.SessionTimeoutMillis), c.config.MinSessionTimeout), c.config.MaxSessionTimeout)
 	if m.rebalanceTimeout = millis(v.RebalanceTimeoutMillis); m.rebalanceTimeout <= 0 {

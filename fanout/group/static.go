@@ -20,11 +20,7 @@ func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Clien
 	if code := c.update(m, req, c.config.NewMemberID(from.ID), from); code != 0 {
 		return code
 	}
-	if m.join.waits { // its client knows the old id
-		w := m.join.take()
-		g.joining--
-		c.replyJoin(w.ticket, w.version, wire.CodeFencedInstanceID, old)
-	}
+	c.answerJoin(g, m, wire.CodeFencedInstanceID, old)
 	c.answerSync(m, wire.CodeFencedInstanceID)
 	oldLeader := g.leader
 	if g.leader == old {
@@ -34,14 +30,9 @@ func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Clien
 	c.timers.start(&m.session, m.aliveUntil)
 	if g.state == Stable && g.vote() == g.protocol && sameTopics(topics, m.topics(g.protocol)) {
 		c.persistMembership(g)
-		resp := kmsg.NewPtrJoinGroupResponse()
-		resp.SetVersion(req.Version)
-		resp.Generation, resp.MemberID = g.generation, m.id
-		resp.ProtocolType, resp.Protocol = kmsg.StringPtr(g.protocolType), kmsg.StringPtr(g.protocol)
 		// A returning leader gets the old leader's id: it must not believe that it leads, and compute an assignment that
 		// nobody receives.
-		resp.LeaderID = oldLeader
-		c.reply(from.Ticket, resp)
+		c.replyJoined(g, m, waiter{ticket: from.Ticket, version: req.Version}, oldLeader)
 		return 0
 	}
 	c.waitForJoin(g, m, from.Ticket, req.Version)

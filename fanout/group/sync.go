@@ -11,7 +11,7 @@ import (
 // SyncGroup gives a member its assignment; the leader's request brings it.
 func (c *Coordinator) SyncGroup(now Instant, from Client, req *kmsg.SyncGroupRequest) {
 	c.queue.asked(from.Ticket)
-	g, m, code := c.member(req.Group, req.MemberID, nilIfEmpty(req.InstanceID), req.Generation)
+	g, m, code := c.member(req.Group, req.MemberID, textOf(req.InstanceID), req.Generation)
 	if code == 0 && g.state == Preparing {
 		code = wire.CodeRebalanceInProgress
 	}
@@ -44,8 +44,7 @@ func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupR
 		}
 	}
 	if !c.fits(g, more) || !c.budget.take(more) {
-		c.counts.Refused++
-		return wire.CodePolicyViolation
+		return c.refused(wire.CodePolicyViolation)
 	}
 	c.budget.give(more) // resize charges it; it is less if a member is named twice
 	for i := range assignment {
@@ -87,11 +86,10 @@ func (c *Coordinator) cameToSync(g *group, m *member) {
 
 // answerSync answers a member's SyncGroup with an error, if one waits.
 func (c *Coordinator) answerSync(m *member, code int16) {
-	if !m.sync.waits {
-		return
+	if m.sync.waits {
+		w := m.sync.take()
+		c.replySync(w.ticket, w.version, code, nil)
 	}
-	w := m.sync.take()
-	c.replySync(w.ticket, w.version, code, nil)
 }
 
 func (c *Coordinator) replySync(ticket uint64, version, code int16, assignment []byte) {
@@ -108,7 +106,7 @@ func (c *Coordinator) replySync(ticket uint64, version, code int16, assignment [
 func (c *Coordinator) Heartbeat(now Instant, from Client, req *kmsg.HeartbeatRequest) {
 	c.queue.asked(from.Ticket)
 	resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
-	g, m, code := c.member(req.Group, req.MemberID, nilIfEmpty(req.InstanceID), req.Generation)
+	g, m, code := c.member(req.Group, req.MemberID, textOf(req.InstanceID), req.Generation)
 	if code == 0 {
 		m.alive(now)
 		if g.state == Preparing {
@@ -120,7 +118,7 @@ func (c *Coordinator) Heartbeat(now Instant, from Client, req *kmsg.HeartbeatReq
 }
 
 // member finds the member that a request of a generation names, or the error that makes its client join again.
-func (c *Coordinator) member(groupID, memberID string, instance *string, generation int32) (*group, *member, int16) {
+func (c *Coordinator) member(groupID, memberID string, instance string, generation int32) (*group, *member, int16) {
 	if code := c.checkGroup(groupID, false); code != 0 {
 		return nil, nil, code
 	}

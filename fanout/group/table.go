@@ -1,5 +1,7 @@
 package group
 
+import "maps"
+
 // table is a map that gives memory back: a Go map keeps what it needed when it was largest, and what a client made large
 // once would be held without being charged.
 type table[K comparable, V any] struct {
@@ -29,9 +31,7 @@ func (t *table[K, V]) remove(key K) {
 		*t = table[K, V]{}
 	case t.high > shrinkFrom && n < t.high/8:
 		all := make(map[K]V, n)
-		for key, value := range t.all {
-			all[key] = value
-		}
+		maps.Copy(all, t.all)
 		*t = table[K, V]{all: all, high: n}
 	}
 }

@@ -163,11 +163,9 @@ func btoi(b bool) int {
 
 // pop takes the first flow off a list. It returns nil if the list is empty.
 func pop(l *list.List[*Flow]) *Flow {
-	n := l.First()
-	if n == nil {
-		return nil
+	f := l.First().Value()
+	if f != nil {
+		f.node.Remove()
 	}
-	f := n.Value()
-	n.Remove()
 	return f
 }

@@ -71,8 +71,13 @@ func (l *List[T]) insert(n *Node[T], value T, prev, next *Node[T]) {
 	l.n++
 }
 
-// Value is the value that the node was added with.
-func (n *Node[T]) Value() T { return n.value }
+// Value is the value that the node was added with, or of a nil node, as an empty list has it, the zero value.
+func (n *Node[T]) Value() (value T) {
+	if n != nil {
+		value = n.value
+	}
+	return value
+}
 
 // Next is the node behind this one, or nil.
 func (n *Node[T]) Next() *Node[T] { return n.next }
