@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // cursor reads big-endian fields off the front of a frame. A read that is not covered by the bytes that are left fails,
@@ -25,53 +26,33 @@ func (c *cursor) take(n int) []byte {
 	return b
 }
 
-func (c *cursor) int8() int8 {
-	if b := c.take(1); b != nil {
-		return int8(b[0])
+// number takes the n bytes of a number, or zeros if that fails.
+func (c *cursor) number(n int) []byte {
+	if b := c.take(n); b != nil {
+		return b
 	}
-	return 0
+	return zeros[:n]
 }
 
-func (c *cursor) int16() int16 {
-	if b := c.take(2); b != nil {
-		return int16(binary.BigEndian.Uint16(b))
-	}
-	return 0
-}
+var zeros [8]byte
 
-func (c *cursor) int32() int32 {
-	if b := c.take(4); b != nil {
-		return int32(binary.BigEndian.Uint32(b))
-	}
-	return 0
-}
-
-func (c *cursor) int64() int64 {
-	if b := c.take(8); b != nil {
-		return int64(binary.BigEndian.Uint64(b))
-	}
-	return 0
-}
-
-// nullableString is nil for null.
-func (c *cursor) nullableString() []byte {
-	n := c.int16()
-	if n == -1 || c.failed {
-		return nil
-	}
-	return c.take(int(n))
-}
+func (c *cursor) int8() int8   { return int8(c.number(1)[0]) }
+func (c *cursor) int16() int16 { return int16(binary.BigEndian.Uint16(c.number(2))) }
+func (c *cursor) int32() int32 { return int32(binary.BigEndian.Uint32(c.number(4))) }
+func (c *cursor) int64() int64 { return int64(binary.BigEndian.Uint64(c.number(8))) }
 
 // string fails on null.
 func (c *cursor) string() []byte { return c.take(int(c.int16())) }
 
-// nullableBytes is nil for null.
-func (c *cursor) nullableBytes() []byte {
-	n := c.int32()
+// nullableString and nullableBytes are nil for null.
+func (c *cursor) nullableString() []byte { return c.nullable(int(c.int16())) }
+func (c *cursor) nullableBytes() []byte  { return c.nullable(int(c.int32())) }
+
+func (c *cursor) nullable(n int) []byte {
 	if n == -1 || c.failed {
 		return nil
 	}
-	return c.take(int(n))
+	return c.take(n)
 }
 
 // count reads the length of an array whose elements take at least minBytes each, and fails if they could not be there.
@@ -117,9 +98,39 @@ func (c *cursor) room(have, n, limit int) {
 	}
 }
 
-func (c *cursor) err(what string) error {
-	if c.tooMany {
-		return fmt.Errorf("%w: more than %d partitions in a %s", ErrTooManyPartitions, MaxPartitions, what)
+// minTopicBytes is the size of the smallest topic: the length of its name, and the number of its partitions.
+const minTopicBytes = 2 + 4
+
+// partitions appends what read makes of each partition of an array of topics to list; n is the number of partitions of the
+// topic, and i counts them. A partition takes at least minBytes. named is the number of all; those beyond the room are only
+// counted.
+func partitions[P any](c *cursor, list []P, room, minBytes int, read func(topic []byte, i, n int) P) (_ []P, named int) {
+	for topics := c.count(minTopicBytes); topics > 0 && !c.failed; topics-- {
+		name := c.string()
+		n := c.count(minBytes)
+		c.room(named, n, room)
+		named += n
+		if !c.failed && !c.noRoom {
+			list = slices.Grow(list, n)
+		}
+		for i := 0; i < n && !c.failed; i++ {
+			if p := read(name, i, n); !c.noRoom {
+				list = append(list, p)
+			}
+		}
 	}
-	return fmt.Errorf("%w: the %s is cut short, or a length in it lies", ErrFrameMalformed, what)
+	return list, named
+}
+
+// err is the error of a request, or nil.
+func (c *cursor) err(what string) error {
+	switch {
+	case c.tooMany:
+		return fmt.Errorf("%w: more than %d partitions in a %s", ErrTooManyPartitions, MaxPartitions, what)
+	case c.failed:
+		return fmt.Errorf("%w: the %s is cut short, or a length in it lies", ErrFrameMalformed, what)
+	case c.noRoom:
+		return ErrNoRoom
+	}
+	return nil
 }

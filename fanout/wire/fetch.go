@@ -2,13 +2,13 @@ package wire
 
 import (
 	"encoding/binary"
-	"slices"
+	"math"
 )
 
 // FetchRequest is a Fetch request of versions 4 to 11. It is parsed again and again into the same memory; its slices
 // alias the frame.
 type FetchRequest struct {
-	ReplicaID, MaxWaitMillis, MinBytes, MaxBytes int32
+	MaxWaitMillis, MinBytes, MaxBytes int32
 	// Isolation is 0 for read uncommitted, 1 for read committed.
 	Isolation int8
 	// SessionID and SessionEpoch are from version 7 on (KIP-227); 0 and -1 before.
@@ -17,8 +17,6 @@ type FetchRequest struct {
 	Partitions []FetchPartition
 	// Forgotten are the partitions that the session is to drop, from version 7 on.
 	Forgotten []ForgottenPartition
-	// RackID is from version 11 on.
-	RackID []byte
 	// Room bounds the partitions, and those forgotten, that [FetchRequest.Parse] reads; 0 for [MaxPartitions]. With more
 	// it fails with [ErrNoRoom]. Named is how many there are.
 	Room, Named int
@@ -37,85 +35,49 @@ type FetchPartition struct {
 	// CurrentLeaderEpoch is from version 9 on, -1 before and for "unknown".
 	CurrentLeaderEpoch int32
 	FetchOffset        int64
-	// LogStartOffset is from version 5 on; only followers fill it in.
-	LogStartOffset    int64
-	PartitionMaxBytes int32
+	PartitionMaxBytes  int32
 }
 
-// The least bytes that an element of the arrays takes.
+// The sizes of the smallest partitions.
 const (
-	minFetchTopicBytes     = 2 + 4
-	minFetchPartitionBytes = 4 + 8 + 4
-	minForgottenBytes      = 2 + 4
+	minFetchBytes     = 4 + 8 + 4
+	minForgottenBytes = 4
 )
 
 // Parse reads the body of a Fetch request. It does not allocate once r has held as many partitions before.
 func (r *FetchRequest) Parse(version int16, body []byte) error {
 	c := cursor{left: body}
-	r.ReplicaID, r.MaxWaitMillis, r.MinBytes, r.MaxBytes = c.int32(), c.int32(), c.int32(), c.int32()
+	c.int32() // replica id
+	r.MaxWaitMillis, r.MinBytes, r.MaxBytes = c.int32(), c.int32(), c.int32()
 	r.Isolation = c.int8()
 	r.SessionID, r.SessionEpoch = 0, -1
 	if version >= 7 {
 		r.SessionID, r.SessionEpoch = c.int32(), c.int32()
 	}
-	r.Partitions, r.Forgotten, r.RackID, r.Named = r.Partitions[:0], r.Forgotten[:0], nil, 0
-	for topics := c.count(minFetchTopicBytes); topics > 0 && !c.failed; topics-- {
-		r.parseTopic(&c, version)
-	}
-	if version >= 7 {
-		r.parseForgotten(&c)
-	}
-	if version >= 11 {
-		r.RackID = c.string()
-	}
-	if c.failed {
-		return c.err("Fetch request")
-	}
-	if c.noRoom {
-		return ErrNoRoom
-	}
-	return nil
-}
-
-func (r *FetchRequest) parseTopic(c *cursor, version int16) {
-	name := c.string()
-	n := c.count(minFetchPartitionBytes)
-	c.room(r.Named, n, r.Room)
-	r.Named += n
-	if !c.failed && !c.noRoom {
-		r.Partitions = slices.Grow(r.Partitions, n)
-	}
-	for i := 0; i < n && !c.failed; i++ {
-		p := FetchPartition{Topic: name, Partition: c.int32(), CurrentLeaderEpoch: -1}
+	r.Partitions, r.Named = partitions(&c, r.Partitions[:0], r.Room, minFetchBytes, func(topic []byte, _, _ int) FetchPartition {
+		p := FetchPartition{Topic: topic, Partition: c.int32(), CurrentLeaderEpoch: -1}
 		if version >= 9 {
 			p.CurrentLeaderEpoch = c.int32()
 		}
 		p.FetchOffset = c.int64()
 		if version >= 5 {
-			p.LogStartOffset = c.int64()
+			c.int64() // the log start offset of a follower
 		}
 		p.PartitionMaxBytes = c.int32()
-		if !c.noRoom {
-			r.Partitions = append(r.Partitions, p)
-		}
+		return p
+	})
+	r.Forgotten = r.Forgotten[:0]
+	if version >= 7 {
+		named := 0
+		r.Forgotten, named = partitions(&c, r.Forgotten, r.Room, minForgottenBytes, func(topic []byte, _, _ int) ForgottenPartition {
+			return ForgottenPartition{Topic: topic, Partition: c.int32()}
+		})
+		r.Named = max(r.Named, named)
 	}
-}
-
-// parseForgotten reads the partitions that a session is to drop.
-func (r *FetchRequest) parseForgotten(c *cursor) {
-	named := 0
-	for topics := c.count(minForgottenBytes); topics > 0 && !c.failed; topics-- {
-		name := c.string()
-		n := c.count(4)
-		c.room(named, n, r.Room)
-		named += n
-		for ; n > 0 && !c.failed; n-- {
-			if p := (ForgottenPartition{Topic: name, Partition: c.int32()}); !c.noRoom {
-				r.Forgotten = append(r.Forgotten, p)
-			}
-		}
+	if version >= 11 {
+		c.string() // rack id
 	}
-	r.Named = max(r.Named, named)
+	return c.err("Fetch request")
 }
 
 // FetchResult is the answer for one partition. Offsets are -1 where there is none.
@@ -157,7 +119,7 @@ func PatchCount(header []byte, n int) {
 }
 
 // noPreferredReplica tells a consumer to go on reading here (KIP-392).
-const noPreferredReplica = -1
+const noPreferredReplica = math.MaxUint32 // -1
 
 // AppendFetchPartition appends the header bytes of a partition. Exactly res.RecordsBytes bytes of records follow them.
 func AppendFetchPartition(dst []byte, version int16, partition int32, res FetchResult) []byte {
@@ -174,8 +136,7 @@ func AppendFetchPartition(dst []byte, version int16, partition int32, res FetchR
 		dst = binary.BigEndian.AppendUint64(dst, uint64(a.FirstOffset))
 	}
 	if version >= 11 {
-		preferred := int32(noPreferredReplica)
-		dst = binary.BigEndian.AppendUint32(dst, uint32(preferred))
+		dst = binary.BigEndian.AppendUint32(dst, noPreferredReplica)
 	}
 	return binary.BigEndian.AppendUint32(dst, uint32(res.RecordsBytes))
 }

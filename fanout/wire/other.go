@@ -68,14 +68,8 @@ func TopicNameError(name []byte) error {
 	case len(s) > maxTopicNameBytes:
 		return fmt.Errorf("wire: a topic's name of %d bytes is longer than %d", len(s), maxTopicNameBytes)
 	}
-	bad := strings.IndexFunc(string(name), func(r rune) bool {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
-			return false
-		}
-		return true
-	})
-	if bad >= 0 {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	if bad := strings.IndexFunc(string(name), func(r rune) bool { return !strings.ContainsRune(allowed, r) }); bad >= 0 {
 		return fmt.Errorf("wire: a topic's name has letters, digits, '.', '_' and '-'; byte %d of %q is another", bad, name)
 	}
 	return nil

@@ -30,11 +30,8 @@ type ProducePartition struct {
 	run int
 }
 
-// The least bytes that an element of the arrays takes: a topic is a name and a count, a partition a number and a length.
-const (
-	minProduceTopicBytes     = 2 + 4
-	minProducePartitionBytes = 4 + 4
-)
+// minProduceBytes is the size of the smallest partition: its number, and the length of its records.
+const minProduceBytes = 4 + 4
 
 // Parse reads the body of a Produce request. It does not allocate once r has held as many partitions before.
 func (r *ProduceRequest) Parse(_ int16, body []byte) error {
@@ -42,32 +39,14 @@ func (r *ProduceRequest) Parse(_ int16, body []byte) error {
 	r.TransactionalID = c.nullableString()
 	r.Acks = c.int16()
 	r.TimeoutMillis = c.int32()
-	r.Partitions, r.Named = r.Partitions[:0], 0
-	for topics := c.count(minProduceTopicBytes); topics > 0 && !c.failed; topics-- {
-		name := c.string()
-		n := c.count(minProducePartitionBytes)
-		c.room(r.Named, n, r.Room)
-		r.Named += n
-		if !c.failed && !c.noRoom {
-			r.Partitions = slices.Grow(r.Partitions, n)
+	r.Partitions, r.Named = partitions(&c, r.Partitions[:0], r.Room, minProduceBytes, func(topic []byte, i, n int) ProducePartition {
+		p := ProducePartition{Topic: topic, Partition: c.int32(), Records: c.nullableBytes()}
+		if i == 0 {
+			p.run = n
 		}
-		for i := 0; i < n && !c.failed; i++ {
-			p := ProducePartition{Topic: name, Partition: c.int32(), Records: c.nullableBytes()}
-			if i == 0 {
-				p.run = n
-			}
-			if !c.noRoom {
-				r.Partitions = append(r.Partitions, p)
-			}
-		}
-	}
-	if c.failed {
-		return c.err("Produce request")
-	}
-	if c.noRoom {
-		return ErrNoRoom
-	}
-	return nil
+		return p
+	})
+	return c.err("Produce request")
 }
 
 // ProduceResult is the answer for one partition. Offsets and times are -1 where there is none.
@@ -130,7 +109,5 @@ func (r *ProduceResult) appendTo(dst []byte, version int16, partition int32) []b
 	if r.ErrorMessage == "" {
 		return binary.BigEndian.AppendUint16(dst, math.MaxUint16) // null
 	}
-	message := r.ErrorMessage[:min(len(r.ErrorMessage), math.MaxInt16)]
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(message)))
-	return append(dst, message...)
+	return appendString(dst, r.ErrorMessage)
 }
