@@ -16,28 +16,18 @@ func (r *Reader) quick(rec *Record) bool {
 	b = b[:at+int(size)]
 	var offset, n int64
 	rec.TimestampDelta, at = number(b, at+1)
-	if at < 0 {
-		return false
-	}
 	offset, at = number(b, at)
 	if at < 0 || offset < math.MinInt32 || offset > math.MaxInt32 {
 		return false
 	}
 	rec.OffsetDelta, rec.Key, rec.Value = int32(offset), nil, nil
-	for range 2 { // key and value
-		if at = field(b, at, -1); at < 0 {
-			return false
-		}
-	}
+	at = field(b, field(b, at, -1), -1) // key and value
 	n, at = number(b, at)
 	if at < 0 || n < 0 || n > int64(len(b)-at)/2 {
 		return false
 	}
 	for range n {
-		if at = field(b, at, 0); at < 0 {
-			return false
-		}
-		if at = field(b, at, -1); at < 0 {
+		if at = field(b, field(b, at, 0), -1); at < 0 {
 			return false
 		}
 	}
@@ -48,7 +38,7 @@ func (r *Reader) quick(rec *Record) bool {
 	return true
 }
 
-// field is the end of a field with its length in front, or -1.
+// field is the end of a field with its length in front, or -1: if at is -1, too.
 func field(b []byte, at int, least int64) int {
 	n, at := number(b, at)
 	switch {
@@ -60,7 +50,7 @@ func field(b []byte, at int, least int64) int {
 	return at + int(n)
 }
 
-// number decodes a zigzag number and returns its end, or -1 if it is not a short one.
+// number decodes a zigzag number and returns its end, or -1 if it is not a short one, or if at is -1.
 func number(b []byte, at int) (int64, int) {
 	if at >= 0 && at < len(b) && b[at] < 0x80 {
 		return int64(b[at]>>1) ^ -int64(b[at]&1), at + 1

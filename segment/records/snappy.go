@@ -131,35 +131,27 @@ func snappySize(block []byte) (int64, error) {
 // or 0 if it is cut short.
 func snappyElement(b []byte) (length, offset int64, used int) {
 	tag := b[0]
-	var number [4]byte
+	const longLiteral = 60 // its length is in 1 to 4 bytes of its own
+	used = 1 + [...]int{max(int(tag>>2)-longLiteral+1, 0), 1, 2, 4}[tag&3]
+	if len(b) < used {
+		return 0, 0, 0
+	}
+	number := int64(0)
+	for i := used - 1; i > 0; i-- {
+		number = number<<8 | int64(b[i])
+	}
+	length = int64(tag>>2) + 1
 	switch tag & 3 {
 	case snappyLiteral:
-		length, used = int64(tag>>2)+1, 1
-		if tag>>2 >= 60 {
-			extra := int(tag>>2) - 59
-			if len(b) < 1+extra {
-				return 0, 0, 0
-			}
-			copy(number[:], b[1:1+extra])
-			length, used = int64(binary.LittleEndian.Uint32(number[:]))+1, 1+extra
+		if used > 1 {
+			length = number + 1
 		}
 		if length > int64(len(b)-used) {
 			return 0, 0, 0
 		}
 		return length, 0, used + int(length)
 	case snappyCopy1:
-		if len(b) < 2 {
-			return 0, 0, 0
-		}
-		return int64(tag>>2&7) + 4, int64(tag>>5)<<8 | int64(b[1]), 2
-	case snappyCopy2:
-		used = 3
-	case snappyCopy4:
-		used = 5
+		return int64(tag>>2&7) + 4, int64(tag>>5)<<8 | number, used
 	}
-	if len(b) < used {
-		return 0, 0, 0
-	}
-	copy(number[:], b[1:used])
-	return int64(tag>>2) + 1, int64(binary.LittleEndian.Uint32(number[:])), used
+	return length, number, used
 }
