@@ -125,7 +125,7 @@ func TestDeletedLogLetsGoOfTheFileOfItsNextSegment(t *testing.T) {
 	prepareNext(t, l)
 	prepared := l.prepared
 	l.Delete()
-	if _, err := prepared.Size(); !errors.Is(err, os.ErrClosed) {
+	if _, err := prepared.Stat(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the file is still open: %v", err)
 	}
 }

@@ -115,10 +115,12 @@ func checkSegment(o Options, v *survey, i int, end int64, txns *txnScan, progres
 		return r, false, nil
 	}
 	defer func() { _ = file.Close() }()
-	if r.Bytes, err = file.Size(); err != nil {
+	info, err := file.Stat()
+	if err != nil {
 		r.Case, r.Reason = "unreadable", err.Error()
 		return r, false, nil
 	}
+	r.Bytes = info.Size()
 	if v.fromDisk {
 		file.DropCache()
 	}

@@ -66,7 +66,7 @@ func TestReleaseDoesNotWaitForTheFileToBeClosed(t *testing.T) {
 	}
 	close(slow.closed)
 	closer.Wait()
-	if _, err := s.file.Size(); err == nil {
+	if _, err := s.file.Stat(); err == nil {
 		t.Error("the file is open after Wait")
 	}
 	if len(slow.closing) < 5 {

@@ -120,10 +120,7 @@ func putEpochs(fsys FS, path string, content []byte) error {
 	if werr == nil {
 		werr = f.Sync()
 	}
-	if cerr := f.Close(); werr == nil {
-		werr = cerr
-	}
-	if werr != nil {
+	if werr = errors.Join(werr, f.Close()); werr != nil {
 		return errors.Join(err, werr)
 	}
 	return nil

@@ -1,9 +1,12 @@
 package segment
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -20,9 +23,8 @@ type File interface {
 	ReadResident(b []byte, offset int64) int
 	// WriteAt writes pieces one behind the other, up to [maxWritePieces] with one system call. A short write has an error.
 	WriteAt(pieces [][]byte, offset int64) (int, error)
-	Size() (int64, error)
-	// Modified is the time of the last write, in milliseconds since 1970.
-	Modified() (int64, error)
+	// Stat has the size, and the time of the last write.
+	Stat() (os.FileInfo, error)
 	Truncate(size int64) error
 	Sync() error
 	// DropCache drops clean unused pages from the page cache, including those of a failed sync, which the kernel marks clean:
@@ -86,11 +88,7 @@ func (osFS) SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (osFS) IsNamed(f File, path string) (bool, error) {
@@ -101,7 +99,7 @@ func (osFS) IsNamed(f File, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	open, err := f.(*osFile).Stat()
+	open, err := f.Stat()
 	return err == nil && os.SameFile(named, open), err
 }
 
@@ -167,22 +165,6 @@ func pwritev(fd int, pieces [][]byte, skip int, offset int64) (int, error) {
 // DropCache is posix_fadvise(2): advice, which the kernel may ignore.
 func (f *osFile) DropCache() { _ = unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) }
 
-func (f *osFile) Modified() (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.ModTime().UnixMilli(), nil
-}
-
-func (f *osFile) Size() (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
-
 // The files of a segment and of a partition.
 const (
 	logSuffix       = ".log"
@@ -197,13 +179,7 @@ func segmentPath(dir string, base int64) string { return filePath(dir, base, log
 
 // filePath is the path of a file that is named after an offset.
 func filePath(dir string, offset int64, suffix string) string {
-	const digits = 20
-	var name [digits]byte
-	for i := digits - 1; i >= 0; i-- {
-		name[i] = byte('0' + offset%10)
-		offset /= 10
-	}
-	return filepath.Join(dir, string(name[:])+suffix)
+	return filepath.Join(dir, fmt.Sprintf("%020d%s", offset, suffix))
 }
 
 // beside is the path of another file of the segment with that path.
@@ -212,14 +188,6 @@ func beside(path, suffix string) string { return strings.TrimSuffix(path, logSuf
 // parseName is the inverse of filePath, for a name without its directory.
 func parseName(name, suffix string) (offset int64, ok bool) {
 	digits, ok := strings.CutSuffix(name, suffix)
-	if !ok || len(digits) != 20 {
-		return 0, false
-	}
-	for _, d := range digits {
-		if d < '0' || d > '9' || offset > (1<<63-1-int64(d-'0'))/10 {
-			return 0, false
-		}
-		offset = offset*10 + int64(d-'0')
-	}
-	return offset, true
+	n, err := strconv.ParseUint(digits, 10, 63)
+	return int64(n), ok && len(digits) == 20 && err == nil
 }

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 )
@@ -210,30 +211,20 @@ func (r *evictableFile) ReadAt(b []byte, offset int64) (int, error) {
 	return file.ReadAt(b, offset)
 }
 
-// through asks the open file.
-func through[T any](r *evictableFile, ask func(File) (T, error)) (answer T, err error) {
+func (r *evictableFile) Stat() (os.FileInfo, error) {
 	file, err := r.get()
-	if err == nil {
-		answer, err = ask(file)
+	if err != nil {
+		return nil, err
 	}
-	return answer, err
+	return file.Stat()
 }
 
-func (r *evictableFile) Size() (int64, error)     { return through(r, File.Size) }
-func (r *evictableFile) Modified() (int64, error) { return through(r, File.Modified) }
-
 func (r *evictableFile) Sync() error {
-	file, err := r.get()
-	if err == nil {
-		err = file.Sync()
-	}
-	return err
+	panic("segment: a finished segment is synced again: " + r.path)
 }
 
 func (r *evictableFile) DropCache() {
-	if file, err := r.get(); err == nil {
-		file.DropCache()
-	}
+	panic("segment: the cache of a finished segment is dropped: " + r.path)
 }
 
 func (r *evictableFile) WriteAt([][]byte, int64) (int, error) {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"math"
@@ -61,33 +62,20 @@ type Options struct {
 const day = 24 * time.Hour
 
 func (o Options) withDefaults() Options {
-	o.SegmentBytes = min(or(o.SegmentBytes, 1<<30), math.MaxInt32)
-	o.SegmentAge = or(o.SegmentAge, 7*day)
-	o.RetentionBytes = or(o.RetentionBytes, -1)
-	o.RetentionAge = or(o.RetentionAge, 7*day)
-	o.IndexIntervalBytes = or(o.IndexIntervalBytes, 4096)
-	o.MaxBatchBytes = or(o.MaxBatchBytes, 1<<20+records.Overhead)
-	o.MaxInflatedBytes = or(o.MaxInflatedBytes, 128<<20)
-	o.TimestampBeforeMaxMillis = or(o.TimestampBeforeMaxMillis, math.MaxInt64)
-	o.TimestampAfterMaxMillis = or(o.TimestampAfterMaxMillis, time.Hour.Milliseconds())
-	o.MaxProducers = or(o.MaxProducers, 10_000)
-	o.ProducerExpiry = or(o.ProducerExpiry, day)
-	if o.FS == nil {
-		o.FS = OS
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.SegmentBytes = min(cmp.Or(o.SegmentBytes, 1<<30), math.MaxInt32)
+	o.SegmentAge = cmp.Or(o.SegmentAge, 7*day)
+	o.RetentionBytes = cmp.Or(o.RetentionBytes, -1)
+	o.RetentionAge = cmp.Or(o.RetentionAge, 7*day)
+	o.IndexIntervalBytes = cmp.Or(o.IndexIntervalBytes, 4096)
+	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, 1<<20+records.Overhead)
+	o.MaxInflatedBytes = cmp.Or(o.MaxInflatedBytes, 128<<20)
+	o.TimestampBeforeMaxMillis = cmp.Or(o.TimestampBeforeMaxMillis, math.MaxInt64)
+	o.TimestampAfterMaxMillis = cmp.Or(o.TimestampAfterMaxMillis, time.Hour.Milliseconds())
+	o.MaxProducers = cmp.Or(o.MaxProducers, 10_000)
+	o.ProducerExpiry = cmp.Or(o.ProducerExpiry, day)
+	o.FS = cmp.Or(o.FS, OS)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	return o
-}
-
-// or is value, or byDefault if that is zero.
-func or[T comparable](value, byDefault T) T {
-	var zero T
-	if value == zero {
-		return byDefault
-	}
-	return value
 }
 
 // Configure changes the options of an open log. SegmentBytes and IndexIntervalBytes count from the next segment on, the others from

@@ -74,9 +74,9 @@ func (l *Log) knewEverybody() bool {
 	if err != nil {
 		return false
 	}
-	made, err := f.Modified()
+	made, err := f.Stat()
 	_ = f.Close()
-	return err == nil && time.Now().UnixMilli()-made < l.options.ProducerExpiry.Milliseconds()
+	return err == nil && time.Since(made.ModTime()) < l.options.ProducerExpiry
 }
 
 // seenMillis is the latest time at which the batch at an offset can have been appended; said is the snapshot's time, which

@@ -194,7 +194,7 @@ func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
 	}
 	s := l.newSegment(file, base)
 	l.segments = append(l.segments, s)
-	size, err := file.Size()
+	info, err := file.Stat()
 	if err != nil {
 		return s, f, found, fmt.Errorf("segment: %s: %w", path, err)
 	}
@@ -204,7 +204,7 @@ func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
 		return s, f, found, nil
 	}
 	if f.place == closed || f.clean {
-		if f.index, err = s.inspect(size, f.place == last); err != nil {
+		if f.index, err = s.inspect(info.Size(), f.place == last); err != nil {
 			l.options.Logger.Warn("an index cannot be used and will be rebuilt", "index", f.index.String(), "file", path, "reason", err)
 		}
 	}
@@ -214,7 +214,7 @@ func (l *Log) examine(v *survey, i int) (*Segment, finding, verdict, error) {
 	if err := s.syncBeforeScan(v.fromDisk); err != nil {
 		return s, f, found, err
 	}
-	found = s.scan(size)
+	found = s.scan(info.Size())
 	return s, f, found, v.conclude(&f, i, &found)
 }
 
@@ -254,7 +254,7 @@ func (l *Log) cutAt(v *survey, i int, s *Segment, found verdict, c *recoveryCase
 			return err
 		}
 	}
-	size, err := s.file.Size()
+	info, err := s.file.Stat()
 	if err == nil {
 		err = s.file.Truncate(found.validBytes)
 	}
@@ -265,7 +265,7 @@ func (l *Log) cutAt(v *survey, i int, s *Segment, found verdict, c *recoveryCase
 		return fmt.Errorf("segment: cutting %s at %d: %w", s.path, found.validBytes, err)
 	}
 	l.options.Logger.Warn("the end of a log was damaged by a crash and was cut", "case", c.label, "file", s.path,
-		"position", found.validBytes, "next_offset", found.nextOffset, "bytes_cut", size-found.validBytes, "segments_dropped", len(dropped),
+		"position", found.validBytes, "next_offset", found.nextOffset, "bytes_cut", info.Size()-found.validBytes, "segments_dropped", len(dropped),
 		"recovery_point", v.found.RecoveryPoint, "reason", found.reason, "remedy", "with --fsync=always a crash loses nothing acknowledged")
 	return nil
 }

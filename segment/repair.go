@@ -138,20 +138,10 @@ func (r *repairer) cut(s SegmentReport) error {
 
 // copyRange durably writes a piece of a file to a new file.
 func copyRange(fsys FS, path string, from io.ReaderAt, start, end int64) error {
-	to, err := fsys.Open(path, Create)
-	if err != nil {
+	return fillFile(fsys, path, func(to File) error {
+		_, err := io.Copy(io.NewOffsetWriter(writerAt{to}, 0), io.NewSectionReader(from, start, end-start))
 		return err
-	}
-	if err = to.Truncate(0); err == nil {
-		_, err = io.Copy(io.NewOffsetWriter(writerAt{to}, 0), io.NewSectionReader(from, start, end-start))
-	}
-	if err == nil {
-		err = to.Sync()
-	}
-	if cerr := to.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	})
 }
 
 // writerAt is a file as an [io.WriterAt].

@@ -18,14 +18,14 @@ func readFile(fsys FS, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	size, err := f.Size()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if size > maxSmallFile {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are expected", path, size, maxSmallFile)
+	if info.Size() > maxSmallFile {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are expected", path, info.Size(), maxSmallFile)
 	}
-	b := make([]byte, size)
+	b := make([]byte, info.Size())
 	if n, err := f.ReadAt(b, 0); n < len(b) {
 		return nil, fmt.Errorf("reading %s: %d of %d bytes: %w", path, n, len(b), err)
 	}
@@ -59,21 +59,25 @@ const temporarySuffix = ".tmp"
 
 // writeFile writes a file and makes its content durable, but not its name.
 func writeFile(fsys FS, path string, content []byte) error {
+	return fillFile(fsys, path, func(f File) error {
+		_, err := f.WriteAt([][]byte{content}, 0)
+		return err
+	})
+}
+
+// fillFile is writeFile with the content that fill writes.
+func fillFile(fsys FS, path string, fill func(File) error) error {
 	f, err := fsys.Open(path, Create)
 	if err != nil {
 		return err
 	}
-	err = f.Truncate(0)
-	if err == nil {
-		_, err = f.WriteAt([][]byte{content}, 0)
+	if err = f.Truncate(0); err == nil {
+		err = fill(f)
 	}
 	if err == nil {
 		err = f.Sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return errors.Join(err, f.Close())
 }
 
 // readAside reads a file that the records can do without. If it does not parse it is lost: readAside renames it, so that it

@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // simFS is a file system in memory that can fail, and can lose its power.
@@ -276,19 +278,22 @@ func (f *simFile) WriteAt(pieces [][]byte, offset int64) (int, error) {
 	return copy(f.inode.data[offset:], b), err
 }
 
-func (f *simFile) Size() (int64, error) {
-	if err := f.fs.step("size " + f.path); err != nil {
-		return 0, err
+func (f *simFile) Stat() (os.FileInfo, error) {
+	if err := f.fs.step("stat " + f.path); err != nil {
+		return nil, err
 	}
-	return int64(len(f.inode.data)), nil
+	return simInfo{size: int64(len(f.inode.data)), modified: time.UnixMilli(f.inode.modified)}, nil
 }
 
-func (f *simFile) Modified() (int64, error) {
-	if err := f.fs.step("modified " + f.path); err != nil {
-		return 0, err
-	}
-	return f.inode.modified, nil
+// simInfo has what a log asks for.
+type simInfo struct {
+	os.FileInfo
+	size     int64
+	modified time.Time
 }
+
+func (i simInfo) Size() int64        { return i.size }
+func (i simInfo) ModTime() time.Time { return i.modified }
 
 func (f *simFile) Truncate(size int64) error {
 	if f.readOnly {

@@ -120,14 +120,14 @@ func (v *survey) holdsBatches(base int64) (damage, error) {
 		return unreadable, fmt.Errorf("segment: opening: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	size, err := file.Size()
+	info, err := file.Stat()
 	if err != nil {
 		return unreadable, fmt.Errorf("segment: %s: %w", segmentPath(v.dir, base), err)
 	}
 	if v.fromDisk {
 		file.DropCache()
 	}
-	sc := newScanner(file, size, crcWindow)
+	sc := newScanner(file, info.Size(), crcWindow)
 	sc.checkCRC = true
 	_, err = sc.batch(0, base, base)
 	switch {

@@ -37,14 +37,14 @@ func (t *segmentTimes) latest(maxTimestamp int64) int64 {
 // openTimes recovers the times of a segment from an earlier run. A copied file may have any modification time: then the latest
 // timestamp counts, unless it is in the future.
 func (s *Segment) openTimes() error {
-	modified, err := s.file.Modified()
+	info, err := s.file.Stat()
 	if err != nil {
 		return fmt.Errorf("segment: %s: %w", s.path, err)
 	}
 	first, _ := s.firstTimestamp(s.size) // the segment opened; later damage is an error of reads
-	t := segmentTimes{appendedMillis: modified}
+	t := segmentTimes{appendedMillis: info.ModTime().UnixMilli()}
 	if latest := s.index.maxTimestamp; latest <= time.Now().UnixMilli() {
-		t.appendedMillis = max(modified, latest)
+		t.appendedMillis = max(t.appendedMillis, latest)
 	}
 	if t.createdMillis = t.appendedMillis; first >= 0 && first < t.createdMillis {
 		t.createdMillis = first

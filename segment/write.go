@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -171,7 +172,7 @@ func (w *Write) fits(n, lastOffset, nowMillis int64) bool {
 	if size == 0 {
 		return true
 	}
-	w.createdMillis = or(w.createdMillis, nowMillis)
+	w.createdMillis = cmp.Or(w.createdMillis, nowMillis)
 	age := nowMillis - w.createdMillis
 	return size+n <= w.capacity && lastOffset-w.base <= math.MaxInt32 && age <= w.log.options.SegmentAge.Milliseconds()
 }

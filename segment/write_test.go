@@ -180,7 +180,7 @@ func TestDeletedLogsWriteLeavesNothingBehind(t *testing.T) {
 				t.Errorf("the end of the write: %v", err)
 			}
 			for _, f := range files {
-				if _, err := f.Size(); !errors.Is(err, os.ErrClosed) {
+				if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
 					t.Errorf("a file is still open: %v", err)
 				}
 			}
