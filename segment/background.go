@@ -92,18 +92,18 @@ func (l *Log) Work() (work func() (done func())) {
 	return nil
 }
 
-// background makes the job in flight: run runs alone off the log's thread, unless the log is gone, and done takes its result on it.
-func background[T any](l *Log, run func() T, done func(T)) (work func() func()) {
+// background makes the job in flight: run runs alone off the log's thread, unless the log is gone, and then done on it, with run's
+// error.
+func (l *Log) background(run func() error, done func(error)) (work func() func()) {
 	l.working = true
 	return func() func() {
-		var result T
-		_ = l.worker.alone(func() error { result = run(); return nil })
+		err := l.worker.alone(run)
 		return func() {
 			if !l.working {
 				panic("segment: a background job ends that is not in flight: " + l.dir)
 			}
 			l.working = false
-			done(result)
+			done(err)
 		}
 	}
 }
@@ -116,22 +116,19 @@ func (l *Log) awaitsPlan(s *Segment) bool {
 
 // prepareWork makes the file of the next segment. Creating a file may read the disk; renaming it later does not.
 func (l *Log) prepareWork() func() func() {
-	type prepared struct {
-		file File
-		err  error
-	}
-	fsys, path := l.options.FS, preparedPath(l.dir)
-	return background(l, func() (p prepared) {
-		p.file, p.err = fsys.Open(path, Create)
-		return p
-	}, func(p prepared) {
+	var file File
+	return l.background(func() (err error) {
+		file, err = l.worker.fs.Open(preparedPath(l.dir), Create)
+		return err
+	}, func(err error) {
 		switch {
-		case p.err != nil:
-			l.failWork("preparing the next segment", p.err)
+		case err != nil:
+			l.failWork("preparing the next segment", err)
+		case file == nil: // the log is gone
 		case l.closed || l.prepared != nil:
-			l.options.Closer.closeFile(p.file)
+			l.options.Closer.closeFile(file)
 		default:
-			l.prepared = p.file
+			l.prepared = file
 		}
 	})
 }
@@ -143,30 +140,25 @@ func (l *Log) finishWork(s *Segment) func() func() {
 	}
 	l.finishing = s
 	s.Retain()
-	return background(l, l.finishJob(s).run, func(r finishResult) {
+	job, r := l.finishJob(s), finishResult{}
+	return l.background(func() error {
+		r = job.run()
+		return nil
+	}, func(error) {
 		l.finishing = nil
 		l.finish(s, r)
 		s.Release()
 	})
 }
 
-// finishJob is everything that finishing a segment needs; all of it is immutable by then.
+// finishJob is everything that finishing a segment needs: a copy of it, because the log's thread goes on to change the original.
 type finishJob struct {
-	worker   *worker
-	fs       FS
-	dir      string
-	path     string
-	file     File
-	size     int64
-	next     int64
-	entries  []indexEntry
-	times    []timeEntry
-	snapshot []byte
+	Segment
+	worker *worker
+	dir    string
 }
 
-func (l *Log) finishJob(s *Segment) finishJob {
-	return finishJob{l.worker, l.options.FS, l.dir, s.path, s.file, s.size, s.next, s.index.entries, s.index.times, s.snapshot}
-}
+func (l *Log) finishJob(s *Segment) finishJob { return finishJob{*s, l.worker, l.dir} }
 
 type finishResult struct {
 	index    File // the .index file, open
@@ -189,13 +181,13 @@ func (j finishJob) run() (r finishResult) {
 			return r
 		}
 	}
-	if r.err = writeIndexFiles(j.fs, j.path, j.entries, j.times); r.err != nil {
+	if r.err = writeIndexFiles(j.fs, j.path, &j.index); r.err != nil {
 		return r
 	}
 	if r.err = j.fs.SyncDir(j.dir); r.err != nil {
 		return r
 	}
-	r.summary = summarize(j.entries)
+	r.summary = summarize(j.index.entries)
 	r.index, r.err = j.fs.Open(beside(j.path, indexSuffix), ReadOnly)
 	return r
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
+	"slices"
 
 	"oneplusn/segment/records"
 )
@@ -49,12 +51,12 @@ const (
 	StateDamaged State = "damaged" // refuse it
 )
 
-var states = map[action]State{serve: StateOK, rebuild: StateRebuild, cut: StateTorn, refuse: StateDamaged}
+// states are those of the recovery table's actions, from the best to the worst.
+var states = [...]State{serve: StateOK, rebuild: StateRebuild, cut: StateTorn, refuse: StateDamaged}
 
 // Worst is the worse of two states.
 func (s State) Worst(other State) State {
-	rank := map[State]int{StateOK: 0, StateRebuild: 1, StateTorn: 2, StateDamaged: 3}
-	if rank[other] > rank[s] {
+	if slices.Index(states[:], other) > slices.Index(states[:], s) {
 		return other
 	}
 	return s
@@ -241,35 +243,27 @@ func (r *Report) checkTxnIndex(fsys FS, logPath string, want []txnEntry) {
 
 // checkOthers parses the files that are not segments.
 func (r *Report) checkOthers(fsys FS, names []string) {
-	note := func(name string, err error) {
-		if err != nil {
-			r.Problems = append(r.Problems, fmt.Sprintf("%s: %v", name, err))
-		}
-	}
-	parse := func(path string, f func([]byte) error) {
-		content, err := readFile(fsys, path)
-		if err == nil {
-			err = f(content)
-		}
-		note(path, err)
-	}
-	for _, offset := range offsetsOf(names, snapshotSuffix) {
-		parse(filePath(r.Directory, offset, snapshotSuffix), func(b []byte) error { _, err := parseSnapshot(b); return err })
-	}
 	for _, name := range names {
-		switch name {
-		case epochFile, partitionFile:
-			parse(r.Directory+"/"+name, func(b []byte) (err error) {
-				if name == epochFile {
-					_, err = parseEpochs(b)
-				} else {
-					_, err = parseMetadata(b)
-				}
-				if err != nil {
-					r.State = StateDamaged
-				}
-				return err
-			})
+		_, isSnapshot := parseName(name, snapshotSuffix)
+		if !isSnapshot && name != epochFile && name != partitionFile {
+			continue
+		}
+		content, err := readFile(fsys, filepath.Join(r.Directory, name))
+		if err == nil {
+			switch name {
+			case epochFile:
+				_, err = parseEpochs(content)
+			case partitionFile:
+				_, err = parseMetadata(content)
+			default:
+				_, err = parseSnapshot(content)
+			}
+			if err != nil && !isSnapshot { // a start does without a snapshot
+				r.State = StateDamaged
+			}
+		}
+		if err != nil {
+			r.Problems = append(r.Problems, fmt.Sprintf("%s: %v", filepath.Join(r.Directory, name), err))
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,10 +28,10 @@ func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 	if errors.Is(unreadable, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err := fsys.RemoveAll(path); err != nil {
-		return false, fmt.Errorf("segment: removing the mark of a clean stop: %w", err)
+	if err = fsys.RemoveAll(path); err == nil {
+		err = fsys.SyncDir(dataDir)
 	}
-	if err := fsys.SyncDir(dataDir); err != nil {
+	if err != nil {
 		return false, fmt.Errorf("segment: removing the mark of a clean stop: %w", err)
 	}
 	return unreadable == nil, nil
@@ -132,20 +131,14 @@ func parseCheckpoint(text []byte) (map[string]int64, error) {
 
 // WriteCheckpoint durably replaces an offset checkpoint file. It may block.
 func WriteCheckpoint(fsys FS, path string, offsets map[string]int64) error {
-	names := make([]string, 0, len(offsets))
-	for name := range offsets {
-		if strings.LastIndexByte(name, '-') > 0 {
-			names = append(names, name)
+	var lines []string
+	for name, offset := range offsets {
+		if cut := strings.LastIndexByte(name, '-'); cut > 0 {
+			lines = append(lines, fmt.Sprintf("%s %s %d\n", name[:cut], name[cut+1:], offset))
 		}
 	}
-	slices.Sort(names)
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "0\n%d\n", len(names))
-	for _, name := range names {
-		cut := strings.LastIndexByte(name, '-')
-		fmt.Fprintf(&b, "%s %s %d\n", name[:cut], name[cut+1:], offsets[name])
-	}
-	if err := ReplaceFile(fsys, path, b.Bytes()); err != nil {
+	slices.Sort(lines)
+	if err := ReplaceFile(fsys, path, fmt.Appendf(nil, "0\n%d\n%s", len(lines), strings.Join(lines, ""))); err != nil {
 		return fmt.Errorf("segment: writing %s: %w", path, err)
 	}
 	return nil

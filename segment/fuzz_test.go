@@ -171,7 +171,7 @@ func FuzzScan(f *testing.F) {
 func FuzzSidecars(f *testing.F) {
 	ps := newProducers(10)
 	ps.add(sequence{id: 1, last: 3, lastOffset: 2}, 1)
-	f.Add(encodeIndex([]indexEntry{{1, 70}}), encodeTimeIndex([]timeEntry{{5, 1}}), ps.encode(), []byte("0\n1\n0 0\n"))
+	f.Add(encodeEntries([]indexEntry{{1, 70}}), encodeEntries([]timeEntry{{5, 1}}), ps.encode(), []byte("0\n1\n0 0\n"))
 	f.Add([]byte{}, []byte{}, []byte{}, []byte{})
 	f.Add(make([]byte, 80), make([]byte, 120), make([]byte, 56), []byte("1\n"))
 	f.Fuzz(func(t *testing.T, index, timeIndex, snapshot, epochs []byte) {

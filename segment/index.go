@@ -111,16 +111,22 @@ func (x *index) find(offset uint32, size int64, sc *scratch) place {
 		p.lastStart = p.from
 		return p
 	}
-	i := sort.Search(len(x.entries), func(i int) bool { return x.entries[i].offset >= offset })
-	block, coarse := x.block(i, sc)
-	if len(block) > 0 {
-		i = sort.Search(len(block), func(j int) bool { return block[j].offset >= offset })
-	} else {
-		block = x.entries
-	}
-	p := around(block, i, size)
+	entries, i, coarse := x.search(sc, func(e indexEntry) bool { return e.offset >= offset })
+	p := around(entries, i, size)
 	p.coarse = coarse
 	return p
+}
+
+// search finds the first entry that is far enough: its index in entries, which are those in memory or, where the index file's page
+// is resident, those around it in the file.
+func (x *index) search(sc *scratch, far func(indexEntry) bool) (entries []indexEntry, i int, coarse bool) {
+	first := func(in []indexEntry) int { return sort.Search(len(in), func(i int) bool { return far(in[i]) }) }
+	i = first(x.entries)
+	block, coarse := x.block(i, sc)
+	if len(block) == 0 {
+		return x.entries, i, coarse
+	}
+	return block, first(block), coarse
 }
 
 // around is the place of a batch behind entry i-1 and not behind entry i.
@@ -144,17 +150,11 @@ func (x *index) boundaryBefore(position int64, sc *scratch) (at int64, coarse bo
 		i := sort.Search(len(t), func(i int) bool { return int64(t[i].position) > position })
 		return int64(t[i-1].position), false
 	}
-	i := sort.Search(len(x.entries), func(i int) bool { return int64(x.entries[i].position) > position })
-	block, coarse := x.block(i, sc)
-	if len(block) > 0 {
-		i = sort.Search(len(block), func(j int) bool { return int64(block[j].position) > position })
-	} else {
-		block = x.entries
-	}
+	entries, i, coarse := x.search(sc, func(e indexEntry) bool { return int64(e.position) > position })
 	if i == 0 {
 		return 0, coarse
 	}
-	return int64(block[i-1].position), coarse
+	return int64(entries[i-1].position), coarse
 }
 
 // block reads a stride of entries from the file, from entry i-1 in memory up to two entries of the next stride. It is empty if

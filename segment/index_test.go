@@ -77,26 +77,26 @@ func TestIndexFilesAreThoseOfKafka(t *testing.T) {
 }
 
 func TestWrongIndexesAreRefused(t *testing.T) {
-	good := encodeIndex([]indexEntry{{5, 100}, {9, 200}})
+	good := encodeEntries([]indexEntry{{5, 100}, {9, 200}})
 	if list, err := parseIndex(good, 300); err != nil || len(list) != 2 || list[1] != (indexEntry{9, 200}) {
 		t.Fatalf("a good index gives %v, %v", list, err)
 	}
 	for name, b := range map[string][]byte{
 		"cut":                 good[:15],
 		"preallocated":        append(bytes.Clone(good), make([]byte, 80)...),
-		"offsets that shrink": encodeIndex([]indexEntry{{5, 100}, {5, 200}}),
-		"positions that do":   encodeIndex([]indexEntry{{5, 100}, {9, 100}}),
-		"behind the segment":  encodeIndex([]indexEntry{{5, 300}}),
+		"offsets that shrink": encodeEntries([]indexEntry{{5, 100}, {5, 200}}),
+		"positions that do":   encodeEntries([]indexEntry{{5, 100}, {9, 100}}),
+		"behind the segment":  encodeEntries([]indexEntry{{5, 300}}),
 	} {
 		if _, err := parseIndex(b, 300); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 	for name, b := range map[string][]byte{
-		"cut":                     encodeTimeIndex([]timeEntry{{5, 1}})[:11],
-		"times that do not grow":  encodeTimeIndex([]timeEntry{{5, 1}, {5, 2}}),
-		"offsets that shrink":     encodeTimeIndex([]timeEntry{{5, 2}, {6, 1}}),
-		"a time before the epoch": encodeTimeIndex([]timeEntry{{-1, 1}}),
+		"cut":                     encodeEntries([]timeEntry{{5, 1}})[:11],
+		"times that do not grow":  encodeEntries([]timeEntry{{5, 1}, {5, 2}}),
+		"offsets that shrink":     encodeEntries([]timeEntry{{5, 2}, {6, 1}}),
+		"a time before the epoch": encodeEntries([]timeEntry{{-1, 1}}),
 	} {
 		if _, err := parseTimeIndex(b); err == nil {
 			t.Errorf("time index with %s: no error", name)

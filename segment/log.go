@@ -84,11 +84,10 @@ func (l *Log) Close() error {
 		_ = l.EndWrite(&l.writing) // nobody waits for its result
 	}
 	err := l.poisoned
-	switch {
-	case err != nil: // markWork may not have run, or have failed
-		err = errors.Join(err, markFailedSync(l.options.FS, l.dir))
-	case err == nil:
+	if err == nil {
 		err = l.active().cutLeftovers()
+	} else { // markWork may not have run, or have failed
+		err = errors.Join(err, markFailedSync(l.options.FS, l.dir))
 	}
 	if err == nil {
 		err = l.finishAll()

@@ -63,17 +63,8 @@ func (r Range) narrow(timestampMillis int64) Range {
 	if r.Segment == nil || r.Pos > 0 {
 		return r
 	}
-	content, err := readFile(r.Segment.fs, beside(r.Segment.path, timeIndexSuffix))
-	if err != nil {
-		return r
-	}
-	times, terr := parseTimeIndex(content)
-	content, err = readFile(r.Segment.fs, beside(r.Segment.path, indexSuffix))
-	if err != nil || terr != nil {
-		return r
-	}
-	x := index{times: times}
-	if x.entries, err = parseIndex(content, r.Len); err != nil {
+	var x index
+	if err := r.Segment.readIndexFiles(&x, r.Len); err != nil {
 		return r
 	}
 	from := x.beforeTime(timestampMillis, r.Len, nil)

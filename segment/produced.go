@@ -167,11 +167,15 @@ func (c *Checker) checkRecords(h records.Batch, codec records.Codec, payload []b
 		return t, c.recordsError(err, limit < maxInflated)
 	}
 	var rec records.Record
-	for n := range h.RecordCount {
+	for n := int32(0); ; n++ {
 		more, err := r.Next(&rec)
 		switch {
 		case err != nil:
 			return t, c.recordsError(err, limit < maxInflated)
+		case !more && n == h.RecordCount:
+			return t, nil
+		case more && n == h.RecordCount:
+			return t, fmt.Errorf("%w: bytes follow its %d records", records.ErrMalformed, n)
 		case !more:
 			return t, fmt.Errorf("%w: it has %d records, its header says %d", records.ErrMalformed, n, h.RecordCount)
 		case rec.OffsetDelta != n:
@@ -181,12 +185,6 @@ func (c *Checker) checkRecords(h records.Batch, codec records.Codec, payload []b
 			t.min, t.max = min(t.min, at), max(t.max, at)
 		}
 	}
-	if more, err := r.Next(&rec); err != nil {
-		return t, c.recordsError(err, limit < maxInflated)
-	} else if more {
-		return t, fmt.Errorf("%w: bytes follow its %d records", records.ErrMalformed, h.RecordCount)
-	}
-	return t, nil
 }
 
 // recordsError turns an error of a reader into one of a batch. bounded: the limit was the budget, not the log's.

@@ -60,11 +60,16 @@ func (l *Log) segmentOf(offset int64) (*Segment, error) {
 	if offset < l.LogStartOffset() || offset > l.highWatermark {
 		return nil, fmt.Errorf("%w: %d, the log has %d to %d", ErrOffsetOutOfRange, offset, l.LogStartOffset(), l.highWatermark)
 	}
+	return l.holder(offset), nil
+}
+
+// holder is the segment with the first batch that ends at an offset or later, or else the active one.
+func (l *Log) holder(offset int64) *Segment {
 	i := l.position(offset)
 	for l.segments[i].next <= offset && i+1 < len(l.segments) {
 		i++ // the offsets up to the next segment were compacted away
 	}
-	return l.segments[i], nil
+	return l.segments[i]
 }
 
 // Behind is the number of bytes that can be read in a range's segment from its start on. ended: readable data follows in a later

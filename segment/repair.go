@@ -172,7 +172,7 @@ func (r *repairer) rebuild(s SegmentReport) error {
 	}
 	if err == nil {
 		x.seal()
-		err = writeIndexFiles(r.options.FS, s.File, x.entries, x.times)
+		err = writeIndexFiles(r.options.FS, s.File, &x)
 	}
 	if err != nil {
 		return fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.File, err)

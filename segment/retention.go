@@ -58,7 +58,7 @@ func (l *Log) expires(s *Segment, excess, nowMillis int64) bool {
 
 // removal releases segments and returns the removal of their files.
 func (l *Log) removal(gone []*Segment) func() error {
-	fsys, w, paths := l.options.FS, l.worker, make([]string, 0, len(gone))
+	w, paths := l.worker, make([]string, 0, len(gone))
 	for _, s := range gone {
 		paths = append(paths, s.path)
 		s.Release()
@@ -66,7 +66,7 @@ func (l *Log) removal(gone []*Segment) func() error {
 	return func() error {
 		var errs []error
 		for _, path := range paths {
-			if err := w.named(func() error { return removeSegment(fsys, path) }); err != nil {
+			if err := w.named(func() error { return removeSegment(w.fs, path) }); err != nil {
 				errs = append(errs, fmt.Errorf("segment: removing %s: %w", path, err))
 			}
 		}

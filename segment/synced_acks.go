@@ -60,7 +60,7 @@ func (l *Log) lacksMark() bool {
 
 // syncMark is a plan's SyncDir that leaves the mark after rest, its SyncDir so far, which may be nil.
 func (l *Log) syncMark(rest func() error) func() error {
-	fsys, dir, w := l.options.FS, l.dir, l.worker
+	w := l.worker
 	return func() error {
 		if rest != nil {
 			if err := rest(); err != nil {
@@ -68,7 +68,7 @@ func (l *Log) syncMark(rest func() error) func() error {
 			}
 		}
 		return w.alone(func() error {
-			err := markSyncedAcks(fsys, dir)
+			err := markSyncedAcks(w.fs, l.dir)
 			if err == nil {
 				err = l.syncDir()
 			}
@@ -98,14 +98,14 @@ func (l *Log) wantsMarkGone() bool {
 }
 
 func (l *Log) unmarkWork() func() func() {
-	fsys, dir, state := l.options.FS, l.dir, &l.worker.acks.state
+	state := &l.worker.acks.state
 	state.Store(markGoing)
-	return background(l, func() (err error) {
+	return l.background(func() (err error) {
 		if state.Load() != markGoing {
 			return nil
 		}
 		// The removal need not be durable: a mark that comes back only makes a start more careful.
-		if err = fsys.RemoveAll(filepath.Join(dir, syncedAcksFile)); err == nil {
+		if err = l.worker.fs.RemoveAll(filepath.Join(l.dir, syncedAcksFile)); err == nil {
 			state.Store(markAbsent)
 		}
 		return err

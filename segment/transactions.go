@@ -73,25 +73,20 @@ type txnEntry struct {
 const txnEntryBytes = 34
 
 func parseTxnIndex(b []byte) ([]txnEntry, error) {
-	if len(b)%txnEntryBytes != 0 {
-		return nil, fmt.Errorf("%w: it has %d bytes, a multiple of %d was expected", errIndex, len(b), txnEntryBytes)
-	}
-	list := make([]txnEntry, 0, len(b)/txnEntryBytes)
-	for at := 0; at < len(b); at += txnEntryBytes {
-		if v := binary.BigEndian.Uint16(b[at:]); v != 0 {
-			return nil, fmt.Errorf("%w: the version of entry %d is %d, 0 was expected", errIndex, len(list), v)
+	return parseEntries(b, txnEntryBytes, func(b []byte, before []txnEntry) (txnEntry, error) {
+		a, n := txnEntry{AbortedTransaction{
+			ProducerID:  int64(binary.BigEndian.Uint64(b[2:])),
+			FirstOffset: int64(binary.BigEndian.Uint64(b[10:])),
+			LastOffset:  int64(binary.BigEndian.Uint64(b[18:])),
+		}, int64(binary.BigEndian.Uint64(b[26:]))}, len(before)
+		switch version := binary.BigEndian.Uint16(b); {
+		case version != 0:
+			return a, fmt.Errorf("%w: the version of entry %d is %d, 0 was expected", errIndex, n, version)
+		case a.FirstOffset < 0 || a.LastOffset < a.FirstOffset || n > 0 && a.LastOffset < before[n-1].LastOffset:
+			return a, fmt.Errorf("%w: entry %d is a transaction from %d to %d", errIndex, n, a.FirstOffset, a.LastOffset)
 		}
-		a := txnEntry{AbortedTransaction{
-			ProducerID:  int64(binary.BigEndian.Uint64(b[at+2:])),
-			FirstOffset: int64(binary.BigEndian.Uint64(b[at+10:])),
-			LastOffset:  int64(binary.BigEndian.Uint64(b[at+18:])),
-		}, int64(binary.BigEndian.Uint64(b[at+26:]))}
-		if n := len(list); a.FirstOffset < 0 || a.LastOffset < a.FirstOffset || n > 0 && a.LastOffset < list[n-1].LastOffset {
-			return nil, fmt.Errorf("%w: entry %d is a transaction from %d to %d", errIndex, len(list), a.FirstOffset, a.LastOffset)
-		}
-		list = append(list, a)
-	}
-	return list, nil
+		return a, nil
+	})
 }
 
 func encodeTxnIndex(list []txnEntry) []byte {
@@ -197,11 +192,7 @@ func (l *Log) openTransactions() error {
 // findUnstable finds the batch with an offset, or the next one if it was compacted away. If it meets damage first, nobody can read
 // what is behind it, and the position is the damage's.
 func (l *Log) findUnstable(offset int64) error {
-	i := l.position(offset)
-	for l.segments[i].next <= offset && i+1 < len(l.segments) {
-		i++
-	}
-	s := l.segments[i]
+	s := l.holder(offset)
 	pos := s.index.find(relative(max(offset, s.base), s.base), s.size, &l.scratch).from
 	err := walkFile(s.file, s.size, s.base, pos, func(h records.Batch, at int64) bool {
 		if pos = at; h.NextOffset() <= offset {
