@@ -10,13 +10,20 @@ import (
 // errIndex: the index file contradicts its segment.
 var errIndex = errors.New("segment: the index is wrong")
 
-// encodeEntries is the content of an index file: the fields of its entries.
-func encodeEntries[T any](entries []T) []byte {
-	b, err := binary.Append(nil, binary.BigEndian, entries)
-	if err != nil {
-		panic("segment: an entry of an index has no fixed size: " + err.Error())
+// encodeEntries is the content of an index file.
+func encodeEntries[T interface{ appendTo(b []byte) []byte }](entries []T) (b []byte) {
+	for _, e := range entries {
+		b = e.appendTo(b)
 	}
 	return b
+}
+
+func (e indexEntry) appendTo(b []byte) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, e.offset), e.position)
+}
+
+func (e timeEntry) appendTo(b []byte) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, uint64(e.timestamp)), e.offset)
 }
 
 // parseEntries reads an index file, whose entries have a size. next decodes one and checks that it follows those before it.

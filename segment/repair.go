@@ -168,7 +168,7 @@ func (r *repairer) rebuild(s SegmentReport) error {
 	})
 	aborted := r.txns.take()
 	if err == nil && len(aborted) > 0 {
-		err = putFile(r.options.FS, beside(s.File, txnIndexSuffix), encodeTxnIndex(aborted))
+		err = putFile(r.options.FS, beside(s.File, txnIndexSuffix), encodeEntries(aborted))
 	}
 	if err == nil {
 		x.seal()

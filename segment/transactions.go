@@ -89,13 +89,10 @@ func parseTxnIndex(b []byte) ([]txnEntry, error) {
 	})
 }
 
-func encodeTxnIndex(list []txnEntry) []byte {
-	b := make([]byte, 0, len(list)*txnEntryBytes)
-	for _, a := range list {
-		b = append(b, 0, 0)
-		for _, v := range []int64{a.ProducerID, a.FirstOffset, a.LastOffset, a.lastStable} {
-			b = binary.BigEndian.AppendUint64(b, uint64(v))
-		}
+func (a txnEntry) appendTo(b []byte) []byte {
+	b = append(b, 0, 0) // version
+	for _, v := range []int64{a.ProducerID, a.FirstOffset, a.LastOffset, a.lastStable} {
+		b = binary.BigEndian.AppendUint64(b, uint64(v))
 	}
 	return b
 }
