@@ -94,7 +94,7 @@ func (l *Log) Work() (work func() (done func())) {
 
 // background makes the job in flight: run runs alone off the log's thread, unless the log is gone, and then done on it, with run's
 // error.
-func (l *Log) background(run func() error, done func(error)) (work func() func()) {
+func background(l *Log, run func() error, done func(error)) (work func() func()) {
 	l.working = true
 	return func() func() {
 		err := l.worker.alone(run)
@@ -117,7 +117,7 @@ func (l *Log) awaitsPlan(s *Segment) bool {
 // prepareWork makes the file of the next segment. Creating a file may read the disk; renaming it later does not.
 func (l *Log) prepareWork() func() func() {
 	var file File
-	return l.background(func() (err error) {
+	return background(l, func() (err error) {
 		file, err = l.worker.fs.Open(preparedPath(l.dir), Create)
 		return err
 	}, func(err error) {
@@ -140,8 +140,8 @@ func (l *Log) finishWork(s *Segment) func() func() {
 	}
 	l.finishing = s
 	s.Retain()
-	job, r := l.finishJob(s), finishResult{}
-	return l.background(func() error {
+	job, r := finishJob{*s, l.worker, l.dir}, finishResult{}
+	return background(l, func() error {
 		r = job.run()
 		return nil
 	}, func(error) {
@@ -157,8 +157,6 @@ type finishJob struct {
 	worker *worker
 	dir    string
 }
-
-func (l *Log) finishJob(s *Segment) finishJob { return finishJob{*s, l.worker, l.dir} }
 
 type finishResult struct {
 	index    File // the .index file, open
@@ -244,7 +242,7 @@ func (l *Log) failWork(what string, err error) {
 
 // restoreFinished is restore for a finished segment. If its indexes are gone too, the next start rebuilds them.
 func (l *Log) restoreFinished(s *Segment) error {
-	job := l.finishJob(s)
+	job := finishJob{*s, l.worker, l.dir}
 	if r, ok := s.file.(*evictableFile); ok {
 		file := r.file.Load()
 		if file == nil {
@@ -279,7 +277,7 @@ func (l *Log) finishAll() error {
 		if s == l.active() {
 			s.snapshot = l.producers.encode()
 		}
-		r := l.finishJob(s).run()
+		r := finishJob{*s, l.worker, l.dir}.run()
 		l.finish(s, r)
 		errs = append(errs, r.syncErr, r.err)
 	}

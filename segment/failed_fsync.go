@@ -39,7 +39,7 @@ func markFailedSync(fsys FS, dir string) error {
 
 func (l *Log) markWork() func() func() {
 	l.marked = true
-	return l.background(func() error { return markFailedSync(l.worker.fs, l.dir) }, func(err error) {
+	return background(l, func() error { return markFailedSync(l.worker.fs, l.dir) }, func(err error) {
 		if err != nil {
 			l.options.Logger.Error("the next start may serve pages that the disk never got", "directory", l.dir, "error", err,
 				"remedy", "unmount and mount the file system before the next start: that empties the page cache")

@@ -172,7 +172,7 @@ func (l *Log) load(v *survey, i int) (did loaded, err error) {
 		return did, nil
 	}
 	s.index.seal()
-	r := l.finishJob(s).run()
+	r := finishJob{*s, l.worker, l.dir}.run()
 	if err := errors.Join(r.syncErr, r.err); err != nil {
 		return did, fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.path, err)
 	}

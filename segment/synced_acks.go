@@ -100,7 +100,7 @@ func (l *Log) wantsMarkGone() bool {
 func (l *Log) unmarkWork() func() func() {
 	state := &l.worker.acks.state
 	state.Store(markGoing)
-	return l.background(func() (err error) {
+	return background(l, func() (err error) {
 		if state.Load() != markGoing {
 			return nil
 		}

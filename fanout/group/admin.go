@@ -20,7 +20,7 @@ func (c *Coordinator) DescribeGroups(req *kmsg.DescribeGroupsRequest) kmsg.Respo
 		case g == nil:
 			r.ErrorCode = c.refusal(id)
 		case !size.add(g.described()):
-			r.ErrorCode = c.refused(wire.CodePolicyViolation)
+			r.ErrorCode = c.counts.refused(wire.CodePolicyViolation)
 		default:
 			g.describe(&r)
 		}
@@ -55,7 +55,7 @@ func (c *Coordinator) ListGroups(req *kmsg.ListGroupsRequest) kmsg.Response {
 	size := c.newReplySize()
 	for _, g := range c.groups.all {
 		if !size.add(listedBytes + len(g.id) + len(g.protocolType)) {
-			resp.Groups, resp.ErrorCode = []kmsg.ListGroupsResponseGroup{}, c.refused(wire.CodePolicyViolation)
+			resp.Groups, resp.ErrorCode = []kmsg.ListGroupsResponseGroup{}, c.counts.refused(wire.CodePolicyViolation)
 			break
 		}
 		r := kmsg.NewListGroupsResponseGroup()

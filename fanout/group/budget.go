@@ -109,8 +109,8 @@ func (m *member) size() size {
 }
 
 // refused counts a request that a limit refuses, and is its error.
-func (c *Coordinator) refused(code int16) int16 {
-	c.counts.Refused++
+func (n *Counts) refused(code int16) int16 {
+	n.Refused++
 	return code
 }
 
@@ -123,9 +123,9 @@ func (c *Coordinator) fits(g *group, bytes int64) bool {
 func (c *Coordinator) room(g *group, memory, record int64) int16 {
 	switch {
 	case !c.fits(g, record):
-		return c.refused(wire.CodeGroupMaxSizeReached)
+		return c.counts.refused(wire.CodeGroupMaxSizeReached)
 	case !c.budget.take(memory):
-		return c.refused(wire.CodePolicyViolation)
+		return c.counts.refused(wire.CodePolicyViolation)
 	}
 	c.budget.give(memory)
 	return 0

@@ -39,7 +39,7 @@ func (c *Coordinator) offsetAt(g *group, at topicPartition, metadataBytes int) (
 	o := g.offset(at)
 	if o != nil {
 		if !c.budget.take(held(metadataBytes) - held(len(o.metadata))) {
-			return nil, c.refused(wire.CodePolicyViolation)
+			return nil, c.counts.refused(wire.CodePolicyViolation)
 		}
 		return o, 0
 	}
@@ -48,7 +48,7 @@ func (c *Coordinator) offsetAt(g *group, at topicPartition, metadataBytes int) (
 	}
 	o = &committed{group: g, at: at, expireMillis: -1}
 	if !c.budget.take(o.bytes() + held(metadataBytes)) {
-		return nil, c.refused(wire.CodePolicyViolation)
+		return nil, c.counts.refused(wire.CodePolicyViolation)
 	}
 	c.addOffset(o)
 	return o, 0

@@ -153,7 +153,7 @@ func (c *Coordinator) checkGroup(id string, mayBeEmpty bool) int16 {
 func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
 	g := newGroup(id, now)
 	if c.groups.len() >= c.config.MaxGroups || !c.budget.take(g.bytes()) {
-		return nil, c.refused(wire.CodePolicyViolation)
+		return nil, c.counts.refused(wire.CodePolicyViolation)
 	}
 	g.log = c.logOf(id)
 	if g.log.refused {

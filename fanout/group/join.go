@@ -86,7 +86,7 @@ func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.Join
 		return wire.CodeInconsistentGroupProtocol
 	}
 	if g.list.Len()+g.pending.len() >= c.config.MaxMembers {
-		return c.refused(wire.CodeGroupMaxSizeReached)
+		return c.counts.refused(wire.CodeGroupMaxSizeReached)
 	}
 	if instance != "" || req.Version < memberIDRequiredFrom {
 		code := c.addMember(now, g, c.config.NewMemberID(from.ID), instance, from, req)

@@ -38,7 +38,7 @@ type presence struct {
 func (c *Coordinator) handOut(now Instant, g *group, from Client, session time.Duration) (id string, code int16) {
 	p := &pending{group: g, id: c.config.NewMemberID(from.ID), ticket: from.Ticket, until: now.Monotonic + session}
 	if !c.budget.take(p.bytes()) {
-		return "", c.refused(wire.CodePolicyViolation)
+		return "", c.counts.refused(wire.CodePolicyViolation)
 	}
 	p.timer.owner = p
 	p.awaited = true

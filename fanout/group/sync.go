@@ -44,7 +44,7 @@ func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupR
 		}
 	}
 	if !c.fits(g, more) || !c.budget.take(more) {
-		return c.refused(wire.CodePolicyViolation)
+		return c.counts.refused(wire.CodePolicyViolation)
 	}
 	c.budget.give(more) // resize charges it; it is less if a member is named twice
 	for i := range assignment {
