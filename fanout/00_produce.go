@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/produce"
 	"oneplusn/fanout/wire"
@@ -35,11 +34,9 @@ func handleProduce(_ *base, c *client) error {
 	return c.produce.Start(&c.header, c.listRoom(produce.ListBytesPerPartition))
 }
 
-// produceTargets implements [produce.Topics].
-type produceTargets struct{ *catalog.Catalog }
-
-func (t produceTargets) Find(topic []byte, index int32) (*commit.Partition, int16, string) {
-	switch p, code := t.Catalog.Find(topic, index); {
+// findToAppend implements [produce.Find].
+func (b *base) findToAppend(topic []byte, index int32) (*commit.Partition, int16, string) {
+	switch p, code := b.catalog.Find(topic, index); {
 	case p == nil:
 		return nil, code, ""
 	case p.Topic.Internal:

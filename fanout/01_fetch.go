@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/fetch"
 	"oneplusn/fanout/wire"
 )
@@ -35,11 +34,9 @@ func handleFetch(b *base, c *client) error {
 	return c.fetch.Start(&c.header, c.listRoom(fetch.ListBytesPerPartition))
 }
 
-// fetchCatalog is the catalog as fetches see it.
-type fetchCatalog struct{ *catalog.Catalog }
-
-func (c fetchCatalog) Find(topic []byte, index int32) (*fetch.Partition, int16) {
-	p, code := c.Catalog.Find(topic, index)
+// findToRead implements [fetch.Find].
+func (b *base) findToRead(topic []byte, index int32) (*fetch.Partition, int16) {
+	p, code := b.catalog.Find(topic, index)
 	if p == nil {
 		return nil, code
 	}

@@ -57,7 +57,7 @@ func (b *base) listOffset(
 ) {
 	r.Default()
 	r.Partition, r.Offset, r.Timestamp = want.Partition, -1, -1
-	p, code := fetchCatalog{b.catalog}.Find([]byte(topic), want.Partition)
+	p, code := b.findToRead([]byte(topic), want.Partition)
 	if p == nil {
 		r.ErrorCode = code
 		return

@@ -38,7 +38,7 @@ func handleDescribeConfigs(b *base, c *client, req *kmsg.DescribeConfigsRequest)
 	correlationID := c.header.CorrelationID
 	if len(req.Resources) <= describedOnTheLoop {
 		if !c.PutOff(describeItems * len(req.Resources)) {
-			c.Respond(b.appendDescribed(b.scratch.empty(), correlationID, req, topics))
+			c.Respond(b.appendDescribed(b.loop.Scratch.Empty(), correlationID, req, topics))
 		}
 		return
 	}

@@ -111,7 +111,7 @@ func startGated(t *testing.T, change func(*Config)) (*server, *gatedFS) {
 	t.Helper()
 	g := newGatedFS()
 	s := start(t, func(c *Config) {
-		c.fs = g
+		c.Log.FS = g
 		if change != nil {
 			change(c)
 		}
@@ -334,7 +334,7 @@ func TestRequestsAfterAProduceWithoutAnswerWaitForItsWrite(t *testing.T) {
 // A topic that is deleted while its log is written to is gone at once; whoever waits is told so, and the next topic of its
 // name has nothing of it.
 func TestTopicIsDeletedDuringItsWrite(t *testing.T) {
-	s, gate := startGated(t, func(c *Config) { c.SegmentBytes = 16 << 10 })
+	s, gate := startGated(t, func(c *Config) { c.Log.SegmentBytes = 16 << 10 })
 	admin := s.dial()
 	admin.create("slow", 1)
 	admin.publish(&shadow{topic: "slow"}, makeBatch(0, 1, 9000, 0))
@@ -379,7 +379,7 @@ func TestTopicIsDeletedDuringItsWrite(t *testing.T) {
 
 // The next segment is begun off the loop too.
 func TestRollThatDoesNotEndStopsNobodyElse(t *testing.T) {
-	s, gate := startGated(t, func(c *Config) { c.SegmentBytes = 16 << 10 })
+	s, gate := startGated(t, func(c *Config) { c.Log.SegmentBytes = 16 << 10 })
 	c, slow := s.dial(), s.dial()
 	c.create("slow", 1)
 	c.create("live", 1)

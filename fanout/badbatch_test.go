@@ -76,7 +76,7 @@ func badBatches() []struct {
 }
 
 func TestBadBatchGetsItsErrorCodeAndIsNotAppended(t *testing.T) {
-	s := start(t, func(c *Config) { c.MaxMessageBytes = 10 << 10 })
+	s := start(t, func(c *Config) { c.Log.MaxBatchBytes = 10 << 10 })
 	for _, row := range badBatches() {
 		t.Run(row.name, func(t *testing.T) {
 			c := s.dial()

@@ -28,7 +28,6 @@ type base struct {
 	metadata   sharedMetadata
 	turns      *loop.Turns
 	slowest    slowRequest // of the turn under way
-	scratch    scratch
 	counters   counters
 	inflating  loop.Bounded
 	describing loop.Bounded

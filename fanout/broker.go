@@ -3,14 +3,14 @@ package fanout
 import (
 	"fmt"
 	"log/slog"
-	"oneplusn/fanout/catalog"
-	"oneplusn/fanout/conn"
-	"oneplusn/fanout/loop"
 	"runtime"
 	"time"
 
+	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
+	"oneplusn/fanout/conn"
 	"oneplusn/fanout/fetch"
+	"oneplusn/fanout/loop"
 	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/produce"
 	"oneplusn/ring"
@@ -38,8 +38,7 @@ func Open(config Config) (*Broker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	config.pace = config.pace.withDefaults()
-	config.files = segment.NewFiles(finishedFiles(&config), unfinishedSegments(&config))
+	config.Log.Files = segment.NewFiles(finishedFiles(&config), unfinishedSegments(&config))
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -58,32 +57,20 @@ func Open(config Config) (*Broker, error) {
 	}
 	b.fetcher = fetch.New(b.loop, fetch.Config{
 		MaxBytes: config.FetchMaxBytes, SessionMemoryBytes: config.FetchSessionMemoryBytes, MostPartitions: b.mostPartitions,
-		MaxInflatedBytes: config.MaxInflatedBytes, Inflating: &b.inflating,
-	}, fetchCatalog{b.catalog})
+		MaxInflatedBytes: config.Log.MaxInflatedBytes, Inflating: &b.inflating,
+	}, b.findToRead)
 	b.descriptors = newDescriptors(&b.config, b.catalog.PartitionCount(), b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
-	inline := config.InlineWrites && (config.fs == nil || config.pace.inlineWrites)
+	inline := config.InlineWrites && (config.Log.FS == nil || config.pace.inlineWrites)
 	b.committer = commit.New(b.loop, commit.Config{Dir: config.DataDir, InlineWrites: inline, SyncKind: kindSync})
 	produces := produce.Config{LeastWait: config.pace.produceWait, Background: &b.inflating}
-	b.producer = produce.New(b.loop, produces, b.committer, produceTargets{b.catalog})
+	b.producer = produce.New(b.loop, produces, b.committer, b.findToAppend)
 	b.config.settleColdCache()
 	b.offsets = offsets.New(b.loop, b.config.offsets(), b.committer, b.catalog, b.replyTo)
 	b.catalog.Serve(b.descriptors.files, b.committer, b.fetcher, b.offsets.TopicDeleted)
 	b.offsets.Restore()
 	b.catalog.Settle()
 	return b, nil
-}
-
-// connConfig is the configuration of the connections.
-func (b *Broker) connConfig() conn.Config {
-	c := &b.config
-	return conn.Config{
-		Handler: b.clientOf, Spare: func() bool { return b.metadata.drop(&b.conns.Responses) }, Descriptors: b.descriptors.connections,
-		MaxConnections: c.MaxConnections, MaxRequestBytes: c.MaxRequestBytes,
-		RequestMemoryBytes: c.RequestMemoryBytes, ResponseMemoryBytes: c.ResponseMemoryBytes,
-		FrameTimeout: c.FrameTimeout, IdleTimeout: c.IdleTimeout, StallTimeout: c.StallTimeout, ReclaimEvery: c.pace.sweep,
-		Transfer: c.Transfer,
-	}
 }
 
 // Address is the host:port that the broker listens on.
@@ -133,9 +120,12 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	b.loop.Use(k)
 	b.turns = loop.NewTurns(b.loop, b.config.SlowTurnLog, b.describeSlowest)
 	b.offsets.Start(b.catalog.RemovedAtStart)
-	b.conns = conn.New(b.loop, b.connConfig(), b.listener)
+	b.conns = conn.New(b.loop, conn.Config{
+		Handler: b.clientOf, Spare: func() bool { return b.metadata.drop(&b.conns.Responses) },
+		Descriptors: b.descriptors.connections, ReclaimEvery: b.config.pace.sweep, Transfer: b.config.Transfer, Limits: b.config.Limits,
+	}, b.listener)
 	b.clients = make([]client, b.config.MaxConnections)
-	b.config.files.Started()
+	b.config.Log.Files.Started()
 	return b.conns.Start()
 }
 

@@ -15,7 +15,7 @@ import (
 // The topic is deleted while the file is written that its records' deletion waits for.
 func TestTopicThatIsDeletedWhileItsRecordsAreDeletedIsGone(t *testing.T) {
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.fs, c.AutoCreateTopics = disk, false })
+	s := start(t, func(c *Config) { c.Log.FS, c.AutoCreateTopics = disk, false })
 	c, other := s.dial(), s.dial()
 	if code, message := c.createWith("feed", map[string]string{"segment.bytes": "16384"}); code != 0 {
 		t.Fatal(code, message)
@@ -48,7 +48,7 @@ func TestTopicThatIsDeletedWhileItsRecordsAreDeletedIsGone(t *testing.T) {
 // A sync whose topic is deleted meanwhile has not failed: it has become of no interest.
 func TestTopicThatIsDeletedDuringItsSyncIsNoFailedSync(t *testing.T) {
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.fs, c.Fsync = disk, commit.Fsync{Always: true} })
+	s := start(t, func(c *Config) { c.Log.FS, c.Fsync = disk, commit.Fsync{Always: true} })
 	c, admin := s.dial(), s.dial()
 	if code, message := c.createWith("feed", map[string]string{"segment.bytes": "16384"}); code != 0 {
 		t.Fatal(code, message)
@@ -87,7 +87,7 @@ func TestTopicThatIsDeletedDuringItsSyncIsNoFailedSync(t *testing.T) {
 func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 	dir := t.TempDir()
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.DataDir, c.fs = dir, disk })
+	s := start(t, func(c *Config) { c.DataDir, c.Log.FS = dir, disk })
 	const clients, each = 8, 400
 	reserving := disk.hold("rename", catalog.ProducerIDFile)
 	defer reserving.release()
@@ -125,7 +125,7 @@ func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 // A topic that takes long to make keeps nobody from changing another, and whoever changes that very one waits in the line.
 func TestTopicThatIsBeingMadeKeepsNobodyFromChangingOthers(t *testing.T) {
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.fs, c.AutoCreateTopics = disk, false })
+	s := start(t, func(c *Config) { c.Log.FS, c.AutoCreateTopics = disk, false })
 	c, waiting, admin := s.dial(), s.dial(), s.dial()
 	admin.create("other", 1)
 	making := disk.hold("open", "big-1")

@@ -40,7 +40,7 @@ func startCold(t *testing.T, cacheBytes, readaheadBytes int64, segments, hot int
 func startColdMode(t *testing.T, mode transfer.Mode, cacheBytes, readaheadBytes int64, segments, hot int) *coldLog {
 	t.Helper()
 	s := start(t, func(c *Config) {
-		c.SegmentBytes = coldSegmentBytes
+		c.Log.SegmentBytes = coldSegmentBytes
 		c.Transfer.Mode = mode
 		c.Transfer.ColdCacheBytes, c.Transfer.ReadaheadBytes = cacheBytes, readaheadBytes
 		c.Fsync = commit.Fsync{}

@@ -30,7 +30,7 @@ type coldServer struct {
 func startColdServer(t *testing.T, partitions int32, batches int, random *rand.Rand) *coldServer {
 	t.Helper()
 	disk := newGateFS()
-	s := &coldServer{disk: disk, server: start(t, func(c *Config) { c.fs, c.SegmentBytes = disk, 1<<20 })}
+	s := &coldServer{disk: disk, server: start(t, func(c *Config) { c.Log.FS, c.Log.SegmentBytes = disk, 1<<20 })}
 	c := s.dial()
 	c.create("feed", partitions)
 	for i := range partitions {
@@ -329,7 +329,7 @@ func TestOldClientGetsNoColdBatchOfZstd(t *testing.T) {
 	disk, dir := newGateFS(), t.TempDir()
 	log := &shadow{topic: "feed"}
 	for restart := range 2 {
-		s := start(t, func(c *Config) { c.fs, c.DataDir = disk, dir })
+		s := start(t, func(c *Config) { c.Log.FS, c.DataDir = disk, dir })
 		c := s.dial()
 		if restart == 0 {
 			c.create("feed", 1)

@@ -88,7 +88,7 @@ func TestCompressedBatchesAreStoredAsTheyCame(t *testing.T) {
 
 // What records inflate to is bounded, and the memory that it takes to find out too.
 func TestBatchThatInflatesToTooMuchIsRefused(t *testing.T) {
-	s := start(t, func(c *Config) { c.MaxInflatedBytes = 4 << 20 })
+	s := start(t, func(c *Config) { c.Log.MaxInflatedBytes = 4 << 20 })
 	c := s.dial()
 	c.create("feed", 1)
 	for codec := byte(1); codec <= 4; codec++ {
@@ -157,7 +157,7 @@ func TestPoisonInALogHidesNoLaterRecordFromTimeLookUps(t *testing.T) {
 	tooLarge := compressed(makeBatch(1, 1, 1, 2000), byte(records.Zstd), 1, 2<<20)
 	dir := t.TempDir()
 	oldLog(t, dir, "feed", seal(garbage), tooLarge, makeBatch(2, 2, 10, 3000))
-	s := start(t, func(c *Config) { c.DataDir, c.MaxInflatedBytes = dir, 1<<20 })
+	s := start(t, func(c *Config) { c.DataDir, c.Log.MaxInflatedBytes = dir, 1<<20 })
 	c := s.dial()
 	for at, want := range map[int64]int64{500: 0, 1002: 0, 1003: 3, 2000: 3, 2001: 4, 3001: 5, 3002: -1} {
 		if r := c.offsetAt("feed", at); r.ErrorCode != 0 || r.Offset != want {

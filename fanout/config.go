@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/flags"
+	"oneplusn/fanout/group"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 	"oneplusn/segment"
@@ -27,63 +27,42 @@ type Config struct {
 	Partitions, AutoCreateTopicLimit, MaxPartitions int
 	AutoCreateTopics, InlineWrites                  bool
 	Fsync                                           commit.Fsync
-	SegmentBytes                                    int64
-	SegmentAge                                      time.Duration
-	RetentionBytes                                  int64         // 0 or less for no limit
-	RetentionAge                                    time.Duration // 0 or less for no limit
-	RetentionCheck                                  time.Duration
-	MaxMessageBytes                                 int
-	MaxInflatedBytes                                int64
+	// Log has the defaults of topics. Retention is without a limit from 0 down.
+	Log            segment.Options
+	RetentionCheck time.Duration
 
 	Ring     ring.Config
 	Transfer transfer.Config
 
-	MaxConnections                          int
-	MaxRequestBytes, FetchMaxBytes          int32
-	RequestMemoryBytes, ResponseMemoryBytes int64
-	FetchSessionMemoryBytes                 int64
-	SendBufferBytes                         int // SO_SNDBUF
-	FrameTimeout, IdleTimeout, StallTimeout time.Duration
-	DrainTimeout                            time.Duration // of [Broker.Stop]
-	SlowTurnLog                             time.Duration
-	FlightRecorderEvents                    int
+	conn.Limits
+	FetchMaxBytes           int32
+	FetchSessionMemoryBytes int64
+	SendBufferBytes         int           // SO_SNDBUF
+	DrainTimeout            time.Duration // of [Broker.Stop]
+	SlowTurnLog             time.Duration
+	FlightRecorderEvents    int
 
-	GroupMinSessionTimeout, GroupMaxSessionTimeout   time.Duration
-	GroupInitialRebalanceDelay, GroupLoneMemberDelay time.Duration
-	OffsetsRetention                                 time.Duration
-	MaxGroups, MaxGroupMembers                       int
-	GroupMemoryBytes                                 int64
+	Group group.Config
 
 	Logger *slog.Logger
 
-	// What only a test changes, or [Open].
-	fs    segment.FS     // of the logs, for a disk that fails; nil for the real one
-	files *segment.Files // of finished segments
-	pace  pace
+	pace pace
 }
 
-// pace are times and limits that nobody has to set. Zero means the default.
+// pace are times and limits that only tests change.
 type pace struct {
-	sweep        time.Duration // see sweepEvery
-	busyPort     time.Duration // see conn.BusyPortWait
+	sweep        time.Duration // how often connections are looked at for being idle or stalled, and the longest wait
+	busyPort     time.Duration // see [conn.BusyPortWait]
+	checkpoint   time.Duration // see [catalog.CheckpointEvery]
 	produceWait  time.Duration // see [produce.Config]
-	checkpoint   time.Duration // see checkpointEvery
-	inlineWrites bool          // with fs, too
+	inlineWrites bool          // with another file system, too
 	descriptors  int64         // the limit on open files; 0 is the process's
-}
-
-// sweepEvery is how often connections are looked at for being idle or stalled. It is also the longest wait.
-const sweepEvery = time.Second
-
-func (p pace) withDefaults() pace {
-	p.sweep, p.busyPort = cmp.Or(p.sweep, sweepEvery), cmp.Or(p.busyPort, conn.BusyPortWait)
-	p.checkpoint = cmp.Or(p.checkpoint, catalog.CheckpointEvery)
-	return p
 }
 
 // DefaultConfig is the configuration of a server started without flags.
 func DefaultConfig() Config {
-	c := Config{NodeID: 1, Ring: ring.Config{RecvBuffers: 2048, RecvBufferBytes: 8 << 10}, Logger: slog.Default()}
+	c := Config{NodeID: 1, Ring: ring.Config{RecvBuffers: 2048, RecvBufferBytes: 8 << 10}, Logger: slog.Default(),
+		pace: pace{sweep: time.Second, busyPort: conn.BusyPortWait, checkpoint: catalog.CheckpointEvery}}
 	flags.Reset(c.Flags())
 	return c
 }
@@ -103,9 +82,9 @@ func (c Config) Validate() error {
 func (c Config) validateTogether() error {
 	cold, maxRequest := c.Transfer.ColdCacheBytes, flags.FormatSize(int64(c.MaxRequestBytes))
 	switch {
-	case c.MaxMessageBytes > int(c.MaxRequestBytes)-requestOverheadBytes:
+	case c.Log.MaxBatchBytes > int(c.MaxRequestBytes)-requestOverheadBytes:
 		return fmt.Errorf("--max-message-bytes is %s, but a request of --max-request-bytes %s cannot carry it",
-			flags.FormatSize(int64(c.MaxMessageBytes)), maxRequest)
+			flags.FormatSize(int64(c.Log.MaxBatchBytes)), maxRequest)
 	case c.RequestMemoryBytes < conn.LeastRequestMemory(c.MaxRequestBytes):
 		return fmt.Errorf("--request-memory is %s, for requests of --max-request-bytes %s it must be %s or more",
 			flags.FormatSize(c.RequestMemoryBytes), maxRequest, flags.FormatSize(conn.LeastRequestMemory(c.MaxRequestBytes)))
@@ -117,9 +96,9 @@ func (c Config) validateTogether() error {
 	case cold != 0 && c.Transfer.ReadaheadBytes > cold/4:
 		return fmt.Errorf("--readahead is %s, allowed are 0 to a quarter of --cold-cache, %s",
 			flags.FormatSize(c.Transfer.ReadaheadBytes), flags.FormatSize(cold/4))
-	case c.GroupMinSessionTimeout > c.GroupMaxSessionTimeout:
+	case c.Group.MinSessionTimeout > c.Group.MaxSessionTimeout:
 		return fmt.Errorf("--group-min-session-timeout is %v, which is more than --group-max-session-timeout %v",
-			c.GroupMinSessionTimeout, c.GroupMaxSessionTimeout)
+			c.Group.MinSessionTimeout, c.Group.MaxSessionTimeout)
 	}
 	return nil
 }

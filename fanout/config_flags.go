@@ -52,17 +52,17 @@ func (c *Config) topicFlags() []flags.Flag {
 		flags.Count("max-partitions", &c.MaxPartitions, 20_000, 1, 1<<24, "`N` partitions of all topics together, and of one produce or fetch (there at least 20000); each has two files open, of which there may be as many as ulimit -n allows"),
 		flags.Choice("fsync", &c.Fsync, "interval=1s", commit.ParseFsync, "`POLICY` that puts records on disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
 		flags.Bool("inline-writes", &c.InlineWrites, true, "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer and can never make other clients wait"),
-		flags.Size("segment-bytes", &c.SegmentBytes, gib, 16*kib, maxInt31, "`SIZE` at which a segment ends and the next begins (topics: segment.bytes)"),
-		flags.Duration("segment-age", &c.SegmentAge, 7*day, time.Millisecond, century, "`DURATION` after its first record at which a segment ends (topics: segment.ms)"),
-		flags.Size("retention-bytes", &c.RetentionBytes, 0, -1, math.MaxInt64, "`SIZE` of a partition above which its oldest segments are deleted; 0 for no limit (topics: retention.bytes)").
+		flags.Size("segment-bytes", &c.Log.SegmentBytes, gib, 16*kib, maxInt31, "`SIZE` at which a segment ends and the next begins (topics: segment.bytes)"),
+		flags.Duration("segment-age", &c.Log.SegmentAge, 7*day, time.Millisecond, century, "`DURATION` after its first record at which a segment ends (topics: segment.ms)"),
+		flags.Size("retention-bytes", &c.Log.RetentionBytes, 0, -1, math.MaxInt64, "`SIZE` of a partition above which its oldest segments are deleted; 0 for no limit (topics: retention.bytes)").
 			With(noLimit, nil),
-		flags.Duration("retention-age", &c.RetentionAge, 7*day, -1, math.MaxInt64, "`DURATION` after its latest record at which a segment is deleted; 0 for no limit (topics: retention.ms)").
+		flags.Duration("retention-age", &c.Log.RetentionAge, 7*day, -1, math.MaxInt64, "`DURATION` after its latest record at which a segment is deleted; 0 for no limit (topics: retention.ms)").
 			With(noLimit, nil),
 		flags.Duration("retention-check", &c.RetentionCheck, time.Minute, 10*time.Millisecond, day, "`DURATION` between two looks at what retention no longer keeps"),
 		// Apache Kafka's default: 1 MiB of records and the log's overhead.
-		flags.Size("max-message-bytes", &c.MaxMessageBytes, mib+12, kib, gib, "`SIZE` of the largest record batch accepted"),
+		flags.Size("max-message-bytes", &c.Log.MaxBatchBytes, mib+12, kib, gib, "`SIZE` of the largest record batch accepted"),
 		// Inflating this much takes a tenth of a second of one processor.
-		flags.Size("max-inflated-bytes", &c.MaxInflatedBytes, 128*mib, kib, tib, "`SIZE` that the records of one compressed batch may inflate to; larger ones are refused"),
+		flags.Size("max-inflated-bytes", &c.Log.MaxInflatedBytes, 128*mib, kib, tib, "`SIZE` that the records of one compressed batch may inflate to; larger ones are refused"),
 	}
 }
 
@@ -112,14 +112,14 @@ func (c *Config) connectionFlags() []flags.Flag {
 func (c *Config) groupFlags() []flags.Flag {
 	return []flags.Flag{
 		// Apache Kafka's default, as that of --group-min-session-timeout.
-		flags.Duration("group-initial-rebalance-delay", &c.GroupInitialRebalanceDelay, 3*time.Second, 0, time.Hour, "`DURATION` that an empty consumer group waits for more members after each that joins, so that consumers that start together meet in one generation"),
-		flags.Duration("group-lone-member-delay", &c.GroupLoneMemberDelay, 300*time.Millisecond, 0, time.Hour, "`DURATION` that a group's first member waits if nobody else comes; once a second does, both wait --group-initial-rebalance-delay"),
-		flags.Duration("group-min-session-timeout", &c.GroupMinSessionTimeout, 6*time.Second, time.Millisecond, day, "`DURATION` that a group's member may ask to be silent for at least"),
-		flags.Duration("group-max-session-timeout", &c.GroupMaxSessionTimeout, 30*time.Minute, time.Millisecond, day, "`DURATION` that a group's member may ask to be silent for at most"),
-		flags.Duration("offsets-retention", &c.OffsetsRetention, 7*day, time.Second, century, "`DURATION` that committed offsets are kept after their group has lost its last member, or no longer reads the topic"),
-		flags.Count("max-groups", &c.MaxGroups, 100_000, 1, 10_000_000, "`N` consumer groups at most"),
-		flags.Count("max-group-members", &c.MaxGroupMembers, 2000, 1, 100_000, "`N` members of one consumer group at most"),
-		flags.Size("group-memory", &c.GroupMemoryBytes, 256*mib, mib, tib, "`SIZE` of all consumer groups in memory together: members, subscriptions, assignments, offsets"),
+		flags.Duration("group-initial-rebalance-delay", &c.Group.InitialRebalanceDelay, 3*time.Second, 0, time.Hour, "`DURATION` that an empty consumer group waits for more members after each that joins, so that consumers that start together meet in one generation"),
+		flags.Duration("group-lone-member-delay", &c.Group.LoneMemberDelay, 300*time.Millisecond, 0, time.Hour, "`DURATION` that a group's first member waits if nobody else comes; once a second does, both wait --group-initial-rebalance-delay"),
+		flags.Duration("group-min-session-timeout", &c.Group.MinSessionTimeout, 6*time.Second, time.Millisecond, day, "`DURATION` that a group's member may ask to be silent for at least"),
+		flags.Duration("group-max-session-timeout", &c.Group.MaxSessionTimeout, 30*time.Minute, time.Millisecond, day, "`DURATION` that a group's member may ask to be silent for at most"),
+		flags.Duration("offsets-retention", &c.Group.OffsetsRetention, 7*day, time.Second, century, "`DURATION` that committed offsets are kept after their group has lost its last member, or no longer reads the topic"),
+		flags.Count("max-groups", &c.Group.MaxGroups, 100_000, 1, 10_000_000, "`N` consumer groups at most"),
+		flags.Count("max-group-members", &c.Group.MaxMembers, 2000, 1, 100_000, "`N` members of one consumer group at most"),
+		flags.Size("group-memory", &c.Group.MemoryBytes, 256*mib, mib, tib, "`SIZE` of all consumer groups in memory together: members, subscriptions, assignments, offsets"),
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // A request that waits behind others stays charged when its client goes, until it has been done.
 func TestRequestsOfClientsThatHaveGoneStayChargedUntilTheyEnd(t *testing.T) {
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.fs = disk })
+	s := start(t, func(c *Config) { c.Log.FS = disk })
 	good := s.dial()
 	good.create("feed", 1)
 	creating := disk.hold("open", catalog.MarkPrefix)

@@ -106,7 +106,7 @@ func TestFailedWriteIsToldToItsProducerAndHarmsNobodyElse(t *testing.T) {
 			t.Run(fmt.Sprintf("%v, %v, truncate=%v", fsync, row.errno, row.truncate), func(t *testing.T) {
 				disk := &faultyFS{FS: segment.OS}
 				dir := t.TempDir()
-				s := start(t, func(c *Config) { c.DataDir, c.Fsync, c.fs = dir, fsync, disk })
+				s := start(t, func(c *Config) { c.DataDir, c.Fsync, c.Log.FS = dir, fsync, disk })
 				c := s.dial()
 				c.create("feed", 2)
 				bad, good := &shadow{topic: "feed"}, &shadow{topic: "feed", partition: 1}
@@ -191,7 +191,7 @@ func (s *shadow) first(n int) *shadow {
 // checkStart starts a server on a directory and checks what it serves, and that it goes on.
 func checkStart(t *testing.T, dir string, logs ...*shadow) {
 	t.Helper()
-	s := start(t, func(c *Config) { c.DataDir, c.RetentionAge = dir, -1 })
+	s := start(t, func(c *Config) { c.DataDir, c.Log.RetentionAge = dir, -1 })
 	c := s.dial()
 	if err := c.readAll(11, logs); err != nil {
 		t.Errorf("after a start: %v", err)
@@ -206,7 +206,7 @@ func checkStart(t *testing.T, dir string, logs ...*shadow) {
 // Somebody removes files of a partition while it is served. Nobody notices, and a clean stop writes them again.
 func TestSegmentFilesRemovedUnderTheServerAreServedAndWrittenAgain(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, func(c *Config) { c.DataDir, c.SegmentBytes, c.RetentionAge = dir, 16<<10, -1 })
+	s := start(t, func(c *Config) { c.DataDir, c.Log.SegmentBytes, c.Log.RetentionAge = dir, 16<<10, -1 })
 	c := s.dial()
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}

@@ -16,19 +16,11 @@ import (
 const maxOffsetMetadataBytes = 4096
 
 func (c *Config) offsets() offsets.Config {
-	return offsets.Config{MaxInflatedBytes: c.MaxInflatedBytes, Group: group.Config{
-		MinSessionTimeout:     c.GroupMinSessionTimeout,
-		MaxSessionTimeout:     c.GroupMaxSessionTimeout,
-		InitialRebalanceDelay: c.GroupInitialRebalanceDelay,
-		LoneMemberDelay:       c.GroupLoneMemberDelay,
-		OffsetsRetention:      c.OffsetsRetention,
-		MaxGroups:             c.MaxGroups,
-		MaxMembers:            c.MaxGroupMembers,
-		MaxMetadataBytes:      maxOffsetMetadataBytes,
-		MemoryBytes:           c.GroupMemoryBytes,
-		MaxReplyBytes:         c.ResponseMemoryBytes / 4,
-		NewMemberID:           newMemberID,
-	}}
+	groups := c.Group
+	groups.MaxMetadataBytes = maxOffsetMetadataBytes
+	groups.MaxReplyBytes = c.ResponseMemoryBytes / 4
+	groups.NewMemberID = newMemberID
+	return offsets.Config{Group: groups, MaxInflatedBytes: c.Log.MaxInflatedBytes}
 }
 
 // newMemberID is the client's id and a random UUID.

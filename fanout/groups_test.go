@@ -437,7 +437,7 @@ func TestMemberIsKnownByItsClientIDAndAddress(t *testing.T) {
 func TestCommitThatCannotBeWrittenIsRefused(t *testing.T) {
 	disk := &faultyFS{FS: segment.OS}
 	dir := t.TempDir()
-	s := start(t, func(c *Config) { c.DataDir, c.fs = dir, disk })
+	s := start(t, func(c *Config) { c.DataDir, c.Log.FS = dir, disk })
 	c := s.dial()
 	c.create("feed", 1)
 	c.commit("g", "feed", 8)

@@ -44,10 +44,10 @@ func testConfig(t *testing.T) Config {
 	c.Listen, c.DataDir = "127.0.0.1:0", t.TempDir()
 	c.Ring.Entries, c.Ring.RecvBuffers, c.Ring.Workers = 64, 64, 2
 	c.MaxConnections = 128
-	c.SegmentBytes = 64 << 20
+	c.Log.SegmentBytes = 64 << 20
 	c.DrainTimeout = 5 * time.Second
-	c.GroupInitialRebalanceDelay, c.GroupLoneMemberDelay = 20*time.Millisecond, 5*time.Millisecond
-	c.pace = pace{sweep: 50 * time.Millisecond, busyPort: 2 * conn.BusyPortPoll, produceWait: 50 * time.Millisecond}
+	c.Group.InitialRebalanceDelay, c.Group.LoneMemberDelay = 20*time.Millisecond, 5*time.Millisecond
+	c.pace.sweep, c.pace.busyPort, c.pace.produceWait = 50*time.Millisecond, 2*conn.BusyPortPoll, 50*time.Millisecond
 	c.Logger = slog.New(slog.DiscardHandler)
 	return c
 }

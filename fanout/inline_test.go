@@ -12,7 +12,7 @@ import (
 func TestWritesOnTheLoopAndOffItDoTheSame(t *testing.T) {
 	for _, fsync := range []commit.Fsync{{}, {Always: true}} {
 		disk := &faultyFS{FS: segment.OS}
-		s := start(t, func(c *Config) { c.fs, c.Fsync, c.pace.inlineWrites = disk, fsync, true })
+		s := start(t, func(c *Config) { c.Log.FS, c.Fsync, c.pace.inlineWrites = disk, fsync, true })
 		c := s.dial()
 		c.create("feed", 1)
 		log := &shadow{topic: "feed"}

@@ -38,7 +38,7 @@ func TestConnectionsAboveTheLimitAreRefusedAndSlotsServeAgain(t *testing.T) {
 }
 
 func TestMetadataOfManyTopicsIsSentWhole(t *testing.T) {
-	s := start(t, func(c *Config) { c.SegmentBytes = 1 << 14; c.MaxMessageBytes = 1 << 14 })
+	s := start(t, func(c *Config) { c.Log.SegmentBytes = 1 << 14; c.Log.MaxBatchBytes = 1 << 14 })
 	c := s.dial()
 	const topics = 40 // of 90 bytes each: more than a slab holds
 	for i := range topics {
@@ -61,8 +61,8 @@ func TestValidateNamesTheFieldAndItsLimits(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"partitions":        func(c *Config) { c.Partitions = 0 },
 		"max-connections":   func(c *Config) { c.MaxConnections = 0 },
-		"segment-bytes":     func(c *Config) { c.SegmentBytes = 1 << 31 },
-		"max-message-bytes": func(c *Config) { c.MaxMessageBytes = 10 },
+		"segment-bytes":     func(c *Config) { c.Log.SegmentBytes = 1 << 31 },
+		"max-message-bytes": func(c *Config) { c.Log.MaxBatchBytes = 10 },
 		"max-request-bytes": func(c *Config) { c.MaxRequestBytes = 10 },
 		"request-memory":    func(c *Config) { c.RequestMemoryBytes = int64(c.MaxRequestBytes) - 1 },
 		"response-memory":   func(c *Config) { c.ResponseMemoryBytes = 1 },
@@ -73,7 +73,7 @@ func TestValidateNamesTheFieldAndItsLimits(t *testing.T) {
 		"copy-memory":       func(c *Config) { c.Transfer.CopyBytes = c.Transfer.ChunkBytes - 1 },
 		"idle-timeout":      func(c *Config) { c.IdleTimeout = 1 },
 		"stall-timeout":     func(c *Config) { c.StallTimeout = 1 },
-		"cannot carry it":   func(c *Config) { c.MaxMessageBytes = int(c.MaxRequestBytes) },
+		"cannot carry it":   func(c *Config) { c.Log.MaxBatchBytes = int(c.MaxRequestBytes) },
 	} {
 		c := testConfig(t)
 		change(&c)

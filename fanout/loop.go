@@ -51,7 +51,7 @@ func (b *Broker) turn(completions []ring.Completion) {
 	b.conns.Relieve()
 	t.Stepped("relieve memory")
 	b.conns.Engine.Turn(b.loop.Now())
-	b.config.files.Trim()
+	b.config.Log.Files.Trim()
 	t.Stepped("transfers")
 	b.committer.BeginWrites()
 	t.End()
@@ -82,13 +82,7 @@ func (b *Broker) timeout() time.Duration {
 	if b.conns.Pending() || b.fetcher.Pending() {
 		return 0
 	}
-	until := min(b.nextSweep, b.committer.Next(), b.offsets.Next())
-	if next, ok := b.producer.NextDeadline(); ok {
-		until = min(until, next)
-	}
-	if next, ok := b.fetcher.NextDeadline(); ok {
-		until = min(until, next)
-	}
+	until := min(b.nextSweep, b.committer.Next(), b.offsets.Next(), b.producer.Next(), b.fetcher.Next())
 	// At least a microsecond: 0 would mean to look only, and spin until the time has come.
 	return max(until-b.loop.Kernel.Now(), time.Microsecond)
 }
@@ -108,9 +102,7 @@ func (b *Broker) expire() {
 func (b *Broker) sweep() {
 	b.conns.Sweep()
 	b.metadata.drop(&b.conns.Responses)
-	b.scratch.drop()
-	b.fetcher.DropScratch()
-	b.producer.DropScratch()
+	b.loop.Scratch.Trim()
 	if b.stopping && b.loop.Now() >= b.stopBy {
 		b.conns.CloseAll(conn.ByShutdown)
 	}

@@ -32,12 +32,12 @@ func (c *client) allTopics() (*conn.Block, []byte, error) {
 	l := &b.metadata.lists[version]
 	if l.block == nil || l.turn != b.loop.Turn() {
 		names := b.catalog.SortedNames()
-		list := wire.AppendMetadataTopics(b.scratch.empty(), len(names))
+		list := wire.AppendMetadataTopics(b.loop.Scratch.Empty(), len(names))
 		for _, name := range names {
 			list = b.appendTopic(list, version, name, false)
 		}
 		list = wire.AppendMetadataEnd(list, version)
-		b.scratch.keep(list)
+		b.loop.Scratch.Keep(list)
 		if l.block == nil || !bytes.Equal(l.block.Bytes()[:l.n], list) {
 			blk, err := b.conns.Responses.Take(c.Conn, len(list))
 			if err != nil {
@@ -78,8 +78,8 @@ func (c *client) sendAllTopics() {
 		c.AwaitBlock(len(list), err)
 		return
 	}
-	header := wire.AppendMetadataHead(b.scratch.empty(), c.header.Version, c.header.CorrelationID, c.node())
-	b.scratch.keep(header)
+	header := wire.AppendMetadataHead(b.loop.Scratch.Empty(), c.header.Version, c.header.CorrelationID, c.node())
+	b.loop.Scratch.Keep(header)
 	if err := wire.PatchFrameSize(header, int64(len(header)+len(list))); err != nil {
 		b.conns.Responses.Release(shared)
 		c.Close(conn.ByProtocol, err)
@@ -97,7 +97,7 @@ func (c *client) sendAllTopics() {
 func (c *client) sendTopics(names []string, refused map[string]bool) {
 	b := c.base
 	version := c.header.Version
-	out := wire.AppendMetadataHead(b.scratch.empty(), version, c.header.CorrelationID, c.node())
+	out := wire.AppendMetadataHead(b.loop.Scratch.Empty(), version, c.header.CorrelationID, c.node())
 	out = wire.AppendMetadataTopics(out, len(names))
 	for _, name := range names {
 		out = b.appendTopic(out, version, name, refused[name])

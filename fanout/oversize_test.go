@@ -29,7 +29,7 @@ func TestBatchLargerThanItsSegmentsIsServed(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := start(t, func(c *Config) {
-				c.DataDir, c.SegmentBytes, c.MaxMessageBytes = dir, 1<<20, 1<<20
+				c.DataDir, c.Log.SegmentBytes, c.Log.MaxBatchBytes = dir, 1<<20, 1<<20
 				c.Transfer.Mode, c.Transfer.CopyBytes = mode, c.Transfer.ChunkBytes
 			})
 			c := s.dial()
@@ -65,7 +65,7 @@ func TestBatchLargerThanItsSegmentsIsServed(t *testing.T) {
 // Who lets a large file of a deleted topic go does not wait for it to be closed, and nobody else does.
 func TestLastReaderOfADeletedTopicHoldsNobodyUp(t *testing.T) {
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.fs = disk })
+	s := start(t, func(c *Config) { c.Log.FS = disk })
 	c, slow := s.dial(), s.dialSlow()
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}

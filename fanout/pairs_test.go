@@ -191,7 +191,7 @@ func TestAnyTwoRequestsAboutOneTopicAtOnceAreAnsweredAndLeaveItWhole(t *testing.
 	dir := t.TempDir()
 	disk := newGateFS()
 	in := func(c *Config) {
-		c.DataDir, c.fs, c.AutoCreateTopics, c.Fsync, c.RetentionAge = dir, disk, true, commit.Fsync{Always: true}, -1
+		c.DataDir, c.Log.FS, c.AutoCreateTopics, c.Fsync, c.Log.RetentionAge = dir, disk, true, commit.Fsync{Always: true}, -1
 	}
 	s := start(t, in)
 	first, second := s.dial(), s.dial()

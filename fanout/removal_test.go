@@ -117,7 +117,7 @@ func TestChangeOfTopicsThatACrashEndsIsDoneOrNot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			disk := &copyingFS{FS: segment.OS, t: t, dir: dir}
-			s := start(t, func(c *Config) { c.DataDir, c.fs, c.AutoCreateTopics = dir, disk, false })
+			s := start(t, func(c *Config) { c.DataDir, c.Log.FS, c.AutoCreateTopics = dir, disk, false })
 			c := s.dial()
 			c.create("other", 2)
 			if row.before > 0 {
@@ -159,7 +159,7 @@ func TestChangeOfTopicsThatACrashEndsIsDoneOrNot(t *testing.T) {
 func TestDeletionWhoseRenameFailsIsRefusedOrFinishedLater(t *testing.T) {
 	dir := t.TempDir()
 	disk := newGateFS()
-	in := func(c *Config) { c.DataDir, c.fs, c.AutoCreateTopics, c.RetentionAge = dir, disk, false, -1 }
+	in := func(c *Config) { c.DataDir, c.Log.FS, c.AutoCreateTopics, c.Log.RetentionAge = dir, disk, false, -1 }
 	s := start(t, in)
 	c := s.dial()
 	c.create("feed", 3)
@@ -210,7 +210,7 @@ func TestDeletionWhoseRenameFailsIsRefusedOrFinishedLater(t *testing.T) {
 // A full disk is no reason to keep what would make room.
 func TestTopicIsDeletedThoughTheDiskIsFull(t *testing.T) {
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.fs, c.AutoCreateTopics = disk, false })
+	s := start(t, func(c *Config) { c.Log.FS, c.AutoCreateTopics = disk, false })
 	c := s.dial()
 	c.create("feed", 3)
 	c.publish(&shadow{topic: "feed"}, makeBatch(1, 3, 10, 0))

@@ -59,7 +59,7 @@ func (c *client) headerRefused(err error) {
 
 // Respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory.
 func (c *client) Respond(encoded []byte) {
-	c.base.scratch.keep(encoded)
+	c.base.loop.Scratch.Keep(encoded)
 	c.Conn.Respond(encoded)
 }
 
@@ -81,7 +81,7 @@ func (c *client) decode() (kmsg.Request, error) {
 // reply encodes and sends a response of kmsg's. While there is no room for it, it is kept if it says what the request has
 // done, and its size is bounded by the request's; a request that only asks is answered again.
 func (c *client) reply(response kmsg.Response) {
-	c.Respond(wire.AppendResponse(c.base.scratch.empty(), c.header.CorrelationID, response))
+	c.Respond(wire.AppendResponse(c.base.loop.Scratch.Empty(), c.header.CorrelationID, response))
 	if c.AwaitsBlock() && !requestOf(c.header.Key).onlyAsks {
 		c.kept = response
 	}
@@ -95,27 +95,5 @@ func (c *client) later() (reply func(kmsg.Response)) {
 		if end() {
 			c.reply(response)
 		}
-	}
-}
-
-// scratch is memory that responses are encoded in, one after the other.
-type scratch struct{ bytes []byte }
-
-// keptScratchBytes bounds it between two sweeps: no budget counts it.
-const keptScratchBytes = 1 << 20
-
-func (s *scratch) empty() []byte { return s.bytes[:0] }
-
-// keep keeps the memory of an encoded response for the next one. The sweep drops it if it is large: one client's huge
-// answer must not stay taken, but many that come at once take it one after the other.
-func (s *scratch) keep(encoded []byte) {
-	if cap(encoded) >= cap(s.bytes) {
-		s.bytes = encoded
-	}
-}
-
-func (s *scratch) drop() {
-	if cap(s.bytes) > keptScratchBytes {
-		s.bytes = nil
 	}
 }

@@ -371,7 +371,7 @@ func (c *dialed) clusterID() string {
 
 // Segments end and begin under a reader that never notices.
 func TestReadingGoesOnAcrossSegments(t *testing.T) {
-	s := start(t, func(c *Config) { c.SegmentBytes = 16 << 10; c.MaxMessageBytes = 16 << 10 })
+	s := start(t, func(c *Config) { c.Log.SegmentBytes = 16 << 10; c.Log.MaxBatchBytes = 16 << 10 })
 	c := s.dial()
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}

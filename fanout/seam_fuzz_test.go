@@ -154,7 +154,9 @@ func FuzzAcknowledgedIsWhatIsRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, bytes []byte) {
 		dir := t.TempDir()
 		open := func() (*server, *dialed) {
-			s := start(t, func(c *Config) { c.DataDir, c.Fsync, c.RetentionAge, c.SegmentBytes = dir, commit.Fsync{}, -1, 16<<10 })
+			s := start(t, func(c *Config) {
+				c.DataDir, c.Fsync, c.Log.RetentionAge, c.Log.SegmentBytes = dir, commit.Fsync{}, -1, 16<<10
+			})
 			return s, s.dial()
 		}
 		s, c := open()

@@ -15,7 +15,7 @@ import (
 
 // tight is a configuration in which a few large requests are all that there is memory for.
 func tight(c *Config) {
-	c.MaxRequestBytes, c.RequestMemoryBytes, c.MaxMessageBytes = 1<<20, 24<<20, 900<<10
+	c.MaxRequestBytes, c.RequestMemoryBytes, c.Log.MaxBatchBytes = 1<<20, 24<<20, 900<<10
 	c.FrameTimeout = time.Hour
 }
 
@@ -119,7 +119,7 @@ func TestStalledRequestsMakeRoomForThoseThatWait(t *testing.T) {
 func TestMemoryOfRequestsWithManyPartitionsIsBounded(t *testing.T) {
 	const partitions = 30_000
 	s := start(t, func(c *Config) {
-		c.MaxRequestBytes, c.RequestMemoryBytes, c.MaxMessageBytes, c.MaxPartitions = 4<<20, 40<<20, 512<<10, 100_000
+		c.MaxRequestBytes, c.RequestMemoryBytes, c.Log.MaxBatchBytes, c.MaxPartitions = 4<<20, 40<<20, 512<<10, 100_000
 	})
 	good := s.dial()
 	good.create("feed", 1)

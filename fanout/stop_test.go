@@ -153,7 +153,7 @@ func TestConnectionsThatVanishInAnyStateLeaveNothing(t *testing.T) {
 // ring that is closed.
 func TestWhoeverAsksWhileTheLogsAreClosedIsToldSo(t *testing.T) {
 	disk := newGateFS()
-	s := start(t, func(c *Config) { c.fs = disk })
+	s := start(t, func(c *Config) { c.Log.FS = disk })
 	c := s.dial()
 	c.create("feed", 1)
 	c.publish(&shadow{topic: "feed"}, makeBatch(1, 1, 100, 0))
@@ -183,7 +183,7 @@ func TestStatsWhileTheServerStopsHarmNoFile(t *testing.T) {
 		logs[i] = &shadow{topic: "feed", partition: int32(i)}
 	}
 	for round := range 5 {
-		s := start(t, func(c *Config) { c.DataDir, c.RetentionAge = dir, -1 })
+		s := start(t, func(c *Config) { c.DataDir, c.Log.RetentionAge = dir, -1 })
 		c := s.dial()
 		if round == 0 {
 			c.create("feed", int32(len(logs)))

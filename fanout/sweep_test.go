@@ -71,9 +71,9 @@ func TestNoRequestAtTheExtremesOfItsFieldsDisturbsTheServer(t *testing.T) {
 			kind.prepare(t, dir)
 			s := start(t, func(c *Config) {
 				c.DataDir = dir
-				c.MaxGroups, c.MaxGroupMembers = 100, 20
-				c.GroupMemoryBytes, c.RequestMemoryBytes = 16<<20, 128<<20 // a quarter of the latter may stay, for reuse
-				c.GroupInitialRebalanceDelay = 0
+				c.Group.MaxGroups, c.Group.MaxMembers = 100, 20
+				c.Group.MemoryBytes, c.RequestMemoryBytes = 16<<20, 128<<20 // a quarter of the latter may stay, for reuse
+				c.Group.InitialRebalanceDelay = 0
 			})
 			w := &sweeper{t: t, s: s, good: s.dial(), random: rand.New(rand.NewPCG(seed, 0))}
 			if st := s.stats(); kind.refused != st.PartitionsRefused {

@@ -25,7 +25,7 @@ func (c *dialed) offsetOfTime(topic string, partition int32, timestamp int64, is
 // A search by time gives the first record of that time or later that can be read, wherever the log begins, be it in the
 // middle of a batch, or a batch of an older one that has the latest time.
 func TestOffsetOfATimeIsNotBelowTheStartOfTheLog(t *testing.T) {
-	s := start(t, func(c *Config) { c.RetentionAge, c.SegmentBytes = -1, 1<<20 })
+	s := start(t, func(c *Config) { c.Log.RetentionAge, c.Log.SegmentBytes = -1, 1<<20 })
 	c := s.dial()
 	c.create("feed", 1)
 	log := &shadow{topic: "feed"}
@@ -80,7 +80,7 @@ func TestOffsetOfATimeIsNotBelowTheStartOfTheLog(t *testing.T) {
 func TestOffsetOfATimeIsBelowTheLastStableOffsetForReadersOfCommittedData(t *testing.T) {
 	dir := t.TempDir()
 	openTransactionAt(t, dir, 100)
-	s := start(t, func(c *Config) { c.DataDir, c.RetentionAge = dir, -1 })
+	s := start(t, func(c *Config) { c.DataDir, c.Log.RetentionAge = dir, -1 })
 	c := s.dial()
 	for _, row := range []struct{ timestamp, uncommitted, committed int64 }{
 		{50, 50, 50}, {99, 99, 99}, {100, 100, -1}, {250, 250, -1}, {300, -1, -1},

@@ -85,7 +85,7 @@ func (c *dialed) described(kind kmsg.ConfigResourceType, name string) (all, own 
 
 func TestTopicConfigurationSurvivesARestart(t *testing.T) {
 	dir := t.TempDir()
-	in := func(c *Config) { c.DataDir, c.MaxMessageBytes = dir, 5000 }
+	in := func(c *Config) { c.DataDir, c.Log.MaxBatchBytes = dir, 5000 }
 	s := start(t, in)
 	c := s.dial()
 	given := map[string]string{"segment.bytes": "16384", "retention.ms": "86400000", "cleanup.policy": "delete"}
@@ -304,7 +304,7 @@ func (c *dialed) deleteRecords(topic string, offset int64) (lowWatermark int64, 
 
 func TestDeletedRecordsStayDeleted(t *testing.T) {
 	dir := t.TempDir()
-	in := func(c *Config) { c.DataDir, c.RetentionAge = dir, -1 }
+	in := func(c *Config) { c.DataDir, c.Log.RetentionAge = dir, -1 }
 	s := start(t, in)
 	c := s.dial()
 	c.create("feed", 1)

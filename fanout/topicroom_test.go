@@ -142,7 +142,7 @@ func TestLogOfManySegmentsTakesFewDescriptors(t *testing.T) {
 	log := &shadow{topic: "feed"}
 	var most int
 	for life := range 2 {
-		s := start(t, func(c *Config) { c.DataDir, c.SegmentBytes, c.pace.descriptors = dir, 1<<14, limit })
+		s := start(t, func(c *Config) { c.DataDir, c.Log.SegmentBytes, c.pace.descriptors = dir, 1<<14, limit })
 		c := s.dial()
 		if life == 0 {
 			c.create("feed", 1)

@@ -7,7 +7,6 @@ import (
 
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/offsets"
-	"oneplusn/segment"
 )
 
 // catalog is the part of the configuration that the catalog goes by.
@@ -15,7 +14,7 @@ func (c *Config) catalog() catalog.Config {
 	return catalog.Config{
 		Dir:              c.DataDir,
 		NodeID:           c.NodeID,
-		FS:               c.fs,
+		FS:               c.Log.FS,
 		Defaults:         topicDefaults(c),
 		MaxBatchBytes:    int(c.MaxRequestBytes) - requestOverheadBytes,
 		Internal:         offsets.Topic,
@@ -34,18 +33,10 @@ const requestOverheadBytes = 1024
 
 // topicDefaults are what a topic's own settings override.
 func topicDefaults(c *Config) *catalog.TopicConfig {
-	return catalog.NewDefaults(segment.Options{
-		SegmentBytes:   c.SegmentBytes,
-		SegmentAge:     c.SegmentAge,
-		RetentionBytes: cmp.Or(c.RetentionBytes, -1),
-		RetentionAge:   cmp.Or(c.RetentionAge, -1),
-		MaxBatchBytes:  c.MaxMessageBytes,
-		FS:             c.fs,
-		Files:          c.files,
-		Logger:         c.Logger,
-
-		MaxInflatedBytes:         c.MaxInflatedBytes,
-		TimestampBeforeMaxMillis: math.MaxInt64,
-		TimestampAfterMaxMillis:  time.Hour.Milliseconds(), // Apache Kafka's since 4.0
-	}, c.Fsync.Policy())
+	o := c.Log
+	o.RetentionBytes, o.RetentionAge = cmp.Or(o.RetentionBytes, -1), cmp.Or(o.RetentionAge, -1)
+	o.Logger = c.Logger
+	o.TimestampBeforeMaxMillis = math.MaxInt64
+	o.TimestampAfterMaxMillis = time.Hour.Milliseconds() // Apache Kafka's since 4.0
+	return catalog.NewDefaults(o, c.Fsync.Policy())
 }

@@ -382,7 +382,7 @@ func TestFetchesThatEndTogetherAreAnsweredOverTurns(t *testing.T) {
 
 // Nobody waits for bytes that the answer may not have, nor at the end of a segment that another follows.
 func TestFetchDoesNotWaitForWhatCannotCome(t *testing.T) {
-	s := start(t, func(c *Config) { c.SegmentBytes, c.FetchMaxBytes = 1<<20, 2<<20 })
+	s := start(t, func(c *Config) { c.Log.SegmentBytes, c.FetchMaxBytes = 1<<20, 2<<20 })
 	c := s.dial()
 	c.create("feed", 2)
 	log, other := &shadow{topic: "feed"}, &shadow{topic: "feed", partition: 1}

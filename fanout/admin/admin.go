@@ -42,15 +42,28 @@ func Handler(source Source) http.Handler {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, r *http.Request) { serveStats(w, r, source) })
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { serveHealth(w, r, source) })
-	mux.HandleFunc("GET /debug/events", func(w http.ResponseWriter, r *http.Request) { serveEvents(w, r, source) })
+	mux.HandleFunc("GET /stats", page("application/json", func(ctx context.Context, to io.Writer) error {
+		stats, err := source.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		stats.ReadProcess()
+		encoder := json.NewEncoder(to)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(stats)
+	}))
+	mux.HandleFunc("GET /healthz", page(plainText, func(ctx context.Context, to io.Writer) error {
+		_, err := source.Stats(ctx)
+		_, _ = io.WriteString(to, "ok\n")
+		return err
+	}))
+	mux.HandleFunc("GET /debug/events", page(plainText, source.WriteEvents))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("GET /{$}", serveIndex)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, index) })
 	return mux
 }
 
@@ -62,43 +75,19 @@ const index = `oneplusn
 /debug/pprof  profiles of the process
 `
 
-func serveIndex(w http.ResponseWriter, _ *http.Request) {
-	_, _ = w.Write([]byte(index))
-}
+const plainText = "text/plain; charset=utf-8"
 
-func serveStats(w http.ResponseWriter, r *http.Request, source Source) {
-	ctx, cancel := context.WithTimeout(r.Context(), snapshotTimeout)
-	defer cancel()
-	stats, err := source.Stats(ctx)
-	if err != nil {
-		http.Error(w, "the loop does not answer: "+err.Error(), http.StatusServiceUnavailable)
-		return
+// page serves what the loop has to say. It is buffered, so that the loop waits for no client, and an error is never half a page.
+func page(contentType string, ask func(ctx context.Context, to io.Writer) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), snapshotTimeout)
+		defer cancel()
+		var body bytes.Buffer
+		if err := ask(ctx, &body); err != nil {
+			http.Error(w, "the loop does not answer: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(body.Bytes())
 	}
-	stats.ReadProcess()
-	w.Header().Set("Content-Type", "application/json")
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(stats)
-}
-
-func serveEvents(w http.ResponseWriter, r *http.Request, source Source) {
-	ctx, cancel := context.WithTimeout(r.Context(), snapshotTimeout)
-	defer cancel()
-	var events bytes.Buffer
-	if err := source.WriteEvents(ctx, &events); err != nil {
-		http.Error(w, "the loop does not answer: "+err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(events.Bytes())
-}
-
-func serveHealth(w http.ResponseWriter, r *http.Request, source Source) {
-	ctx, cancel := context.WithTimeout(r.Context(), snapshotTimeout)
-	defer cancel()
-	if _, err := source.Stats(ctx); err != nil {
-		http.Error(w, "the loop does not answer: "+err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = w.Write([]byte("ok\n"))
 }

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"oneplusn/fanout/loop"
 )
 
 type watcher struct{ n int }
@@ -136,7 +138,7 @@ func TestIntervalOfSyncs(t *testing.T) {
 	l := newLab(t)
 	p := l.partition(Fsync{Every: time.Second})
 	l.turn()
-	if l.Next() != never {
+	if l.Next() != loop.Never {
 		t.Error("a sync is due before anything was written")
 	}
 	began := l.disk.now
@@ -150,7 +152,7 @@ func TestIntervalOfSyncs(t *testing.T) {
 	}
 	l.disk.now = began + time.Second
 	l.turn()
-	if len(l.disk.held) != 1 || l.Next() != never {
+	if len(l.disk.held) != 1 || l.Next() != loop.Never {
 		t.Errorf("%d syncs are in flight, the next is due at %v", len(l.disk.held), l.Next())
 	}
 	l.end(0)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"oneplusn/fanout/loop"
 )
 
 // Fsync says when written records are put on disk (fdatasync(2)), unless a topic's flush.messages or flush.ms say
@@ -76,7 +78,7 @@ type FlushPolicy struct {
 
 // Policy returns the same in Kafka's terms.
 func (f Fsync) Policy() FlushPolicy {
-	p := FlushPolicy{Messages: math.MaxInt64, Every: never}
+	p := FlushPolicy{Messages: math.MaxInt64, Every: loop.Never}
 	switch {
 	case f.Always:
 		p.Messages = 1
@@ -90,11 +92,11 @@ func (f Fsync) Policy() FlushPolicy {
 func (p FlushPolicy) Waits() bool { return p.Messages == 1 }
 
 // Never says that nothing is synced but by the kernel.
-func (p FlushPolicy) Never() bool { return p.Messages == math.MaxInt64 && p.Every == never }
+func (p FlushPolicy) Never() bool { return p.Messages == math.MaxInt64 && p.Every == loop.Never }
 
 // EveryMillis is the interval as flush.ms has it, where the largest number stands for never.
 func (p FlushPolicy) EveryMillis() int64 {
-	if ms := p.Every.Milliseconds(); ms < never.Milliseconds() {
+	if ms := p.Every.Milliseconds(); ms < loop.Never.Milliseconds() {
 		return ms
 	}
 	return math.MaxInt64

@@ -3,11 +3,11 @@ package commit
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"oneplusn/fanout/loop"
 	"oneplusn/ring"
 	"oneplusn/segment"
 )
@@ -37,8 +37,6 @@ type syncs struct {
 	slots ring.Slots[*Partition]
 }
 
-const never = time.Duration(math.MaxInt64)
-
 // maxSyncRetries bounds how often a sync is asked for again that did not run.
 const maxSyncRetries = 8
 
@@ -64,7 +62,7 @@ func (c *Committer) scheduleSync(p *Partition) {
 	case f.unsynced >= f.policy.Messages:
 		f.due = true
 		s.due = append(s.due, p)
-	case f.policy.Every < never && !f.timed:
+	case f.policy.Every < loop.Never && !f.timed:
 		f.timed = true
 		s.timed = append(s.timed, p)
 		s.next = min(s.next, f.since+f.policy.Every)
@@ -89,7 +87,7 @@ func (c *Committer) BeginSyncs() {
 // collectTimed moves the partitions whose time has come to those that are due.
 func (c *Committer) collectTimed() {
 	s := &c.syncs
-	s.next = never
+	s.next = loop.Never
 	keep := s.timed[:0]
 	for _, p := range s.timed {
 		f := &p.flush

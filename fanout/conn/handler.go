@@ -37,7 +37,16 @@ type Config struct {
 	// Spare gives up blocks of response memory that are kept only to save work. It is false if there are none.
 	Spare func() bool
 	// Descriptors are charged one for each connection.
-	Descriptors    *budget.Budget
+	Descriptors *budget.Budget
+	// ReclaimEvery is how often memory is taken back while some wait for it.
+	ReclaimEvery time.Duration
+	// Transfer says how ranges reach sockets.
+	Transfer transfer.Config
+	Limits
+}
+
+// Limits bound the connections.
+type Limits struct {
 	MaxConnections int
 	// MaxRequestBytes is the largest frame. RequestMemoryBytes bound all frames and what requests are parsed into together,
 	// ResponseMemoryBytes the responses that are larger than a connection's own memory.
@@ -46,8 +55,4 @@ type Config struct {
 	// FrameTimeout closes connections that have begun a frame and send no more of it, IdleTimeout those on which nothing
 	// happens, StallTimeout those whose peer takes no byte of a response.
 	FrameTimeout, IdleTimeout, StallTimeout time.Duration
-	// ReclaimEvery is how often memory is taken back while some wait for it.
-	ReclaimEvery time.Duration
-	// Transfer says how ranges reach sockets.
-	Transfer transfer.Config
 }

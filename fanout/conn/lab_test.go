@@ -99,9 +99,9 @@ func newLab(t *testing.T, answer func(h *echo, frame []byte), change func(c *Con
 			h.Conn, h.lab = c, l
 			return h
 		},
-		Spare: func() bool { return false }, Descriptors: l.descriptors, MaxConnections: 64, MaxRequestBytes: 1 << 20,
-		RequestMemoryBytes: 8 << 20, ResponseMemoryBytes: 1 << 20,
-		FrameTimeout: patience, IdleTimeout: patience, StallTimeout: patience, ReclaimEvery: 10 * time.Millisecond,
+		Spare: func() bool { return false }, Descriptors: l.descriptors, ReclaimEvery: 10 * time.Millisecond,
+		Limits: Limits{MaxConnections: 64, MaxRequestBytes: 1 << 20, RequestMemoryBytes: 8 << 20, ResponseMemoryBytes: 1 << 20,
+			FrameTimeout: patience, IdleTimeout: patience, StallTimeout: patience},
 		Transfer: transfer.Config{Mode: transfer.Auto, PipeBytes: 1 << 16, MaxPipes: 4, ChunkBytes: 1 << 16,
 			CopyBytes: 1 << 20, SpliceFromBytes: 1 << 15},
 	}

@@ -79,7 +79,7 @@ func (f *Fetch) evaluate() *evaluation {
 func (e *evaluation) begin(f *Fetch, wants []wire.FetchPartition) {
 	*e = evaluation{fetch: f, results: e.results[:0], response: e.response, final: len(wants) == 0}
 	for i := range wants {
-		p, code := f.fetcher.catalog.Find(wants[i].Topic, wants[i].Partition)
+		p, code := f.fetcher.find(wants[i].Topic, wants[i].Partition)
 		if p != nil && p == f.served && i+1 < len(wants) {
 			e.from = i + 1
 		}

@@ -28,17 +28,14 @@ var (
 	eventLookUp  = loop.NewEventKind("fetch looked up", "partitions", "round")
 )
 
-// Catalog finds partitions.
-type Catalog interface {
-	// Find returns nil and a Kafka error for a partition that cannot be read.
-	Find(topic []byte, index int32) (p *Partition, code int16)
-}
+// Find finds a partition. For one that cannot be read it is nil, with a Kafka error.
+type Find func(topic []byte, index int32) (p *Partition, code int16)
 
 // Fetcher owns what all fetches share. [New] makes it.
 type Fetcher struct {
 	loop     *loop.Loop
 	config   Config
-	catalog  Catalog
+	find     Find
 	sessions *budget.Budget
 	warnings loop.LogLimit
 
@@ -52,9 +49,10 @@ type Fetcher struct {
 }
 
 // New makes a fetcher, before the loop starts.
-func New(l *loop.Loop, config Config, catalog Catalog) *Fetcher {
+func New(l *loop.Loop, config Config, find Find) *Fetcher {
 	return &Fetcher{
-		loop: l, config: config, catalog: catalog,
+		loop: l, config: config, find: find,
+		lookups:  lookups{queue: loop.Bounded{Most: maxLookups}, byKey: make(map[lookupKey]*lookup)},
 		sessions: budget.New("fetch session", "raise --fetch-session-memory", config.SessionMemoryBytes),
 	}
 }
@@ -77,23 +75,13 @@ func (fr *Fetcher) BeginTurn() { fr.evaluations.beginTurn() }
 // Pending says that partitions that have advanced were put off to the next turn.
 func (fr *Fetcher) Pending() bool { return len(fr.advanced) > 0 }
 
-// NextDeadline is when the next parked fetch has waited for long enough; ok is false if none is parked.
-func (fr *Fetcher) NextDeadline() (at time.Duration, ok bool) {
+// Next is when [Fetcher.Expire] has something to do next.
+func (fr *Fetcher) Next() time.Duration {
 	if fr.parked.Len() == 0 {
-		return 0, false
+		return loop.Never
 	}
-	return fr.parked.First().deadline, true
+	return fr.parked.First().deadline
 }
-
-// DropScratch gives up the memory of encoded responses if they were large. It is called once a second.
-func (fr *Fetcher) DropScratch() {
-	if cap(fr.evaluation.header) > keptScratchBytes {
-		fr.evaluation.header = nil
-	}
-}
-
-// keptScratchBytes bounds what is kept for the next response, which no budget counts.
-const keptScratchBytes = 1 << 20
 
 // Stop answers every parked fetch with what there is. From now on none is parked.
 func (fr *Fetcher) Stop() {

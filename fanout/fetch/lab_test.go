@@ -39,7 +39,7 @@ func newLab(t *testing.T, partitions int, change func(*Config)) *lab {
 	}
 	running := loop.New(slog.New(slog.DiscardHandler), nil)
 	running.Use(labKernel{lab: l})
-	l.Fetcher = New(running, config, l)
+	l.Fetcher = New(running, config, l.Find)
 	options := segment.Options{FS: labFS{segment.OS, &l.cold}, SegmentBytes: 4096}
 	for i := range partitions {
 		log, err := segment.Open(t.TempDir(), options, segment.OpenOptions{})

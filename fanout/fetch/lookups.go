@@ -2,7 +2,9 @@ package fetch
 
 import (
 	"fmt"
+	"slices"
 
+	"oneplusn/fanout/loop"
 	"oneplusn/segment"
 	"oneplusn/segment/records"
 )
@@ -15,10 +17,9 @@ import (
 // A search for which nobody waits any more is not begun. What was found is compared with the log again before it is used, because
 // the log may have changed meanwhile: see [segment.Log.Looked].
 type lookups struct {
-	running int
-	queue   []*lookup
-	byKey   map[lookupKey]*lookup // those that have not ended
-	begun   uint64
+	queue loop.Bounded
+	byKey map[lookupKey]*lookup // those that have not ended
+	begun uint64
 }
 
 // lookupKey is what a lookup is about.
@@ -40,7 +41,7 @@ type waiter struct {
 	life  uint64
 }
 
-func (w *waiter) waits() bool { return w.fetch.life == w.life }
+func (w waiter) waits() bool { return w.fetch.life == w.life }
 
 const (
 	// maxLookups run at once: enough for the queue of a disk. Each has a thread that waits.
@@ -95,59 +96,35 @@ func (f *Fetch) lookUp(e *evaluation) {
 		}
 	}
 	f.fetcher.loop.Record(eventLookUp, int64(l.left), int64(l.rounds))
-	f.fetcher.beginLookups()
 }
 
 // join lets the fetch wait for a lookup, which is queued unless there is one.
 func (f *Fetch) join(log *segment.Log, offset, maxBytes int64, codec records.Codec) *segment.Lookup {
-	l := &f.fetcher.lookups
+	fr := f.fetcher
 	search := log.Lookup(offset, maxBytes, codec)
 	key := lookupKey{search.Segment(), offset, maxBytes, codec}
-	job := l.byKey[key]
-	if job == nil {
-		if l.byKey == nil {
-			l.byKey = make(map[lookupKey]*lookup)
-		}
-		job = &lookup{key: key, search: search}
-		l.byKey[key] = job
-		l.queue = append(l.queue, job)
-	} else {
+	job := fr.lookups.byKey[key]
+	if job != nil {
 		search.Release()
+		job.waiting = append(job.waiting, waiter{f, f.life})
+		return job.search
 	}
-	job.waiting = append(job.waiting, waiter{f, f.life})
-	return job.search
-}
-
-// beginLookups runs what is queued, as far as there is room.
-func (fr *Fetcher) beginLookups() {
-	l := &fr.lookups
-	for len(l.queue) > 0 && l.running < maxLookups {
-		job := l.queue[0]
-		l.queue[0] = nil
-		l.queue = l.queue[1:]
+	job = &lookup{key: key, search: search, waiting: []waiter{{f, f.life}}}
+	fr.lookups.byKey[key] = job
+	fr.lookups.queue.Go(fr.loop, func() (work, done func()) {
 		if !job.wanted() {
 			fr.endLookup(job)
-			continue
+			return nil, nil
 		}
-		l.running++
-		l.begun++
-		fr.loop.Go(job.search.Run, func() {
-			if l.running--; l.running < 0 {
-				panic("fetch: more lookups ended than began")
-			}
-			fr.lookedUp(job)
-		})
-	}
+		fr.lookups.begun++
+		return search.Run, func() { fr.lookedUp(job) }
+	})
+	return search
 }
 
 // wanted says that a fetch waits for the lookup.
 func (job *lookup) wanted() bool {
-	for i := range job.waiting {
-		if job.waiting[i].waits() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(job.waiting, waiter.waits)
 }
 
 func (fr *Fetcher) endLookup(job *lookup) {
@@ -158,8 +135,7 @@ func (fr *Fetcher) endLookup(job *lookup) {
 // lookedUp goes on with the fetches that have waited for a lookup.
 func (fr *Fetcher) lookedUp(job *lookup) {
 	fr.endLookup(job)
-	for i := range job.waiting {
-		w := &job.waiting[i]
+	for _, w := range job.waiting {
 		if !w.waits() {
 			continue
 		}
@@ -170,5 +146,4 @@ func (fr *Fetcher) lookedUp(job *lookup) {
 			w.fetch.try()
 		}
 	}
-	fr.beginLookups()
 }

@@ -10,10 +10,9 @@ import (
 	"oneplusn/segment/invariants"
 )
 
-// response is the memory in which responses are encoded, one after the other.
+// response is what the last response was made of. The next one uses the memory again.
 type response struct {
-	header  []byte // all header bytes
-	cuts    []int  // where each partition's end: its records follow
+	cuts    []int // where each partition's end: its records follow
 	aborted []segment.AbortedTransaction
 	skipped []wire.AbortedTransaction
 }
@@ -23,13 +22,13 @@ func (f *Fetch) respond(e *evaluation) {
 	if e.firstServed != nil {
 		f.served = e.firstServed
 	}
-	e.encode()
-	size := int64(len(e.header)) + e.sent
-	if err := wire.PatchFrameSize(e.header, size); err != nil {
+	header := e.encode()
+	size := int64(len(header)) + e.sent
+	if err := wire.PatchFrameSize(header, size); err != nil {
 		f.conn.Fail(err)
 		return
 	}
-	mem, ok := f.conn.Place(e.header)
+	mem, ok := f.conn.Place(header)
 	if !ok {
 		return
 	}
@@ -43,9 +42,10 @@ func (f *Fetch) respond(e *evaluation) {
 }
 
 // encode encodes all header bytes, and notes where records come between them. Neighbours of the same topic share an entry.
-func (e *evaluation) encode() {
+func (e *evaluation) encode() (header []byte) {
 	f, wants := e.fetch, e.fetch.wants()
-	header := wire.AppendFetchHead(e.header[:0], f.version, f.correlationID, e.errorCode, f.answerSession, 0)
+	scratch := &f.fetcher.loop.Scratch
+	header = wire.AppendFetchHead(scratch.Empty(), f.version, f.correlationID, e.errorCode, f.answerSession, 0)
 	topicsAt, topics, partitionsAt, partitions := len(header), 0, 0, 0
 	var topic []byte
 	e.cuts = e.cuts[:0]
@@ -68,7 +68,8 @@ func (e *evaluation) encode() {
 		e.cuts = append(e.cuts, len(header))
 	}
 	wire.PatchCount(header[:topicsAt], topics)
-	e.header = header
+	scratch.Keep(header)
+	return header
 }
 
 // appendParts joins header bytes and records: one part for each range, with all header bytes before it. Each holds its segment.

@@ -1,10 +1,14 @@
 package loop
 
-import "runtime"
+import (
+	"cmp"
+	"runtime"
+)
 
-// Bounded runs background work that takes memory and a processor (the check of a large batch, a search by time) a few at a
-// time, in the order in which it was asked for: as many as leave the loop a processor. The zero value is ready.
+// Bounded runs background work a few at a time, in the order in which it was asked for. The zero value is for work that takes
+// memory and a processor (the check of a large batch, a search by time): it leaves the loop a processor.
 type Bounded struct {
+	Most    int // that run at once; 0 for as many as leave the loop a processor
 	running int
 	queue   []func() (work, done func())
 }
@@ -17,7 +21,7 @@ func (b *Bounded) Go(l *Loop, begin func() (work, done func())) {
 }
 
 func (b *Bounded) next(l *Loop) {
-	for len(b.queue) > 0 && b.running < max(runtime.GOMAXPROCS(0)-1, 1) {
+	for len(b.queue) > 0 && b.running < cmp.Or(b.Most, max(runtime.GOMAXPROCS(0)-1, 1)) {
 		begin := b.queue[0]
 		b.queue[0] = nil
 		b.queue = b.queue[1:]
@@ -27,7 +31,9 @@ func (b *Bounded) next(l *Loop) {
 		}
 		b.running++
 		l.Go(work, func() {
-			b.running--
+			if b.running--; b.running < 0 {
+				panic("loop: more background work ended than began")
+			}
 			done()
 			b.next(l)
 		})

@@ -15,6 +15,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -22,12 +23,16 @@ import (
 	"oneplusn/ring"
 )
 
+// Never is later than any time.
+const Never = time.Duration(math.MaxInt64)
+
 // Loop is the thread that everything runs on, as the parts of the server see it. [New] makes it, [Loop.Start] gives it its kernel.
 type Loop struct {
 	Log    *slog.Logger
 	Kernel ring.Kernel // nil before Use
 	// CrashLog gets the last events when the server ends because of a mistake of its own; [os.Stderr] unless a test changes it.
 	CrashLog io.Writer
+	Scratch  Scratch
 
 	wallClock func() time.Time
 	now       time.Duration

@@ -1,7 +1,6 @@
 package offsets
 
 import (
-	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,8 +13,6 @@ import (
 
 // Topic is the offsets topic's name, as in Apache Kafka. Clients can read the topic but not write to it.
 const Topic = "__consumer_offsets"
-
-const never = time.Duration(math.MaxInt64)
 
 // Config bounds the coordinator.
 type Config struct {
@@ -127,9 +124,9 @@ func (l *Log) Turn() {
 // Next is when [Log.Turn] has something to do next.
 func (l *Log) Next() time.Duration {
 	if l.coordinator == nil {
-		return never
+		return loop.Never
 	}
-	until := never
+	until := loop.Never
 	busy := l.inFlight.batches > 0 // the end of the write wakes the loop
 	if l.coordinator.HasReplies() || !busy && l.coordinator.HasOutput() {
 		until = l.loop.Now() // of connections that closed after the turn's output was taken

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"oneplusn/fanout/catalog"
+	"oneplusn/fanout/loop"
 )
 
 // The offsets topic stays short because its live records are written again at the end of the log, and the log's head is
@@ -63,11 +64,11 @@ func (l *Log) rewrite() {
 		w, p := &l.rewrites[i], l.partitions[i]
 		switch {
 		case p.Offline != nil:
-			w.next = never
+			w.next = loop.Never
 		case !w.active && p.Log.SizeBytes() > max(rewriteFromBytes, rewriteFactor*w.liveBytes):
 			*w = rewrite{active: true, before: p.Log.LogEndOffset(), end: -1, size: p.Log.SizeBytes(), lost: w.lost}
 		case !w.active && (!w.lost || p.Log.Poisoned() != nil):
-			w.next = never
+			w.next = loop.Never
 		case l.loop.Now() < w.next:
 		case !w.active:
 			// What was lost is written first, so that a restart finds what groups are told until then.

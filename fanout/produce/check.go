@@ -108,7 +108,7 @@ func (r *part) find(want *wire.ProducePartition) {
 	case req.TransactionalID != nil:
 		code, message = wire.CodeTransactionalIDAuthorizationFailed, NoTransactions
 	default:
-		r.partition, code, message = r.produce.producer.topics.Find(want.Topic, want.Partition)
+		r.partition, code, message = r.produce.producer.find(want.Topic, want.Partition)
 	}
 	if code != 0 {
 		r.partition, r.ProduceResult = nil, failed(code, message)

@@ -225,12 +225,9 @@ func (p *Produce) SendAgain() {
 	if p.unsettled != 0 || p.place.Linked() {
 		panic(fmt.Sprintf("produce: a produce is answered, %d of its parts are not settled", p.unsettled))
 	}
-	pr := p.producer
-	pr.results = pr.results[:0]
-	for i := range p.parts {
-		pr.results = append(pr.results, p.parts[i].ProduceResult)
-	}
-	encoded := wire.AppendProduceResponse(pr.scratch[:0], p.version, p.correlationID, &p.request, pr.results)
-	pr.scratch = encoded[:0]
+	result := func(i int) *wire.ProduceResult { return &p.parts[i].ProduceResult }
+	scratch := &p.producer.loop.Scratch
+	encoded := wire.AppendProduceResponse(scratch.Empty(), p.version, p.correlationID, &p.request, result)
+	scratch.Keep(encoded)
 	p.conn.Respond(encoded)
 }

@@ -43,7 +43,6 @@ func (k *kernel) Wake() {
 	}
 }
 
-// Find implements [Topics].
 func (l *lab) Find(topic []byte, index int32) (*commit.Partition, int16, string) {
 	if string(topic) != "feed" || index != 0 {
 		return nil, wire.CodeUnknownTopicOrPartition, ""
@@ -65,7 +64,7 @@ func newLab(t *testing.T, fsync commit.Fsync) *lab {
 	lp.BeginTurn()
 	committer := commit.New(lp, commit.Config{Dir: t.TempDir()})
 	t.Cleanup(committer.Close)
-	l.Producer = New(lp, Config{Background: new(loop.Bounded)}, committer, l)
+	l.Producer = New(lp, Config{Background: new(loop.Bounded)}, committer, l.Find)
 	return l
 }
 

@@ -8,7 +8,6 @@ import (
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/heap"
 	"oneplusn/fanout/loop"
-	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 )
 
@@ -21,23 +20,19 @@ type Config struct {
 	Background *loop.Bounded
 }
 
-// Topics finds the partition that a batch is for, or says what producers are refused with.
-type Topics interface {
-	Find(topic []byte, index int32) (p *commit.Partition, code int16, message string)
-}
+// Find finds the partition that a batch is for, or says what producers are refused with.
+type Find func(topic []byte, index int32) (p *commit.Partition, code int16, message string)
 
 // Producer is what the produces of all connections share.
 type Producer struct {
 	loop      *loop.Loop
 	config    Config
 	committer *commit.Committer
-	topics    Topics
+	find      Find
 	checks    checks
 	parked    heap.Heap[*Produce] // those that wait, by their deadline
 	stats     Stats
 	log       loop.LogLimit
-	results   []wire.ProduceResult
-	scratch   []byte
 }
 
 // Stats are counted from the start on.
@@ -49,9 +44,9 @@ type Stats struct {
 }
 
 // New makes a producer.
-func New(l *loop.Loop, config Config, committer *commit.Committer, topics Topics) *Producer {
+func New(l *loop.Loop, config Config, committer *commit.Committer, find Find) *Producer {
 	config.LeastWait = cmp.Or(config.LeastWait, time.Second)
-	return &Producer{loop: l, config: config, committer: committer, topics: topics}
+	return &Producer{loop: l, config: config, committer: committer, find: find}
 }
 
 // Stats returns the counts.
@@ -60,28 +55,18 @@ func (pr *Producer) Stats() Stats { return pr.stats }
 // Parked is how many produces wait for the disk.
 func (pr *Producer) Parked() int { return pr.parked.Len() }
 
-// NextDeadline returns when [Producer.Expire] has something to do next.
-func (pr *Producer) NextDeadline() (at time.Duration, ok bool) {
+// Next is when [Producer.Expire] has something to do next.
+func (pr *Producer) Next() time.Duration {
 	if pr.parked.Len() == 0 {
-		return 0, false
+		return loop.Never
 	}
-	return pr.parked.First().deadline, true
+	return pr.parked.First().deadline
 }
 
 // Expire answers the produces that have waited for long enough.
 func (pr *Producer) Expire() {
 	for pr.parked.Len() > 0 && pr.parked.First().deadline <= pr.loop.Now() {
 		pr.parked.First().timeOut()
-	}
-}
-
-// keptScratchBytes bounds the scratch memory between two sweeps, which no budget counts.
-const keptScratchBytes = 1 << 20
-
-// DropScratch lets go of large scratch memory.
-func (pr *Producer) DropScratch() {
-	if cap(pr.scratch) > keptScratchBytes {
-		pr.scratch, pr.results = nil, nil
 	}
 }
 

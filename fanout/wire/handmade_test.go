@@ -104,7 +104,7 @@ func TestProduceResponseGroupsItsPartitionsByTopic(t *testing.T) {
 		}
 		var resp kmsg.ProduceResponse
 		resp.Version = version
-		raw := AppendProduceResponse(nil, version, 1, &parsed, results)
+		raw := AppendProduceResponse(nil, version, 1, &parsed, func(i int) *ProduceResult { return &results[i] })
 		if err := resp.ReadFrom(raw[8:]); err != nil {
 			t.Fatal(err)
 		}

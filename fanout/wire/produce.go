@@ -59,8 +59,8 @@ type ProduceResult struct {
 
 // AppendProduceResponse appends a whole Produce response of a version from 3 to 8; results has one entry for each of
 // req.Partitions. It is written by hand, so that it allocates nothing.
-func AppendProduceResponse(dst []byte, version int16, correlationID int32, req *ProduceRequest, results []ProduceResult) []byte {
-	dst = slices.Grow(dst, produceResponseBytes(req, results))
+func AppendProduceResponse(dst []byte, version int16, correlationID int32, req *ProduceRequest, result func(i int) *ProduceResult) []byte {
+	dst = slices.Grow(dst, produceResponseBytes(req, result))
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(correlationID))
@@ -72,7 +72,7 @@ func AppendProduceResponse(dst []byte, version int16, correlationID int32, req *
 			topics++
 			dst = AppendFetchTopic(dst, p.Topic, p.run)
 		}
-		dst = results[i].appendTo(dst, version, p.Partition)
+		dst = result(i).appendTo(dst, version, p.Partition)
 	}
 	binary.BigEndian.PutUint32(dst[topicsAt:], topics)
 	dst = binary.BigEndian.AppendUint32(dst, 0) // throttle time
@@ -82,14 +82,14 @@ func AppendProduceResponse(dst []byte, version int16, correlationID int32, req *
 
 // produceResponseBytes is at least the size of a response: names may be long, and to grow again and again would take longer
 // than to encode.
-func produceResponseBytes(req *ProduceRequest, results []ProduceResult) (n int) {
+func produceResponseBytes(req *ProduceRequest, result func(i int) *ProduceResult) (n int) {
 	const head, topic, partition = 16, 2 + 4, 4 + 2 + 3*8 + 4 + 2
-	n = head + partition*len(results)
+	n = head + partition*len(req.Partitions)
 	for i := range req.Partitions {
 		if p := &req.Partitions[i]; p.run > 0 {
 			n += topic + len(p.Topic)
 		}
-		n += len(results[i].ErrorMessage)
+		n += len(result(i).ErrorMessage)
 	}
 	return n
 }

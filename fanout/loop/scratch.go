@@ -1,0 +1,25 @@
+package loop
+
+// Scratch is memory in which responses are encoded, one after the other. What is in it is copied before anything else is encoded.
+type Scratch struct{ bytes []byte }
+
+// keptScratchBytes bounds what is kept between two sweeps: no budget counts it.
+const keptScratchBytes = 1 << 20
+
+// Empty is the memory to append a response to.
+func (s *Scratch) Empty() []byte { return s.bytes[:0] }
+
+// Keep keeps the memory of an encoded response for the next one.
+func (s *Scratch) Keep(encoded []byte) {
+	if cap(encoded) >= cap(s.bytes) {
+		s.bytes = encoded
+	}
+}
+
+// Trim drops the memory if it is large. It is called once a second: one client's huge answer must not stay taken, but many that
+// come at once use the same memory.
+func (s *Scratch) Trim() {
+	if cap(s.bytes) > keptScratchBytes {
+		s.bytes = nil
+	}
+}
