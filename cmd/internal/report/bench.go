@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
+	"slices"
 )
 
 // BenchRun is one drain, or one live run, of one configuration.
@@ -67,76 +67,64 @@ func (r *BenchRun) clientCPUPerGB() float64 {
 	return r.ClientCPUSeconds / (float64(r.DeliveredBytes) / 1e9)
 }
 
+// cpuPerDelivery is the server's CPU time in microseconds for each delivery of a live run.
+func (r *BenchRun) cpuPerDelivery() float64 {
+	return r.ServerCPUSeconds * 1e6 / float64(max(r.Live.Deliveries, 1))
+}
+
+func (r *BenchRun) copiesCounted() bool { return r.CopiesCounted }
+func (r *BenchRun) cpuKnown() bool      { return r.ServerCPUSeconds > 0 }
+func (r *BenchRun) anonMB() float64     { return float64(r.ServerRSSAnonBytes) / 1e6 }
+func (r *BenchRun) name() string        { return r.Server + r.Slow }
+
 // config is what runs are grouped by.
 type config struct {
-	server      string
+	name        string
 	ring, count int
 }
 
-func (r *BenchRun) config() config { return config{r.Server + r.Slow, r.RingSize, r.Subscribers} }
+func (r *BenchRun) config() config { return config{r.name(), r.RingSize, r.Subscribers} }
 
-// WriteBench prints the table of drains: a line for each configuration, medians and spread over its runs, and how each
-// compares with the first that is named as the yardstick.
-func WriteBench(out io.Writer, runs []*BenchRun, yardstick string) {
-	configs, of := groupBy(runs, (*BenchRun).config)
-	base := 0.0
-	for _, c := range configs {
-		if c.server == yardstick && base == 0 {
-			base, _, _ = quantiles(of[c], (*BenchRun).CPUPerGB)
-		}
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "mode\tring\tN\tGB/s\tserver s CPU/GB\tvs %s\tclient s CPU/GB\tp50 ms\tp99 ms\tCPU copies\tby reference\tqueued\tpipes\tanon MB\t\n", yardstick)
-	for _, c := range configs {
-		rs := of[c]
-		ratio, copies, byRef := "-", "not counted", "not counted"
-		if m, _, _ := quantiles(rs, (*BenchRun).CPUPerGB); base > 0 && m > 0 {
-			ratio = fmt.Sprintf("%.2f", m/base)
-		}
-		if rs[0].CopiesCounted {
-			copies = spread(rs[:1], "%.2f", func(r *BenchRun) float64 { return r.CPUCopies })
-			byRef = spread(rs[:1], "%.2f", func(r *BenchRun) float64 { return r.ByReference })
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t\n", c.server, ringText(c.ring), c.count,
-			spread(rs, "%.2f", (*BenchRun).GBPerSecond), cpuText(rs), ratio,
-			spread(rs[:1], "%.3f", (*BenchRun).clientCPUPerGB),
-			spread(rs, "%.0f", func(r *BenchRun) float64 { return r.SubscriberP50Millis }),
-			spread(rs, "%.0f", func(r *BenchRun) float64 { return r.SubscriberP99Millis }),
-			copies, byRef, rs[len(rs)-1].QueuedWhenFull, pipesText(rs), memoryText(rs))
-	}
-	_ = w.Flush()
+var configColumns = []column[*BenchRun]{
+	last("mode", (*BenchRun).name),
+	last("ring", func(r *BenchRun) int { return r.RingSize }).onlyIf(func(r *BenchRun) bool { return r.RingSize > 0 }, "-"),
+	last("N", func(r *BenchRun) int { return r.Subscribers }),
 }
 
-// WriteLive prints the table of live runs.
-func WriteLive(out io.Writer, runs []*BenchRun) {
-	configs, of := groupBy(runs, (*BenchRun).config)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprint(w, "mode\tring\tN\trate/s\tdeliveries\tp50 us\tp99 us\tp99.9 us\tmax us\tserver us CPU/delivery\tserver anon MB\tlate\t\n")
-	micros := func(pick func(*LiveRun) int64) func(*BenchRun) float64 {
-		return func(r *BenchRun) float64 { return float64(pick(r.Live)) }
+// WriteBench prints the table of drains: a line for each configuration, medians and spread over its runs, and the ratio
+// of its CPU time to that of the first configuration that is named as the yardstick.
+func WriteBench(out io.Writer, runs []*BenchRun, yardstick string) {
+	configs := groupBy(runs, (*BenchRun).config)
+	base := 0.0
+	if i := slices.IndexFunc(configs, func(rs []*BenchRun) bool { return rs[0].name() == yardstick }); i >= 0 {
+		base, _, _ = quantiles(configs[i], (*BenchRun).CPUPerGB)
 	}
-	for _, c := range configs {
-		rs := of[c]
-		cpu := "not known"
-		if rs[0].ServerCPUSeconds > 0 {
-			cpu = spread(rs, "%.1f", func(r *BenchRun) float64 { return r.ServerCPUSeconds * 1e6 / float64(max(r.Live.Deliveries, 1)) })
+	ratio := func(rs []*BenchRun) string {
+		if m, _, _ := quantiles(rs, (*BenchRun).CPUPerGB); base > 0 && m > 0 {
+			return fmt.Sprintf("%.2f", m/base)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%d\t%s\t%s\t%s\t%s\t%s\t%.1f\t%d\t\n", c.server, ringText(c.ring), c.count,
-			rs[0].Live.Rate, rs[len(rs)-1].Live.Deliveries,
-			spread(rs, "%.0f", micros(func(l *LiveRun) int64 { return l.P50 })),
-			spread(rs, "%.0f", micros(func(l *LiveRun) int64 { return l.P99 })),
-			spread(rs, "%.0f", micros(func(l *LiveRun) int64 { return l.P999 })),
-			spread(rs, "%.0f", micros(func(l *LiveRun) int64 { return l.Max })),
-			cpu, float64(rs[len(rs)-1].ServerRSSAnonBytes)/1e6, rs[len(rs)-1].Live.Late)
+		return "-"
 	}
-	_ = w.Flush()
+	first := func(title, format string, of func(*BenchRun) float64) column[*BenchRun] {
+		return column[*BenchRun]{title, func(rs []*BenchRun) string { return fmt.Sprintf(format, of(rs[0])) }}
+	}
+	writeTable(out, configs, slices.Concat(configColumns, []column[*BenchRun]{
+		figure("GB/s", "%.2f", (*BenchRun).GBPerSecond),
+		figure("server s CPU/GB", "%.3f", (*BenchRun).CPUPerGB).onlyIf((*BenchRun).cpuKnown, "not known"),
+		{"vs " + yardstick, ratio},
+		first("client s CPU/GB", "%.3f", (*BenchRun).clientCPUPerGB),
+		figure("p50 ms", "%.0f", func(r *BenchRun) float64 { return r.SubscriberP50Millis }),
+		figure("p99 ms", "%.0f", func(r *BenchRun) float64 { return r.SubscriberP99Millis }),
+		first("CPU copies", "%.2f", func(r *BenchRun) float64 { return r.CPUCopies }).onlyIf((*BenchRun).copiesCounted, "not counted"),
+		first("by reference", "%.2f", func(r *BenchRun) float64 { return r.ByReference }).onlyIf((*BenchRun).copiesCounted, "not counted"),
+		last("queued", func(r *BenchRun) int64 { return r.QueuedWhenFull }),
+		column[*BenchRun]{"pipes", pipesText}.onlyIf((*BenchRun).copiesCounted, "-"),
+		figure("anon MB", "%.1f", (*BenchRun).anonMB).onlyIf((*BenchRun).copiesCounted, "-"),
+	}))
 }
 
 // pipesText is the most pipes that were in use at once in any run, of how many there may be.
 func pipesText(rs []*BenchRun) string {
-	if !rs[0].CopiesCounted {
-		return "-"
-	}
 	most := 0
 	for _, r := range rs {
 		most = max(most, r.PipesLentMax)
@@ -144,25 +132,22 @@ func pipesText(rs []*BenchRun) string {
 	return fmt.Sprintf("%d/%d", most, rs[0].PipesLimit)
 }
 
-func memoryText(rs []*BenchRun) string {
-	if !rs[0].CopiesCounted {
-		return "-"
+// WriteLive prints the table of live runs.
+func WriteLive(out io.Writer, runs []*BenchRun) {
+	micros := func(title string, of func(*LiveRun) int64) column[*BenchRun] {
+		return figure(title, "%.0f", func(r *BenchRun) float64 { return float64(of(r.Live)) })
 	}
-	return spread(rs, "%.1f", func(r *BenchRun) float64 { return float64(r.ServerRSSAnonBytes) / 1e6 })
-}
-
-func ringText(n int) string {
-	if n == 0 {
-		return "-"
-	}
-	return fmt.Sprint(n)
-}
-
-func cpuText(rs []*BenchRun) string {
-	if rs[0].ServerCPUSeconds == 0 {
-		return "not known"
-	}
-	return spread(rs, "%.3f", (*BenchRun).CPUPerGB)
+	writeTable(out, groupBy(runs, (*BenchRun).config), slices.Concat(configColumns, []column[*BenchRun]{
+		last("rate/s", func(r *BenchRun) string { return fmt.Sprintf("%.0f", r.Live.Rate) }),
+		last("deliveries", func(r *BenchRun) int64 { return r.Live.Deliveries }),
+		micros("p50 us", func(l *LiveRun) int64 { return l.P50 }),
+		micros("p99 us", func(l *LiveRun) int64 { return l.P99 }),
+		micros("p99.9 us", func(l *LiveRun) int64 { return l.P999 }),
+		micros("max us", func(l *LiveRun) int64 { return l.Max }),
+		figure("server us CPU/delivery", "%.1f", (*BenchRun).cpuPerDelivery).onlyIf((*BenchRun).cpuKnown, "not known"),
+		last("server anon MB", func(r *BenchRun) string { return fmt.Sprintf("%.1f", r.anonMB()) }),
+		last("late", func(r *BenchRun) int64 { return r.Live.Late }),
+	}))
 }
 
 // WriteJSON writes everything that was measured to a file.

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 )
 
 // ColdRun is one run of hot readers beside cold ones.
@@ -66,66 +65,43 @@ func (r *ColdRun) CPUPerGB() float64 {
 	return r.ServerCPUSeconds / (float64(max(r.ColdBytes+r.HotBytes, 1)) / 1e9)
 }
 
-// hotShare makes a figure of the share of the hot part in percent.
-func hotShare(bytes func(*ColdRun) int64) func(*ColdRun) float64 {
-	return func(r *ColdRun) float64 { return 100 * float64(bytes(r)) / float64(max(r.HotPartBytes, 1)) }
-}
-
-func mib(bytes func(*ColdRun) int64) func(*ColdRun) float64 {
-	return func(r *ColdRun) float64 { return float64(bytes(r)) / (1 << 20) }
-}
-
-// coldCacheText names a row.
-func (r *ColdRun) coldCacheText() string {
+// name is the table's first cell.
+func (r *ColdRun) name() string {
 	if r.ColdCacheBytes == 0 {
 		return r.Policy
 	}
 	return fmt.Sprintf("%s, %d MiB", r.Policy, r.ColdCacheBytes>>20)
 }
 
+func (r *ColdRun) hotShare(bytes int64) float64 {
+	return 100 * float64(bytes) / float64(max(r.HotPartBytes, 1))
+}
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
 // WriteCold prints the table: a line for each policy, medians and spread over its runs.
 func WriteCold(out io.Writer, runs []*ColdRun) {
-	policies, of := groupBy(runs, (*ColdRun).coldCacheText)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprint(w, "cold cache\tcold MB/s\thot cached % min\t% at end\tcold cached MiB max\tMiB at end\tdisk MiB\thot fetches\thot p50 ms\thot p99 ms\thot max ms\talone p50 ms\talone p99 ms\tserver s CPU/GB\t\n")
-	for _, p := range policies {
-		rs := of[p]
-		cache := func(format string, figure func(*ColdRun) float64) string {
-			if !rs[0].CacheCounted {
-				return "not counted"
-			}
-			return spread(rs, format, figure)
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", p,
-			spread(rs, "%.0f", (*ColdRun).ColdMBPerSecond),
-			cache("%.1f", hotShare(func(r *ColdRun) int64 { return r.HotCachedMin })),
-			cache("%.1f", hotShare(func(r *ColdRun) int64 { return r.HotCachedAtEnd })),
-			cache("%.0f", mib(func(r *ColdRun) int64 { return r.ColdCachedMax })),
-			cache("%.0f", mib(func(r *ColdRun) int64 { return r.ColdCachedAtEnd })),
-			diskText(rs), rs[len(rs)-1].Hot.Fetches,
-			fetchText(rs, hotTimes, func(f *FetchTimes) float64 { return f.P50Millis }),
-			fetchText(rs, hotTimes, func(f *FetchTimes) float64 { return f.P99Millis }),
-			fetchText(rs, hotTimes, func(f *FetchTimes) float64 { return f.MaxMillis }),
-			fetchText(rs, aloneTimes, func(f *FetchTimes) float64 { return f.P50Millis }),
-			fetchText(rs, aloneTimes, func(f *FetchTimes) float64 { return f.P99Millis }),
-			spread(rs, "%.3f", (*ColdRun).CPUPerGB))
+	cache := func(title, format string, of func(*ColdRun) float64) column[*ColdRun] {
+		return figure(title, format, of).onlyIf(func(r *ColdRun) bool { return r.CacheCounted }, "not counted")
 	}
-	_ = w.Flush()
-}
-
-func hotTimes(r *ColdRun) *FetchTimes   { return r.Hot }
-func aloneTimes(r *ColdRun) *FetchTimes { return r.Alone }
-
-func fetchText(rs []*ColdRun, of func(*ColdRun) *FetchTimes, figure func(*FetchTimes) float64) string {
-	if of(rs[0]) == nil {
-		return "-"
+	alone := func(title string, of func(*ColdRun) float64) column[*ColdRun] {
+		return figure(title, "%.2f", of).onlyIf(func(r *ColdRun) bool { return r.Alone != nil }, "-")
 	}
-	return spread(rs, "%.2f", func(r *ColdRun) float64 { return figure(of(r)) })
-}
-
-func diskText(rs []*ColdRun) string {
-	if !rs[0].DiskCounted {
-		return "not counted"
-	}
-	return spread(rs, "%.0f", mib(func(r *ColdRun) int64 { return r.DiskBytes }))
+	writeTable(out, groupBy(runs, (*ColdRun).name), []column[*ColdRun]{
+		last("cold cache", (*ColdRun).name),
+		figure("cold MB/s", "%.0f", (*ColdRun).ColdMBPerSecond),
+		cache("hot cached % min", "%.1f", func(r *ColdRun) float64 { return r.hotShare(r.HotCachedMin) }),
+		cache("% at end", "%.1f", func(r *ColdRun) float64 { return r.hotShare(r.HotCachedAtEnd) }),
+		cache("cold cached MiB max", "%.0f", func(r *ColdRun) float64 { return mib(r.ColdCachedMax) }),
+		cache("MiB at end", "%.0f", func(r *ColdRun) float64 { return mib(r.ColdCachedAtEnd) }),
+		figure("disk MiB", "%.0f", func(r *ColdRun) float64 { return mib(r.DiskBytes) }).
+			onlyIf(func(r *ColdRun) bool { return r.DiskCounted }, "not counted"),
+		last("hot fetches", func(r *ColdRun) int64 { return r.Hot.Fetches }),
+		figure("hot p50 ms", "%.2f", func(r *ColdRun) float64 { return r.Hot.P50Millis }),
+		figure("hot p99 ms", "%.2f", func(r *ColdRun) float64 { return r.Hot.P99Millis }),
+		figure("hot max ms", "%.2f", func(r *ColdRun) float64 { return r.Hot.MaxMillis }),
+		alone("alone p50 ms", func(r *ColdRun) float64 { return r.Alone.P50Millis }),
+		alone("alone p99 ms", func(r *ColdRun) float64 { return r.Alone.P99Millis }),
+		figure("server s CPU/GB", "%.3f", (*ColdRun).CPUPerGB),
+	})
 }

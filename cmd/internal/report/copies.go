@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -108,10 +109,8 @@ func (r *CopyRow) cell(c int) string {
 		return fmt.Sprintf("%.2f/-", r.Predicted[c])
 	}
 	mark := ""
-	for _, m := range r.Mismatches() {
-		if m == c {
-			mark = "!"
-		}
+	if slices.Contains(r.Mismatches(), c) {
+		mark = "!"
 	}
 	return fmt.Sprintf("%.2f/%.2f%s", r.Predicted[c], r.Counted[c], mark)
 }

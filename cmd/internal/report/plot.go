@@ -13,28 +13,31 @@ import (
 // Plot draws the server's CPU time for each GB (drains) or each delivery (live runs), a bar for each configuration, to
 // a file whose ending says the format: svg, png or pdf.
 func Plot(path string, runs []*BenchRun) error {
-	configs, of := groupBy(runs, (*BenchRun).config)
+	unit, figure := "CPU seconds per GB", (*BenchRun).CPUPerGB
+	if len(runs) > 0 && runs[0].Live != nil {
+		unit, figure = "CPU microseconds per delivery", (*BenchRun).cpuPerDelivery
+	}
+	name := func(r *BenchRun) string {
+		text := fmt.Sprintf("%s\nN=%d", r.name(), r.Subscribers)
+		if r.RingSize > 0 {
+			text += fmt.Sprintf("\nring %d", r.RingSize)
+		}
+		return text
+	}
+	return plotBars(path, "Server CPU for what it delivered (median)", unit, groupBy(runs, (*BenchRun).config), name, figure)
+}
+
+// plotBars draws a bar from 0 on for each configuration, with its name below it.
+func plotBars[R any](path, title, unit string, configs [][]R, name func(R) string, figure func(R) float64) error {
 	if len(configs) == 0 {
 		return errors.New("report: there is nothing to plot")
 	}
-	title, unit, figure := "Server CPU for what it delivered (median)", "CPU seconds per GB", (*BenchRun).CPUPerGB
-	if runs[0].Live != nil {
-		unit = "CPU microseconds per delivery"
-		figure = func(r *BenchRun) float64 { return r.ServerCPUSeconds * 1e6 / float64(max(r.Live.Deliveries, 1)) }
+	var values plotter.Values
+	var names []string
+	for _, runs := range configs {
+		median, _, _ := quantiles(runs, figure)
+		values, names = append(values, median), append(names, name(runs[0]))
 	}
-	values, names := make(plotter.Values, len(configs)), make([]string, len(configs))
-	for i, c := range configs {
-		values[i], _, _ = quantiles(of[c], figure)
-		names[i] = fmt.Sprintf("%s\nN=%d", c.server, c.count)
-		if c.ring > 0 {
-			names[i] += fmt.Sprintf("\nring %d", c.ring)
-		}
-	}
-	return plotBars(path, title, unit, names, values)
-}
-
-// plotBars draws a bar from 0 on for each value, with its name below it.
-func plotBars(path, title, unit string, names []string, values plotter.Values) error {
 	p := plot.New()
 	p.Title.Text, p.Y.Label.Text, p.Y.Min = title, unit, 0
 	bars, err := plotter.NewBarChart(values, vg.Points(28))

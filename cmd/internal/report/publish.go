@@ -1,12 +1,8 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
-
-	"gonum.org/v1/plot/plotter"
 )
 
 // PlainWrites is the policy of the rows that are no server's: pwrite(2) and fdatasync(2) of each batch to a file.
@@ -28,59 +24,50 @@ type PublishRun struct {
 	Syncs *int64 `json:"syncs,omitempty"`
 }
 
-// publishConfig is what they are grouped by.
-type publishConfig struct {
-	fsync     string
-	producers int
-}
-
-func (r *PublishRun) config() publishConfig { return publishConfig{r.Fsync, r.Producers} }
+// config is what runs are grouped by.
+func (r *PublishRun) config() config { return config{name: r.Fsync, count: r.Producers} }
 
 // BatchesPerSecond is the rate of acknowledgements to all producers together.
 func (r *PublishRun) BatchesPerSecond() float64 { return float64(r.Batches) / r.Seconds }
 
-// ratios are the rates of runs of one configuration, each divided by that of another configuration in the same turn.
-func ratios(runs, yardstick []*PublishRun) (of []float64) {
+// ratioText compares the rates of runs, each with that of one producer under a policy in the same turn.
+func ratioText(runs, all []*PublishRun, fsync string) string {
 	base := make(map[int]float64)
-	for _, r := range yardstick {
-		base[r.Run] = r.BatchesPerSecond()
-	}
-	for _, r := range runs {
-		if base[r.Run] > 0 {
-			of = append(of, r.BatchesPerSecond()/base[r.Run])
+	for _, r := range all {
+		if r.config() == (config{name: fsync, count: 1}) {
+			base[r.Run] = r.BatchesPerSecond()
 		}
 	}
-	return of
-}
-
-func ratioText(runs, yardstick []*PublishRun) string {
-	of := ratios(runs, yardstick)
-	if len(of) == 0 {
+	var ratios []float64
+	for _, r := range runs {
+		if base[r.Run] > 0 {
+			ratios = append(ratios, r.BatchesPerSecond()/base[r.Run])
+		}
+	}
+	if len(ratios) == 0 {
 		return "-"
 	}
-	return spread(of, "%.2f", func(ratio float64) float64 { return ratio })
+	return spread(ratios, "%.2f", func(ratio float64) float64 { return ratio })
 }
 
 // WritePublish prints the table of publishing: a line for each policy and number of producers, medians and spread over
 // its runs. The last columns compare with one fdatasync for each batch, and with one producer under the same policy.
 func WritePublish(out io.Writer, runs []*PublishRun) {
-	configs, of := groupBy(runs, (*PublishRun).config)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "fsync\tproducers\tbatches/s\tMB/s\tp50 ms\tp99 ms\tmax ms\tbatches/sync\tto plain\tto 1 producer\t")
-	for _, c := range configs {
-		rs := of[c]
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.fsync, c.producers,
-			spread(rs, "%.0f", (*PublishRun).BatchesPerSecond),
-			spread(rs, "%.1f", func(r *PublishRun) float64 { return float64(r.Bytes) / r.Seconds / 1e6 }),
-			spread(rs, "%.2f", func(r *PublishRun) float64 { return r.P50Millis }),
-			spread(rs, "%.2f", func(r *PublishRun) float64 { return r.P99Millis }),
-			spread(rs, "%.2f", func(r *PublishRun) float64 { return r.MaxMillis }),
-			perSyncText(rs), ratioText(rs, of[publishConfig{PlainWrites, 1}]), ratioText(rs, of[publishConfig{c.fsync, 1}]))
-	}
-	_ = w.Flush()
+	writeTable(out, groupBy(runs, (*PublishRun).config), []column[*PublishRun]{
+		last("fsync", func(r *PublishRun) string { return r.Fsync }),
+		last("producers", func(r *PublishRun) int { return r.Producers }),
+		figure("batches/s", "%.0f", (*PublishRun).BatchesPerSecond),
+		figure("MB/s", "%.1f", func(r *PublishRun) float64 { return float64(r.Bytes) / r.Seconds / 1e6 }),
+		figure("p50 ms", "%.2f", func(r *PublishRun) float64 { return r.P50Millis }),
+		figure("p99 ms", "%.2f", func(r *PublishRun) float64 { return r.P99Millis }),
+		figure("max ms", "%.2f", func(r *PublishRun) float64 { return r.MaxMillis }),
+		{"batches/sync", perSyncText},
+		{"to plain", func(rs []*PublishRun) string { return ratioText(rs, runs, PlainWrites) }},
+		{"to 1 producer", func(rs []*PublishRun) string { return ratioText(rs, runs, rs[0].Fsync) }},
+	})
 }
 
-// perSyncText is how many batches one group commit covered. A server that never syncs has none, and a file no server.
+// perSyncText is how many batches one group commit covered. A server that never syncs and plain writes have none.
 func perSyncText(rs []*PublishRun) string {
 	for _, r := range rs {
 		if r.Syncs == nil || *r.Syncs == 0 {
@@ -93,14 +80,7 @@ func perSyncText(rs []*PublishRun) string {
 // PlotPublish draws the rate of acknowledged batches, a bar for each policy and number of producers, to a file whose
 // ending says the format: svg, png or pdf.
 func PlotPublish(path string, runs []*PublishRun) error {
-	configs, of := groupBy(runs, (*PublishRun).config)
-	if len(configs) == 0 {
-		return errors.New("report: there is nothing to plot")
-	}
-	values, names := make(plotter.Values, len(configs)), make([]string, len(configs))
-	for i, c := range configs {
-		values[i], _, _ = quantiles(of[c], (*PublishRun).BatchesPerSecond)
-		names[i] = fmt.Sprintf("%s\n%d", c.fsync, c.producers)
-	}
-	return plotBars(path, "Acknowledged batches by --fsync and producers (median)", "batches per second", names, values)
+	name := func(r *PublishRun) string { return fmt.Sprintf("%s\n%d", r.Fsync, r.Producers) }
+	return plotBars(path, "Acknowledged batches by --fsync and producers (median)", "batches per second",
+		groupBy(runs, (*PublishRun).config), name, (*PublishRun).BatchesPerSecond)
 }

@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"io"
 	"slices"
+	"text/tabwriter"
 )
 
 // Latencies are the quantiles of one measurement.
@@ -13,17 +15,61 @@ type Latencies struct {
 	MaxMillis  float64 `json:"max_millis"`
 }
 
-// groupBy sorts runs by what they are runs of, in the order in which each key first came.
-func groupBy[K comparable, R any](runs []R, key func(R) K) (keys []K, of map[K][]R) {
-	of = make(map[K][]R)
+// groupBy groups the runs of each configuration, in the order in which the configurations first came.
+func groupBy[K comparable, R any](runs []R, configuration func(R) K) (groups [][]R) {
+	at := make(map[K]int)
 	for _, r := range runs {
-		k := key(r)
-		if of[k] == nil {
-			keys = append(keys, k)
+		i, known := at[configuration(r)]
+		if !known {
+			i = len(groups)
+			at[configuration(r)] = i
+			groups = append(groups, nil)
 		}
-		of[k] = append(of[k], r)
+		groups[i] = append(groups[i], r)
 	}
-	return keys, of
+	return groups
+}
+
+// column is one of a table. cell is about all runs of one configuration.
+type column[R any] struct {
+	title string
+	cell  func(runs []R) string
+}
+
+// writeTable prints a line for each configuration.
+func writeTable[R any](out io.Writer, configurations [][]R, columns []column[R]) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, c := range columns {
+		_, _ = fmt.Fprint(w, c.title, "\t")
+	}
+	for _, runs := range configurations {
+		_, _ = fmt.Fprintln(w)
+		for _, c := range columns {
+			_, _ = fmt.Fprint(w, c.cell(runs), "\t")
+		}
+	}
+	_, _ = fmt.Fprintln(w)
+	_ = w.Flush()
+}
+
+// figure is a column with the median and the extremes of a figure.
+func figure[R any](title, format string, of func(R) float64) column[R] {
+	return column[R]{title, func(runs []R) string { return spread(runs, format, of) }}
+}
+
+// last is a column with the last run's value.
+func last[R, V any](title string, of func(R) V) column[R] {
+	return column[R]{title, func(runs []R) string { return fmt.Sprint(of(runs[len(runs)-1])) }}
+}
+
+// onlyIf replaces the cells of configurations whose first run has no such figure.
+func (c column[R]) onlyIf(has func(R) bool, otherwise string) column[R] {
+	return column[R]{c.title, func(runs []R) string {
+		if !has(runs[0]) {
+			return otherwise
+		}
+		return c.cell(runs)
+	}}
 }
 
 // spread is the median of a figure over runs, with its extremes if there are several.
@@ -43,9 +89,5 @@ func quantiles[R any](runs []R, figure func(R) float64) (median, low, high float
 	}
 	slices.Sort(values)
 	n := len(values)
-	median = values[n/2]
-	if n%2 == 0 {
-		median = (values[n/2-1] + values[n/2]) / 2
-	}
-	return median, values[0], values[n-1]
+	return (values[(n-1)/2] + values[n/2]) / 2, values[0], values[n-1]
 }
