@@ -56,7 +56,6 @@ type Options struct {
 // Log is a running asynchronous log. Its methods may be called from any goroutine.
 type Log struct {
 	out     io.Writer
-	handler slog.Handler
 	options Options
 
 	mu    sync.Mutex
@@ -82,24 +81,20 @@ func Start(out io.Writer, o Options) *Log {
 		spare:   make([]byte, 0, o.BufferBytes),
 	}
 	l.ready = sync.NewCond(&l.mu)
-	l.handler = l.newHandler((*appender)(l))
 	go l.write()
 	return l
 }
 
-func (l *Log) newHandler(w io.Writer) slog.Handler {
+func (l *Log) loggerTo(w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: l.options.Level}
 	if l.options.Format == JSON {
-		return slog.NewJSONHandler(w, options)
+		return slog.New(slog.NewJSONHandler(w, options))
 	}
-	return slog.NewTextHandler(w, options)
+	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// Handler is for [slog.New]. Its Handle never waits for the sink and never fails.
-func (l *Log) Handler() slog.Handler { return l.handler }
-
-// Logger is a logger over [Log.Handler].
-func (l *Log) Logger() *slog.Logger { return slog.New(l.handler) }
+// Logger returns a logger that never waits for the sink and never fails.
+func (l *Log) Logger() *slog.Logger { return l.loggerTo(l) }
 
 // Dropped is the number of records lost so far because the sink was too slow, or because they came after Close.
 func (l *Log) Dropped() uint64 {
@@ -108,12 +103,8 @@ func (l *Log) Dropped() uint64 {
 	return l.dropped
 }
 
-// appender is the Log as slog's own handlers see it: one Write for each record.
-type appender Log
-
-// Write implements [io.Writer]. It never blocks and never fails.
-func (a *appender) Write(record []byte) (int, error) {
-	l := (*Log)(a)
+// Write implements [io.Writer] for slog's handlers, which call it once for each record. It never blocks and never fails.
+func (l *Log) Write(record []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || len(l.pending)+len(record) > cap(l.pending) {
@@ -198,7 +189,7 @@ func (l *Log) write() {
 // lostRecord says in the log's own format how many records are missing at this place.
 func (l *Log) lostRecord(lost uint64) []byte {
 	var line bytes.Buffer
-	slog.New(l.newHandler(&line)).Error("log records dropped, the log's sink is too slow",
+	l.loggerTo(&line).Error("log records dropped, the log's sink is too slow",
 		"records", lost, "buffer_bytes", l.options.BufferBytes)
 	return line.Bytes()
 }

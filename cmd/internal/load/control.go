@@ -209,7 +209,6 @@ func (c *Control) offset(topic string, timestamp int64) (int64, error) {
 // records ends (bytes 0: only then), or ctx does. progress is told of each.
 func (c *Control) Publish(ctx context.Context, topic string, records *Records, bytes int64, progress func(done int64)) (*Layout, error) {
 	layout := new(Layout)
-	started := time.Now()
 	for bytes == 0 || layout.Bytes < bytes {
 		batch, n, err := records.Next(time.Now().UnixMilli())
 		if errors.Is(err, io.EOF) {
@@ -228,8 +227,7 @@ func (c *Control) Publish(ctx context.Context, topic string, records *Records, b
 			return nil, err
 		}
 	}
-	layout.Seconds = time.Since(started).Seconds()
-	if layout.Batches == 0 {
+	if layout.Bytes == 0 {
 		return nil, errors.New("load: there is nothing to publish")
 	}
 	return layout, nil

@@ -59,23 +59,6 @@ func (d *Drained) Quantile(q float64) float64 {
 	return d.SubscriberSeconds[min(max(i-1, 0), len(d.SubscriberSeconds)-1)]
 }
 
-// buffers are what the subscribers of one thread share.
-type buffers struct {
-	read  []byte
-	void  []byte // mapped without access: the kernel must not write to it, and does not with MSG_TRUNC
-	total *atomic.Int64
-}
-
-func newBuffers(total *atomic.Int64) (*buffers, error) {
-	void, err := unix.Mmap(-1, 0, discardBytes, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		return nil, fmt.Errorf("load: mmap: %w", err)
-	}
-	return &buffers{read: make([]byte, 1<<20), void: void, total: total}, nil
-}
-
-func (b *buffers) close() { _ = unix.Munmap(b.void) }
-
 // Set is a number of subscribers that are connected and have not fetched yet.
 type Set struct {
 	options DrainOptions
@@ -187,23 +170,14 @@ func (s *Set) run(ctx context.Context, setUp func(thread int, sub *subscriber)) 
 	return errors.Join(errs...)
 }
 
-// thread is one epoll loop.
+// thread drives some of the subscribers.
 func (s *Set) thread(ctx context.Context, subs []*subscriber) error {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("load: epoll: %w", err)
-	}
-	defer func() { _ = unix.Close(epoll) }()
-	b, err := newBuffers(&s.total)
+	p, err := newPoller(subs, &s.total)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	for i, sub := range subs {
-		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}
-		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, sub.fd, &event); err != nil {
-			return fmt.Errorf("load: epoll: %w", err)
-		}
+	defer p.close()
+	for _, sub := range subs {
 		if !sub.started.IsZero() {
 			continue // a slow one, whose fetch has long been answered
 		}
@@ -212,34 +186,19 @@ func (s *Set) thread(ctx context.Context, subs []*subscriber) error {
 			return err
 		}
 	}
-	events := make([]unix.EpollEvent, 256)
 	for left := len(subs); left > 0; {
-		n, err := unix.EpollWait(epoll, events, 200)
-		if err != nil && err != unix.EINTR {
-			return fmt.Errorf("load: epoll: %w", err)
+		done, err := p.wait(200 * time.Millisecond)
+		switch {
+		case ctx.Err() != nil && s.options.Layout == nil: // never done
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return err
 		}
-		if err := ctx.Err(); err != nil {
-			return s.interrupted(err)
-		}
-		for _, e := range events[:max(n, 0)] {
-			sub := subs[e.Fd]
-			if err := sub.ready(b); err != nil {
-				return err
-			}
-			if sub.done {
-				_ = unix.EpollCtl(epoll, unix.EPOLL_CTL_DEL, sub.fd, nil)
-				left--
-			}
-		}
+		left -= done
 	}
 	return nil
-}
-
-func (s *Set) interrupted(err error) error {
-	if s.options.Layout == nil {
-		return nil
-	}
-	return err
 }
 
 // processCPU is the CPU time of this process in seconds.

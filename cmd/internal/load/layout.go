@@ -5,9 +5,8 @@ import "sort"
 // Layout is what was published: where each batch ends, in bytes and in offsets.
 type Layout struct {
 	// Start and End are the first offset and the one behind the last.
-	Start, End              int64
-	Bytes, Records, Batches int64
-	Seconds                 float64
+	Start, End     int64
+	Bytes, Records int64
 
 	first   int64   // bytes of the log before this part of it
 	ends    []int64 // of the whole log: the bytes up to the end of each batch
@@ -33,13 +32,12 @@ func (l *Layout) before(base int64) (position int64) {
 }
 
 func (l *Layout) add(base int64, records, bytes int) {
-	if l.Batches == 0 {
+	if len(l.ends) == 0 {
 		l.Start = base
 	}
 	l.End = base + int64(records)
 	l.Bytes += int64(bytes)
 	l.Records += int64(records)
-	l.Batches++
 	l.ends = append(l.ends, l.Bytes)
 	l.offsets = append(l.offsets, l.End)
 }
@@ -48,11 +46,9 @@ func (l *Layout) add(base int64, records, bytes int) {
 // and count bytes from their own start.
 func (l *Layout) Split(bytes int64) (before, behind *Layout) {
 	offset, position := l.after(bytes)
-	n := int64(sort.Search(len(l.ends), func(i int) bool { return l.ends[i] > l.first+position }))
-	n -= int64(sort.Search(len(l.ends), func(i int) bool { return l.ends[i] > l.first }))
 	before, behind = new(*l), new(*l)
-	before.End, before.Bytes, before.Records, before.Batches = offset, position, offset-l.Start, n
-	behind.Start, behind.Bytes, behind.Records, behind.Batches = offset, l.Bytes-position, l.End-offset, l.Batches-n
+	before.End, before.Bytes, before.Records = offset, position, offset-l.Start
+	behind.Start, behind.Bytes, behind.Records = offset, l.Bytes-position, l.End-offset
 	behind.first = l.first + position
 	return before, behind
 }

@@ -2,17 +2,15 @@ package load
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"golang.org/x/sys/unix"
 )
 
 // Paced is what subscribers at a pace did.
 type Paced struct {
-	Fetches, Bytes int64
+	Fetches int64
 	// Latency is in nanoseconds, from a fetch to the last byte of its response.
 	Latency *hdrhistogram.Histogram
 	// Late counts fetches that were not sent when they were due, since the one before was not answered yet.
@@ -23,7 +21,6 @@ type Paced struct {
 type pacer struct {
 	every   time.Duration
 	readers []*pacedReader
-	epoll   int
 	flying  int // fetches that are not answered
 	done    *Paced
 }
@@ -41,50 +38,34 @@ type pacedReader struct {
 func (s *Set) Repeat(ctx context.Context, every time.Duration, until <-chan struct{}) (*Paced, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	b, err := newBuffers(&s.total)
+	poller, err := newPoller(s.subs, &s.total)
 	if err != nil {
 		return nil, err
 	}
-	defer b.close()
+	defer poller.close()
 	p := &pacer{every: every, done: &Paced{Latency: newLatency()}}
-	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("load: epoll: %w", err)
-	}
-	defer func() { _ = unix.Close(p.epoll) }()
-	if err := p.add(s.subs); err != nil {
-		return nil, err
-	}
-	before := s.Received()
-	err = p.run(ctx, until, b)
-	p.done.Bytes = s.Received() - before
-	return p.done, err
+	p.spread(s.subs)
+	return p.done, p.run(ctx, until, poller)
 }
 
-// add spreads the subscribers over their layout and their first fetches over a period.
-func (p *pacer) add(subs []*subscriber) error {
+// spread spreads the subscribers over their layout and their first fetches over a period.
+func (p *pacer) spread(subs []*subscriber) {
 	now := time.Now()
 	for i, sub := range subs {
 		r := &pacedReader{sub: sub, due: now.Add(p.every * time.Duration(i) / time.Duration(len(subs)))}
 		sub.moveTo(sub.options.Layout.Bytes * int64(i) / int64(len(subs)))
 		sub.onAnswered = func() { p.answered(r) }
-		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}
-		if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, sub.fd, &event); err != nil {
-			return fmt.Errorf("load: epoll: %w", err)
-		}
 		p.readers = append(p.readers, r)
 	}
-	return nil
 }
 
 // longestWait bounds a wait for sockets, so that the end of a context is seen.
 const longestWait = 50 * time.Millisecond
 
-func (p *pacer) run(ctx context.Context, until <-chan struct{}, b *buffers) error {
-	events := make([]unix.EpollEvent, 256)
+func (p *pacer) run(ctx context.Context, until <-chan struct{}, poller *poller) (err error) {
 	for ending := false; !ending || p.flying > 0; {
 		wait := longestWait
 		if !ending {
-			var err error
 			if wait, err = p.send(time.Now()); err != nil {
 				return err
 			}
@@ -96,14 +77,8 @@ func (p *pacer) run(ctx context.Context, until <-chan struct{}, b *buffers) erro
 			ending = true
 		default:
 		}
-		n, err := unix.EpollWait(p.epoll, events, int((wait+time.Millisecond-1)/time.Millisecond))
-		if err != nil && err != unix.EINTR {
-			return fmt.Errorf("load: epoll: %w", err)
-		}
-		for _, e := range events[:max(n, 0)] {
-			if err := p.readers[e.Fd].sub.ready(b); err != nil {
-				return err
-			}
+		if _, err := poller.wait(wait); err != nil {
+			return err
 		}
 	}
 	return nil

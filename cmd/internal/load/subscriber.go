@@ -91,7 +91,7 @@ func (s *subscriber) fetch() error {
 }
 
 // ready takes what the socket has.
-func (s *subscriber) ready(b *buffers) error {
+func (s *subscriber) ready(p *poller) error {
 	for !s.done {
 		if s.http != nil && s.payload == 0 {
 			if more, err := s.readHTTPHeader(); err != nil || !more {
@@ -112,7 +112,7 @@ func (s *subscriber) ready(b *buffers) error {
 				return err
 			}
 		}
-		if more, err := s.takePayload(b); err != nil || !more {
+		if more, err := s.takePayload(p); err != nil || !more {
 			return err
 		}
 	}
@@ -157,15 +157,15 @@ func (s *subscriber) parseHeader() error {
 }
 
 // takePayload receives the payload. more is false when the socket has nothing left.
-func (s *subscriber) takePayload(b *buffers) (more bool, err error) {
+func (s *subscriber) takePayload(p *poller) (more bool, err error) {
 	for s.payload > 0 {
 		var n int
 		if taken := s.size - s.payload; s.options.Discard && taken < len(s.base) && s.http == nil {
 			n, err = s.receive(s.base[taken:min(len(s.base), s.size)], 0)
 		} else if s.options.Discard {
-			n, err = s.receive(b.void[:min(s.payload, discardBytes)], unix.MSG_TRUNC)
+			n, err = s.receive(p.void[:min(s.payload, discardBytes)], unix.MSG_TRUNC)
 		} else {
-			n, err = s.receive(b.read[:min(s.payload, len(b.read))], 0)
+			n, err = s.receive(p.read[:min(s.payload, len(p.read))], 0)
 		}
 		if err != nil {
 			return false, err
@@ -176,11 +176,9 @@ func (s *subscriber) takePayload(b *buffers) (more bool, err error) {
 		}
 		s.payload -= n
 		s.received += int64(n)
-		if b.total != nil {
-			b.total.Add(int64(n))
-		}
+		p.total.Add(int64(n))
 		if !s.options.Discard {
-			if err := s.take(b.read[:n]); err != nil {
+			if err := s.take(p.read[:n]); err != nil {
 				return false, err
 			}
 		}
