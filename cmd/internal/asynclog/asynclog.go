@@ -62,8 +62,7 @@ type Log struct {
 	ready *sync.Cond // there is something for the writer to do
 	// pending and spare swap places; pending is what has been logged and not taken by the writer.
 	pending, spare []byte
-	unreported     uint64 // records dropped since the last report
-	dropped        uint64
+	unreported     uint64          // records dropped since the last report
 	flushed        []chan struct{} // each closed once all that was pending when it was added is written
 	writing        bool
 	closed         bool
@@ -96,19 +95,11 @@ func (l *Log) loggerTo(w io.Writer) *slog.Logger {
 // Logger returns a logger that never waits for the sink and never fails.
 func (l *Log) Logger() *slog.Logger { return l.loggerTo(l) }
 
-// Dropped is the number of records lost so far because the sink was too slow, or because they came after Close.
-func (l *Log) Dropped() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.dropped
-}
-
 // Write implements [io.Writer] for slog's handlers, which call it once for each record. It never blocks and never fails.
 func (l *Log) Write(record []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || len(l.pending)+len(record) > cap(l.pending) {
-		l.dropped++
 		l.unreported++
 		return len(record), nil
 	}

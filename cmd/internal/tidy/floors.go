@@ -61,7 +61,7 @@ func readFloors(text []byte) (floors []floor, found []Finding) {
 		floors = append(floors, f)
 	}
 	if len(floors) == 0 {
-		found = append(found, Finding{floorsFile, 1, "there is no drawing under " + floorsHeading + ": it says which part may refer to which"})
+		found = append(found, Finding{floorsFile, 1, "the drawing under " + floorsHeading + " is missing: it says which part may refer to which"})
 	}
 	return floors, found
 }
@@ -122,8 +122,8 @@ func upwardImports(s *source, from *floor, floors []floor) (found []Finding) {
 	return found
 }
 
-// upwardReferences looks at the parts of one package: what a file declares, files on lower floors do not name. A method counts
-// where it is called.
+// upwardReferences wants no file to name what a file of the same package declares on a higher floor. A method counts where
+// it is called.
 func upwardReferences(parts map[*source]*floor) (found []Finding) {
 	names, methods := make(map[string]*floor), make(map[string]*floor) // by package and name
 	for s, f := range parts {
@@ -166,30 +166,16 @@ func upwardReferences(parts map[*source]*floor) (found []Finding) {
 // declare adds what a file declares: functions, types, variables and constants to names, unexported methods to methods.
 func declare(s *source, f *floor, names, methods map[string]*floor) {
 	lower := func(to map[string]*floor, name string) {
-		if key := f.pkg + "." + name; name != "init" && name != "_" && (to[key] == nil || to[key].level > f.level) {
+		if key := f.pkg + "." + name; to[key] == nil || to[key].level > f.level {
 			to[key] = f
 		}
 	}
-	for _, d := range s.file.Decls {
-		switch d := d.(type) {
-		case *ast.FuncDecl:
-			switch {
-			case d.Recv == nil:
-				lower(names, d.Name.Name)
-			case !d.Name.IsExported():
-				lower(methods, d.Name.Name)
-			}
-		case *ast.GenDecl:
-			for _, spec := range d.Specs {
-				switch spec := spec.(type) {
-				case *ast.TypeSpec:
-					lower(names, spec.Name.Name)
-				case *ast.ValueSpec:
-					for _, name := range spec.Names {
-						lower(names, name.Name)
-					}
-				}
-			}
+	for name := range s.file.Scope.Objects {
+		lower(names, name)
+	}
+	for method := range s.functions() {
+		if method.Recv != nil && !method.Name.IsExported() {
+			lower(methods, method.Name.Name)
 		}
 	}
 }
@@ -211,8 +197,8 @@ func (t *tree) tooManyMethods() (found []Finding) {
 		if s.isTest {
 			continue
 		}
-		for _, d := range s.file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil {
+		for f := range s.functions() {
+			if f.Recv != nil {
 				name := path.Dir(s.path) + "." + receiverName(f)
 				methods[name] = append(methods[name], s.finding(f.Pos(), ""))
 			}

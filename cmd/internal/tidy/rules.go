@@ -2,12 +2,14 @@ package tidy
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"go/token"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -40,9 +42,9 @@ var rules = []rule{
 func longLines(s *source) (found []Finding) {
 	literal := literalBytes(s)
 	for i, line := range bytes.Split(s.text, []byte("\n")) {
-		if n := len([]rune(string(line))) - literal[i+1]; n > maxColumns {
+		if n := utf8.RuneCount(line) - literal[i+1]; n > maxColumns {
 			found = append(found, Finding{s.path, i + 1,
-				"the line has " + strconv.Itoa(n) + " columns beside its string literals, the limit is " + strconv.Itoa(maxColumns) + ": break it"})
+				fmt.Sprintf("the line has %d columns beside its string literals, the limit is %d: break it", n, maxColumns)})
 		}
 	}
 	return found
@@ -51,26 +53,18 @@ func longLines(s *source) (found []Finding) {
 // literalBytes is how much of each line is the text of string literals.
 func literalBytes(s *source) map[int]int {
 	n := make(map[int]int)
-	ast.Inspect(s.file, func(node ast.Node) bool {
-		lit, ok := node.(*ast.BasicLit)
-		if !ok || lit.Kind != token.STRING {
-			return true
+	for lit := range nodes[*ast.BasicLit](s.file) {
+		if lit.Kind == token.STRING {
+			for i, piece := range strings.Split(lit.Value, "\n") {
+				n[s.line(lit.Pos())+i] += utf8.RuneCountInString(piece)
+			}
 		}
-		first := s.line(lit.Pos())
-		for i, piece := range strings.Split(lit.Value, "\n") {
-			n[first+i] += len([]rune(piece))
-		}
-		return true
-	})
+	}
 	return n
 }
 
 func longFunctions(s *source) (found []Finding) {
-	for _, d := range s.file.Decls {
-		f, ok := d.(*ast.FuncDecl)
-		if !ok {
-			continue
-		}
+	for f := range s.functions() {
 		if n := s.line(f.End()) - s.line(f.Pos()) + 1; n > maxFunctionLines {
 			found = append(found, s.finding(f.Pos(), "%s has %d lines, the limit is %d: split it", f.Name.Name, n, maxFunctionLines))
 		}
@@ -80,19 +74,18 @@ func longFunctions(s *source) (found []Finding) {
 
 func longFiles(s *source) []Finding {
 	if n := bytes.Count(s.text, []byte("\n")); n > maxFileLines {
-		return []Finding{{s.path, n, "the file has " + strconv.Itoa(n) + " lines, the limit is " + strconv.Itoa(maxFileLines) +
-			": a file is one idea, split it"}}
+		return []Finding{{s.path, n, fmt.Sprintf("the file has %d lines, the limit is %d: a file is one idea, split it", n, maxFileLines)}}
 	}
 	return nil
 }
 
 func anywhere(*source) bool        { return true }
 func outsideRing(s *source) bool   { return !s.within("ring") }
+func outsideCmd(s *source) bool    { return !s.within("cmd") }
 func library(s *source) bool       { return !s.isTest && s.within("ring", "segment", "fanout") }
 func notACommand(s *source) bool   { return s.file.Name.Name != "main" }
 func inSegment(s *source) bool     { return s.within("segment") }
 func inRing(s *source) bool        { return s.within("ring") }
-func inFanout(s *source) bool      { return s.within("fanout") }
 func pureOfSockets(s *source) bool { return !s.isTest && s.within("fanout/wire", "fanout/group") }
 
 // banned calls, by package and name. A name that ends with "*" stands for all that begin like it.
@@ -108,23 +101,18 @@ var calls = []struct {
 }
 
 func bannedCalls(s *source) (found []Finding) {
-	ast.Inspect(s.file, func(n ast.Node) bool {
-		sel, ok := n.(*ast.SelectorExpr)
-		if !ok {
-			return true
-		}
+	for sel := range nodes[*ast.SelectorExpr](s.file) {
 		pkg, ok := sel.X.(*ast.Ident)
 		if !ok || pkg.Obj != nil { // a variable of that name
-			return true
+			continue
 		}
 		for _, c := range calls {
 			prefix, open := strings.CutSuffix(c.name, "*")
 			if pkg.Name == c.pkg && (sel.Sel.Name == prefix || open && strings.HasPrefix(sel.Sel.Name, prefix)) && c.where(s) {
-				found = append(found, s.finding(n.Pos(), "%s.%s is not used here: %s", c.pkg, sel.Sel.Name, c.instead))
+				found = append(found, s.finding(sel.Pos(), "%s.%s is not used here: %s", c.pkg, sel.Sel.Name, c.instead))
 			}
 		}
-		return true
-	})
+	}
 	return found
 }
 
@@ -141,11 +129,9 @@ var imports = []struct {
 	{"github.com/pawelgaczynski/giouring", outsideRing, "go through ring.Kernel: only ring/ knows giouring", nil},
 	{"oneplusn/ring", inSegment, "segment knows files and no ring: move it to fanout", nil},
 	{"oneplusn/fanout", inSegment, "imports point from fanout to segment", nil},
-	{"oneplusn/cmd", inSegment, "imports point from cmd to segment", nil},
 	{"oneplusn/segment", inRing, "ring knows descriptors and no logs: move it to fanout", nil},
 	{"oneplusn/fanout", inRing, "imports point from fanout to ring", nil},
-	{"oneplusn/cmd", inRing, "imports point from cmd to ring", nil},
-	{"oneplusn/cmd", inFanout, "imports point from cmd to fanout", nil},
+	{"oneplusn/cmd", outsideCmd, "imports point from cmd to ring, segment and fanout", nil},
 	{"net", pureOfSockets, "this package is pure: bytes and time in, bytes out", nil},
 	{"os", pureOfSockets, "this package is pure: bytes and time in, bytes out", nil},
 	{"oneplusn/ring", pureOfSockets, "this package is pure: bytes and time in, bytes out", nil},
@@ -179,53 +165,52 @@ func panicText(s *source) (found []Finding) {
 	if s.file.Name.Name == "main" {
 		prefix = "oneplusn: "
 	}
-	ast.Inspect(s.file, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
-		if !ok {
-			return true
-		}
+	for call := range nodes[*ast.CallExpr](s.file) {
 		if f, ok := call.Fun.(*ast.Ident); ok && f.Name == "panic" && f.Obj == nil && !strings.HasPrefix(firstText(call), prefix) {
-			found = append(found, s.finding(n.Pos(), "a panic's text begins with %q, so that its reader knows where to look", prefix))
+			found = append(found, s.finding(call.Pos(), "a panic's text begins with %q, so that its reader knows where to look", prefix))
 		}
-		return true
-	})
+	}
 	return found
 }
 
 // firstText is the first string literal in an expression.
-func firstText(n ast.Node) (text string) {
-	found := false
-	ast.Inspect(n, func(n ast.Node) bool {
-		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING && !found {
-			text, _ = strconv.Unquote(lit.Value)
-			found = true
+func firstText(n ast.Node) string {
+	for lit := range nodes[*ast.BasicLit](n) {
+		if lit.Kind == token.STRING {
+			text, _ := strconv.Unquote(lit.Value)
+			return text
 		}
-		return !found
-	})
-	return text
+	}
+	return ""
 }
 
-// undocumented wants a comment on everything that other packages see, but for functions of one line that cannot fail: a comment
-// on these mostly says their name again. One comment may stand over a group.
+// undocumented wants a comment on everything that other packages see. Functions of one line that cannot fail need none: it
+// would only repeat their name. One comment may stand over a group.
 func undocumented(s *source) (found []Finding) {
 	if s.isTest {
 		return nil
 	}
-	missing := func(name *ast.Ident) {
-		if name.IsExported() {
+	want := func(name *ast.Ident, comments ...*ast.CommentGroup) {
+		documented := slices.ContainsFunc(comments, func(c *ast.CommentGroup) bool { return c != nil })
+		if name.IsExported() && !documented {
 			found = append(found, s.finding(name.Pos(), "%s has no comment: say what it is, its units, bounds and errors", name.Name))
 		}
 	}
 	for _, d := range s.file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			if d.Doc == nil && receiverExported(d) && !trivial(d) {
-				missing(d.Name)
+			if receiverExported(d) && !trivial(d) {
+				want(d.Name, d.Doc)
 			}
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
-				for _, name := range undocumentedNames(d, spec) {
-					missing(name)
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					want(spec.Name, d.Doc, spec.Doc, spec.Comment)
+				case *ast.ValueSpec:
+					for _, name := range spec.Names {
+						want(name, d.Doc, spec.Doc, spec.Comment)
+					}
 				}
 			}
 		}
@@ -237,15 +222,8 @@ func receiverExported(f *ast.FuncDecl) bool { return f.Recv == nil || ast.IsExpo
 
 // receiverName is the name of a method's type.
 func receiverName(f *ast.FuncDecl) string {
-	t := f.Recv.List[0].Type
-	if star, ok := t.(*ast.StarExpr); ok {
-		t = star.X
-	}
-	if generic, ok := t.(*ast.IndexExpr); ok {
-		t = generic.X
-	}
-	if name, ok := t.(*ast.Ident); ok {
-		return name.Name
+	for name := range nodes[*ast.Ident](f.Recv.List[0].Type) {
+		return name.Name // type parameters come behind it
 	}
 	return ""
 }
@@ -262,20 +240,16 @@ func trivial(f *ast.FuncDecl) bool {
 
 // repeatsSignature wants comments on functions to say more than their signature does.
 func repeatsSignature(s *source) (found []Finding) {
-	for _, d := range s.file.Decls {
-		f, ok := d.(*ast.FuncDecl)
-		if !ok || f.Doc == nil || s.isTest || len(f.Doc.List) > 1 {
+	for f := range s.functions() {
+		if f.Doc == nil || s.isTest || len(f.Doc.List) > 1 {
 			continue
 		}
 		known := make(map[string]bool)
-		ast.Inspect(&ast.FuncDecl{Recv: f.Recv, Name: f.Name, Type: f.Type}, func(n ast.Node) bool {
-			if id, ok := n.(*ast.Ident); ok {
-				for _, word := range identifierWords.FindAllString(id.Name, -1) {
-					known[stem(word)] = true
-				}
+		for id := range nodes[*ast.Ident](&ast.FuncDecl{Recv: f.Recv, Name: f.Name, Type: f.Type}) {
+			for _, word := range identifierWords.FindAllString(id.Name, -1) {
+				known[stem(word)] = true
 			}
-			return true
-		})
+		}
 		text := strings.TrimPrefix(f.Doc.Text(), f.Name.Name)
 		if !slices.ContainsFunc(proseWords.FindAllString(text, -1), func(word string) bool { return !known[stem(word)] && !filler[stem(word)] }) {
 			found = append(found, s.finding(f.Doc.Pos(), "the comment of %s says no more than its signature: say why, or leave it out", f.Name.Name))
@@ -307,20 +281,6 @@ func stem(word string) string {
 	return word
 }
 
-func undocumentedNames(d *ast.GenDecl, spec ast.Spec) []*ast.Ident {
-	switch spec := spec.(type) {
-	case *ast.TypeSpec:
-		if d.Doc == nil && spec.Doc == nil && spec.Comment == nil {
-			return []*ast.Ident{spec.Name}
-		}
-	case *ast.ValueSpec:
-		if d.Doc == nil && spec.Doc == nil && spec.Comment == nil {
-			return spec.Names
-		}
-	}
-	return nil
-}
-
 // fixedPort is an address on this host with a port that may be another program's.
 var fixedPort = regexp.MustCompile(`^"(127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\])?:[1-9][0-9]{0,4}"$`)
 
@@ -328,16 +288,15 @@ func fixedPorts(s *source) (found []Finding) {
 	if !s.isTest || s.within("cmd/internal/tidy") {
 		return nil
 	}
-	ast.Inspect(s.file, func(n ast.Node) bool {
-		if lit, ok := n.(*ast.BasicLit); ok && fixedPort.MatchString(lit.Value) {
-			found = append(found, s.finding(n.Pos(), "%s may be in use: listen on port 0 and ask for the address", lit.Value))
+	for lit := range nodes[*ast.BasicLit](s.file) {
+		if fixedPort.MatchString(lit.Value) {
+			found = append(found, s.finding(lit.Pos(), "%s may be in use: listen on port 0 and ask for the address", lit.Value))
 		}
-		return true
-	})
+	}
 	return found
 }
 
-// marks are what is written into files that are not finished. They are put together here so that this file has none.
+// marks are what people write into unfinished places. They are put together here so that this file has none.
 var marks = []string{"FIX" + "ME", "TO" + "DO", "XX" + "X", "HA" + "CK:"}
 
 func leftovers(path string, text []byte) (found []Finding) {

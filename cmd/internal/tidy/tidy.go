@@ -9,11 +9,13 @@ package tidy
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,6 +51,22 @@ func (s *source) line(pos token.Pos) int { return s.set.Position(pos).Line }
 
 func (s *source) finding(pos token.Pos, format string, args ...any) Finding {
 	return Finding{s.path, s.line(pos), fmt.Sprintf(format, args...)}
+}
+
+// functions are the declared functions and methods.
+func (s *source) functions() iter.Seq[*ast.FuncDecl] {
+	return nodes[*ast.FuncDecl](s.file)
+}
+
+// nodes are the nodes of one type below a node, in the order of the text.
+func nodes[N ast.Node](below ast.Node) iter.Seq[N] {
+	return func(yield func(N) bool) {
+		for n := range ast.Preorder(below) {
+			if n, ok := n.(N); ok && !yield(n) {
+				return
+			}
+		}
+	}
 }
 
 func parse(path string, text []byte) (*source, error) {
@@ -143,12 +161,7 @@ func (t *tree) check() (found []Finding) {
 	found = append(found, t.deadTestdata()...)
 	found = append(found, t.floorsKept()...)
 	found = append(found, t.tooManyMethods()...)
-	slices.SortFunc(found, func(a, b Finding) int {
-		if c := strings.Compare(a.Path, b.Path); c != 0 {
-			return c
-		}
-		return a.Line - b.Line
-	})
+	slices.SortFunc(found, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.Path, b.Path), a.Line-b.Line) })
 	return found
 }
 
