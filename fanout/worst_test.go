@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"golang.org/x/sys/unix"
+
 	"oneplusn/fanout/wire"
 )
 

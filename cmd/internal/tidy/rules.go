@@ -33,6 +33,7 @@ var rules = []rule{
 	{"file length", longFiles},
 	{"banned calls", bannedCalls},
 	{"banned imports", bannedImports},
+	{"import order", importOrder},
 	{"panic text", panicText},
 	{"doc comments", undocumented},
 	{"comments that repeat", repeatsSignature},
@@ -157,6 +158,27 @@ func bannedImports(s *source) (found []Finding) {
 }
 
 // panicText wants panics to say which package they come from.
+// importOrder wants the standard library first, this module last.
+func importOrder(s *source) (found []Finding) {
+	kind := func(spec *ast.ImportSpec) int {
+		first, _, _ := strings.Cut(strings.Trim(spec.Path.Value, `"`), "/")
+		switch {
+		case first == "oneplusn":
+			return 2
+		case strings.Contains(first, "."):
+			return 1
+		}
+		return 0
+	}
+	for i, spec := range s.file.Imports[min(1, len(s.file.Imports)):] {
+		before := s.file.Imports[i]
+		if kind(before) > kind(spec) || kind(before) < kind(spec) && s.line(spec.Pos()) == s.line(before.Pos())+1 {
+			found = append(found, s.finding(spec.Pos(), "import in three groups: the standard library, other modules, oneplusn"))
+		}
+	}
+	return found
+}
+
 func panicText(s *source) (found []Finding) {
 	if s.isTest {
 		return nil

@@ -70,6 +70,8 @@ var examples = []example{
 	{"banned imports", "fanout/group/x.go", `import "os"`, `import "time"`, "pure"},
 	{"banned imports", "fanout/wire/x.go", `import "oneplusn/ring"`, `import "fmt"`, "pure"},
 	{"banned imports", "fanout/group/x.go", `import "oneplusn/segment"`, `import "oneplusn/segment/records"`, "pure"},
+	{"import order", "fanout/x.go", "import (\n\t\"oneplusn/ring\"\n\n\t\"io\"\n)", "import (\n\t\"io\"\n\n\t\"oneplusn/ring\"\n)", "three groups"},
+	{"import order", "fanout/x.go", "import (\n\t\"io\"\n\t\"oneplusn/ring\"\n)", "import \"io\"", "three groups"},
 	{"panic text", "ring/x.go", `func f() { panic("broken") }`, `func f() { panic("p: broken") }`, `"p: "`},
 	{"panic text", "ring/x.go", `func f(err error) { panic(err) }`, `func f() { panic(fmt.Sprintf("p: %d", 1)) }`, `"p: "`},
 	{"doc comments", "ring/x.go", `func F() {}`, "// F is.\nfunc F() {}", "F has no comment"},
