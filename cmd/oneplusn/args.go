@@ -44,14 +44,7 @@ func flagsFirst(commands []*cli.Command, args []string) []string {
 // takesValue says whether the argument behind this flag belongs to it.
 func takesValue(flags []cli.Flag, arg string) bool {
 	name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-	if hasValue {
-		return false
-	}
-	for _, f := range flags {
-		if slices.Contains(f.Names(), name) {
-			_, isBool := f.(*cli.BoolFlag)
-			return !isBool
-		}
-	}
-	return false
+	f := flagNamed(flags, name)
+	_, isBool := f.(*cli.BoolFlag)
+	return f != nil && !isBool && !hasValue
 }

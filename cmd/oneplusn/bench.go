@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,47 +31,38 @@ func benchCommand() *cli.Command {
 	}
 }
 
-// benchPlan is a command line of drain or live that was understood.
-type benchPlan struct {
-	sweep   bench.Sweep
-	place   bench.Place
-	threads int
-}
-
-func planBench(c *cli.Context) (p benchPlan, err error) {
-	p.place = bench.Place{Parent: c.String("dir"), Topic: c.String("topic")}
-	p.sweep = bench.Sweep{RingSizes: []int{0}, Nginx: c.String("nginx"),
+// planBench reads the flags of drain and live.
+func planBench(c *cli.Context) (o bench.Sweep, place bench.Place, err error) {
+	o = bench.Sweep{RingSizes: []int{0}, Nginx: c.String("nginx"), Runs: c.Int("runs"),
 		Slow: load.SlowOptions{Stalled: c.Int("stalled"), Trickling: c.Int("trickling"), Stall: c.Duration("stall")}}
-	if p.sweep.Modes, err = parseModes(c.String("transfer")); err != nil {
-		return p, err
+	if o.Modes, err = parseModes(c.String("transfer")); err != nil {
+		return o, place, err
 	}
-	if p.sweep.Subscribers, err = parseCounts("subscribers", c.String("subscribers"), 1<<17); err != nil {
-		return p, err
+	if o.Subscribers, err = parseCounts("subscribers", c.String("subscribers"), 1<<17); err != nil {
+		return o, place, err
 	}
 	if text := c.String("ring-size"); text != "" {
-		if p.sweep.RingSizes, err = parseCounts("ring-size", text, ring.MaxEntries); err != nil {
-			return p, err
+		if o.RingSizes, err = parseCounts("ring-size", text, ring.MaxEntries); err != nil {
+			return o, place, err
 		}
 	}
-	if p.place.Flags, err = parseServeFlags(c.StringSlice("serve-flag")); err != nil {
-		return p, err
+	if place, err = placeOf(c); err != nil {
+		return o, place, err
 	}
-	if c.Int("stalled") < 0 || c.Int("trickling") < 0 || c.Duration("stall") < 0 {
-		return p, errors.New("--stalled, --trickling and --stall must not be negative")
+	if o.Slow.Stalled < 0 || o.Slow.Trickling < 0 || o.Slow.Stall < 0 {
+		return o, place, errors.New("--stalled, --trickling and --stall must not be negative")
 	}
-	if p.sweep.Runs, err = parseRuns(c); err != nil {
-		return p, err
+	if err = checkTarget(c); err == nil && c.String("target") != "" {
+		place.Target = &peer.Server{Kafka: c.String("target"), Admin: c.String("target-admin"), PID: c.Int("target-pid")}
+		place.Topic = cmp.Or(c.String("topic"), fmt.Sprintf("oneplusn-bench-%d", os.Getpid()))
+		o.Modes = []string{""} // its own
 	}
-	p.threads = benchThreads(c)
-	if p.place.Topic == "" {
-		p.place.Topic = fmt.Sprintf("oneplusn-bench-%d", os.Getpid())
-	}
-	return p, p.planTarget(c)
+	return o, place, err
 }
 
-func benchDataSet(c *cli.Context) bench.DataSet {
-	data := bench.DataSet{Bytes: sizeOf(c, "size"), RecordBytes: int(sizeOf(c, "record-size")),
-		BatchBytes: int(sizeOf(c, "batch-size")), File: c.String("file")}
+// dataSet is what --size, --record-size and --file ask for. A file is taken whole unless --size is given.
+func dataSet(c *cli.Context, batchBytes int) bench.DataSet {
+	data := bench.DataSet{Bytes: sizeOf(c, "size"), RecordBytes: int(sizeOf(c, "record-size")), BatchBytes: batchBytes, File: c.String("file")}
 	if data.File != "" && !c.IsSet("size") {
 		data.Bytes = 0
 	}
@@ -78,14 +70,11 @@ func benchDataSet(c *cli.Context) bench.DataSet {
 }
 
 func benchThreads(c *cli.Context) int {
-	if n := c.Int("threads"); n > 0 {
-		return n
-	}
-	return min(runtime.NumCPU(), 4)
+	return cmp.Or(c.Int("threads"), min(runtime.NumCPU(), 4))
 }
 
-// planTarget reads the flags about a server that runs already, and refuses those that make no sense with or without one.
-func (p *benchPlan) planTarget(c *cli.Context) error {
+// checkTarget refuses flags that make no sense with a server that runs already, or without one.
+func checkTarget(c *cli.Context) error {
 	target := c.String("target")
 	switch {
 	case c.String("nginx") != "" && (!c.Bool("discard") || target != "" || c.Bool("live")):
@@ -97,20 +86,16 @@ func (p *benchPlan) planTarget(c *cli.Context) error {
 	case c.Bool("live") && (c.Float64("rate") <= 0 || c.Duration("duration") <= 0):
 		return errors.New("--rate and --duration must be above 0")
 	}
-	if target != "" {
-		p.place.Target = &peer.Server{Kafka: target, Admin: c.String("target-admin"), PID: c.Int("target-pid")}
-		p.sweep.Modes = []string{""} // its own
-	}
 	return nil
 }
 
 func parseModes(text string) ([]string, error) {
-	var modes []string
 	if text == "all" {
 		// The yardstick first, then what is ours.
 		return []string{"copy", "sendfile", "send", "splice", "auto"}, nil
 	}
-	for _, name := range strings.Split(text, ",") {
+	var modes []string
+	for name := range strings.SplitSeq(text, ",") {
 		mode, err := transfer.ParseMode(strings.TrimSpace(name))
 		if err != nil {
 			return nil, fmt.Errorf("--transfer: %w, several of them separated by commas, or all", err)
@@ -123,7 +108,7 @@ func parseModes(text string) ([]string, error) {
 // parseCounts reads one or more numbers, separated by commas.
 func parseCounts(flag, text string, max int) ([]int, error) {
 	var counts []int
-	for _, field := range strings.Split(text, ",") {
+	for field := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(field))
 		if err != nil || n < 1 || n > max {
 			return nil, fmt.Errorf("--%s %s: %q is not a number from 1 to %d", flag, text, field, max)
@@ -133,28 +118,21 @@ func parseCounts(flag, text string, max int) ([]int, error) {
 	return counts, nil
 }
 
-func parseRuns(c *cli.Context) (int, error) {
-	n := c.Int("runs")
-	if n < 1 || n > 1000 {
-		return 0, fmt.Errorf("--runs is %d, allowed are 1 to 1000", n)
-	}
-	return n, nil
-}
-
-func parseServeFlags(given []string) ([]string, error) {
-	var flags []string
-	for _, text := range given {
+// placeOf reads the flags about the servers that are started here.
+func placeOf(c *cli.Context) (bench.Place, error) {
+	place := bench.Place{Parent: c.String("dir")}
+	for _, text := range c.StringSlice("serve-flag") {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
-			return nil, fmt.Errorf("--serve-flag %q: write it as NAME=VALUE, as in pipe-size=64KiB", text)
+			return place, fmt.Errorf("--serve-flag %q: write it as NAME=VALUE, as in pipe-size=64KiB", text)
 		}
 		name = strings.TrimLeft(name, "-")
 		if flagNamed(serveCommand().Flags, name) == nil {
-			return nil, fmt.Errorf("--serve-flag %q: oneplusn serve has no flag --%s", text, name)
+			return place, fmt.Errorf("--serve-flag %q: oneplusn serve has no flag --%s", text, name)
 		}
-		flags = append(flags, "--"+name+"="+value)
+		place.Flags = append(place.Flags, "--"+name+"="+value)
 	}
-	return flags, nil
+	return place, nil
 }
 
 func runBench(c *cli.Context) error {
@@ -165,55 +143,30 @@ func runBench(c *cli.Context) error {
 	if err := checkBenchFlags(c); err != nil {
 		return &usageError{err}
 	}
-	switch scenario {
-	case "publish":
-		return benchPublish(c)
-	case "cold":
-		return benchCold(c)
-	}
-	plan, err := planBench(c)
+	return scenario.run(c)
+}
+
+// benchReaders measures subscribers that read a data set, or with --live wait for records.
+func benchReaders(c *cli.Context) error {
+	sweep, place, err := planBench(c)
 	if err != nil {
 		return &usageError{err}
 	}
-	var runs []*report.BenchRun
-	err = onSite(c, slices.Max(plan.sweep.Subscribers), "subscribers", plan.place, func(ctx context.Context, site *bench.Site) (err error) {
-		if scenario == "live" {
-			runs, err = site.Live(ctx, bench.LiveOptions{Sweep: plan.sweep, Threads: plan.threads, RecordBytes: int(sizeOf(c, "record-size")),
+	runs, err := onSite(c, slices.Max(sweep.Subscribers), "subscribers", place, func(ctx context.Context, site *bench.Site) ([]*report.BenchRun, error) {
+		if c.Bool("live") {
+			return site.Live(ctx, bench.LiveOptions{Sweep: sweep, Threads: benchThreads(c), RecordBytes: int(sizeOf(c, "record-size")),
 				Rate: c.Float64("rate"), Duration: c.Duration("duration")})
-		} else {
-			runs, err = site.Drain(ctx, bench.DrainOptions{Sweep: plan.sweep, Data: benchDataSet(c), Reader: load.DrainOptions{
-				FetchBytes: int(sizeOf(c, "fetch-size")), Discard: c.Bool("discard"), Threads: plan.threads}})
 		}
-		return err
+		return site.Drain(ctx, bench.DrainOptions{Sweep: sweep, Data: dataSet(c, int(sizeOf(c, "batch-size"))), Reader: load.DrainOptions{
+			FetchBytes: int(sizeOf(c, "fetch-size")), Discard: c.Bool("discard"), Threads: benchThreads(c)}})
 	})
 	if err != nil {
 		return err
 	}
-	return writeBench(c, runs)
-}
-
-// writeBench prints the table and writes the files that were asked for.
-func writeBench(c *cli.Context, runs []*report.BenchRun) error {
 	if c.Bool("live") {
 		report.WriteLive(c.App.Writer, runs)
 	} else {
 		report.WriteBench(c.App.Writer, runs, transfer.Copy.String())
 	}
-	if path := c.String("json"); path != "" {
-		if err := report.WriteJSON(path, runs); err != nil {
-			return err
-		}
-	}
-	if path := c.String("plot"); path != "" {
-		return report.Plot(path, runs)
-	}
-	return nil
-}
-
-// interrupted replaces the errors of a scenario that a signal ended.
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errors.New("interrupted")
-	}
-	return err
+	return writeFiles(c, runs, report.Plot)
 }

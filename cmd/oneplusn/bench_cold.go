@@ -22,22 +22,19 @@ const coldFetchBytes = 1 << 20
 
 // planCold reads the flags of --cold.
 func planCold(c *cli.Context) (o bench.ColdOptions, place bench.Place, err error) {
-	o = bench.ColdOptions{Data: benchDataSet(c), ColdReaders: c.Int("cold-readers"), Every: c.Duration("hot-every"), Alone: c.Duration("alone"),
+	o = bench.ColdOptions{Data: dataSet(c, int(sizeOf(c, "batch-size"))), ColdReaders: c.Int("cold-readers"), Runs: c.Int("runs"),
+		Every: c.Duration("hot-every"), Alone: c.Duration("alone"),
 		Reader: load.DrainOptions{FetchBytes: coldFetchBytes, Discard: c.Bool("discard"), Threads: benchThreads(c)},
 		Mode:   transfer.Auto.String(), CacheBytes: sizeOf(c, "cold-cache"), MemoryBytes: host.MemoryLimit()}
 	if c.IsSet("fetch-size") {
 		o.Reader.FetchBytes = int(sizeOf(c, "fetch-size"))
-	}
-	if o.Runs, err = parseRuns(c); err != nil {
-		return o, place, err
 	}
 	counts, err := parseCounts("subscribers", c.String("subscribers"), 10_000)
 	if err != nil {
 		return o, place, err
 	}
 	o.HotReaders = counts[0]
-	place.Parent = c.String("dir")
-	if place.Flags, err = parseServeFlags(c.StringSlice("serve-flag")); err != nil {
+	if place, err = placeOf(c); err != nil {
 		return o, place, err
 	}
 	if c.IsSet("transfer") {
@@ -83,17 +80,12 @@ func benchCold(c *cli.Context) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	var runs []*report.ColdRun
-	err = onSite(c, o.HotReaders+o.ColdReaders, "subscribers", place, func(ctx context.Context, site *bench.Site) (err error) {
-		runs, err = site.Cold(ctx, o)
-		return err
+	runs, err := onSite(c, o.HotReaders+o.ColdReaders, "subscribers", place, func(ctx context.Context, site *bench.Site) ([]*report.ColdRun, error) {
+		return site.Cold(ctx, o)
 	})
 	if err != nil {
 		return err
 	}
 	report.WriteCold(c.App.Writer, runs)
-	if path := c.String("json"); path != "" {
-		return report.WriteJSON(path, runs)
-	}
-	return nil
+	return writeFiles(c, runs, nil)
 }

@@ -70,81 +70,53 @@ or, by hand, a cgroup of version 2 or 1, entered by a shell of root from which t
 // benchFlags have the scenarios first, then what several of them take, then what only one takes.
 func benchFlags() []cli.Flag {
 	return named("bench-", slices.Concat(
-		category("SCENARIO", scenarioFlags()...),
-		category("DATA AND SUBSCRIBERS", dataSetFlags()...),
-		category("ONLY DRAIN", drainFlags()...),
-		category("ONLY LIVE AND PUBLISH", pacedFlags()...),
-		category("ONLY COLD", coldFlags()...),
-		category("ONLY DRAIN AND LIVE: A SERVER THAT RUNS ALREADY", targetFlags()...),
-		category("RUNS AND RESULTS", runFlags()...),
+		category("SCENARIO",
+			&cli.BoolFlag{Name: "live", Usage: "publish at a pace to subscribers that wait, and report latencies"},
+			&cli.BoolFlag{Name: "publish", Usage: "measure publishing with acks=all under each --fsync policy, beside plain pwrite and fdatasync of the same bytes"},
+			&cli.BoolFlag{Name: "cold", Usage: "measure --subscribers that read the log's end over and over beside others that read all before it from disk"},
+		),
+		category("DATA AND SUBSCRIBERS",
+			sizeFlag("size", "`SIZE` of the data set; drain and cold", 256*mib, 1, tib),
+			&cli.StringFlag{Name: "file", Usage: "`FILE` whose content is published in records, in place of noise; --size then caps it if it is given; drain and cold"},
+			sizeFlag("record-size", "`SIZE` of each record", kib, 1, 512*mib),
+			sizeFlag("batch-size", "`SIZE` of each record batch; not live (default: 256KiB, with --publish one record)", 256*kib, 100, gib),
+			&cli.StringFlag{Name: "subscribers", Value: "10", Usage: "`N` subscribers, or except with --cold several numbers to be swept, as in 1,10,100; not publish"},
+			&cli.StringFlag{Name: "transfer", Value: "all", Usage: "`MODE` of the server: auto, splice, send, sendfile or copy; several separated by commas, or all, except with --cold; not publish (default: all, with --cold auto)"},
+			sizeFlag("fetch-size", "`SIZE` that one fetch asks for; drain and cold (default: 8MiB, with --cold 1MiB)", 8*mib, 4*kib, gib),
+			&cli.BoolFlag{Name: "discard", Usage: "let the kernel throw payloads away in place of checking them; drain and cold"},
+			&cli.StringFlag{Name: "ring-size", Usage: "submission entries `N` of the server, or several to be swept, as in 8,64,1024; drain and live (default: the server's)"},
+		),
+		category("ONLY DRAIN",
+			&cli.IntFlag{Name: "stalled", Usage: "`N` more subscribers that read nothing for --stall, and then all of it, checked; everything is measured without and with them"},
+			&cli.DurationFlag{Name: "stall", Value: 10 * time.Second, Usage: "`DURATION` for which stalled subscribers read nothing"},
+			&cli.IntFlag{Name: "trickling", Usage: "`N` more subscribers that read one byte a second"},
+			&cli.StringFlag{Name: "nginx", Usage: "`PATH` of an nginx that serves the same bytes to the same client by sendfile; auto takes the one in PATH. Needs --discard"},
+		),
+		category("ONLY LIVE AND PUBLISH",
+			&cli.Float64Flag{Name: "rate", Value: 100, Usage: "`N` records published a second; live"},
+			&cli.StringFlag{Name: "producers", Value: "1,32", Usage: "`N` producers, or several numbers to be swept; each has one batch under way; publish"},
+			&cli.DurationFlag{Name: "duration", Value: 10 * time.Second, Usage: "`DURATION` of publishing for each row"},
+		),
+		category("ONLY COLD",
+			sizeFlag("cold-cache", "`SIZE` of the server's --cold-cache, which is compared with none", 64*mib, 16*mib, tib),
+			&cli.IntFlag{Name: "cold-readers", Value: 1, Usage: "`N` subscribers that read from the first record to the hot part, as fast as they can"},
+			sizeFlag("hot-size", "`SIZE` of the hot part at the log's end (default: a quarter of --size)", 0, 1, tib),
+			&cli.DurationFlag{Name: "hot-every", Value: 100 * time.Millisecond, Usage: "`DURATION` between two fetches of each hot reader"},
+			&cli.DurationFlag{Name: "alone", Value: 2 * time.Second, Usage: "`DURATION` for which the hot readers read before the cold ones come; 0 for not at all"},
+		),
+		category("ONLY DRAIN AND LIVE: A SERVER THAT RUNS ALREADY",
+			&cli.StringFlag{Name: "target", Usage: "`HOST:PORT` of a server that runs, in place of one of our own"},
+			&cli.StringFlag{Name: "target-admin", Usage: "`HOST:PORT` of the target's admin pages, for its counters, if it is a oneplusn"},
+			&cli.IntFlag{Name: "target-pid", Usage: "process id `N` of the target, for its CPU time, if it has no admin pages (default: none)"},
+			&cli.StringFlag{Name: "topic", Usage: "`NAME` of the topic made on the target and removed afterwards (default: oneplusn-bench-<pid>)"},
+		),
+		category("RUNS AND RESULTS",
+			&cli.IntFlag{Name: "runs", Value: 1, Usage: "`N` runs of each configuration, in turn; the table has medians and extremes"},
+			&cli.IntFlag{Name: "threads", Usage: "`N` threads of the client; not publish (default: one per CPU, at most 4)"},
+			&cli.StringFlag{Name: "dir", Usage: "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"},
+			&cli.StringSliceFlag{Name: "serve-flag", Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
+			&cli.StringFlag{Name: "json", Usage: "`FILE` that gets everything that was measured"},
+			&cli.StringFlag{Name: "plot", Usage: "`FILE` (.svg, .png, .pdf) that gets a plot of the server's CPU time, with --publish of batches acknowledged a second; not cold"},
+		),
 	)...)
-}
-
-func scenarioFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "live", Usage: "publish at a pace to subscribers that wait, and report latencies"},
-		&cli.BoolFlag{Name: "publish", Usage: "measure publishing with acks=all under each --fsync policy, beside plain pwrite and fdatasync of the same bytes"},
-		&cli.BoolFlag{Name: "cold", Usage: "measure --subscribers that read the log's end over and over beside others that read all before it from disk"},
-	}
-}
-
-func dataSetFlags() []cli.Flag {
-	return []cli.Flag{
-		sizeFlag("size", "`SIZE` of the data set; drain and cold", 256*mib, 1, tib),
-		&cli.StringFlag{Name: "file", Usage: "`FILE` whose content is published in records, in place of noise; --size then caps it if it is given; drain and cold"},
-		sizeFlag("record-size", "`SIZE` of each record", kib, 1, 512*mib),
-		sizeFlag("batch-size", "`SIZE` of each record batch; not live (default: 256KiB, with --publish one record)", 256*kib, 100, gib),
-		&cli.StringFlag{Name: "subscribers", Value: "10", Usage: "`N` subscribers, or except with --cold several numbers to be swept, as in 1,10,100; not publish"},
-		&cli.StringFlag{Name: "transfer", Value: "all", Usage: "`MODE` of the server: auto, splice, send, sendfile or copy; several separated by commas, or all, except with --cold; not publish (default: all, with --cold auto)"},
-		sizeFlag("fetch-size", "`SIZE` that one fetch asks for; drain and cold (default: 8MiB, with --cold 1MiB)", 8*mib, 4*kib, gib),
-		&cli.BoolFlag{Name: "discard", Usage: "let the kernel throw payloads away in place of checking them; drain and cold"},
-		&cli.StringFlag{Name: "ring-size", Usage: "submission entries `N` of the server, or several to be swept, as in 8,64,1024; drain and live (default: the server's)"},
-	}
-}
-
-func drainFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.IntFlag{Name: "stalled", Usage: "`N` more subscribers that read nothing for --stall, and then all of it, checked; everything is measured without and with them"},
-		&cli.DurationFlag{Name: "stall", Value: 10 * time.Second, Usage: "`DURATION` for which stalled subscribers read nothing"},
-		&cli.IntFlag{Name: "trickling", Usage: "`N` more subscribers that read one byte a second"},
-		&cli.StringFlag{Name: "nginx", Usage: "`PATH` of an nginx that serves the same bytes to the same client by sendfile; auto takes the one in PATH. Needs --discard"},
-	}
-}
-
-func pacedFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.Float64Flag{Name: "rate", Value: 100, Usage: "`N` records published a second; live"},
-		&cli.StringFlag{Name: "producers", Value: "1,32", Usage: "`N` producers, or several numbers to be swept; each has one batch under way; publish"},
-		&cli.DurationFlag{Name: "duration", Value: 10 * time.Second, Usage: "`DURATION` of publishing for each row"},
-	}
-}
-
-func coldFlags() []cli.Flag {
-	return []cli.Flag{
-		sizeFlag("cold-cache", "`SIZE` of the server's --cold-cache, which is compared with none", 64*mib, 16*mib, tib),
-		&cli.IntFlag{Name: "cold-readers", Value: 1, Usage: "`N` subscribers that read from the first record to the hot part, as fast as they can"},
-		sizeFlag("hot-size", "`SIZE` of the hot part at the log's end (default: a quarter of --size)", 0, 1, tib),
-		&cli.DurationFlag{Name: "hot-every", Value: 100 * time.Millisecond, Usage: "`DURATION` between two fetches of each hot reader"},
-		&cli.DurationFlag{Name: "alone", Value: 2 * time.Second, Usage: "`DURATION` for which the hot readers read before the cold ones come; 0 for not at all"},
-	}
-}
-
-func targetFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "target", Usage: "`HOST:PORT` of a server that runs, in place of one of our own"},
-		&cli.StringFlag{Name: "target-admin", Usage: "`HOST:PORT` of the target's admin pages, for its counters, if it is a oneplusn"},
-		&cli.IntFlag{Name: "target-pid", Usage: "process id `N` of the target, for its CPU time, if it has no admin pages (default: none)"},
-		&cli.StringFlag{Name: "topic", Usage: "`NAME` of the topic made on the target and removed afterwards (default: oneplusn-bench-<pid>)"},
-	}
-}
-
-func runFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.IntFlag{Name: "runs", Value: 1, Usage: "`N` runs of each configuration, in turn; the table has medians and extremes"},
-		&cli.IntFlag{Name: "threads", Usage: "`N` threads of the client; not publish (default: one per CPU, at most 4)"},
-		&cli.StringFlag{Name: "dir", Usage: "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"},
-		&cli.StringSliceFlag{Name: "serve-flag", Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
-		&cli.StringFlag{Name: "json", Usage: "`FILE` that gets everything that was measured"},
-		&cli.StringFlag{Name: "plot", Usage: "`FILE` (.svg, .png, .pdf) that gets a plot of the server's CPU time, with --publish of batches acknowledged a second; not cold"},
-	}
 }

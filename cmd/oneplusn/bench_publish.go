@@ -17,13 +17,10 @@ import (
 func planPublish(c *cli.Context) (o bench.PublishOptions, place bench.Place, err error) {
 	o = bench.PublishOptions{
 		Policies:    []string{commit.Fsync{}.String(), fanout.DefaultConfig().Fsync.String(), commit.Fsync{Always: true}.String()},
-		RecordBytes: int(sizeOf(c, "record-size")), Duration: c.Duration("duration"),
+		RecordBytes: int(sizeOf(c, "record-size")), Duration: c.Duration("duration"), Runs: c.Int("runs"),
 	}
 	if o.Duration <= 0 {
 		return o, place, errors.New("--duration must be above 0")
-	}
-	if o.Runs, err = parseRuns(c); err != nil {
-		return o, place, err
 	}
 	if o.Producers, err = parseCounts("producers", c.String("producers"), 10_000); err != nil {
 		return o, place, err
@@ -32,8 +29,7 @@ func planPublish(c *cli.Context) (o bench.PublishOptions, place bench.Place, err
 	if o.BatchBytes = o.RecordBytes + overhead; c.IsSet("batch-size") {
 		o.BatchBytes = int(sizeOf(c, "batch-size"))
 	}
-	place.Parent = c.String("dir")
-	if place.Flags, err = parseServeFlags(c.StringSlice("serve-flag")); err == nil && setsFlag(place.Flags, "fsync") {
+	if place, err = placeOf(c); err == nil && setsFlag(place.Flags, "fsync") {
 		err = errors.New("--serve-flag fsync means nothing with --publish, which measures every policy")
 	}
 	return o, place, err
@@ -45,22 +41,12 @@ func benchPublish(c *cli.Context) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	var runs []*report.PublishRun
-	err = onSite(c, slices.Max(o.Producers), "producers", place, func(ctx context.Context, site *bench.Site) (err error) {
-		runs, err = site.Publish(ctx, o)
-		return err
+	runs, err := onSite(c, slices.Max(o.Producers), "producers", place, func(ctx context.Context, site *bench.Site) ([]*report.PublishRun, error) {
+		return site.Publish(ctx, o)
 	})
 	if err != nil {
 		return err
 	}
 	report.WritePublish(c.App.Writer, runs)
-	if path := c.String("json"); path != "" {
-		if err := report.WriteJSON(path, runs); err != nil {
-			return err
-		}
-	}
-	if path := c.String("plot"); path != "" {
-		return report.PlotPublish(path, runs)
-	}
-	return nil
+	return writeFiles(c, runs, report.PlotPublish)
 }

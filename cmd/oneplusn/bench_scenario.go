@@ -10,29 +10,30 @@ import (
 // benchScenario is one of the things that bench measures, and the flags that mean something to it.
 type benchScenario struct {
 	name  string // of its flag; empty for the one that is run without
+	run   func(*cli.Context) error
 	flags []string
 }
 
 // benchScenarios have the one without a flag of its own first.
 var benchScenarios = []benchScenario{
-	{"", []string{"target", "target-admin", "target-pid", "topic", "size", "record-size", "batch-size", "file", "subscribers", "transfer",
+	{"", benchReaders, []string{"target", "target-admin", "target-pid", "topic", "size", "record-size", "batch-size", "file", "subscribers", "transfer",
 		"ring-size", "fetch-size", "discard", "stalled", "stall", "trickling", "runs", "threads", "nginx", "dir", "serve-flag", "json", "plot"}},
-	{"live", []string{"target", "target-admin", "target-pid", "topic", "record-size", "subscribers", "transfer", "ring-size", "runs",
+	{"live", benchReaders, []string{"target", "target-admin", "target-pid", "topic", "record-size", "subscribers", "transfer", "ring-size", "runs",
 		"threads", "rate", "duration", "dir", "serve-flag", "json", "plot"}},
-	{"publish", []string{"producers", "record-size", "batch-size", "duration", "runs", "dir", "serve-flag", "json", "plot"}},
-	{"cold", []string{"size", "hot-size", "record-size", "batch-size", "file", "subscribers", "hot-every", "alone", "cold-readers",
+	{"publish", benchPublish, []string{"producers", "record-size", "batch-size", "duration", "runs", "dir", "serve-flag", "json", "plot"}},
+	{"cold", benchCold, []string{"size", "hot-size", "record-size", "batch-size", "file", "subscribers", "hot-every", "alone", "cold-readers",
 		"cold-cache", "transfer", "fetch-size", "discard", "runs", "threads", "dir", "serve-flag", "json"}},
 }
 
 // scenarioOf is what a command line asks for. It refuses two scenarios at once, and flags that
 // the chosen one ignores.
-func scenarioOf(c *cli.Context) (string, error) {
+func scenarioOf(c *cli.Context) (benchScenario, error) {
 	chosen := benchScenarios[0]
 	for _, s := range benchScenarios[1:] {
 		switch {
 		case !c.Bool(s.name):
 		case chosen.name != "":
-			return "", usageErrorf("--%s and --%s are two scenarios: choose one", chosen.name, s.name)
+			return chosen, usageErrorf("--%s and --%s are two scenarios: choose one", chosen.name, s.name)
 		default:
 			chosen = s
 		}
@@ -40,10 +41,10 @@ func scenarioOf(c *cli.Context) (string, error) {
 	for _, f := range benchFlags() {
 		name := f.Names()[0]
 		if c.IsSet(name) && !slices.Contains(chosen.flags, name) && !isScenario(name) {
-			return "", refuseFlag(name, chosen)
+			return chosen, refuseFlag(name, chosen)
 		}
 	}
-	return chosen.name, nil
+	return chosen, nil
 }
 
 func isScenario(flag string) bool {

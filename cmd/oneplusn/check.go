@@ -1,13 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
-	"text/tabwriter"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -69,12 +68,8 @@ func openDataDir(path string, wanted []string) (dataDir, error) {
 	if err != nil {
 		return d, err
 	}
-	known := make(map[string]bool)
-	for _, name := range all {
-		known[name] = true
-	}
 	for _, name := range wanted {
-		if !known[name] {
+		if !slices.Contains(all, name) {
 			return d, usageErrorf("--partition %s: %s has no such partition", name, path)
 		}
 	}
@@ -141,15 +136,8 @@ func runCheck(c *cli.Context) error {
 	for _, err := range d.unreadable {
 		fmt.Fprintf(c.App.ErrWriter, "oneplusn: warning: %v\n", err)
 	}
-	if c.Bool("json") {
-		encoder := json.NewEncoder(c.App.Writer)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
-	} else {
-		err = writeCheckTable(c.App.Writer, report)
-	}
-	if err != nil {
-		return fmt.Errorf("check: writing the report: %w", err)
+	if err := printReport(c, report, writeCheckTable); err != nil {
+		return err
 	}
 	if damaged > 0 {
 		return fmt.Errorf("check: %d of %d partitions are damaged", damaged, len(report.Partitions))
@@ -159,10 +147,9 @@ func runCheck(c *cli.Context) error {
 
 // writeCheckTable prints one line for each partition, and below the table what is wrong with which file.
 func writeCheckTable(w io.Writer, report checkReport) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PARTITION\tSTATE\tSTART\tEND\tBYTES\tSEGMENTS")
+	table := newTable(w, "PARTITION", "STATE", "START", "END", "BYTES", "SEGMENTS")
 	for _, r := range report.Partitions {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\n", filepath.Base(r.Directory), r.State, r.LogStartOffset, r.LogEndOffset, r.Bytes, len(r.Segments))
+		table.row(filepath.Base(r.Directory), r.State, r.LogStartOffset, r.LogEndOffset, r.Bytes, len(r.Segments))
 	}
 	if err := table.Flush(); err != nil {
 		return err

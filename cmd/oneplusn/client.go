@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,24 +27,6 @@ func clientFlags(prefix string, more ...cli.Flag) []cli.Flag {
 		&cli.StringFlag{Name: "server", Value: "127.0.0.1:9092", Usage: "`HOST:PORT` of the server, any that speaks the Kafka protocol; several with commas between them"},
 		&cli.DurationFlag{Name: "timeout", Value: 30 * time.Second, Usage: "`DURATION` to wait for an answer or an acknowledgement at most"},
 	), named(prefix, more...)...)
-}
-
-// commandOf fills in what every command of a group of commands needs, as newApp does for those of the first level.
-func commandOf(c *cli.Command) *cli.Command {
-	c.HideHelpCommand = true
-	c.OnUsageError = asUsageError
-	return c
-}
-
-// oneTopic is the Before of a command with one argument, the topic.
-func oneTopic(c *cli.Context) error {
-	switch {
-	case c.NArg() == 0:
-		return usageErrorf("%s needs the name of a topic: oneplusn %s TOPIC (oneplusn %s --help)", c.Command.Name, c.Command.Name, c.Command.Name)
-	case c.NArg() > 1:
-		return usageErrorf("%s takes one topic, %q was given as well", c.Command.Name, c.Args().Get(1))
-	}
-	return nil
 }
 
 // remote is a server that a command talks to.
@@ -86,6 +69,32 @@ func connect(c *cli.Context, opts ...kgo.Opt) (*remote, error) {
 	return r, nil
 }
 
+// withServer runs an action of a command against --server, bounded by --timeout.
+func withServer(c *cli.Context, action func(ctx context.Context, server *remote) error) error {
+	server, err := connect(c)
+	if err != nil {
+		return err
+	}
+	defer server.client.Close()
+	ctx, cancel := context.WithTimeout(c.Context, server.timeout)
+	defer cancel()
+	if err := action(ctx, server); err != nil {
+		return fmt.Errorf("%s: %w", pathOf(c.Command), server.explain(err))
+	}
+	return nil
+}
+
+// each does something for each name, also after one has failed, and returns what failed.
+func (r *remote) each(names []string, do func(name string) error) error {
+	var failed []error
+	for _, name := range names {
+		if err := do(name); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", name, r.explain(err)))
+		}
+	}
+	return errors.Join(failed...)
+}
+
 // reach tries a plain connection first: a client would go on trying in silence.
 func (r *remote) reach(ctx context.Context, seeds []string) error {
 	var first error
@@ -104,52 +113,84 @@ func (r *remote) reach(ctx context.Context, seeds []string) error {
 	return fmt.Errorf("no connection to %s: %w: name another server with --server HOST:PORT", r.addresses, first)
 }
 
-// explain turns the errors that people meet into words and a remedy.
+// explain adds a remedy to the errors that people meet. They keep their text only, so that explaining one again changes nothing.
 func (r *remote) explain(err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrRecordTimeout):
-		return fmt.Errorf("%s did not answer within %v (--timeout): %w", r.addresses, r.timeout, err)
+		return fmt.Errorf("%s did not answer within %v (--timeout): %v", r.addresses, r.timeout, err)
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return fmt.Errorf("%s has no such topic or partition (oneplusn topics lists them, oneplusn topics create makes one): %w", r.addresses, err)
+		return fmt.Errorf("%s has no such topic or partition (oneplusn topics lists them, oneplusn topics create makes one): %v", r.addresses, err)
 	case errors.Is(err, kerr.GroupIDNotFound):
-		return fmt.Errorf("there is no such group (oneplusn groups lists them): %w", err)
+		return fmt.Errorf("there is no such group (oneplusn groups lists them): %v", err)
+	case errors.Is(err, kerr.NonEmptyGroup):
+		return fmt.Errorf("the group has members, stop them first: %v", err)
 	case errors.Is(err, kerr.MessageTooLarge):
-		return fmt.Errorf("a record is too large: %w: shorten it, or raise --batch-size here and --max-message-bytes of the server", err)
+		return fmt.Errorf("a record is too large: %v: shorten it, or raise --batch-size here and --max-message-bytes of the server", err)
 	}
 	return err
 }
 
-// offsets are the first offset and the one behind the last of each partition of a topic.
-type offsets struct{ start, end map[int32]int64 }
+// topic is a topic and what its partitions hold.
+type topic struct {
+	kadm.TopicDetail
+	offsets
+}
 
-// offsets asks for a topic's bounds, which must exist.
-func (r *remote) offsets(ctx context.Context, topic string) (offsets, error) {
-	o := offsets{map[int32]int64{}, map[int32]int64{}}
+// offsets are the first offset and the one behind the last of each partition of a topic, or why they are not known.
+type offsets struct {
+	start, end map[int32]int64
+	err        error
+}
+
+// records is the number of all offsets, and so of all records unless compaction or transactions left gaps.
+func (o offsets) records() (n int64) {
+	for partition, end := range o.end {
+		n += end - o.start[partition]
+	}
+	return n
+}
+
+// describe asks for some topics, or for all but the internal ones.
+func (r *remote) describe(ctx context.Context, names ...string) (map[string]*topic, error) {
+	details, err := r.admin.ListTopics(ctx, names...)
+	if err != nil || len(details) == 0 {
+		return nil, err
+	}
+	topics := map[string]*topic{}
+	for name, detail := range details {
+		topics[name] = &topic{detail, offsets{start: map[int32]int64{}, end: map[int32]int64{}, err: detail.Err}}
+	}
+	starts, err := r.admin.ListStartOffsets(ctx, details.Names()...)
+	if err != nil {
+		return nil, err
+	}
+	ends, err := r.admin.ListEndOffsets(ctx, details.Names()...)
+	if err != nil {
+		return nil, err
+	}
+	starts.Each(func(l kadm.ListedOffset) { topics[l.Topic].take(l, topics[l.Topic].start) })
+	ends.Each(func(l kadm.ListedOffset) { topics[l.Topic].take(l, topics[l.Topic].end) })
+	return topics, nil
+}
+
+func (o *offsets) take(l kadm.ListedOffset, into map[int32]int64) {
+	if into[l.Partition] = l.Offset; l.Err != nil {
+		o.err = cmp.Or(o.err, l.Err)
+	}
+}
+
+// offsets asks for the bounds of a topic that must exist.
+func (r *remote) offsets(ctx context.Context, name string) (offsets, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	details, err := r.admin.ListTopicsWithInternal(ctx, topic)
+	topics, err := r.describe(ctx, name)
 	if err != nil {
-		return o, r.explain(err)
+		return offsets{}, r.explain(err)
 	}
-	if err := details[topic].Err; err != nil {
-		return o, fmt.Errorf("topic %q: %w", topic, r.explain(err))
+	if err := topics[name].err; err != nil {
+		return offsets{}, fmt.Errorf("topic %q: %w", name, r.explain(err))
 	}
-	starts, err := r.admin.ListStartOffsets(ctx, topic)
-	if err != nil {
-		return o, r.explain(err)
-	}
-	ends, err := r.admin.ListEndOffsets(ctx, topic)
-	if err != nil {
-		return o, r.explain(err)
-	}
-	if err := errors.Join(starts.Error(), ends.Error()); err != nil {
-		return o, r.explain(err)
-	}
-	starts.Each(func(l kadm.ListedOffset) { o.start[l.Partition] = l.Offset })
-	ends.Each(func(l kadm.ListedOffset) { o.end[l.Partition] = l.Offset })
-	return o, nil
+	return topics[name].offsets, nil
 }
 
 // connectionNotices reports that a server went away: the client library retries in silence.

@@ -287,7 +287,7 @@ func TestClientCommandsSayTheRemedy(t *testing.T) {
 		{"topics create there --server " + address, exitError, "TOPIC_ALREADY_EXISTS"},
 		{"topics create a/b --server " + address, exitError, "INVALID_TOPIC"},
 		{"pub there --file /nonexistent --server " + address, exitError, "/nonexistent"},
-		{"pub", exitUsage, "needs the name of a topic"},
+		{"pub", exitUsage, "pub needs a topic: oneplusn pub TOPIC"},
 		{"pub a b", exitUsage, "takes one topic"},
 		{"pub a --compression brotli", exitUsage, "none, gzip, snappy, lz4, zstd"},
 		{"pub a --acks 2", exitUsage, "all, 1, 0"},
@@ -299,13 +299,14 @@ func TestClientCommandsSayTheRemedy(t *testing.T) {
 		{"sub a --group g --partition 1", exitUsage, "shares out all partitions"},
 		{"sub there --partition 1 --server " + address, exitUsage, "partitions 0 to 0"},
 		{"topics lost", exitUsage, `no subcommand "lost"`},
-		{"topics create", exitUsage, "at least one TOPIC"},
+		{"topics create", exitUsage, "needs a topic: oneplusn topics create TOPIC..."},
 		{"topics create a --config x", exitUsage, "KEY=VALUE"},
 		{"topics create a --partitions 0", exitUsage, "at least 1"},
 		{"groups reset g", exitUsage, "one of --to-earliest"},
-		{"groups reset g --to-earliest --to-latest", exitUsage, "one target"},
+		{"groups reset g --to-earliest=false", exitUsage, "one of --to-earliest"},
+		{"groups reset g --to-earliest --to-latest", exitUsage, "exactly one of --to-earliest, --to-latest, --to-offset N, --to-time TIME; 2 were given"},
 		{"groups reset g --to-time soon", exitUsage, "not a time"},
-		{"groups reset", exitUsage, "the name of one group"},
+		{"groups reset", exitUsage, "groups reset needs a group"},
 	} {
 		code, _, stderr := command(t, strings.Fields(c.line)...)
 		if code != c.code || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "oneplusn: ") {

@@ -44,42 +44,30 @@ const (
 	copiesFetchBytes = 8 << 20
 )
 
-func runCopies(c *cli.Context) (err error) {
+func runCopies(c *cli.Context) error {
 	n := c.Int("subscribers")
 	if n < 1 || n > 1<<17 {
 		return usageErrorf("--subscribers is %d, allowed are 1 to %d", n, 1<<17)
 	}
-	flags, err := parseServeFlags(c.StringSlice("serve-flag"))
+	place, err := placeOf(c)
 	if err != nil {
 		return &usageError{err}
 	}
-	recordBytes := int(sizeOf(c, "record-size"))
-	data := bench.DataSet{Bytes: sizeOf(c, "size"), RecordBytes: recordBytes,
-		BatchBytes: max(copiesBatchBytes, 2*recordBytes), File: c.String("file")}
-	if data.File != "" && !c.IsSet("size") {
-		data.Bytes = 0
-	}
-	reader := load.DrainOptions{Subscribers: n, FetchBytes: copiesFetchBytes, Threads: min(runtime.NumCPU(), 4)}
-	var rows []*report.CopyRow
+	options := bench.CopyOptions{Data: dataSet(c, max(copiesBatchBytes, 2*int(sizeOf(c, "record-size")))),
+		Reader: load.DrainOptions{Subscribers: n, FetchBytes: copiesFetchBytes, Threads: min(runtime.NumCPU(), 4)}}
 	var layout *load.Layout
-	err = onSite(c, n, "subscribers", bench.Place{Parent: c.String("dir"), Flags: flags}, func(ctx context.Context, site *bench.Site) (err error) {
-		rows, layout, err = site.Copies(ctx, bench.CopyOptions{Data: data, Reader: reader})
-		return err
+	rows, err := onSite(c, n, "subscribers", place, func(ctx context.Context, site *bench.Site) (rows []*report.CopyRow, err error) {
+		rows, layout, err = site.Copies(ctx, options)
+		return rows, err
 	})
 	if err != nil {
 		return err
 	}
-	return writeCopies(c, rows, n, fmt.Sprintf("%.0f MiB in %d records", float64(layout.Bytes)/(1<<20), layout.Records))
-}
-
-func writeCopies(c *cli.Context, rows []*report.CopyRow, subscribers int, dataSet string) error {
-	report.WriteCopies(c.App.Writer, rows, subscribers, dataSet)
+	report.WriteCopies(c.App.Writer, rows, n, fmt.Sprintf("%.0f MiB in %d records", float64(layout.Bytes)/(1<<20), layout.Records))
 	agrees := report.Explain(c.App.Writer, rows)
-	report.WriteMeaning(c.App.Writer, subscribers)
-	if path := c.String("json"); path != "" {
-		if err := report.WriteJSON(path, rows); err != nil {
-			return err
-		}
+	report.WriteMeaning(c.App.Writer, n)
+	if err := writeFiles(c, rows, nil); err != nil {
+		return err
 	}
 	if !agrees {
 		return errors.New("copies: what was counted disagrees with the model by more than 1 %")

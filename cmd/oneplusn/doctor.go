@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,16 +27,8 @@ func runDoctor(c *cli.Context) error {
 		return usageErrorf("--subscribers is %d, it must be at least 1", n)
 	}
 	report := probe.Run(probe.Config{DataDir: c.String("data"), Subscribers: c.Int("subscribers")})
-	var err error
-	if c.Bool("json") {
-		encoder := json.NewEncoder(c.App.Writer)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
-	} else {
-		err = writeDoctorTable(c.App.Writer, report)
-	}
-	if err != nil {
-		return fmt.Errorf("doctor: writing the report: %w", err)
+	if err := printReport(c, report, writeDoctorTable); err != nil {
+		return err
 	}
 	if failed := report.Err(); failed != nil {
 		return fmt.Errorf("doctor: %w", failed)
@@ -48,11 +38,10 @@ func runDoctor(c *cli.Context) error {
 
 // writeDoctorTable prints one line for each check, and below the table what to do about those that failed.
 func writeDoctorTable(w io.Writer, report probe.Report) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "\tCHECK\tFOUND\tNEED")
+	table := newTable(w, "", "CHECK", "FOUND", "NEED")
 	var advice strings.Builder
 	for _, c := range report.Checks {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", doctorMark(c), c.Name, c.Found, c.Need)
+		table.row(doctorMark(c), c.Name, c.Found, c.Need)
 		if !c.OK {
 			fmt.Fprintf(&advice, "\n%s: %s\n  remedy: %s\n", c.Name, c.Cause, c.Remedy)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -55,8 +56,7 @@ func sizeOf(c *cli.Context, name string) int64 {
 // named gives flags of a command their environment variables: ONEPLUSN_, the command's prefix if it has one, and the flag.
 func named(prefix string, list ...cli.Flag) []cli.Flag {
 	for _, f := range list {
-		variables, _ := settable(f)
-		*variables = []string{flags.Variable(prefix + f.Names()[0])}
+		field(f, "EnvVars").Set(reflect.ValueOf([]string{flags.Variable(prefix + f.Names()[0])}))
 	}
 	return list
 }
@@ -64,31 +64,12 @@ func named(prefix string, list ...cli.Flag) []cli.Flag {
 // category puts flags under a heading of their command's help.
 func category(heading string, list ...cli.Flag) []cli.Flag {
 	for _, f := range list {
-		_, category := settable(f)
-		*category = heading
+		field(f, "Category").SetString(heading)
 	}
 	return list
 }
 
-// settable is where the library keeps what all flags have.
-func settable(f cli.Flag) (variables *[]string, category *string) {
-	switch f := f.(type) {
-	case *cli.BoolFlag:
-		return &f.EnvVars, &f.Category
-	case *cli.IntFlag:
-		return &f.EnvVars, &f.Category
-	case *cli.Int64Flag:
-		return &f.EnvVars, &f.Category
-	case *cli.Float64Flag:
-		return &f.EnvVars, &f.Category
-	case *cli.StringFlag:
-		return &f.EnvVars, &f.Category
-	case *cli.StringSliceFlag:
-		return &f.EnvVars, &f.Category
-	case *cli.DurationFlag:
-		return &f.EnvVars, &f.Category
-	case *cli.GenericFlag:
-		return &f.EnvVars, &f.Category
-	}
-	panic("oneplusn: a flag of an unknown type: " + f.Names()[0])
+// field is a field that every type of flag in the library has, and that none of its interfaces can set.
+func field(f cli.Flag, name string) reflect.Value {
+	return reflect.ValueOf(f).Elem().FieldByName(name)
 }

@@ -40,7 +40,7 @@ func TestGroupsShowTheirLagAndAreReset(t *testing.T) {
 		lag("4", "6")
 		reset := append([]string{"groups", "reset", "g"}, at...)
 		code, plan, stderr := command(t, append(reset, "--to-earliest")...)
-		if code != exitOK || !regexp.MustCompile(`(?m)^jobs +0 +4 +0 +10$`).MatchString(plan) || !strings.Contains(stderr, "--yes does it") {
+		if code != exitOK || !regexp.MustCompile(`(?m)^jobs +0 +4 +0 +10$`).MatchString(plan) || !strings.Contains(stderr, "add --yes") {
 			t.Errorf("the dry run: exit code %d\n%s%s", code, plan, stderr)
 		}
 		lag("4", "6")

@@ -69,14 +69,18 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		// The library would print and exit by itself; run does both.
 		ExitErrHandler: func(*cli.Context, error) {},
 	}
-	for _, command := range app.Commands {
+	prepare(app.Commands)
+	return app
+}
+
+// prepare fills in what all commands have in common.
+func prepare(commands []*cli.Command) {
+	for _, command := range commands {
 		command.HideHelpCommand = true
 		command.OnUsageError = asUsageError
-		if command.Before == nil {
-			command.Before = refuseArguments
-		}
+		command.Before = checkArguments
+		prepare(command.Subcommands)
 	}
-	return app
 }
 
 func withoutCommand(c *cli.Context) error {
@@ -86,14 +90,26 @@ func withoutCommand(c *cli.Context) error {
 	return cli.ShowAppHelp(c)
 }
 
-func refuseArguments(c *cli.Context) error {
-	if c.Args().Present() {
-		return usageErrorf("%s takes no arguments, %q was given", c.Command.Name, c.Args().First())
+// checkArguments compares the arguments with what the command's ArgsUsage announces: none, one NAME, or NAME... for at least one.
+func checkArguments(c *cli.Context) error {
+	path, first := pathOf(c.Command), c.Args().First()
+	name, several := strings.CutSuffix(c.Command.ArgsUsage, "...")
+	switch {
+	case len(c.Command.Subcommands) > 0:
+		if first != "" && c.Command.Command(first) == nil {
+			return usageErrorf("%s has no subcommand %q (oneplusn %s --help lists them)", path, first, path)
+		}
+	case name == "" && c.NArg() > 0:
+		return usageErrorf("%s takes no arguments, %q was given", path, first)
+	case name != "" && c.NArg() == 0:
+		return usageErrorf("%s needs a %s: oneplusn %s %s (oneplusn %s --help)", path, strings.ToLower(name), path, c.Command.ArgsUsage, path)
+	case name != "" && c.NArg() > 1 && !several:
+		return usageErrorf("%s takes one %s, %q was given as well", path, strings.ToLower(name), c.Args().Get(1))
 	}
 	return nil
 }
 
-// oneLine joins the lines of an error that wraps several, so that one failure is one line in a log.
-func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+// pathOf is how a command is typed behind "oneplusn ".
+func pathOf(c *cli.Command) string {
+	return strings.TrimPrefix(c.HelpName, "oneplusn ")
 }

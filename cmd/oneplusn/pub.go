@@ -39,7 +39,6 @@ func pubCommand() *cli.Command {
 		Usage:       "publish lines to a topic",
 		ArgsUsage:   "TOPIC",
 		Description: pubDescription,
-		Before:      oneTopic,
 		Flags: clientFlags("pub-",
 			&cli.StringFlag{Name: "file", Usage: "`FILE` to read instead of standard input"},
 			&cli.StringFlag{Name: "key-separator", Usage: "`TEXT` between a record's key and its value"},
@@ -117,11 +116,11 @@ func pub(c *cli.Context) error {
 	started := time.Now()
 	err = p.run(c.Context, input)
 	p.progress.Clear()
-	records, bytes := p.counts()
+	records, bytes, _ := p.state()
 	if records == 0 && err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(c.App.ErrWriter, "published %s, %s, to %s in %.2f s\n", counted(records, "record"), flags.RoundSize(bytes),
+	fmt.Fprintf(c.App.ErrWriter, "published %s, %s, to %s in %.2f s\n", counted(records, "record"), flags.RoundSize(bytes),
 		c.Args().First(), time.Since(started).Seconds())
 	return err
 }
@@ -155,18 +154,19 @@ func (p *publisher) run(ctx context.Context, input io.Reader) error {
 	// Buffered records outlive the signal that stops the reading.
 	delivery := context.WithoutCancel(ctx)
 	p.progress.Begin()
-	for line, number := []byte(nil), int64(1); p.failure() == nil; number++ {
-		open := true
+	for number := int64(1); ; number++ {
+		var line []byte
+		open := false
 		select {
 		case line, open = <-lines:
 		case <-ctx.Done():
-			open = false
 		}
-		if !open {
+		records, bytes, failed := p.state()
+		if !open || failed != nil {
 			break
 		}
+		p.progress.Show("published %s, %s", counted(records, "record"), flags.RoundSize(bytes))
 		p.server.client.Produce(delivery, p.record(line), p.promise(number))
-		p.show()
 	}
 	restore() // a second signal ends the wait
 	flushed, cancel := context.WithTimeout(delivery, p.server.timeout)
@@ -177,11 +177,8 @@ func (p *publisher) run(ctx context.Context, input io.Reader) error {
 	case readErr = <-end:
 	default:
 	}
-	if err := p.failure(); err != nil {
-		return err
-	}
-	if errors.Is(readErr, context.Canceled) {
-		readErr = nil
+	if _, _, failed := p.state(); failed != nil {
+		return failed
 	}
 	return errors.Join(readErr, p.server.explain(flushErr))
 }
@@ -210,24 +207,13 @@ func (p *publisher) promise(number int64) func(*kgo.Record, error) {
 	}
 }
 
-func (p *publisher) counts() (records, bytes int64) {
+func (p *publisher) state() (records, bytes int64, failed error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.records, p.bytes
+	return p.records, p.bytes, p.failed
 }
 
-func (p *publisher) failure() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.failed
-}
-
-func (p *publisher) show() {
-	records, bytes := p.counts()
-	p.progress.Show("published %s, %s", counted(records, "record"), flags.RoundSize(bytes))
-}
-
-// readLines sends each line without its newline. A line longer than any batch may be ends it: memory is bounded.
+// readLines sends each line without its newline, until ctx ends. A line longer than a batch may be is an error: memory is bounded.
 func readLines(ctx context.Context, input io.Reader, maxBytes int, lines chan<- []byte) error {
 	scanner := bufio.NewScanner(input)
 	scanner.Buffer(make([]byte, 64<<10), max(maxBytes, 64<<10)+2)
@@ -238,7 +224,7 @@ func readLines(ctx context.Context, input io.Reader, maxBytes int, lines chan<- 
 		select {
 		case lines <- bytes.Clone(scanner.Bytes()):
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil
 		}
 	}
 	if errors.Is(scanner.Err(), bufio.ErrTooLong) {
@@ -257,12 +243,4 @@ func splitAtNewline(data []byte, atEOF bool) (advance int, token []byte, err err
 		return len(data), data, nil
 	}
 	return 0, nil, nil
-}
-
-// counted is a number of things for people to read: 1 record, 2 records.
-func counted(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os/signal"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -44,7 +44,6 @@ func subCommand() *cli.Command {
 		Usage:       "print the records of a topic",
 		ArgsUsage:   "TOPIC",
 		Description: subDescription,
-		Before:      oneTopic,
 		Flags: clientFlags("sub-",
 			&cli.StringFlag{Name: "from", Usage: "`WHERE` to begin: beginning, end, an offset or a time (default: end, with --until-end beginning)"},
 			&cli.StringFlag{Name: "group", Usage: "`NAME` of the group to share the partitions with"},
@@ -95,31 +94,26 @@ func sub(c *cli.Context) error {
 	context.AfterFunc(ctx, restore) // a second signal ends the process
 	err := s.run(ctx)
 	s.progress.Clear()
-	if flushErr := s.out.Flush(); err == nil {
-		err = flushErr
-	}
+	err = cmp.Or(err, s.out.Flush())
 	if s.group != "" {
 		err = errors.Join(err, s.leave())
 	}
 	if s.received > 0 || err == nil {
-		_, _ = fmt.Fprintf(s.notes, "received %s from %s\n", counted(s.received, "record"), s.topic)
+		fmt.Fprintf(s.notes, "received %s from %s\n", counted(s.received, "record"), s.topic)
 	}
 	if err != nil {
-		return fmt.Errorf("sub: %w", err)
+		return fmt.Errorf("sub: %w", s.server.explain(err))
 	}
 	return nil
 }
 
 // parse reads the flags.
 func (s *subscription) parse(c *cli.Context) (err error) {
-	from := c.String("from")
-	if from == "" {
-		from = "end"
-		if s.untilEnd {
-			from = "beginning"
-		}
+	byDefault := "end"
+	if s.untilEnd {
+		byDefault = "beginning"
 	}
-	if s.from, err = parsePosition(from, time.Now()); err != nil {
+	if s.from, err = parsePosition(cmp.Or(c.String("from"), byDefault), time.Now()); err != nil {
 		return usageErrorf("--from %w", err)
 	}
 	if s.render, err = newRenderer(c.String("format")); err != nil {
@@ -143,12 +137,7 @@ func (s *subscription) open(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s.server = looker
-	defer func() {
-		if s.server != looker {
-			looker.client.Close()
-		}
-	}()
+	defer looker.client.Close()
 	if s.bounds, err = looker.offsets(ctx, s.topic); err != nil {
 		return err
 	}
@@ -176,10 +165,6 @@ func (s *subscription) open(ctx context.Context, c *cli.Context) error {
 	}
 	// Control records are not printed, but the end of a topic may be one.
 	s.server, err = connect(c, append(opts, kgo.KeepControlRecords())...)
-	if err != nil {
-		s.server = looker
-		looker.client.Close()
-	}
 	return err
 }
 
@@ -190,7 +175,10 @@ func (s *subscription) run(ctx context.Context) error {
 	defer hint.Stop()
 	for {
 		done, err := s.atEnd(ctx)
-		if done || err != nil || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			return nil // whatever that cut short
+		}
+		if done || err != nil {
 			return err
 		}
 		fetches, err := s.poll(ctx)
@@ -202,9 +190,7 @@ func (s *subscription) run(ctx context.Context) error {
 		}
 		full, err := s.print(fetches)
 		s.server.client.AllowRebalance()
-		if err == nil {
-			err = s.out.Flush()
-		}
+		err = cmp.Or(err, s.out.Flush())
 		if full || err != nil {
 			return err
 		}
@@ -226,7 +212,7 @@ func (s *subscription) poll(ctx context.Context) (kgo.Fetches, error) {
 	fetches := s.server.client.PollFetches(polling)
 	for _, e := range fetches.Errors() {
 		if polling.Err() == nil && !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
-			return fetches, fmt.Errorf("partition %d of %s: %w", e.Partition, e.Topic, s.server.explain(e.Err))
+			return fetches, fmt.Errorf("partition %d of %s: %w", e.Partition, e.Topic, e.Err)
 		}
 	}
 	return fetches, nil
@@ -262,12 +248,12 @@ func (s *subscription) atEnd(ctx context.Context) (bool, error) {
 	}
 	next := s.next
 	if s.group != "" {
-		if err := s.server.client.CommitMarkedOffsets(ctx); err != nil && ctx.Err() == nil {
-			return false, s.server.explain(err)
+		if err := s.server.client.CommitMarkedOffsets(ctx); err != nil {
+			return false, err
 		}
 		committed, err := s.server.admin.FetchOffsetsForTopics(ctx, s.group, s.topic)
 		if err != nil {
-			return false, ignoreEnd(ctx, s.server.explain(err))
+			return false, err
 		}
 		next = map[int32]int64{}
 		for partition := range s.bounds.end {
@@ -286,23 +272,15 @@ func (s *subscription) atEnd(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// ignoreEnd drops the error of a request that the end of the command cut short.
-func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
 // leave commits what was printed. The group's other members take over at once.
 func (s *subscription) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.server.timeout)
 	defer cancel()
 	if err := s.server.client.CommitMarkedOffsets(ctx); err != nil {
-		return fmt.Errorf("committing the offsets of group %q: %w", s.group, s.server.explain(err))
+		return fmt.Errorf("committing the offsets of group %q: %w", s.group, err)
 	}
 	if err := s.server.client.LeaveGroupContext(ctx); err != nil {
-		return fmt.Errorf("leaving group %q: %w", s.group, s.server.explain(err))
+		return fmt.Errorf("leaving group %q: %w", s.group, err)
 	}
 	return nil
 }
@@ -311,11 +289,7 @@ func (s *subscription) leave() error {
 func (s *subscription) sayWaiting() {
 	text := fmt.Sprintf("waiting for records of %s", s.topic)
 	if s.group == "" && s.from.kind == fromEnd {
-		var there int64
-		for _, partition := range slices.Sorted(maps.Keys(s.bounds.end)) {
-			there += s.bounds.end[partition] - s.bounds.start[partition]
-		}
-		text += fmt.Sprintf(" that come from now on; --from beginning prints the %d that are there", there)
+		text += fmt.Sprintf(" that come from now on; --from beginning prints the %d that are there", s.bounds.records())
 	}
-	_, _ = fmt.Fprintln(s.notes, text)
+	fmt.Fprintln(s.notes, text)
 }

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -21,7 +22,7 @@ const topicsDescription = `Without a subcommand it lists the topics.
    oneplusn topics describe prices
    oneplusn topics delete prices
 
-SIZE is what the partition takes on disk; a server that does not tell has "-" there.`
+SIZE is the space on disk, "-" if the server does not report it.`
 
 func topicsCommand() *cli.Command {
 	return &cli.Command{
@@ -30,44 +31,24 @@ func topicsCommand() *cli.Command {
 		Description: topicsDescription,
 		Flags:       clientFlags(""),
 		Action:      listTopics,
-		Before:      refuseUnknownSubcommand,
 		Subcommands: []*cli.Command{
-			commandOf(&cli.Command{Name: "list", Usage: "list the topics with their partitions, records and size", Flags: clientFlags(""),
-				Before: refuseArguments, Action: listTopics}),
-			commandOf(&cli.Command{Name: "describe", Usage: "show each partition's leader, offsets and size", ArgsUsage: "TOPIC...",
-				Flags: clientFlags(""), Before: someNames("TOPIC"), Action: describeTopics}),
-			commandOf(&cli.Command{Name: "create", Usage: "create topics", ArgsUsage: "TOPIC...", Before: someNames("TOPIC"),
+			{Name: "list", Usage: "list the topics with their partitions, records and size", Flags: clientFlags(""), Action: listTopics},
+			{Name: "describe", Usage: "show each partition's leader, offsets and size", ArgsUsage: "TOPIC...",
+				Flags: clientFlags(""), Action: describeTopics},
+			{Name: "create", Usage: "create topics", ArgsUsage: "TOPIC...",
 				Flags: clientFlags("topics-",
 					&cli.IntFlag{Name: "partitions", Value: -1, Usage: "`N` partitions (default: the server's)"},
 					&cli.IntFlag{Name: "replication", Value: -1, Usage: "`N` replicas (default: the server's)"},
-					&cli.StringSliceFlag{Name: "config", Usage: "`KEY=VALUE` of a topic setting; may be repeated"},
-					&cli.BoolFlag{Name: "if-not-exists", Usage: "a topic that exists is no failure"},
-				), Action: createTopics}),
-			commandOf(&cli.Command{Name: "delete", Usage: "delete topics and their records for good", ArgsUsage: "TOPIC...",
-				Flags: clientFlags(""), Before: someNames("TOPIC"), Action: deleteTopics}),
+					&cli.StringSliceFlag{Name: "config", Usage: "topic setting `KEY=VALUE`, as in retention.ms=3600000; may be repeated"},
+					&cli.BoolFlag{Name: "if-not-exists", Usage: "succeed if the topic exists"},
+				), Action: createTopics},
+			{Name: "delete", Usage: "delete topics and their records for good", ArgsUsage: "TOPIC...",
+				Flags: clientFlags(""), Action: deleteTopics},
 		},
 	}
 }
 
-// refuseUnknownSubcommand is the Before of a command that does something without a subcommand too.
-func refuseUnknownSubcommand(c *cli.Context) error {
-	if name := c.Args().First(); name != "" && c.Command.Command(name) == nil {
-		return usageErrorf("%s has no subcommand %q (oneplusn %s --help lists them)", c.Command.Name, name, c.Command.Name)
-	}
-	return nil
-}
-
-// someNames is the Before of a command with one argument or more.
-func someNames(what string) cli.BeforeFunc {
-	return func(c *cli.Context) error {
-		if c.NArg() == 0 {
-			return usageErrorf("%s needs at least one %s", c.Command.Name, what)
-		}
-		return nil
-	}
-}
-
-// topicSizes are the bytes on disk by topic and partition. It is empty where the server does not tell.
+// topicSizes are the bytes on disk by topic and partition. It is empty if the server does not report them.
 type topicSizes map[string]map[int32]int64
 
 func (r *remote) sizes(ctx context.Context) topicSizes {
@@ -87,84 +68,33 @@ func (r *remote) sizes(ctx context.Context) topicSizes {
 	return sizes
 }
 
-func (s topicSizes) total(topic string) string {
-	if s[topic] == nil {
-		return "-"
-	}
+// of adds up the sizes of partitions of a topic. The text is empty if none is known.
+func (s topicSizes) of(topic string, partitions ...kadm.PartitionDetail) (text string) {
 	var total int64
-	for _, bytes := range s[topic] {
-		total += bytes
+	for _, p := range partitions {
+		if bytes, ok := s[topic][p.Partition]; ok {
+			total += bytes
+			text = flags.RoundSize(total)
+		}
 	}
-	return flags.RoundSize(total)
-}
-
-func (s topicSizes) of(topic string, partition int32) string {
-	if bytes, ok := s[topic][partition]; ok {
-		return flags.RoundSize(bytes)
-	}
-	return "-"
-}
-
-// describedTopics are topics with the offsets of their partitions.
-type describedTopics struct {
-	details    kadm.TopicDetails
-	start, end kadm.ListedOffsets
-}
-
-func (d describedTopics) records(topic string, partition int32) (start, end int64) {
-	first, _ := d.start.Lookup(topic, partition)
-	last, _ := d.end.Lookup(topic, partition)
-	return first.Offset, last.Offset
-}
-
-// describe asks for some topics, or for all.
-func (r *remote) describe(ctx context.Context, topics ...string) (d describedTopics, err error) {
-	if d.details, err = r.admin.ListTopics(ctx, topics...); err != nil {
-		return d, r.explain(err)
-	}
-	names := d.details.Names()
-	if len(names) == 0 {
-		return d, nil
-	}
-	if d.start, err = r.admin.ListStartOffsets(ctx, names...); err != nil {
-		return d, r.explain(err)
-	}
-	d.end, err = r.admin.ListEndOffsets(ctx, names...)
-	return d, r.explain(err)
-}
-
-// withServer runs an action against --server, bounded by --timeout.
-func withServer(c *cli.Context, action func(ctx context.Context, server *remote) error) error {
-	server, err := connect(c)
-	if err != nil {
-		return err
-	}
-	defer server.client.Close()
-	ctx, cancel := context.WithTimeout(c.Context, server.timeout)
-	defer cancel()
-	return action(ctx, server)
+	return text
 }
 
 func listTopics(c *cli.Context) error {
 	return withServer(c, func(ctx context.Context, server *remote) error {
-		d, err := server.describe(ctx)
+		topics, err := server.describe(ctx)
 		if err != nil {
-			return fmt.Errorf("topics: %w", err)
+			return err
 		}
-		if len(d.details) == 0 {
-			_, _ = fmt.Fprintln(c.App.ErrWriter, "there are no topics; oneplusn topics create TOPIC makes one")
+		if len(topics) == 0 {
+			fmt.Fprintln(c.App.ErrWriter, "there are no topics; oneplusn topics create TOPIC makes one")
 			return nil
 		}
 		sizes := server.sizes(ctx)
-		table := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintln(table, "TOPIC\tPARTITIONS\tRECORDS\tSIZE")
-		for _, t := range d.details.Sorted() {
-			var records int64
-			for _, p := range t.Partitions.Sorted() {
-				start, end := d.records(t.Topic, p.Partition)
-				records += end - start
-			}
-			_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", t.Topic, len(t.Partitions), records, sizes.total(t.Topic))
+		table := newTable(c.App.Writer, "TOPIC", "PARTITIONS", "RECORDS", "SIZE")
+		for _, name := range slices.Sorted(maps.Keys(topics)) {
+			t := topics[name]
+			table.row(name, len(t.Partitions), t.records(), sizes.of(name, t.Partitions.Sorted()...))
 		}
 		return table.Flush()
 	})
@@ -172,26 +102,21 @@ func listTopics(c *cli.Context) error {
 
 func describeTopics(c *cli.Context) error {
 	return withServer(c, func(ctx context.Context, server *remote) error {
-		d, err := server.describe(ctx, c.Args().Slice()...)
+		topics, err := server.describe(ctx, c.Args().Slice()...)
 		if err != nil {
-			return fmt.Errorf("topics describe: %w", err)
+			return err
 		}
 		sizes := server.sizes(ctx)
-		var failed error
-		table := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintln(table, "TOPIC\tPARTITION\tLEADER\tREPLICAS\tSTART\tEND\tRECORDS\tSIZE")
-		for _, t := range d.details.Sorted() {
-			if t.Err != nil {
-				failed = errors.Join(failed, fmt.Errorf("topics describe %s: %w", t.Topic, server.explain(t.Err)))
-				continue
-			}
+		table := newTable(c.App.Writer, "TOPIC", "PARTITION", "LEADER", "REPLICAS", "START", "END", "RECORDS", "SIZE")
+		err = server.each(slices.Sorted(maps.Keys(topics)), func(name string) error {
+			t := topics[name]
 			for _, p := range t.Partitions.Sorted() {
-				start, end := d.records(t.Topic, p.Partition)
-				_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\n", t.Topic, p.Partition, p.Leader, joinIDs(p.Replicas),
-					start, end, end-start, sizes.of(t.Topic, p.Partition))
+				start, end := t.start[p.Partition], t.end[p.Partition]
+				table.row(name, p.Partition, p.Leader, joinIDs(p.Replicas), start, end, end-start, sizes.of(name, p))
 			}
-		}
-		return errors.Join(table.Flush(), failed)
+			return t.Err
+		})
+		return errors.Join(table.Flush(), err)
 	})
 }
 
@@ -218,27 +143,26 @@ func createTopics(c *cli.Context) error {
 	return withServer(c, func(ctx context.Context, server *remote) error {
 		created, err := server.admin.CreateTopics(ctx, int32(partitions), int16(replication), configs, c.Args().Slice()...)
 		if err != nil {
-			return fmt.Errorf("topics create: %w", server.explain(err))
+			return err
 		}
-		var failed error
-		for _, name := range c.Args().Slice() {
+		return server.each(c.Args().Slice(), func(name string) error {
 			t := created[name]
 			switch {
 			case t.Err == nil:
-				_, _ = fmt.Fprintf(c.App.Writer, "created %s\n", name)
+				fmt.Fprintf(c.App.Writer, "created %s\n", name)
 			case errors.Is(t.Err, kerr.TopicAlreadyExists) && c.Bool("if-not-exists"):
-				_, _ = fmt.Fprintf(c.App.Writer, "%s exists\n", name)
+				fmt.Fprintf(c.App.Writer, "%s exists\n", name)
 			default:
-				failed = errors.Join(failed, fmt.Errorf("topics create %s: %w", name, withMessage(t.Err, t.ErrMessage)))
+				return withMessage(t.Err, t.ErrMessage)
 			}
-		}
-		return failed
+			return nil
+		})
 	})
 }
 
-// withMessage adds what the server said besides the code.
+// withMessage adds the server's own words to its error code.
 func withMessage(err error, message string) error {
-	if message == "" {
+	if err == nil || message == "" {
 		return err
 	}
 	return fmt.Errorf("%w (%s)", err, message)
@@ -248,17 +172,14 @@ func deleteTopics(c *cli.Context) error {
 	return withServer(c, func(ctx context.Context, server *remote) error {
 		deleted, err := server.admin.DeleteTopics(ctx, c.Args().Slice()...)
 		if err != nil {
-			return fmt.Errorf("topics delete: %w", server.explain(err))
+			return err
 		}
-		var failed error
-		for _, name := range c.Args().Slice() {
+		return server.each(c.Args().Slice(), func(name string) error {
 			t := deleted[name]
-			if t.Err != nil {
-				failed = errors.Join(failed, fmt.Errorf("topics delete %s: %w", name, withMessage(server.explain(t.Err), t.ErrMessage)))
-				continue
+			if t.Err == nil {
+				fmt.Fprintf(c.App.Writer, "deleted %s\n", name)
 			}
-			_, _ = fmt.Fprintf(c.App.Writer, "deleted %s\n", name)
-		}
-		return failed
+			return withMessage(t.Err, t.ErrMessage)
+		})
 	})
 }

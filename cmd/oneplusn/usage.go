@@ -21,13 +21,9 @@ func usageErrorf(format string, args ...any) error {
 
 // asUsageError translates what the library says of a command line that it does not understand.
 func asUsageError(c *cli.Context, err error, _ bool) error {
-	name := "oneplusn"
-	var flags []cli.Flag
+	name, flags := "oneplusn", []cli.Flag(nil)
 	if c.Command != nil {
-		if c.Command.Name != "" && c.Command.Name != name {
-			name += " " + c.Command.Name
-		}
-		flags = c.Command.Flags
+		name, flags = cmp.Or(c.Command.HelpName, name), c.Command.Flags
 	}
 	return usageErrorf("%s (%s --help lists the flags)", complaint(err.Error(), flags), name)
 }
