@@ -35,34 +35,34 @@ func (c *Config) Flags() []flags.Flag {
 
 func (c *Config) placeFlags() []flags.Flag {
 	return []flags.Flag{
-		flags.String("listen", &c.Listen, "127.0.0.1:9092", "`HOST:PORT` to serve Kafka clients on; port 0 takes a free one").
+		flags.String("listen", &c.Listen, "127.0.0.1:9092", "serve Kafka clients on `HOST:PORT`; port 0 picks a free port").
 			With("", func() error { return CheckAddress("listen", c.Listen) }),
-		flags.String("advertise", &c.Advertise, "", "`HOST:PORT` that clients are told to connect to").
+		flags.String("advertise", &c.Advertise, "", "tell clients to connect to `HOST:PORT`").
 			With("", func() error { return checkAdvertise(c.Advertise) }).ByDefault("the address each client connected to"),
-		flags.String("data", &c.DataDir, "oneplusn-data", "`DIR` that holds the logs"),
+		flags.String("data", &c.DataDir, "oneplusn-data", "keep the logs in directory `DIR`"),
 	}
 }
 
 func (c *Config) topicFlags() []flags.Flag {
 	noLimit := "0 for no limit, and more"
 	return []flags.Flag{
-		flags.Count("partitions", &c.Partitions, 1, 1, 10000, "`N` partitions for topics whose creator does not say"),
-		flags.Bool("auto-create-topics", &c.AutoCreateTopics, true, "create topics that clients ask for; =false refuses them"),
-		flags.Count("auto-create-limit", &c.AutoCreateTopicLimit, 1000, 0, 1<<30, "`N` topics from which on asking for one creates no more; an admin client can"),
-		flags.Count("max-partitions", &c.MaxPartitions, 20_000, 1, 1<<24, "`N` partitions of all topics together, and of one produce or fetch (there at least 20000); each has two files open, of which there may be as many as ulimit -n allows"),
-		flags.Choice("fsync", &c.Fsync, "interval=1s", commit.ParseFsync, "`POLICY` that puts records on disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
-		flags.Bool("inline-writes", &c.InlineWrites, true, "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer and can never make other clients wait"),
-		flags.Size("segment-bytes", &c.Log.SegmentBytes, gib, 16*kib, maxInt31, "`SIZE` at which a segment ends and the next begins (topics: segment.bytes)"),
-		flags.Duration("segment-age", &c.Log.SegmentAge, 7*day, time.Millisecond, century, "`DURATION` after its first record at which a segment ends (topics: segment.ms)"),
-		flags.Size("retention-bytes", &c.Log.RetentionBytes, 0, -1, math.MaxInt64, "`SIZE` of a partition above which its oldest segments are deleted; 0 for no limit (topics: retention.bytes)").
+		flags.Count("partitions", &c.Partitions, 1, 1, 10000, "`N` partitions for a topic whose creator names no number"),
+		flags.Bool("auto-create-topics", &c.AutoCreateTopics, true, "create a topic when a client asks for one that does not exist; =false refuses instead"),
+		flags.Count("auto-create-limit", &c.AutoCreateTopicLimit, 1000, 0, 1<<30, "create no more topics on demand once there are `N`; an admin client still can"),
+		flags.Count("max-partitions", &c.MaxPartitions, 20_000, 1, 1<<24, "at most `N` partitions in all topics together, and in one produce or fetch (there at least 20000); each keeps two files open, of which ulimit -n limits the number"),
+		flags.Choice("fsync", &c.Fsync, "interval=1s", commit.ParseFsync, "`POLICY` for flushing records to disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
+		flags.Bool("inline-writes", &c.InlineWrites, true, "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer but never makes other clients wait"),
+		flags.Size("segment-bytes", &c.Log.SegmentBytes, gib, 16*kib, maxInt31, "end a segment and begin the next at `SIZE` (topics: segment.bytes)"),
+		flags.Duration("segment-age", &c.Log.SegmentAge, 7*day, time.Millisecond, century, "end a segment `DURATION` after its first record (topics: segment.ms)"),
+		flags.Size("retention-bytes", &c.Log.RetentionBytes, 0, -1, math.MaxInt64, "delete the oldest segments of a partition above `SIZE`; 0 for no limit (topics: retention.bytes)").
 			With(noLimit, nil),
-		flags.Duration("retention-age", &c.Log.RetentionAge, 7*day, -1, math.MaxInt64, "`DURATION` after its latest record at which a segment is deleted; 0 for no limit (topics: retention.ms)").
+		flags.Duration("retention-age", &c.Log.RetentionAge, 7*day, -1, math.MaxInt64, "delete a segment `DURATION` after its latest record; 0 for no limit (topics: retention.ms)").
 			With(noLimit, nil),
-		flags.Duration("retention-check", &c.RetentionCheck, time.Minute, 10*time.Millisecond, day, "`DURATION` between two looks at what retention no longer keeps"),
+		flags.Duration("retention-check", &c.RetentionCheck, time.Minute, 10*time.Millisecond, day, "look for segments to delete every `DURATION`"),
 		// Apache Kafka's default: 1 MiB of records and the log's overhead.
-		flags.Size("max-message-bytes", &c.Log.MaxBatchBytes, mib+12, kib, gib, "`SIZE` of the largest record batch accepted"),
+		flags.Size("max-message-bytes", &c.Log.MaxBatchBytes, mib+12, kib, gib, "refuse record batches larger than `SIZE`"),
 		// Inflating this much takes a tenth of a second of one processor.
-		flags.Size("max-inflated-bytes", &c.Log.MaxInflatedBytes, 128*mib, kib, tib, "`SIZE` that the records of one compressed batch may inflate to; larger ones are refused"),
+		flags.Size("max-inflated-bytes", &c.Log.MaxInflatedBytes, 128*mib, kib, tib, "refuse a compressed batch whose records inflate to more than `SIZE`"),
 	}
 }
 
@@ -73,19 +73,19 @@ func (c *Config) moveFlags() []flags.Flag {
 	cold := defaultColdCacheBytes()
 	return []flags.Flag{
 		flags.Choice("transfer", &t.Mode, "auto", transfer.ParseMode, "`MODE` that moves records to subscribers: splice, send, sendfile, copy, or auto (splice for large or cold ranges, send for small hot ones)"),
-		flags.Size("splice-from", &t.SpliceFromBytes, 32*kib, 0, gib, "`SIZE` of a range from which on --transfer auto splices"),
-		flags.Size("chunk-size", &t.ChunkBytes, mib, 1, gib, "`SIZE` that one operation moves at most; smaller is fairer between subscribers, larger is cheaper"),
+		flags.Size("splice-from", &t.SpliceFromBytes, 32*kib, 0, gib, "with --transfer auto, splice ranges of `SIZE` and more, and cold ones of any size"),
+		flags.Size("chunk-size", &t.ChunkBytes, mib, 1, gib, "move at most `SIZE` in one operation; smaller is fairer between subscribers, larger costs less CPU"),
 		flags.Size("pipe-size", &t.PipeBytes, mib, 4*kib, gib, "`SIZE` of each pipe between a segment and a socket"),
-		flags.Count("pipes", &t.MaxPipes, 256, 1, 1<<20, "`N` pipes at most, whatever the number of subscribers"),
+		flags.Count("pipes", &t.MaxPipes, 256, 1, 1<<20, "use at most `N` pipes, however many subscribers there are"),
 		flags.Size("copy-memory", &t.CopyBytes, 64*mib, kib, tib, "`SIZE` of all buffers of --transfer copy together"),
-		flags.Size("cold-cache", &t.ColdCacheBytes, cold, 0, maxColdCacheBytes, "`SIZE` of page cache that records read from disk may fill, for subscribers far behind, 16MiB or more; what is oldest in it is dropped; 0 leaves it all to the kernel, and so does --transfer sendfile").
-			With(coldCacheAllowed, nil).ByDefault("a quarter of the memory or of the cgroup's, here " + flags.FormatSize(cold)),
-		flags.Size("readahead", &t.ReadaheadBytes, 0, 0, gib, "`SIZE` that is read ahead of a subscriber that reads from disk, up to a quarter of --cold-cache; 0 leaves it to the kernel, which is best where the disk answers in less than a millisecond; 4MiB to 16MiB help where it does not, and cost CPU"),
-		flags.Count("ring-size", &c.Ring.Entries, 1024, 1, ring.MaxEntries, fmt.Sprintf("`N` submission queue entries, 1 to %d, rounded up to a power of two; small is correct, only slower", ring.MaxEntries)).
+		flags.Size("cold-cache", &t.ColdCacheBytes, cold, 0, maxColdCacheBytes, "let records read from disk, for subscribers far behind, fill at most `SIZE` of page cache, 16MiB or more; the oldest are evicted first; 0 leaves it all to the kernel, and so does --transfer sendfile").
+			With(coldCacheAllowed, nil).ByDefault("a quarter of the memory, or of the cgroup's limit, here " + flags.FormatSize(cold)),
+		flags.Size("readahead", &t.ReadaheadBytes, 0, 0, gib, "read `SIZE` ahead of a subscriber that reads from disk, at most a quarter of --cold-cache; 0 leaves it to the kernel, which is best if the disk answers in less than a millisecond; 4MiB to 16MiB help on slower disks, and cost CPU"),
+		flags.Count("ring-size", &c.Ring.Entries, 1024, 1, ring.MaxEntries, fmt.Sprintf("`N` submission queue entries, 1 to %d, rounded up to a power of two; a small ring is correct, only slower", ring.MaxEntries)).
 			With(fmt.Sprintf("1 to %d", ring.MaxEntries), c.checkRingSize),
 		flags.Count("cq-size", &c.Ring.CompletionEntries, 0, 0, ring.MaxCompletionEntries, fmt.Sprintf("`N` completion queue entries, up to %d", ring.MaxCompletionEntries)).
 			With(fmt.Sprintf("--ring-size to %d", ring.MaxCompletionEntries), c.checkCompletionQueue).ByDefault("four times --ring-size"),
-		flags.Count("io-workers", &c.Ring.Workers, 0, 0, ring.MaxWorkers, "`N` kernel worker threads at most for splices").
+		flags.Count("io-workers", &c.Ring.Workers, 0, 0, ring.MaxWorkers, "use at most `N` kernel worker threads for splices").
 			With(fmt.Sprintf("1 to %d, or 0 for one per CPU", ring.MaxWorkers), nil).ByDefault("one per CPU, at least 2"),
 	}
 }
@@ -93,33 +93,33 @@ func (c *Config) moveFlags() []flags.Flag {
 func (c *Config) connectionFlags() []flags.Flag {
 	const long = 1000 * time.Hour
 	return []flags.Flag{
-		flags.Count("max-connections", &c.MaxConnections, 16384, 1, 1<<20, "`N` connections at most"),
-		flags.Size("max-request-bytes", &c.MaxRequestBytes, 100*mib, 4*kib, maxInt31, "`SIZE` of the largest request accepted"), // Apache Kafka's socket.request.max.bytes
-		flags.Size("request-memory", &c.RequestMemoryBytes, 512*mib, mib, tib, "`SIZE` of all requests in memory together"),
-		flags.Size("response-memory", &c.ResponseMemoryBytes, 64*mib, mib, tib, "`SIZE` of all large response headers in memory together"),
-		flags.Size("fetch-max-bytes", &c.FetchMaxBytes, 55*mib, kib, maxInt31, "`SIZE` that one fetch is answered with at most"), // Apache Kafka's
-		flags.Size("fetch-session-memory", &c.FetchSessionMemoryBytes, 64*mib, 0, tib, "`SIZE` of the fetch sessions of all connections together (KIP-227): some 256 bytes for each partition, and the topics' names; beyond it clients fetch without"),
+		flags.Count("max-connections", &c.MaxConnections, 16384, 1, 1<<20, "accept at most `N` connections at a time"),
+		flags.Size("max-request-bytes", &c.MaxRequestBytes, 100*mib, 4*kib, maxInt31, "refuse requests larger than `SIZE`"), // Apache Kafka's socket.request.max.bytes
+		flags.Size("request-memory", &c.RequestMemoryBytes, 512*mib, mib, tib, "`SIZE` of memory for all requests together"),
+		flags.Size("response-memory", &c.ResponseMemoryBytes, 64*mib, mib, tib, "`SIZE` of memory for all large response headers together"),
+		flags.Size("fetch-max-bytes", &c.FetchMaxBytes, 55*mib, kib, maxInt31, "answer one fetch with at most `SIZE`"), // Apache Kafka's
+		flags.Size("fetch-session-memory", &c.FetchSessionMemoryBytes, 64*mib, 0, tib, "`SIZE` of memory for the fetch sessions of all connections together (KIP-227): about 256 bytes for each partition, and the topics' names; beyond it clients fetch without a session"),
 		flags.Size("send-buffer", &c.SendBufferBytes, 0, 0, gib, "`SIZE` of each socket's send buffer; 0 leaves it to the kernel"),
-		flags.Duration("frame-timeout", &c.FrameTimeout, 30*time.Second, time.Second, long, "`DURATION` after which a client that has begun a request and sends no more of it is closed; less while others wait for --request-memory"),
-		flags.Duration("idle-timeout", &c.IdleTimeout, 10*time.Minute, time.Second, long, "`DURATION` after which a connection without requests is closed"),
-		flags.Duration("stall-timeout", &c.StallTimeout, 5*time.Minute, time.Second, long, "`DURATION` after which a subscriber that takes no byte of its response is closed"),
-		flags.Duration("slow-turn-log", &c.SlowTurnLog, 50*time.Millisecond, 0, time.Hour, "`DURATION` of a turn of the loop, in which one client keeps all others waiting, from which on it is logged; 0 for never"),
-		flags.Count("flight-recorder", &c.FlightRecorderEvents, 4096, 1, 1<<24, "`N` last operations of the loop to keep for /debug/events and for the report of a failed assertion; 48 bytes each"),
-		flags.Duration("drain-timeout", &c.DrainTimeout, 10*time.Second, 0, long, "`DURATION` that a stop waits for responses under way"),
+		flags.Duration("frame-timeout", &c.FrameTimeout, 30*time.Second, time.Second, long, "close a client that began a request and sends no more of it for `DURATION`; sooner while others wait for --request-memory"),
+		flags.Duration("idle-timeout", &c.IdleTimeout, 10*time.Minute, time.Second, long, "close a connection without requests after `DURATION`"),
+		flags.Duration("stall-timeout", &c.StallTimeout, 5*time.Minute, time.Second, long, "close a subscriber that takes no byte of its response for `DURATION`"),
+		flags.Duration("slow-turn-log", &c.SlowTurnLog, 50*time.Millisecond, 0, time.Hour, "log each turn of the event loop that takes `DURATION` or longer, since one client then keeps all others waiting; 0 for never"),
+		flags.Count("flight-recorder", &c.FlightRecorderEvents, 4096, 1, 1<<24, "keep the last `N` operations of the event loop for /debug/events and for the report of a failed assertion; 48 bytes each"),
+		flags.Duration("drain-timeout", &c.DrainTimeout, 10*time.Second, 0, long, "let a stop wait at most `DURATION` for responses under way"),
 	}
 }
 
 func (c *Config) groupFlags() []flags.Flag {
 	return []flags.Flag{
 		// Apache Kafka's default, as that of --group-min-session-timeout.
-		flags.Duration("group-initial-rebalance-delay", &c.Group.InitialRebalanceDelay, 3*time.Second, 0, time.Hour, "`DURATION` that an empty consumer group waits for more members after each that joins, so that consumers that start together meet in one generation"),
-		flags.Duration("group-lone-member-delay", &c.Group.LoneMemberDelay, 300*time.Millisecond, 0, time.Hour, "`DURATION` that a group's first member waits if nobody else comes; once a second does, both wait --group-initial-rebalance-delay"),
-		flags.Duration("group-min-session-timeout", &c.Group.MinSessionTimeout, 6*time.Second, time.Millisecond, day, "`DURATION` that a group's member may ask to be silent for at least"),
-		flags.Duration("group-max-session-timeout", &c.Group.MaxSessionTimeout, 30*time.Minute, time.Millisecond, day, "`DURATION` that a group's member may ask to be silent for at most"),
-		flags.Duration("offsets-retention", &c.Group.OffsetsRetention, 7*day, time.Second, century, "`DURATION` that committed offsets are kept after their group has lost its last member, or no longer reads the topic"),
-		flags.Count("max-groups", &c.Group.MaxGroups, 100_000, 1, 10_000_000, "`N` consumer groups at most"),
-		flags.Count("max-group-members", &c.Group.MaxMembers, 2000, 1, 100_000, "`N` members of one consumer group at most"),
-		flags.Size("group-memory", &c.Group.MemoryBytes, 256*mib, mib, tib, "`SIZE` of all consumer groups in memory together: members, subscriptions, assignments, offsets"),
+		flags.Duration("group-initial-rebalance-delay", &c.Group.InitialRebalanceDelay, 3*time.Second, 0, time.Hour, "let an empty consumer group wait `DURATION` for more members after each that joins, so that consumers that start together meet in one generation"),
+		flags.Duration("group-lone-member-delay", &c.Group.LoneMemberDelay, 300*time.Millisecond, 0, time.Hour, "let a group's first member wait `DURATION` if no other joins; once a second one does, both wait --group-initial-rebalance-delay"),
+		flags.Duration("group-min-session-timeout", &c.Group.MinSessionTimeout, 6*time.Second, time.Millisecond, day, "refuse group members that ask for a session timeout below `DURATION`"),
+		flags.Duration("group-max-session-timeout", &c.Group.MaxSessionTimeout, 30*time.Minute, time.Millisecond, day, "refuse group members that ask for a session timeout above `DURATION`"),
+		flags.Duration("offsets-retention", &c.Group.OffsetsRetention, 7*day, time.Second, century, "delete committed offsets `DURATION` after their group lost its last member, or stopped reading the topic"),
+		flags.Count("max-groups", &c.Group.MaxGroups, 100_000, 1, 10_000_000, "hold at most `N` consumer groups"),
+		flags.Count("max-group-members", &c.Group.MaxMembers, 2000, 1, 100_000, "allow at most `N` members in one consumer group"),
+		flags.Size("group-memory", &c.Group.MemoryBytes, 256*mib, mib, tib, "`SIZE` of memory for all consumer groups together: members, subscriptions, assignments, offsets"),
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "bench",
-		Usage:       "measure a server: subscribers that read, that wait, that are far behind; producers that wait",
+		Usage:       "benchmark a server: read throughput, latency, acknowledged publishing, and hot beside cold readers",
 		Description: benchDescription,
 		Flags:       benchFlags(),
 		Action:      runBench,
@@ -78,11 +78,11 @@ func checkTarget(c *cli.Context) error {
 	target := c.String("target")
 	switch {
 	case c.String("nginx") != "" && (!c.Bool("discard") || target != "" || c.Bool("live")):
-		return errors.New("--nginx serves a file to subscribers that discard it: it needs --discard, and neither --target nor --live")
+		return errors.New("--nginx needs --discard, and goes with neither --target nor --live")
 	case target == "" && (c.IsSet("target-admin") || c.IsSet("target-pid") || c.IsSet("topic")):
-		return errors.New("--target-admin, --target-pid and --topic are about the server of --target, which is not given")
+		return errors.New("--target-admin, --target-pid and --topic need --target")
 	case target != "" && (c.IsSet("transfer") || c.IsSet("ring-size") || c.IsSet("serve-flag") || c.IsSet("dir")):
-		return errors.New("--transfer, --ring-size, --serve-flag and --dir are for servers started here; the one of --target has its own")
+		return errors.New("--transfer, --ring-size, --serve-flag and --dir apply to servers started here, not to the one of --target")
 	case c.Bool("live") && (c.Float64("rate") <= 0 || c.Duration("duration") <= 0):
 		return errors.New("--rate and --duration must be above 0")
 	}
@@ -91,7 +91,7 @@ func checkTarget(c *cli.Context) error {
 
 func parseModes(text string) ([]string, error) {
 	if text == "all" {
-		// The yardstick first, then what is ours.
+		// The baseline first.
 		return []string{"copy", "sendfile", "send", "splice", "auto"}, nil
 	}
 	var modes []string

@@ -13,7 +13,7 @@ import (
 	"oneplusn/fanout"
 )
 
-// checkBenchFlags checks up front what a scenario would find out only late, when all is measured.
+// checkBenchFlags finds mistakes that a scenario would only meet after its measurements.
 func checkBenchFlags(c *cli.Context) error {
 	for _, flag := range []string{"target", "target-admin"} {
 		if address := c.String(flag); address != "" {
@@ -35,7 +35,7 @@ func checkBenchFlags(c *cli.Context) error {
 	}
 	plots := []string{".svg", ".png", ".pdf"}
 	if path := c.String("plot"); path != "" && !slices.Contains(plots, filepath.Ext(path)) {
-		return fmt.Errorf("--plot %s: a plot is drawn to a file that ends with %s", path, strings.Join(plots, ", "))
+		return fmt.Errorf("--plot %s: the name must end with one of %s", path, strings.Join(plots, ", "))
 	}
 	for _, flag := range []string{"json", "plot"} {
 		if err := checkOutput(flag, c.String(flag)); err != nil {

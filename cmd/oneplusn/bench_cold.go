@@ -43,7 +43,7 @@ func planCold(c *cli.Context) (o bench.ColdOptions, place bench.Place, err error
 			return o, place, err
 		}
 		if o.Mode = modes[0]; len(modes) > 1 || o.Mode == transfer.Sendfile.String() {
-			return o, place, errors.New("--cold takes one --transfer, and not sendfile, which leaves the page cache to the kernel")
+			return o, place, errors.New("--cold takes one --transfer, but not sendfile, which leaves the page cache to the kernel")
 		}
 	}
 	if o.HotBytes = sizeOf(c, "hot-size"); o.HotBytes == 0 {
@@ -52,11 +52,11 @@ func planCold(c *cli.Context) (o bench.ColdOptions, place bench.Place, err error
 	return o, place, checkCold(&o, len(counts), place.Flags)
 }
 
-// checkCold refuses what can't be measured.
+// checkCold refuses options that no measurement fits.
 func checkCold(o *bench.ColdOptions, counts int, serveFlags []string) error {
 	switch batch := int64(o.Data.BatchBytes); {
 	case o.Data.Bytes == 0:
-		return errors.New("--cold needs to know --size, with --file too")
+		return errors.New("--cold needs --size, with --file too")
 	case o.HotBytes < batch || o.Data.Bytes-o.HotBytes < batch:
 		return fmt.Errorf("--hot-size %s of --size %s leaves less than one batch of %s to hot or cold readers",
 			flags.FormatSize(o.HotBytes), flags.FormatSize(o.Data.Bytes), flags.FormatSize(batch))
@@ -69,7 +69,7 @@ func checkCold(o *bench.ColdOptions, counts int, serveFlags []string) error {
 	case o.Alone < 0:
 		return errors.New("--alone must not be negative")
 	case setsFlag(serveFlags, "cold-cache"):
-		return errors.New("--serve-flag cold-cache means nothing with --cold, which measures without and with --cold-cache")
+		return errors.New("--serve-flag cold-cache does not apply to --cold, which measures both without and with --cold-cache")
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func planPublish(c *cli.Context) (o bench.PublishOptions, place bench.Place, err
 		o.BatchBytes = int(sizeOf(c, "batch-size"))
 	}
 	if place, err = placeOf(c); err == nil && setsFlag(place.Flags, "fsync") {
-		err = errors.New("--serve-flag fsync means nothing with --publish, which measures every policy")
+		err = errors.New("--serve-flag fsync does not apply to --publish, which measures every policy")
 	}
 	return o, place, err
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// benchScenario is one of the things that bench measures, and the flags that mean something to it.
+// benchScenario is one kind of measurement, and the flags that apply to it.
 type benchScenario struct {
-	name  string // of its flag; empty for the one that is run without
+	name  string // of its flag; empty for the default
 	run   func(*cli.Context) error
 	flags []string
 }
 
-// benchScenarios have the one without a flag of its own first.
+// benchScenarios begin with the default.
 var benchScenarios = []benchScenario{
 	{"", benchReaders, []string{"target", "target-admin", "target-pid", "topic", "size", "record-size", "batch-size", "file", "subscribers", "transfer",
 		"ring-size", "fetch-size", "discard", "stalled", "stall", "trickling", "runs", "threads", "nginx", "dir", "serve-flag", "json", "plot"}},
@@ -25,8 +25,7 @@ var benchScenarios = []benchScenario{
 		"cold-cache", "transfer", "fetch-size", "discard", "runs", "threads", "dir", "serve-flag", "json"}},
 }
 
-// scenarioOf is what a command line asks for. It refuses two scenarios at once, and flags that
-// the chosen one ignores.
+// scenarioOf is the scenario of a command line. It refuses two at once, and flags that do not apply to the chosen one.
 func scenarioOf(c *cli.Context) (benchScenario, error) {
 	chosen := benchScenarios[0]
 	for _, s := range benchScenarios[1:] {
@@ -53,7 +52,7 @@ func isScenario(flag string) bool {
 
 func refuseFlag(flag string, chosen benchScenario) error {
 	if chosen.name != "" {
-		return usageErrorf("--%s means nothing with --%s, whose flags are --%s", flag, chosen.name, strings.Join(chosen.flags, ", --"))
+		return usageErrorf("--%s does not apply to --%s, whose flags are --%s", flag, chosen.name, strings.Join(chosen.flags, ", --"))
 	}
 	var takers []string
 	for _, s := range benchScenarios {
@@ -61,5 +60,5 @@ func refuseFlag(flag string, chosen benchScenario) error {
 			takers = append(takers, "--"+s.name)
 		}
 	}
-	return usageErrorf("--%s means nothing without %s", flag, strings.Join(takers, " or "))
+	return usageErrorf("--%s needs %s", flag, strings.Join(takers, " or "))
 }

@@ -15,15 +15,15 @@ import (
 	"oneplusn/segment"
 )
 
-const checkDescription = `It reads every byte of every log and compares the indexes with it. Nothing is changed. The server should be
-stopped: a batch that is just being written looks torn.
+const checkDescription = `Reads every byte of every log and compares the indexes with it. Changes nothing. Stop the server first: a batch
+that is being written looks torn.
 
-States, and what a start of the server would do:
+The states of a partition, and what the server does with it when it starts:
 
-   ok        serve it as it is
-   rebuild   write its indexes again
-   torn      cut the torn or holed end that a crash left; nothing acknowledged as durable is in it
-   damaged   refuse it, or show aborted records if only a .txnindex is wrong: see the reason below the
+   ok        serves it as it is
+   rebuild   rebuilds its indexes
+   torn      cuts the torn end that a crash left; no record there was acknowledged as durable
+   damaged   refuses it, or serves aborted records if only a .txnindex is wrong: see the reason below the
              table, and oneplusn repair --help
 
 The exit code is 1 if a partition is damaged.`
@@ -31,12 +31,12 @@ The exit code is 1 if a partition is damaged.`
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "check",
-		Usage:       "say what state the logs of a data directory are in, without changing a byte; exit 1 if one is damaged",
+		Usage:       "check the logs of a data directory without changing them; exit 1 if one is damaged",
 		Description: checkDescription,
 		Flags: dataFlags("check-",
 			&cli.StringSliceFlag{Name: "partition",
-				Usage: "only this `PARTITION`, as its directory is named: orders-0; can be given several times"},
-			&cli.BoolFlag{Name: "json", Usage: "print JSON and not a table"},
+				Usage: "check only `PARTITION`, named like its directory, as in orders-0; may be repeated"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"},
 		),
 		Action: runCheck,
 	}
@@ -44,7 +44,7 @@ func checkCommand() *cli.Command {
 
 // dataFlags are --data and the flags of a command that works on a data directory.
 func dataFlags(prefix string, more ...cli.Flag) []cli.Flag {
-	data := named("", &cli.StringFlag{Name: "data", Value: "oneplusn-data", Usage: "`DIR` that holds the logs"})
+	data := named("", &cli.StringFlag{Name: "data", Value: "oneplusn-data", Usage: "directory `DIR` of the logs"})
 	return append(data, named(prefix, more...)...)
 }
 
@@ -58,12 +58,12 @@ type dataDir struct {
 	partitions []string
 }
 
-// openDataDir reads what a data directory says of itself. wanted narrows the partitions.
+// openDataDir reads the checkpoints of a data directory. wanted narrows the partitions.
 func openDataDir(path string, wanted []string) (dataDir, error) {
 	d := dataDir{path: path, partitions: wanted}
 	all, err := segment.Partitions(segment.OS, path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d, usageErrorf("--data %s: there is no such directory", path)
+		return d, usageErrorf("--data %s: no such directory", path)
 	}
 	if err != nil {
 		return d, err
@@ -166,9 +166,9 @@ func writeCheckTable(w io.Writer, report checkReport) error {
 			fmt.Fprintf(w, "\n%s\n", problem)
 		}
 	}
-	stop := "There is no mark of a clean stop: a start scans the last segment of each partition."
+	stop := "The last stop was not clean: the next start scans the last segment of each partition."
 	if report.CleanStop {
-		stop = "The last stop was clean: a start scans nothing."
+		stop = "The last stop was clean: the next start scans nothing."
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", stop)
 	return err

@@ -21,11 +21,11 @@ import (
 // dialTimeout bounds the first connection and the first answer, so that a wrong address is reported soon.
 const dialTimeout = 5 * time.Second
 
-// clientFlags are what pub, sub, topics and groups have in common.
+// clientFlags are common to pub, sub, topics and groups.
 func clientFlags(prefix string, more ...cli.Flag) []cli.Flag {
 	return append(named("",
-		&cli.StringFlag{Name: "server", Value: "127.0.0.1:9092", Usage: "`HOST:PORT` of the server, any that speaks the Kafka protocol; several with commas between them"},
-		&cli.DurationFlag{Name: "timeout", Value: 30 * time.Second, Usage: "`DURATION` to wait for an answer or an acknowledgement at most"},
+		&cli.StringFlag{Name: "server", Value: "127.0.0.1:9092", Usage: "`HOST:PORT` of any server that speaks the Kafka protocol; several separated by commas"},
+		&cli.DurationFlag{Name: "timeout", Value: 30 * time.Second, Usage: "wait at most `DURATION` for an answer or an acknowledgement"},
 	), named(prefix, more...)...)
 }
 
@@ -95,7 +95,7 @@ func (r *remote) each(names []string, do func(name string) error) error {
 	return errors.Join(failed...)
 }
 
-// reach tries a plain connection first: a client would go on trying in silence.
+// reach tries a plain connection first, because a client retries in silence.
 func (r *remote) reach(ctx context.Context, seeds []string) error {
 	var first error
 	for _, seed := range seeds {
@@ -108,7 +108,7 @@ func (r *remote) reach(ctx context.Context, seeds []string) error {
 		}
 	}
 	if errors.Is(first, syscall.ECONNREFUSED) {
-		return fmt.Errorf("nothing listens on %s: start a server with `oneplusn serve`, or name another one with --server HOST:PORT", r.addresses)
+		return fmt.Errorf("nothing listens on %s: start a server with `oneplusn serve`, or name another with --server HOST:PORT", r.addresses)
 	}
 	return fmt.Errorf("no connection to %s: %w: name another server with --server HOST:PORT", r.addresses, first)
 }
@@ -119,7 +119,7 @@ func (r *remote) explain(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrRecordTimeout):
 		return fmt.Errorf("%s did not answer within %v (--timeout): %v", r.addresses, r.timeout, err)
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return fmt.Errorf("%s has no such topic or partition (oneplusn topics lists them, oneplusn topics create makes one): %v", r.addresses, err)
+		return fmt.Errorf("%s has no such topic or partition (oneplusn topics lists them, oneplusn topics create creates one): %v", r.addresses, err)
 	case errors.Is(err, kerr.GroupIDNotFound):
 		return fmt.Errorf("there is no such group (oneplusn groups lists them): %v", err)
 	case errors.Is(err, kerr.NonEmptyGroup):

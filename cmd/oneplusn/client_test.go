@@ -223,7 +223,7 @@ func TestSubPrintsWhatComesAndEndsCleanly(t *testing.T) {
 		ended := make(chan int, 1)
 		go func() { ended <- run(ctx, []string{"oneplusn", "sub", "live", "--server", address}, &stdout, &stderr) }()
 		// It is known to wait once it says so; before that, a record might count as one that was there.
-		await(t, func() bool { return strings.Contains(stderr.String(), "prints the 1 that are there") })
+		await(t, func() bool { return strings.Contains(stderr.String(), "prints the 1 existing ones") })
 		publish(t, address, "live", "after\n")
 		await(t, func() bool { return stdout.String() == "after\n" })
 		interrupt()
@@ -282,7 +282,7 @@ func TestClientCommandsSayTheRemedy(t *testing.T) {
 	}{
 		{"topics --server " + free, exitError, "start a server with `oneplusn serve`"},
 		{"sub there --server " + free, exitError, "nothing listens on " + free},
-		{"sub missing --server " + address, exitError, "oneplusn topics create makes one"},
+		{"sub missing --server " + address, exitError, "oneplusn topics create creates one"},
 		{"topics describe missing --server " + address, exitError, "UNKNOWN_TOPIC_OR_PARTITION"},
 		{"topics create there --server " + address, exitError, "TOPIC_ALREADY_EXISTS"},
 		{"topics create a/b --server " + address, exitError, "INVALID_TOPIC"},
@@ -296,9 +296,9 @@ func TestClientCommandsSayTheRemedy(t *testing.T) {
 		{"sub a --from yesterday", exitUsage, "how long ago (-15m)"},
 		{"sub a --format xml", exitUsage, "text, json, hex"},
 		{"sub a --count -1", exitUsage, "at least 0"},
-		{"sub a --group g --partition 1", exitUsage, "shares out all partitions"},
+		{"sub a --group g --partition 1", exitUsage, "shares all partitions"},
 		{"sub there --partition 1 --server " + address, exitUsage, "partitions 0 to 0"},
-		{"topics lost", exitUsage, `no subcommand "lost"`},
+		{"topics lost", exitUsage, `unknown command "topics lost"`},
 		{"topics create", exitUsage, "needs a topic: oneplusn topics create TOPIC..."},
 		{"topics create a --config x", exitUsage, "KEY=VALUE"},
 		{"topics create a --partitions 0", exitUsage, "at least 1"},

@@ -13,26 +13,25 @@ import (
 	"oneplusn/cmd/internal/report"
 )
 
-const copiesDescription = `Publishes a data set to a server on a temporary directory and lets N subscribers read it in every way there
-is, from a cold page cache. Every cell of the table is what the model predicts, beside what was counted: reads
-from storage by the kernel, copies by the server as its operations completed, bytes received by the
-subscribers, who check every batch.
+const copiesDescription = `Publishes a data set to a server on a temporary directory. N subscribers read it in every transfer mode, from a
+cold page cache, and check every batch. Each cell of the table shows the model's prediction beside the count:
+the kernel counts reads from storage, the server copies as its operations complete, the subscribers bytes.
 
-The exit code is 1 if a counted cell disagrees with the model by more than 1 %.`
+The exit code is 1 if a count differs from the model by more than 1 %.`
 
 func copiesCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "copies",
-		Usage:       "count the copies of every way to move one log to N subscribers, and hold them against the model",
+		Usage:       "count how often each transfer mode copies the data for N subscribers, and compare with the model",
 		Description: copiesDescription,
 		Flags: named("copies-",
 			sizeFlag("size", "`SIZE` of the data set", 256*mib, mib, 1024*gib),
 			sizeFlag("record-size", "`SIZE` of each record", kib, 1, 512*mib),
-			&cli.IntFlag{Name: "subscribers", Value: 10, Usage: "`N` subscribers"},
-			&cli.StringFlag{Name: "file", Usage: "`FILE` whose content is published, in place of noise; --size then caps it if it is given"},
-			&cli.StringFlag{Name: "dir", Usage: "`DIR` in which the temporary data directory is made (default: a place for temporary files that is on a disk)"},
-			&cli.StringSliceFlag{Name: "serve-flag", Usage: "`NAME=VALUE` of a flag of oneplusn serve, for the servers started here; may be repeated"},
-			&cli.StringFlag{Name: "json", Usage: "`FILE` that gets everything that was counted"},
+			&cli.IntFlag{Name: "subscribers", Value: 10, Usage: "let `N` subscribers read"},
+			&cli.StringFlag{Name: "file", Usage: "publish the content of `FILE` instead of noise, up to --size if that is given"},
+			&cli.StringFlag{Name: "dir", Usage: "make the temporary data directory in `DIR` (default: a directory for temporary files on a disk)"},
+			&cli.StringSliceFlag{Name: "serve-flag", Usage: "start servers with flag --NAME=VALUE of oneplusn serve, given as `NAME=VALUE`; may be repeated"},
+			&cli.StringFlag{Name: "json", Usage: "write all counts to `FILE` as JSON"},
 		),
 		Action: runCopies,
 	}
@@ -70,7 +69,7 @@ func runCopies(c *cli.Context) error {
 		return err
 	}
 	if !agrees {
-		return errors.New("copies: what was counted disagrees with the model by more than 1 %")
+		return errors.New("copies: a count differs from the model by more than 1 %")
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func TestCopyReportExitsOneWhenAModeMakesOtherCopies(t *testing.T) {
 			t.Errorf("the report does not say %q:\n%s", want, out)
 		}
 	}
-	if !strings.Contains(errs, "disagrees with the model") {
+	if !strings.Contains(errs, "differs from the model") {
 		t.Errorf("the error is %q", errs)
 	}
 }

@@ -13,10 +13,10 @@ import (
 func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "say what this host allows the server, and what to change; exit 1 if the server could not run",
+		Usage: "check what this host allows the server, and say what to change; exit 1 if the server cannot run",
 		Flags: dataFlags("doctor-",
-			&cli.IntFlag{Name: "subscribers", Value: 1000, Usage: "how many subscribers have to fit"},
-			&cli.BoolFlag{Name: "json", Usage: "print JSON and not a table"},
+			&cli.IntFlag{Name: "subscribers", Value: 1000, Usage: "check the limits for `N` subscribers"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"},
 		),
 		Action: runDoctor,
 	}

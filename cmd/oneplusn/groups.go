@@ -19,12 +19,12 @@ const groupsDescription = `Without a subcommand it lists the consumer groups.
 
    oneplusn groups
    oneplusn groups describe workers
-   oneplusn groups reset workers --to-earliest               # shows what would change
+   oneplusn groups reset workers --to-earliest               # only shows the changes
    oneplusn groups reset workers --topic jobs --to-time -2h --yes
    oneplusn groups delete workers
 
-LAG is how many records the group has not committed yet. Offsets of a group with members can't be reset, and such
-a group can't be deleted: its members would go on from where they are.`
+LAG is the number of records that the group has not committed yet. A group with members can be neither reset
+nor deleted: its members would continue from their own positions and commit those.`
 
 func groupsCommand() *cli.Command {
 	return &cli.Command{
@@ -34,17 +34,17 @@ func groupsCommand() *cli.Command {
 		Flags:       clientFlags(""),
 		Action:      listGroups,
 		Subcommands: []*cli.Command{
-			{Name: "list", Usage: "list the groups with their state and members", Flags: clientFlags(""), Action: listGroups},
-			{Name: "describe", Usage: "show what each member has, and how far it is", ArgsUsage: "GROUP...",
+			{Name: "list", Usage: "list the groups with their state and number of members", Flags: clientFlags(""), Action: listGroups},
+			{Name: "describe", Usage: "show each partition's committed offset, lag and member", ArgsUsage: "GROUP...",
 				Flags: clientFlags(""), Action: describeGroups},
-			{Name: "reset", Usage: "move a group's committed offsets; a dry run without --yes", ArgsUsage: "GROUP",
+			{Name: "reset", Usage: "move a group's committed offsets; without --yes only show the changes", ArgsUsage: "GROUP",
 				Flags: clientFlags("groups-",
-					&cli.StringSliceFlag{Name: "topic", Usage: "`TOPIC` to reset; may be repeated (default: all that the group has committed)"},
-					&cli.BoolFlag{Name: "to-earliest", Usage: "to the start of each partition"},
-					&cli.BoolFlag{Name: "to-latest", Usage: "to the end of each partition"},
-					&cli.Int64Flag{Name: "to-offset", Value: -1, Usage: "to offset `N` of each partition, or the nearest there is (default: none)"},
-					&cli.StringFlag{Name: "to-time", Usage: "to the first record at or after `TIME`: 2026-11-24T18:30:00Z, 2026-11-24 18:30, or -2h for two hours ago"},
-					&cli.BoolFlag{Name: "yes", Usage: "do it"},
+					&cli.StringSliceFlag{Name: "topic", Usage: "`TOPIC` to reset; may be repeated (default: all topics with committed offsets)"},
+					&cli.BoolFlag{Name: "to-earliest", Usage: "move to the start of each partition"},
+					&cli.BoolFlag{Name: "to-latest", Usage: "move to the end of each partition"},
+					&cli.Int64Flag{Name: "to-offset", Value: -1, Usage: "move to offset `N`, or to the nearest offset of each partition (default: none)"},
+					&cli.StringFlag{Name: "to-time", Usage: "move to the first record at or after `TIME`: 2026-11-24T18:30:00Z, 2026-11-24 18:30 (local time), or -2h for two hours ago"},
+					&cli.BoolFlag{Name: "yes", Usage: "commit the new offsets"},
 				), Action: resetGroup},
 			{Name: "delete", Usage: "delete groups and their committed offsets", ArgsUsage: "GROUP...",
 				Flags: clientFlags(""), Action: deleteGroups},
@@ -59,7 +59,7 @@ func listGroups(c *cli.Context) error {
 			return err
 		}
 		if len(listed) == 0 {
-			fmt.Fprintln(c.App.ErrWriter, "there are no groups; oneplusn sub TOPIC --group NAME makes one")
+			fmt.Fprintln(c.App.ErrWriter, "no groups; oneplusn sub TOPIC --group NAME creates one")
 			return nil
 		}
 		described, err := server.admin.DescribeGroups(ctx, listed.Groups()...)

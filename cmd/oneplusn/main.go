@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:    "oneplusn",
-		Usage:   "one copy into the page cache, N copies out: a pub/sub fan-out server that speaks the Kafka protocol",
+		Usage:   "a pub/sub fan-out server that speaks the Kafka protocol: one copy into the page cache, N copies out",
 		Version: versionText(),
 		Commands: []*cli.Command{
 			serveCommand(),
@@ -85,7 +85,7 @@ func prepare(commands []*cli.Command) {
 
 func withoutCommand(c *cli.Context) error {
 	if c.Args().Present() {
-		return usageErrorf("there is no command %q (oneplusn --help lists the commands)", c.Args().First())
+		return usageErrorf("unknown command %q (oneplusn --help lists the commands)", c.Args().First())
 	}
 	return cli.ShowAppHelp(c)
 }
@@ -97,7 +97,7 @@ func checkArguments(c *cli.Context) error {
 	switch {
 	case len(c.Command.Subcommands) > 0:
 		if first != "" && c.Command.Command(first) == nil {
-			return usageErrorf("%s has no subcommand %q (oneplusn %s --help lists them)", path, first, path)
+			return usageErrorf("unknown command %q (oneplusn %s --help lists the commands)", path+" "+first, path)
 		}
 	case name == "" && c.NArg() > 0:
 		return usageErrorf("%s takes no arguments, %q was given", path, first)

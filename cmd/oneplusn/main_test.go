@@ -93,7 +93,7 @@ func TestCommandLinesThatAreNotUnderstoodExitTwo(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"sreve"}, `there is no command "sreve"`},
+		{[]string{"sreve"}, `unknown command "sreve"`},
 		{[]string{"--no-such-flag"}, "no-such-flag"},
 		{[]string{"serve", "--no-such-flag"}, "oneplusn serve --help"},
 		{[]string{"serve", "argument"}, `serve takes no arguments, "argument" was given`},

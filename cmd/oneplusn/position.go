@@ -68,7 +68,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 		text, now.UTC().Format(time.RFC3339))
 }
 
-// offset is the position as a member of a group gives it to its client.
+// offset is the position in the form that the client of a group's member takes.
 func (p position) offset() kgo.Offset {
 	switch p.kind {
 	case fromBeginning:
@@ -83,7 +83,7 @@ func (p position) offset() kgo.Offset {
 	return kgo.NewOffset().AtEnd()
 }
 
-// resolve is nearest for a reader: an offset that no partition has is an error.
+// resolve is nearest for a reader: an offset outside of all partitions is an error.
 func (p position) resolve(ctx context.Context, server *remote, topic string, bounds offsets) (map[int32]int64, error) {
 	if p.kind == fromOffset && !bounds.have(p.n) {
 		return nil, fmt.Errorf("offset %d is in no partition of %s: %s", p.n, topic, bounds.describe())
@@ -91,7 +91,7 @@ func (p position) resolve(ctx context.Context, server *remote, topic string, bou
 	return p.nearest(ctx, server, topic, bounds)
 }
 
-// nearest is the position as an offset of each partition in bounds, or the nearest one that the partition has.
+// nearest turns the position into an offset of each partition in bounds, moved into the partition's range.
 func (p position) nearest(ctx context.Context, server *remote, topic string, bounds offsets) (map[int32]int64, error) {
 	var listed kadm.ListedOffsets
 	if p.kind == fromTime {
@@ -125,7 +125,7 @@ func (p position) nearest(ctx context.Context, server *remote, topic string, bou
 	return at, nil
 }
 
-// have says whether a reader could stand at the offset in some partition. Behind the last record is such a place.
+// have reports whether the offset lies within some partition, its end included.
 func (o offsets) have(offset int64) bool {
 	for partition, end := range o.end {
 		if offset >= o.start[partition] && offset <= end {

@@ -20,18 +20,18 @@ import (
 	"oneplusn/fanout/flags"
 )
 
-const pubDescription = `Each line of standard input, or of --file, becomes one record without its newline. The command ends when the
-input does and every record is acknowledged; counts go to standard error.
+const pubDescription = `Publishes each line of standard input, or of --file, as one record without the newline. Ends when the input has
+ended and every record is acknowledged. Counts go to standard error.
 
    date | oneplusn pub clock
    oneplusn pub words --file /usr/share/dict/words --compression zstd
    printf 'alice:1\nbob:2\n' | oneplusn pub scores --key-separator :
 
-With --key-separator the text before its first occurrence is the record's key, and records of one key go to
-one partition; a line without it has no key. A topic that is missing is created, if the server allows it.
+--key-separator splits each line, where it first occurs, into key and value; a line without it has no key.
+Records with the same key go to the same partition. A missing topic is created if the server allows it.
 
-The first record that is refused ends the command with exit code 1. SIGINT stops reading, waits for what was
-read to be acknowledged, and exits with 0.`
+The first refused record ends the command with exit code 1. SIGINT stops reading, waits for the acknowledgement
+of all that was read, and exits with 0.`
 
 func pubCommand() *cli.Command {
 	return &cli.Command{
@@ -40,15 +40,15 @@ func pubCommand() *cli.Command {
 		ArgsUsage:   "TOPIC",
 		Description: pubDescription,
 		Flags: clientFlags("pub-",
-			&cli.StringFlag{Name: "file", Usage: "`FILE` to read instead of standard input"},
-			&cli.StringFlag{Name: "key-separator", Usage: "`TEXT` between a record's key and its value"},
-			&cli.StringFlag{Name: "compression", Value: "none", Usage: "`CODEC` of the batches: none, gzip, snappy, lz4 or zstd"},
-			&cli.StringFlag{Name: "acks", Value: "all", Usage: "`WHO` acknowledges a record: all (replicas in sync), 1 (the leader), 0 (nobody: what is lost is not noticed)"},
-			sizeFlag("batch-size", "`SIZE` of a batch at most, before compression", 1_000_012, 1<<10, 1<<30),
+			&cli.StringFlag{Name: "file", Usage: "read `FILE` instead of standard input"},
+			&cli.StringFlag{Name: "key-separator", Usage: "split each line into key and value at the first `TEXT`"},
+			&cli.StringFlag{Name: "compression", Value: "none", Usage: "compress batches with `CODEC`: none, gzip, snappy, lz4 or zstd"},
+			&cli.StringFlag{Name: "acks", Value: "all", Usage: "`WHO` acknowledges a record: all (the in-sync replicas), 1 (the leader), or 0 (nobody: losses go unnoticed)"},
+			sizeFlag("batch-size", "largest `SIZE` of a batch, before compression", 1_000_012, 1<<10, 1<<30),
 			&cli.DurationFlag{Name: "linger", Value: 5 * time.Millisecond,
-				Usage: "`DURATION` that a record waits for others, to share a batch with them"},
+				Usage: "let a record wait `DURATION` for others, to share a batch with them"},
 			&cli.IntFlag{Name: "partition", Value: -1,
-				Usage: "`N` of the partition to publish to (default: by key, or evenly)"},
+				Usage: "publish to partition `N` (default: by key, or evenly)"},
 		),
 		Action: pub,
 	}
@@ -139,7 +139,7 @@ type publisher struct {
 	failed  error
 }
 
-// run publishes until the input ends, a record is refused, or the person stops it.
+// run publishes until the input ends, a record is refused, or a signal comes.
 func (p *publisher) run(ctx context.Context, input io.Reader) error {
 	ctx, restore := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
 	defer restore()
@@ -228,7 +228,7 @@ func readLines(ctx context.Context, input io.Reader, maxBytes int, lines chan<- 
 		}
 	}
 	if errors.Is(scanner.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("pub: line %d is longer than a batch may be, %s: raise --batch-size, and --max-message-bytes of the server",
+		return fmt.Errorf("pub: line %d is longer than a batch of %s: raise --batch-size, and --max-message-bytes of the server",
 			number+1, flags.RoundSize(int64(maxBytes)))
 	}
 	return scanner.Err()

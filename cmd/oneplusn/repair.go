@@ -10,23 +10,23 @@ import (
 	"oneplusn/segment"
 )
 
-const repairDescription = `It does what its flags name and nothing else, to the partitions that are named. What it cuts off is
-copied first, to a file beside the segment whose name ends with .cut. The server must be stopped.
+const repairDescription = `Does only what its flags name, to the named partitions. It first copies what it cuts off to a file beside the
+segment, whose name ends with .cut. The server must be stopped.
 
-Look at the directory with oneplusn check first. If another copy of the data exists, restoring the file
-from there loses nothing; cutting does.`
+Run oneplusn check first. If there is another copy of the data, restore the file from it: that loses nothing,
+while cutting loses records.`
 
 func repairCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "repair",
-		Usage:       "cut damage out of logs, or write their indexes again, as told by flags",
+		Usage:       "cut damage out of logs, or rebuild their indexes",
 		Description: repairDescription,
 		Flags: dataFlags("repair-",
-			&cli.StringSliceFlag{Name: "partition", Usage: "the `PARTITION` to repair, as its directory is named: orders-0; can be given several times"},
+			&cli.StringSliceFlag{Name: "partition", Usage: "repair `PARTITION`, named like its directory, as in orders-0; may be repeated"},
 			&cli.BoolFlag{Name: "all", Usage: "repair every partition"},
-			&cli.BoolFlag{Name: "cut-tail", Usage: "cut the last segment behind its last valid batch, if no valid batch lies behind the damage"},
-			&cli.BoolFlag{Name: "cut-at-damage", Usage: "end the log before the first damage, whatever lies behind it: later segments are renamed to .cut"},
-			&cli.BoolFlag{Name: "rebuild-indexes", Usage: "write .index and .timeindex of every segment again, and .txnindex where transactions were aborted"},
+			&cli.BoolFlag{Name: "cut-tail", Usage: "cut the last segment after its last valid batch, if no valid batch follows the damage"},
+			&cli.BoolFlag{Name: "cut-at-damage", Usage: "end the log before the first damage, even if valid batches follow; later segments are renamed to .cut"},
+			&cli.BoolFlag{Name: "rebuild-indexes", Usage: "rebuild .index and .timeindex of every segment, and .txnindex where transactions were aborted"},
 		),
 		Action: runRepair,
 	}
@@ -67,7 +67,7 @@ func runRepair(c *cli.Context) error {
 		}
 	}
 	if actions == 0 && len(errs) == 0 {
-		_, err := fmt.Fprintln(c.App.Writer, "There was nothing to repair.")
+		_, err := fmt.Fprintln(c.App.Writer, "nothing to repair")
 		return err
 	}
 	return errors.Join(errs...)

@@ -27,17 +27,18 @@ import (
 	"oneplusn/ring"
 )
 
-const serveDescription = `Without flags it serves Kafka clients on 127.0.0.1:9092 from ./oneplusn-data.
+const serveDescription = `Without flags it serves Kafka clients on 127.0.0.1:9092 and keeps the logs in ./oneplusn-data.
 
-What an acknowledgement promises is --fsync's to say. An acknowledged record always survives the end of this
-process, by kill -9 too. The loss of power can take, with
-  --fsync interval=D   the records of the last D (the default, D = 1s); acknowledgements do not wait
-  --fsync never        what the kernel has not written yet, up to about 30 s
-  --fsync always       nothing: one fdatasync covers all that waits, then it is acknowledged and can be read
-acks=1 and acks=all promise the same, for there is one copy; acks=0 gets no answer and no promise.
+An acknowledged record always survives the end of this process, kill -9 included. --fsync decides how much
+a power failure can lose:
+  --fsync interval=D   the records of the last D (default: D = 1s); acknowledgements do not wait for the disk
+  --fsync never        records that the kernel has not written back yet, about the last 30 s
+  --fsync always       nothing: a record is acknowledged and readable after an fdatasync, which covers all
+                       records that wait
+acks=1 and acks=all promise the same, since there is one replica; acks=0 gets no answer and no promise.
 
-SIGINT and SIGTERM stop it: no more connections, waiting fetches are answered, responses under way are
-finished within --drain-timeout, the logs are closed, exit code 0. A second signal stops it at once.`
+SIGINT or SIGTERM stops it: it accepts no more connections, answers waiting fetches, finishes responses under
+way within --drain-timeout, closes the logs and exits with 0. A second signal stops it at once.`
 
 // server is what the flags of serve fill in.
 type server struct {
@@ -59,14 +60,14 @@ func serveCommand() *cli.Command {
 	}
 }
 
-// flags are the broker's and the command's own, which stand with the first of the broker's groups.
+// flags are the broker's and the command's own. The latter join the first heading of the former.
 func (s *server) flags() []flags.Flag {
 	own := []flags.Flag{
-		flags.String("admin", &s.admin, "127.0.0.1:9644", "`HOST:PORT` of /metrics, /stats, /healthz and /debug/pprof; empty for none").
+		flags.String("admin", &s.admin, "127.0.0.1:9644", "serve /metrics, /stats, /healthz, /debug/events and /debug/pprof on `HOST:PORT`; empty for none").
 			With("", s.checkAdmin),
-		flags.Choice("log-level", &s.logLevel, "info", parseLevel, "`LEVEL` from which on is logged: debug, info, warn, error"),
+		flags.Choice("log-level", &s.logLevel, "info", parseLevel, "log at `LEVEL` and above: debug, info, warn, error"),
 		flags.Choice("log-format", &s.format, "text", asynclog.ParseFormat, "`FORMAT` of log lines: text or json"),
-		flags.Count("ready-fd", &s.readyFD, -1, math.MinInt, math.MaxInt, "open file descriptor `N` that gets one JSON line with the addresses when the server is ready").
+		flags.Count("ready-fd", &s.readyFD, -1, math.MinInt, math.MaxInt, "when the server is ready, write one JSON line with its addresses to open file descriptor `N`").
 			With("open for writing", nil).ByDefault("none"),
 	}
 	flags.Reset(own)
@@ -119,7 +120,7 @@ func (s *server) run(c *cli.Context) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	// The loop makes no garbage; what there is comes from rare requests. A collection is then cheap but pointless.
+	// The loop makes no garbage, only rare requests do. Collecting often is cheap and pointless.
 	debug.SetGCPercent(400)
 	if files := host.RaiseOpenFiles(); files < uint64(config.MaxConnections) {
 		log.Warn("the limit on open files is below --max-connections", "open_files", files,
@@ -159,7 +160,7 @@ func (s *server) run(c *cli.Context) error {
 	return nil
 }
 
-// startAdmin serves the admin pages. The address is empty if they are not wanted.
+// startAdmin serves the admin pages. An empty address means none.
 func startAdmin(address string, broker *fanout.Broker, log *slog.Logger) (bound string, stop func(), err error) {
 	if address == "" {
 		return "", func() {}, nil
@@ -167,14 +168,14 @@ func startAdmin(address string, broker *fanout.Broker, log *slog.Logger) (bound 
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return "", nil, fmt.Errorf("--admin %s: %w: choose another address, or none with --admin ''", address, err)
+			return "", nil, fmt.Errorf("--admin %s: %w: choose another address, or turn the admin pages off with --admin ''", address, err)
 		}
 		return "", nil, fmt.Errorf("--admin %s: %w", address, err)
 	}
 	server := &http.Server{Handler: admin.Handler(broker), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the admin pages have ended", "error", err)
+			log.Error("the admin pages stopped", "error", err)
 		}
 	}()
 	stop = func() {
@@ -185,8 +186,8 @@ func startAdmin(address string, broker *fanout.Broker, log *slog.Logger) (bound 
 	return listener.Addr().String(), stop, nil
 }
 
-// readyFile is the open descriptor of --ready-fd, or nil if there is none. The runtime has descriptors of its own, which
-// are no files to write to.
+// readyFile is the open descriptor of --ready-fd, or nil without the flag. It refuses the Go runtime's own descriptors, such
+// as its epoll instance.
 func readyFile(fd int) (*os.File, error) {
 	if fd < 0 {
 		return nil, nil
@@ -194,7 +195,7 @@ func readyFile(fd int) (*os.File, error) {
 	var st unix.Stat_t
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_ACCMODE == unix.O_RDONLY || unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT == 0 {
-		return nil, fmt.Errorf("--ready-fd %d is not open for writing: give a pipe or a file that the server inherits, as in --ready-fd 3 3>ready.json", fd)
+		return nil, fmt.Errorf("--ready-fd %d is not open for writing: give an inherited pipe or file, as in --ready-fd 3 3>ready.json", fd)
 	}
 	unix.CloseOnExec(fd)
 	return os.NewFile(uintptr(fd), "ready-fd"), nil
@@ -208,6 +209,6 @@ func sayReady(ready *os.File, kafka, admin string, log *slog.Logger) {
 	line, _ := json.Marshal(map[string]any{"kafka": kafka, "admin": admin, "pid": os.Getpid()})
 	_, err := ready.Write(append(line, '\n'))
 	if err = errors.Join(err, ready.Close()); err != nil {
-		log.Warn("--ready-fd could not be written to", "error", err)
+		log.Warn("writing to --ready-fd failed", "error", err)
 	}
 }

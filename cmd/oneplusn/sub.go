@@ -18,7 +18,7 @@ import (
 	"oneplusn/cmd/internal/report"
 )
 
-const subDescription = `Prints each record's value as a line, from the end of the topic on, until SIGINT.
+const subDescription = `Prints the value of each new record as a line, until SIGINT.
 
    oneplusn sub words --from beginning --until-end
    oneplusn sub scores --from -10 --format '%p %o %k=%v\n'
@@ -28,15 +28,15 @@ const subDescription = `Prints each record's value as a line, from the end of th
 --from is one of
    beginning, end     of every partition
    N, -N              offset N of every partition, or N records before its end
-   -15m               that long ago
+   -15m               the first record of the last 15 minutes
    TIME               2026-11-24T18:30:00Z, or 2026-11-24 18:30, or 2026-11-24 (local time)
 
---format is text (the value and a newline), json (an object a line; bytes that are not UTF-8 as base64), hex, or
-a template: %t topic, %p partition, %o offset, %d timestamp in milliseconds, %k key, %v value, %h number of
+--format is text (the value and a newline), json (one object per line; bytes that are not UTF-8 as base64), hex,
+or a template: %t topic, %p partition, %o offset, %d timestamp in milliseconds, %k key, %v value, %h number of
 headers, \n newline.
 
-With --group the members of a group share the partitions, the group remembers how far it is, and --from counts
-only where it has nothing remembered. What was printed is committed once a second and at the end.`
+With --group the members of the group share the partitions. The group continues from its committed offsets;
+--from applies only to partitions without one. Printed records are committed once a second and at the end.`
 
 func subCommand() *cli.Command {
 	return &cli.Command{
@@ -45,13 +45,13 @@ func subCommand() *cli.Command {
 		ArgsUsage:   "TOPIC",
 		Description: subDescription,
 		Flags: clientFlags("sub-",
-			&cli.StringFlag{Name: "from", Usage: "`WHERE` to begin: beginning, end, an offset or a time (default: end, with --until-end beginning)"},
-			&cli.StringFlag{Name: "group", Usage: "`NAME` of the group to share the partitions with"},
-			&cli.Int64Flag{Name: "count", Usage: "`N` records after which to end; 0 for no end"},
-			&cli.BoolFlag{Name: "until-end", Usage: "end at what is the topic's end when the command starts"},
+			&cli.StringFlag{Name: "from", Usage: "begin at `WHERE`: beginning, end, an offset or a time (default: end, with --until-end beginning)"},
+			&cli.StringFlag{Name: "group", Usage: "join consumer group `NAME` and share the partitions with its members"},
+			&cli.Int64Flag{Name: "count", Usage: "end after `N` records; 0 for no end"},
+			&cli.BoolFlag{Name: "until-end", Usage: "end at the topic's end as it is when the command starts"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` of a record: text, json, hex, or a template with %"},
-			&cli.IntFlag{Name: "partition", Value: -1, Usage: "`N` of the only partition to read (default: all)"},
-			&cli.BoolFlag{Name: "quiet", Usage: "say nothing on standard error but errors"},
+			&cli.IntFlag{Name: "partition", Value: -1, Usage: "read partition `N` only (default: all)"},
+			&cli.BoolFlag{Name: "quiet", Usage: "print only errors on standard error"},
 		),
 		Action: sub,
 	}
@@ -126,7 +126,7 @@ func (s *subscription) parse(c *cli.Context) (err error) {
 		return usageErrorf("--partition is %d, it must be at least 0", c.Int("partition"))
 	}
 	if s.group != "" && c.Int("partition") >= 0 {
-		return usageErrorf("--partition does not go with --group, which shares out all partitions")
+		return usageErrorf("--partition does not go with --group: a group shares all partitions")
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (s *subscription) open(ctx context.Context, c *cli.Context) error {
 		}
 		opts = []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: starts})}
 	}
-	// Control records are not printed, but the end of a topic may be one.
+	// Control records are not printed, but a topic may end with one.
 	s.server, err = connect(c, append(opts, kgo.KeepControlRecords())...)
 	return err
 }
@@ -287,9 +287,9 @@ func (s *subscription) leave() error {
 
 // sayWaiting explains why nothing is printed yet.
 func (s *subscription) sayWaiting() {
-	text := fmt.Sprintf("waiting for records of %s", s.topic)
+	text := fmt.Sprintf("waiting for records of topic %s", s.topic)
 	if s.group == "" && s.from.kind == fromEnd {
-		text += fmt.Sprintf(" that come from now on; --from beginning prints the %d that are there", s.bounds.records())
+		text += fmt.Sprintf(" published from now on; --from beginning prints the %d existing ones", s.bounds.records())
 	}
 	fmt.Fprintln(s.notes, text)
 }

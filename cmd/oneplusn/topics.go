@@ -42,7 +42,7 @@ func topicsCommand() *cli.Command {
 					&cli.StringSliceFlag{Name: "config", Usage: "topic setting `KEY=VALUE`, as in retention.ms=3600000; may be repeated"},
 					&cli.BoolFlag{Name: "if-not-exists", Usage: "succeed if the topic exists"},
 				), Action: createTopics},
-			{Name: "delete", Usage: "delete topics and their records for good", ArgsUsage: "TOPIC...",
+			{Name: "delete", Usage: "delete topics and their records; there is no undo", ArgsUsage: "TOPIC...",
 				Flags: clientFlags(""), Action: deleteTopics},
 		},
 	}
@@ -87,7 +87,7 @@ func listTopics(c *cli.Context) error {
 			return err
 		}
 		if len(topics) == 0 {
-			fmt.Fprintln(c.App.ErrWriter, "there are no topics; oneplusn topics create TOPIC makes one")
+			fmt.Fprintln(c.App.ErrWriter, "no topics; oneplusn topics create TOPIC creates one")
 			return nil
 		}
 		sizes := server.sizes(ctx)

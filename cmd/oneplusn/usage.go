@@ -19,7 +19,7 @@ func usageErrorf(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-// asUsageError translates what the library says of a command line that it does not understand.
+// asUsageError makes a usage error of the library's complaint about a command line.
 func asUsageError(c *cli.Context, err error, _ bool) error {
 	name, flags := "oneplusn", []cli.Flag(nil)
 	if c.Command != nil {
@@ -28,7 +28,7 @@ func asUsageError(c *cli.Context, err error, _ bool) error {
 	return usageErrorf("%s (%s --help lists the flags)", complaint(err.Error(), flags), name)
 }
 
-// What the library and package flag say of a flag, a value that does not fit it, or one in an environment variable.
+// The complaints of the library and of package flag about a flag, its value, or an environment variable.
 var (
 	badValue    = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-([a-z0-9-]+): (.*)$`)
 	badVariable = regexp.MustCompile(`(?s)^could not parse (".*?") (?:as \w+ value )?from environment variable "(\w+)" (?:as value )?for flag ([a-z0-9-]+): (.*)$`)
@@ -36,8 +36,8 @@ var (
 	noSuchFlag  = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
 )
 
-// complaint says what is wrong with a command line in the words in which it was typed: two dashes, and what the flag
-// takes where the library only says that it could not be parsed.
+// complaint rewrites the library's complaint about a command line: flags as they are typed, with two dashes, and the values
+// that a flag takes instead of a parser's error.
 func complaint(text string, flags []cli.Flag) string {
 	if m := badValue.FindStringSubmatch(text); m != nil {
 		return wrongValue(dashes(m[2]), m[1], flagNamed(flags, m[2]), m[3])
@@ -49,7 +49,7 @@ func complaint(text string, flags []cli.Flag) string {
 		return dashes(m[1]) + " needs a value"
 	}
 	if m := noSuchFlag.FindStringSubmatch(text); m != nil {
-		return "there is no flag " + dashes(m[1])
+		return "unknown flag " + dashes(m[1])
 	}
 	return text
 }
@@ -62,16 +62,16 @@ func flagNamed(flags []cli.Flag, name string) cli.Flag {
 	return flags[at]
 }
 
-// wrongValue says that a flag, or the variable that stands for it, can't have a value. reason is the library's.
+// wrongValue complains about the value of a flag or of its environment variable. reason is the library's.
 func wrongValue(where, value string, f cli.Flag, reason string) string {
 	wants := ""
 	switch f.(type) {
 	case *cli.GenericFlag:
-		return where + ": " + reason // sizeValue says it all
+		return where + ": " + reason // of sizeValue, complete
 	case *cli.IntFlag, *cli.Int64Flag:
-		wants = "it is not a whole number"
+		wants = "write a whole number"
 	case *cli.Float64Flag:
-		wants = "it is not a number"
+		wants = "write a number"
 	case *cli.BoolFlag:
 		wants = "write true or false"
 	case *cli.DurationFlag:
