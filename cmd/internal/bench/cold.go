@@ -64,7 +64,7 @@ func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun,
 		for _, policy := range policies {
 			m := coldMeasurement{ColdOptions: &o, site: s, name: fmt.Sprintf("run %d of %d, %s", run+1, o.Runs, policy.name)}
 			m.cold, m.hot = layout.Split(layout.Bytes - o.HotBytes)
-			err := s.withServer(ctx, o.coldFlags(policy), func(server *peer.Server) error {
+			err := s.withServer(o.coldFlags(policy), func(server *peer.Server) error {
 				m.server = server
 				r, err := m.run(ctx)
 				if err != nil {

@@ -48,7 +48,7 @@ func (s *Site) Copies(ctx context.Context, o CopyOptions) ([]*report.CopyRow, *l
 	var rows []*report.CopyRow
 	for i, way := range copyWays {
 		s.progress.Step("%d of %d: %s ...", i+1, len(copyWays), way.name)
-		err := s.withServer(ctx, []string{"--transfer", way.mode}, func(server *peer.Server) error {
+		err := s.withServer([]string{"--transfer", way.mode}, func(server *peer.Server) error {
 			row, err := s.count(ctx, server, way, o.Reader)
 			rows = append(rows, row)
 			return err

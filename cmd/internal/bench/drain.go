@@ -26,7 +26,7 @@ func (s *Site) Drain(ctx context.Context, o DrainOptions) ([]*report.BenchRun, e
 	if err != nil {
 		return nil, err
 	}
-	return s.sweep(ctx, &o.Sweep, func(server *peer.Server, c configuration) (*report.BenchRun, error) {
+	return s.sweep(&o.Sweep, func(server *peer.Server, c configuration) (*report.BenchRun, error) {
 		reader := o.Reader
 		reader.Layout, reader.Subscribers = layout, c.subscribers
 		if c.nginx {

@@ -25,7 +25,7 @@ type LiveOptions struct {
 
 // Live publishes records to subscribers that wait.
 func (s *Site) Live(ctx context.Context, o LiveOptions) ([]*report.BenchRun, error) {
-	return s.sweep(ctx, &o.Sweep, func(server *peer.Server, c configuration) (*report.BenchRun, error) {
+	return s.sweep(&o.Sweep, func(server *peer.Server, c configuration) (*report.BenchRun, error) {
 		return s.liveServer(ctx, server, &o, c.subscribers)
 	})
 }

@@ -72,7 +72,7 @@ func (s *Site) publishOne(ctx context.Context, o PublishOptions, policy string, 
 		}
 	}
 	own := &Site{Dir: filepath.Join(s.Dir, "publish"), flags: s.flags, topic: s.topic, progress: s.progress}
-	err = own.withServer(ctx, []string{"--fsync", policy}, func(server *peer.Server) error {
+	err = own.withServer([]string{"--fsync", policy}, func(server *peer.Server) error {
 		control, err := own.makeTopic(server)
 		if err != nil {
 			return err

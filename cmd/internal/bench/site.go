@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -84,11 +85,11 @@ func (s *Site) Close() error {
 
 // withServer starts a server on the site's directory, runs f, and stops the server. The user's flags come after those
 // given here, and win. A server that runs already has its own flags.
-func (s *Site) withServer(ctx context.Context, flags []string, f func(*peer.Server) error) error {
+func (s *Site) withServer(flags []string, f func(*peer.Server) error) error {
 	if s.target != nil {
 		return f(s.target)
 	}
-	server, err := peer.StartServer(ctx, s.Dir, slices.Concat(flags, s.flags)...)
+	server, err := peer.StartServer(s.Dir, slices.Concat(flags, s.flags)...)
 	if err != nil {
 		return err
 	}
@@ -108,12 +109,20 @@ type DataSet struct {
 
 // publish starts a server and publishes the data set to the site's topic.
 func (s *Site) publish(ctx context.Context, d DataSet, flags []string) (layout *load.Layout, err error) {
-	records, closeSource, err := d.records()
+	var content io.Reader
+	if d.File != "" {
+		f, err := os.Open(d.File)
+		if err != nil {
+			return nil, fmt.Errorf("bench: --file: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		content = f
+	}
+	records, err := load.NewRecords(d.RecordBytes, d.BatchBytes, content)
 	if err != nil {
 		return nil, err
 	}
-	defer closeSource()
-	err = s.withServer(ctx, flags, func(server *peer.Server) error {
+	err = s.withServer(flags, func(server *peer.Server) error {
 		control, err := s.makeTopic(server)
 		if err != nil {
 			return err
@@ -125,22 +134,6 @@ func (s *Site) publish(ctx context.Context, d DataSet, flags []string) (layout *
 		return err
 	})
 	return layout, err
-}
-
-func (d DataSet) records() (*load.Records, func(), error) {
-	if d.File == "" {
-		r, err := load.NewRecords(d.RecordBytes, d.BatchBytes, nil)
-		return r, func() {}, err
-	}
-	f, err := os.Open(d.File)
-	if err != nil {
-		return nil, nil, fmt.Errorf("bench: --file: %w", err)
-	}
-	r, err := load.NewRecords(d.RecordBytes, d.BatchBytes, f)
-	if err != nil {
-		_ = f.Close()
-	}
-	return r, func() { _ = f.Close() }, err
 }
 
 // String describes the data set for progress.

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 
@@ -64,7 +63,7 @@ func (s *Site) configurations(o *Sweep) (all []configuration) {
 }
 
 // sweep measures every configuration Runs times. measure gets a nil server for nginx.
-func (s *Site) sweep(ctx context.Context, o *Sweep,
+func (s *Site) sweep(o *Sweep,
 	measure func(*peer.Server, configuration) (*report.BenchRun, error)) (runs []*report.BenchRun, err error) {
 	for run := range o.Runs {
 		for _, c := range s.configurations(o) {
@@ -83,7 +82,7 @@ func (s *Site) sweep(ctx context.Context, o *Sweep,
 			if c.nginx {
 				err = one(nil)
 			} else {
-				err = s.withServer(ctx, c.flags, one)
+				err = s.withServer(c.flags, one)
 			}
 			if err != nil {
 				return nil, err

@@ -74,7 +74,7 @@ func TestDirectoryOfKafkaIsServedRecordForRecord(t *testing.T) {
 // serve starts our server on a directory.
 func serve(t *testing.T, dir string, flags ...string) *peer.Server {
 	t.Helper()
-	s, err := peer.StartServer(context.Background(), dir, flags...)
+	s, err := peer.StartServer(dir, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -127,7 +126,7 @@ var policies = []string{"never", "interval=10ms", "always"}
 
 func (h *harness) serve(dir, address string) (*peer.Server, error) {
 	policy := policies[h.random.IntN(len(policies))]
-	server, err := peer.StartServer(context.Background(), dir, "--listen", address, "--fsync", policy,
+	server, err := peer.StartServer(dir, "--listen", address, "--fsync", policy,
 		"--segment-bytes", "16MiB", "--max-message-bytes", "8MiB")
 	if err != nil {
 		err = fmt.Errorf("start after kill %d: %w", h.kills, err)

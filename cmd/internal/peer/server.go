@@ -35,7 +35,7 @@ type Server struct {
 const startTimeout = 60 * time.Second
 
 // StartServer starts this very program as a server on a data directory, and waits until it is ready.
-func StartServer(ctx context.Context, dataDir string, flags ...string) (*Server, error) {
+func StartServer(dataDir string, flags ...string) (*Server, error) {
 	binary := os.Getenv("ONEPLUSN_SERVER_BINARY")
 	if binary == "" {
 		var err error
@@ -60,7 +60,7 @@ func StartServer(ctx context.Context, dataDir string, flags ...string) (*Server,
 	if err != nil {
 		return nil, fmt.Errorf("peer: starting the server: %w", err)
 	}
-	if err := s.awaitReady(ctx, r); err != nil {
+	if err := s.awaitReady(r); err != nil {
 		_ = s.command.Process.Kill()
 		_ = s.command.Wait()
 		return nil, fmt.Errorf("%w%s", err, s.stderr.said())
@@ -68,12 +68,8 @@ func StartServer(ctx context.Context, dataDir string, flags ...string) (*Server,
 	return s, nil
 }
 
-func (s *Server) awaitReady(ctx context.Context, r *os.File) error {
-	deadline := time.Now().Add(startTimeout)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
-	}
-	_ = r.SetReadDeadline(deadline)
+func (s *Server) awaitReady(r *os.File) error {
+	_ = r.SetReadDeadline(time.Now().Add(startTimeout))
 	line, err := io.ReadAll(r)
 	if err != nil {
 		return fmt.Errorf("peer: the server is not ready after %v: %w", startTimeout, err)
