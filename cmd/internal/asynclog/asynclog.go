@@ -1,15 +1,15 @@
-// Package asynclog lets a thread that must never block write log records. A record is formatted into a bounded buffer
-// in memory; a goroutine swaps that buffer for an empty one and writes it out. When the sink is slower than the records
-// come, records are dropped and counted, and the next record that gets through is preceded by their number.
+// Package asynclog writes log records for a thread that must never block. A record is formatted into a bounded buffer in
+// memory; a goroutine swaps that buffer for an empty one and writes it out. While the sink is too slow, records are dropped
+// and counted, and the log reports how many at the place where they are missing.
 //
 //	caller: slog handler -> format -> [short mutex] append to buffer, or count a drop
 //	writer:                           [short mutex] swap buffers -> write(2), as slow as the sink is
 //
 // # Invariants
 //
-//   - The mutex is held for an append or a swap only, never across a write.
-//   - Records come out whole, and in the order in which they went in.
-//   - Memory is two buffers of Options.BufferBytes, whatever is logged.
+//   - The mutex is held for an append or a swap only, never during a write.
+//   - Records are written whole and in order.
+//   - Memory is two buffers of Options.BufferBytes, however much is logged.
 //   - Every record is either written or counted as dropped.
 package asynclog
 
@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// Format is how records are written.
+// Format is the format of records.
 type Format string
 
 // The formats of log/slog.
@@ -47,9 +47,9 @@ const DefaultBufferBytes = 256 << 10
 type Options struct {
 	// Format is Text if empty.
 	Format Format
-	// Level is the least severe level that is written; nil means slog.LevelInfo.
+	// Level is the lowest level to write; nil means slog.LevelInfo.
 	Level slog.Leveler
-	// BufferBytes bounds what waits to be written. 0 means [DefaultBufferBytes].
+	// BufferBytes bounds the records that wait to be written. 0 means [DefaultBufferBytes].
 	BufferBytes int
 }
 
@@ -59,16 +59,16 @@ type Log struct {
 	options Options
 
 	mu    sync.Mutex
-	ready *sync.Cond // there is something for the writer to do
-	// pending and spare swap places; pending is what has been logged and not taken by the writer.
+	ready *sync.Cond // the writer has work
+	// pending has the records that the writer has not taken yet, and swaps places with spare.
 	pending, spare []byte
 	unreported     uint64          // records dropped since the last report
-	flushed        []chan struct{} // each closed once all that was pending when it was added is written
+	flushed        []chan struct{} // closed once everything that was pending before is written
 	writing        bool
 	closed         bool
 }
 
-// Start begins a log that is written to out by a goroutine of its own. The caller ends it with [Log.Close].
+// Start starts a log with a goroutine that writes to out. The caller ends it with [Log.Close].
 func Start(out io.Writer, o Options) *Log {
 	if o.BufferBytes <= 0 {
 		o.BufferBytes = DefaultBufferBytes
@@ -111,7 +111,7 @@ func (l *Log) Write(record []byte) (int, error) {
 	return len(record), nil
 }
 
-// Flush waits until all that was logged before the call is written, at most for timeout. It reports whether it was.
+// Flush waits until all records logged before the call are written, at most for timeout. It returns whether they are.
 func (l *Log) Flush(timeout time.Duration) bool {
 	l.mu.Lock()
 	if !l.writing && len(l.pending) == 0 && (l.unreported == 0 || l.closed) {
@@ -133,8 +133,8 @@ func (l *Log) Flush(timeout time.Duration) bool {
 	}
 }
 
-// Close flushes like [Log.Flush] and ends the writer. Records that come later are dropped. A sink that is still stuck
-// after timeout keeps its goroutine and nothing else.
+// Close flushes like [Log.Flush] and ends the writer. Later records are dropped. A sink that is still stuck after timeout
+// keeps the goroutine and nothing else.
 func (l *Log) Close(timeout time.Duration) bool {
 	complete := l.Flush(timeout)
 	l.mu.Lock()
@@ -162,7 +162,7 @@ func (l *Log) write() {
 		l.writing = true
 		l.mu.Unlock()
 
-		// A sink that fails has nowhere to report to: the records are lost either way.
+		// There is nowhere to report a failed sink to, and the records are lost either way.
 		_, _ = l.out.Write(taken)
 		if lost > 0 {
 			_, _ = l.out.Write(l.lostRecord(lost))
@@ -177,7 +177,7 @@ func (l *Log) write() {
 	}
 }
 
-// lostRecord says in the log's own format how many records are missing at this place.
+// lostRecord reports in the log's own format how many records are missing at this place.
 func (l *Log) lostRecord(lost uint64) []byte {
 	var line bytes.Buffer
 	l.loggerTo(&line).Error("log records dropped, the log's sink is too slow",

@@ -31,13 +31,13 @@ type ColdOptions struct {
 	Runs int
 }
 
-// coldPolicy is one way to keep records that are read from a disk in the page cache.
+// coldPolicy decides which records read from disk the page cache keeps.
 type coldPolicy struct {
 	name       string
 	cacheBytes int64
 }
 
-// coldSegments is how many segments the log has, or a few less, so that a cold reader goes through several.
+// coldSegments is about how many segments the log has, so that a cold reader reads several.
 const coldSegments = 8
 
 // coldFlags are the server's flags under a policy.
@@ -47,8 +47,8 @@ func (o *ColdOptions) coldFlags(p coldPolicy) []string {
 		"--cold-cache", strconv.FormatInt(p.cacheBytes, 10)}
 }
 
-// Cold measures hot readers of the log's end beside cold readers of everything before it, first with a page cache that
-// is left to the kernel, then with one where the server bounds what the cold readers may fill.
+// Cold measures hot readers of the log's end beside cold readers of everything before it. First the kernel alone manages
+// the page cache, then the server bounds what cold readers fill of it.
 func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun, err error) {
 	policies := []coldPolicy{{"kernel", 0}, {"bounded", o.CacheBytes}}
 	layout, err := s.publish(ctx, o.Data, o.coldFlags(policies[0]))
@@ -56,7 +56,7 @@ func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun,
 		return nil, err
 	}
 	if rest := layout.Bytes - o.HotBytes; rest < int64(o.Data.BatchBytes) {
-		return nil, fmt.Errorf("bench: %d bytes were published, a hot part of %d leaves none to cold readers: choose a smaller --hot-size",
+		return nil, fmt.Errorf("bench: the log has %d bytes, a hot part of %d leaves cold readers no batch: choose a smaller --hot-size",
 			layout.Bytes, o.HotBytes)
 	}
 	s.warnOfMemory(&o, layout.Bytes)
@@ -82,7 +82,7 @@ func (s *Site) Cold(ctx context.Context, o ColdOptions) (runs []*report.ColdRun,
 	return runs, nil
 }
 
-// processesBytes is roughly what server and client need beside the page cache.
+// processesBytes is roughly the memory of server and client without the page cache.
 const processesBytes = 96 << 20
 
 // warnOfMemory warns if the memory is too large for the policies to differ, or too small for either.
@@ -90,10 +90,10 @@ func (s *Site) warnOfMemory(o *ColdOptions, logBytes int64) {
 	switch need := o.HotBytes + o.CacheBytes + processesBytes; {
 	case o.MemoryBytes == 0:
 	case o.MemoryBytes >= logBytes+processesBytes:
-		s.progress.Step("note: the whole log of %d MiB fits the memory of %d MiB, so the kernel need not drop anything: --help says how to set a limit",
+		s.progress.Step("note: the whole log of %d MiB fits in the memory of %d MiB, so the kernel evicts nothing: --help shows how to set a limit",
 			logBytes>>20, o.MemoryBytes>>20)
 	case o.MemoryBytes < need:
-		s.progress.Step("note: the hot part of %d MiB, the cold cache of %d MiB and two processes do not fit the memory of %d MiB: choose a smaller --hot-size",
+		s.progress.Step("note: the hot part of %d MiB, the cold cache of %d MiB and two processes do not fit in the memory of %d MiB: choose a smaller --hot-size",
 			o.HotBytes>>20, o.CacheBytes>>20, o.MemoryBytes>>20)
 	}
 }

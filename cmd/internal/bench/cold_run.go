@@ -20,7 +20,7 @@ type coldMeasurement struct {
 	cold, hot *load.Layout
 	name      string
 	segments  *host.Segments
-	counted   bool  // the kernel tells what is in the page cache
+	counted   bool  // the kernel reports what the page cache holds
 	warmBytes int64 // of the hot part are cached after warming
 }
 
@@ -30,7 +30,7 @@ func (m *coldMeasurement) run(ctx context.Context) (r *report.ColdRun, err error
 	}
 	defer m.segments.Close()
 	if got, want := m.segments.Bytes, m.cold.Bytes+m.hot.Bytes; got != want {
-		return nil, fmt.Errorf("bench: the segments have %d bytes, %d were published", got, want)
+		return nil, fmt.Errorf("bench: the segments have %d bytes, %d bytes were published", got, want)
 	}
 	if err := m.warm(ctx); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (m *coldMeasurement) together(ctx context.Context, hot, cold *load.Set) (*r
 	go func() {
 		var err error
 		if paced, err = hot.Repeat(ctx, m.Every, until); err != nil {
-			cancel() // the cold readers need not go on
+			cancel() // ends the cold readers too
 			err = fmt.Errorf("a hot reader: %w", err)
 		}
 		ended <- err
@@ -172,7 +172,7 @@ func fetchTimes(p *load.Paced) *report.FetchTimes {
 	return &report.FetchTimes{Fetches: p.Fetches, Late: p.Late, Latencies: latencies(p.Latency)}
 }
 
-// firstCause is the first error that does not merely report the cancellation by another one.
+// firstCause is the first error other than a cancellation, which another error caused.
 func firstCause(errs ...error) (first error) {
 	for _, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {

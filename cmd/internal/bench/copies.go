@@ -21,7 +21,7 @@ type CopyOptions struct {
 // copyWay is one way to move the data set to all subscribers.
 type copyWay struct {
 	name, mode string
-	// alone lets subscribers read one after the other, each from a cold cache: nothing is shared.
+	// alone lets subscribers read one after the other, each from a cold cache: they share nothing.
 	alone bool
 }
 
@@ -35,7 +35,7 @@ var copyWays = []copyWay{
 	{"auto", "auto", false},
 }
 
-// Copies publishes the data set and counts the copies of each way to move it to all subscribers.
+// Copies publishes the data set, moves it to all subscribers in each way, and counts the copies.
 func (s *Site) Copies(ctx context.Context, o CopyOptions) ([]*report.CopyRow, *load.Layout, error) {
 	layout, err := s.publish(ctx, o.Data, []string{"--transfer", "copy"})
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Site) warnOfSlowDisk(subscribers int) error {
 	return nil
 }
 
-// count moves the data set in one way and counts.
+// count moves the data set in one way and counts the copies.
 func (s *Site) count(ctx context.Context, server *peer.Server, way copyWay, reader load.DrainOptions) (*report.CopyRow, error) {
 	row := &report.CopyRow{Name: way.name, Transfer: way.mode}
 	unit, subscribers, sets := float64(reader.Layout.Bytes), reader.Subscribers, 1
@@ -118,7 +118,7 @@ func (s *Site) count(ctx context.Context, server *peer.Server, way copyWay, read
 		row.Counted[report.CacheToSocket] += float64(l.CacheToSocketBytes) / unit
 		row.ByReference += float64(l.ByReferenceBytes) / unit
 		if !l.DiskCounted {
-			row.Uncounted[report.DiskToCache] = "/proc/self/io of the server can't be read (a kernel without CONFIG_TASK_IO_ACCOUNTING?)"
+			row.Uncounted[report.DiskToCache] = "/proc/self/io of the server cannot be read (a kernel without CONFIG_TASK_IO_ACCOUNTING?)"
 		}
 	}
 	row.Predicted = report.Predict(way.mode, subscribers, cold)

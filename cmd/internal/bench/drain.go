@@ -20,7 +20,7 @@ type DrainOptions struct {
 	Reader load.DrainOptions
 }
 
-// Drain lets subscribers read all of a data set that was published once.
+// Drain publishes a data set once and lets every set of subscribers read all of it.
 func (s *Site) Drain(ctx context.Context, o DrainOptions) ([]*report.BenchRun, error) {
 	layout, err := s.publish(ctx, o.Data, s.configurations(&o.Sweep)[0].flags)
 	if err != nil {
@@ -65,8 +65,8 @@ func (s *Site) drainServer(ctx context.Context, server *peer.Server, reader load
 	return r, err
 }
 
-// finishSlow lets the slow subscribers finish after the others have been measured, and looks at the server's memory and
-// pipes once more: neither may have grown meanwhile.
+// finishSlow lets the slow subscribers finish after the measurement, and reads the server's memory and pipes once more:
+// slow subscribers must not make them grow.
 func (s *Site) finishSlow(ctx context.Context, server *peer.Server, slow *load.Slow, r *report.BenchRun) error {
 	_, err := slow.Finish(ctx, func(left time.Duration) {
 		s.progress.Show("the stalled subscribers read nothing for another %v", left.Round(time.Second))

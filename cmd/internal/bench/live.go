@@ -67,8 +67,8 @@ func (s *Site) liveServer(ctx context.Context, server *peer.Server, o *LiveOptio
 	return r, nil
 }
 
-// waitingAll returns the server's counters once all subscribers wait there, so that neither their connecting nor their
-// first fetch is measured. A server without counters is given 2 s.
+// waitingAll returns the server's counters once all subscribers wait there, to exclude connecting and the first fetch from
+// the measurement. A server without counters gets 2 s.
 func waitingAll(ctx context.Context, server *peer.Server, n int) (peer.Stats, error) {
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		stats, err := server.Stats(ctx)
@@ -79,7 +79,7 @@ func waitingAll(ctx context.Context, server *peer.Server, n int) (peer.Stats, er
 			return stats, nil
 		}
 		if time.Now().After(deadline) {
-			return stats, fmt.Errorf("bench: %d of %d subscribers wait at the server after 30 s", stats.WaitingFetches, n)
+			return stats, fmt.Errorf("bench: only %d of %d subscribers wait at the server after 30 s", stats.WaitingFetches, n)
 		}
 		select {
 		case <-ctx.Done():

@@ -62,8 +62,8 @@ func (s *Site) publishPlain(ctx context.Context, o PublishOptions) (*report.Publ
 	return published(report.PlainWrites, 1, p), nil
 }
 
-// publishOne measures on a directory of its own, and removes it: dirty pages that the kernel would still write back
-// would disturb the next measurement.
+// publishOne measures on a directory of its own, and removes it: the write-back of its dirty pages would disturb the next
+// measurement.
 func (s *Site) publishOne(ctx context.Context, o PublishOptions, policy string, producers int) (run *report.PublishRun, err error) {
 	sources := make([]*load.Records, producers)
 	for i := range sources {

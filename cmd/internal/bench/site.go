@@ -20,8 +20,8 @@ import (
 
 // Place says which servers a scenario measures.
 type Place struct {
-	// Parent is where the temporary data directory is made. If it is empty, a directory for temporary files on a disk is
-	// chosen: what is in memory can be neither dropped nor counted.
+	// Parent is where the temporary data directory is made. If it is empty, NewSite chooses a directory for temporary files
+	// on a disk: reads from a file system in memory can be neither made cold nor counted.
 	Parent string
 	// Flags are given to every server that the scenario starts.
 	Flags []string
@@ -63,8 +63,7 @@ func temporaryParent() string {
 	return ""
 }
 
-// Close removes the directory, or the topic from a server that runs already. A topic that cannot be removed is reported
-// as progress and is no error.
+// Close removes the directory, or the topic from a server that runs already. If the topic stays, it only says so.
 func (s *Site) Close() error {
 	if s.target == nil {
 		return os.RemoveAll(s.Dir)
@@ -78,13 +77,13 @@ func (s *Site) Close() error {
 		control.Close()
 	}
 	if err != nil {
-		s.progress.Step("topic %s is left on %s: %v", s.topic, s.target.Kafka, err)
+		s.progress.Step("topic %s stays on %s: %v", s.topic, s.target.Kafka, err)
 	}
 	return nil
 }
 
-// withServer starts a server on the site's directory, runs f, and stops the server. The user's flags come after those
-// given here, and win. A server that runs already has its own flags.
+// withServer starts a server on the site's directory, runs f, and stops the server. The user's flags come last, and win. A
+// server that runs already keeps its own flags.
 func (s *Site) withServer(flags []string, f func(*peer.Server) error) error {
 	if s.target != nil {
 		return f(s.target)
@@ -162,7 +161,7 @@ func (s *Site) makeTopic(server *peer.Server) (*load.Control, error) {
 	return load.Dial(leader)
 }
 
-// drainMaxWait is how long a fetch waits at the end of the log, where no options say otherwise.
+// drainMaxWait is how long a fetch waits at the end of the log by default.
 const drainMaxWait = 500 * time.Millisecond
 
 // connect connects subscribers to the leader of the site's topic.
@@ -195,7 +194,7 @@ func (s *Site) drain(ctx context.Context, set *load.Set, what string) (*load.Dra
 	return d, err
 }
 
-// drainCounted is drain with the server's counters of the meantime.
+// drainCounted also returns the server's counters for the time of the drain.
 func (s *Site) drainCounted(ctx context.Context, server *peer.Server, set *load.Set, what string) (*load.Drained, peer.Stats, error) {
 	before, err := server.Stats(ctx)
 	if err != nil {

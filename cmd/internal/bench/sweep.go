@@ -11,12 +11,12 @@ import (
 
 // Sweep is what drains and live runs measure: each number of subscribers with each mode and each ring size.
 type Sweep struct {
-	// Modes and RingSizes are the servers', 0 for the default. Those of a server that runs already are not known.
+	// Modes and RingSizes are those of started servers; ring size 0 is the default.
 	Modes       []string
 	RingSizes   []int
 	Subscribers []int
-	// Slow are subscribers beside the measured ones that hardly read. With any, every configuration is measured without
-	// and with them.
+	// Slow subscribers hardly read, beside the measured ones. If there are any, every configuration is measured without and
+	// with them.
 	Slow load.SlowOptions
 	// Nginx is the nginx to compare with: a path, "auto", or empty for none.
 	Nginx string
@@ -33,7 +33,7 @@ type configuration struct {
 	name        string
 }
 
-// configurations lists one run.
+// configurations lists the measurements of one run.
 func (s *Site) configurations(o *Sweep) (all []configuration) {
 	slowVariants := []load.SlowOptions{{}}
 	if o.Slow.Any() {
@@ -104,7 +104,7 @@ func slowName(o load.SlowOptions) string {
 	return text
 }
 
-// benchRun enters what the server counted during a run.
+// benchRun has the server's counters for the time of a run.
 func benchRun(subscribers int, used peer.Stats) *report.BenchRun {
 	r := &report.BenchRun{Subscribers: subscribers, ServerCPUSeconds: used.CPUSeconds(), CopiesCounted: used.Counted}
 	if used.Counted {

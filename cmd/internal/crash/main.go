@@ -28,7 +28,7 @@ import (
 
 func main() {
 	kills := flag.Int("kills", 300, "`N` kills")
-	perDirectory := flag.Int("per-directory", 50, "`N` kills after which a directory is checked as a whole and a new one begun")
+	perDirectory := flag.Int("per-directory", 50, "`N` kills on one directory before it is checked as a whole and a new one begins")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the random choices")
 	binary := flag.String("binary", "bin/oneplusn", "the server's `FILE`")
 	flag.Parse()
@@ -52,9 +52,9 @@ type harness struct {
 	kills    int
 	checked  int64 // records compared with their acknowledgement or content
 	acked    int64
-	natural  int // torn tails that a kill left by itself
+	natural  int // torn tails that a kill left
 	injected [damages]int
-	rereads  int64 // records read once more by the check of a whole directory
+	rereads  int64 // records that the check of a whole directory read once more
 }
 
 func (h *harness) report() {
@@ -64,7 +64,7 @@ func (h *harness) report() {
 	for _, n := range h.injected {
 		total += n
 	}
-	fmt.Printf("crash: torn tails: %d left by a kill itself, %d made between kill and start", h.natural, total)
+	fmt.Printf("crash: torn tails: %d left by a kill, %d made between kill and start", h.natural, total)
 	for d, n := range h.injected {
 		fmt.Printf(" (%s %d)", damage(d), n)
 	}
@@ -134,7 +134,7 @@ func (h *harness) serve(dir, address string) (*peer.Server, error) {
 	return server, err
 }
 
-// round is one life of the server.
+// round starts the server, checks its logs, lets producers write, and kills it.
 func (h *harness) round(dir, address string, streams []*stream, idempotent *idempotent) error {
 	server, err := h.serve(dir, address)
 	if err != nil {
@@ -154,7 +154,7 @@ func (h *harness) round(dir, address string, streams []*stream, idempotent *idem
 	server.Kill()
 	idempotent.writing.Store(false)
 	h.kills++
-	if err := wait(); err != nil { // all acknowledgements that were in flight have been read
+	if err := wait(); err != nil { // reads the acknowledgements in flight
 		return err
 	}
 	if err := idempotent.failed(); err != nil {

@@ -24,7 +24,7 @@ func appendValue(b []byte, id uint64, number int64, size int) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(number))
 	for x := id ^ uint64(number)*0x9e3779b97f4a7c15; len(b)-start < size-4; {
 		x = x*6364136223846793005 + 1442695040888963407
-		b = append(b, byte(x>>60)) // 16 different bytes, so that it can be compressed
+		b = append(b, byte(x>>60)) // 16 different bytes, which compress well
 	}
 	return binary.BigEndian.AppendUint32(b, records.UpdateCRC(0, b[start:]))
 }
@@ -53,7 +53,7 @@ func makeBatch(id uint64, first int64, count, valueBytes, codec int) ([]byte, er
 	for i := range count {
 		batch = records.AppendRecord(batch, i, nil, appendValue(nil, id, first+int64(i), valueBytes))
 	}
-	header := records.NewBatch(count, time.Now().UnixMilli()) // an old one would be retention's
+	header := records.NewBatch(count, time.Now().UnixMilli()) // retention would delete an old one
 	compressor, err := kgo.DefaultCompressor(codecs[codec])
 	if err != nil {
 		return nil, err
@@ -67,16 +67,16 @@ func makeBatch(id uint64, first int64, count, valueBytes, codec int) ([]byte, er
 	return batch, nil
 }
 
-// maxInflatedBytes is more than any batch of this program inflates to.
+// maxInflatedBytes is larger than any inflated batch of this program.
 const maxInflatedBytes = 128 << 20
 
-// readBatches calls saw for each record in whole batches.
+// readBatches checks whole batches and calls saw for each record.
 func readBatches(raw []byte, id uint64, saw func(offset, number int64) error) error {
 	reader := records.Reader{Contents: true, Large: true}
 	for len(raw) > 0 {
 		h, err := records.CheckBatch(raw)
 		if err != nil {
-			return fmt.Errorf("what the server sent: %w", err)
+			return fmt.Errorf("a batch from the server: %w", err)
 		}
 		var wrong error
 		err = reader.Each(h, raw[:h.Size()], maxInflatedBytes, func(offset, _ int64, r *records.Record) bool {
@@ -117,7 +117,7 @@ func fetch(c *load.Control, topic string, offset int64) (batches []byte, end int
 	return r.RecordBatches, r.HighWatermark, nil
 }
 
-// read checks all logs from where progress says on, and counts the records.
+// read checks all logs from their progress on, and counts the records.
 func (h *harness) read(address string, streams []*stream, of func(*stream) *progress, count *int64) error {
 	c, err := load.Dial(address)
 	if err != nil {
@@ -142,7 +142,7 @@ func (h *harness) read(address string, streams []*stream, of func(*stream) *prog
 					return nil // the batch that holds the requested offset begins before it
 				}
 				if offset != p.offset {
-					return fmt.Errorf("%s: offset %d came where %d was due", s, offset, p.offset)
+					return fmt.Errorf("%s: offset %d arrived, expected %d", s, offset, p.offset)
 				}
 				*count++
 				return s.saw(p, offset, number)

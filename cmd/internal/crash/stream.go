@@ -13,7 +13,7 @@ type stream struct {
 	contiguous bool
 
 	mu       sync.Mutex
-	next     int64 // the number of the next record to be sent
+	next     int64 // the number of the next record to send
 	acked    []run
 	progress progress
 }
@@ -21,12 +21,12 @@ type stream struct {
 // run is a row of acknowledged records with consecutive numbers and offsets.
 type run struct{ number, offset, count int64 }
 
-// progress is how far a log has been read, and what that showed.
+// progress is how far a log has been read.
 type progress struct {
 	offset int64 // the next one to read
-	number int64 // the last that was read; -1 before the first
-	run    int   // the first of the acknowledged runs that has not been read whole
-	// early are records that were read before their acknowledgement came, by number.
+	number int64 // the last record read; -1 before the first
+	run    int   // the first acknowledged run that has not been read whole
+	// early are the offsets of records that were read before their acknowledgement arrived, by number.
 	early map[int64]int64
 }
 
@@ -82,7 +82,7 @@ func (s *stream) lastPromised() int64 {
 	return max(acked, s.progress.offset-1)
 }
 
-// saw checks a record that was read from the log.
+// saw checks a record from the log against the acknowledgements and the producer's order.
 func (s *stream) saw(p *progress, offset, number int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -56,8 +56,8 @@ func lastSegment(dir string, s *stream) (*tail, error) {
 	return t, nil
 }
 
-// tear counts the torn tails that the kill left by itself, and makes one more, in the log of a raw producer: no
-// acknowledgement is in flight to it any more.
+// tear counts the torn tails that the kill left, and makes one more in the log of a raw producer, which no longer waits for
+// an acknowledgement.
 func (h *harness) tear(dir string, streams []*stream) error {
 	victim := streams[h.random.IntN(rawStreams)]
 	for _, s := range streams {

@@ -9,7 +9,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// Records makes the record batches to publish: uncompressed ones of format 2, filled with records of a fixed size.
+// Records makes the record batches to publish: uncompressed, of format 2, with records of a fixed size.
 type Records struct {
 	recordBytes, batchBytes int
 	source                  io.Reader
@@ -17,11 +17,11 @@ type Records struct {
 	buf                     []byte
 }
 
-// NewRecords makes batches of about batchBytes with records of recordBytes, with content from source, or reproducible
-// noise if source is nil.
+// NewRecords makes batches of about batchBytes with records of recordBytes. Their content comes from source, or is
+// reproducible noise if source is nil.
 func NewRecords(recordBytes, batchBytes int, source io.Reader) (*Records, error) {
 	if recordBytes < 1 || batchBytes < recordBytes+records.HeaderSize+64 {
-		return nil, fmt.Errorf("load: records of %d bytes do not fit batches of %d", recordBytes, batchBytes)
+		return nil, fmt.Errorf("load: a batch of %[2]d bytes is too small for a record of %[1]d bytes", recordBytes, batchBytes)
 	}
 	if source == nil {
 		source = rand.NewChaCha8([32]byte{'o', 'n', 'e', '+', 'n'})
@@ -29,8 +29,8 @@ func NewRecords(recordBytes, batchBytes int, source io.Reader) (*Records, error)
 	return &Records{recordBytes: recordBytes, batchBytes: batchBytes, source: source, value: make([]byte, recordBytes)}, nil
 }
 
-// Next is the next batch and the number of records in it. It is valid until the next call. io.EOF says that the source
-// has ended.
+// Next is the next batch and the number of its records. The batch is valid until the next call. At the end of the source
+// the error is io.EOF.
 func (r *Records) Next(timestampMillis int64) (batch []byte, count int, err error) {
 	b := append(r.buf[:0], make([]byte, records.HeaderSize)...)
 	for len(b)+r.recordBytes+32 <= r.batchBytes {
@@ -54,27 +54,24 @@ func (r *Records) Next(timestampMillis int64) (batch []byte, count int, err erro
 	return b, count, nil
 }
 
-// checker checks a stream of batches that comes in pieces of any size, as the responses to one fetch after the other. The
-// first batch of a response may begin before the offset that was asked for, which it holds.
+// checker checks the batches in the responses to consecutive fetches. They come in pieces of any size. The first batch of a
+// response holds the requested offset, and may begin before it.
 type checker struct {
-	next   int64 // the offset that was asked for, or has to come next
-	begins int64 // where the next batch has to begin: before next as long as batches are skipped
-	fresh  bool  // no batch of this response has come yet
+	next   int64 // the requested offset, or the one that must come next
+	begins int64 // where the next batch must begin: before next while batches are skipped
+	fresh  bool  // no batch of this response has arrived yet
 	header [records.HeaderSize]byte
 	have   int
-	batch  records.Batch // what header says
-	left   int           // bytes of the current batch that have not come yet
+	batch  records.Batch // header, parsed
+	left   int           // bytes of the current batch that have not arrived yet
 	crc    uint32
-	// digest is a checksum over the CRCs of all batches: equal for two subscribers that got the same.
+	// digest is a checksum over the CRCs of all batches: subscribers that got the same batches have the same digest.
 	digest  uint32
 	batches int64
 }
 
-// ErrWrongBytes says that a subscriber did not get what was published.
+// ErrWrongBytes is wrapped by the error for a subscriber that received other bytes than were published.
 var ErrWrongBytes = errors.New("load: a subscriber got wrong bytes")
-
-// asked begins a response.
-func (c *checker) asked() { c.fresh = true }
 
 func (c *checker) feed(b []byte) error {
 	for len(b) > 0 {
@@ -114,7 +111,7 @@ func (c *checker) begin() (err error) {
 		c.begins = c.next
 	}
 	if c.fresh = false; base != c.begins {
-		return fmt.Errorf("%w: offset %d came where %d was due", ErrWrongBytes, base, c.begins)
+		return fmt.Errorf("%w: offset %d arrived, expected %d", ErrWrongBytes, base, c.begins)
 	}
 	c.left = c.batch.Size() - records.HeaderSize
 	c.crc = records.UpdateCRC(0, c.header[records.CRCFrom:])
@@ -137,10 +134,10 @@ func (c *checker) end() error {
 		c.digest = records.UpdateCRC(c.digest, c.header[records.CRCFrom-4:records.CRCFrom])
 		c.batches++
 	case c.begins > c.next:
-		return fmt.Errorf("%w: a batch of offsets %d to %d came where %d was due", ErrWrongBytes, base, c.begins-1, c.next)
+		return fmt.Errorf("%w: a batch of offsets %d to %d arrived, expected %d", ErrWrongBytes, base, c.begins-1, c.next)
 	}
 	return nil
 }
 
-// whole says that the stream ended at the end of a batch.
+// whole tells whether the stream ends at the end of a batch.
 func (c *checker) whole() bool { return c.have == 0 }

@@ -96,7 +96,7 @@ func TestBatchesBeforeTheOneAskedForAreSkipped(t *testing.T) {
 	perBatch, size := h.NextOffset(), h.Size()
 	ask := func(offset int64, response []byte) (checker, error) {
 		c := checker{next: offset}
-		c.asked()
+		c.fresh = true
 		return c, c.feed(response)
 	}
 	c, err := ask(2*perBatch, stream)
@@ -106,7 +106,7 @@ func TestBatchesBeforeTheOneAskedForAreSkipped(t *testing.T) {
 	if exact, err := ask(2*perBatch, stream[2*size:]); err != nil || exact.digest != c.digest {
 		t.Errorf("what was skipped counts: %v", err)
 	}
-	c.asked()
+	c.fresh = true
 	if err := c.feed(stream[:size]); err != nil || c.next != 3*perBatch || c.batches != 1 {
 		t.Errorf("after a response with nothing to keep %d batches up to %d: %v", c.batches, c.next, err)
 	}

@@ -19,7 +19,7 @@ const clientID = "oneplusn-bench"
 // controlTimeout bounds each request that is not a fetch.
 const controlTimeout = 30 * time.Second
 
-// maxControlResponse bounds what is read of a response.
+// maxControlResponse bounds the size of a response.
 const maxControlResponse = 64 << 20
 
 // Control is a connection for everything but the drain. It sends one request at a time, and never retries.
@@ -55,13 +55,13 @@ func (c *Control) Request(req kmsg.Request, version int16) (resp kmsg.Response, 
 	if _, err := c.conn.Write(c.buf); err != nil {
 		return nil, err
 	}
-	var head [8]byte // the size of what follows it, correlation id
+	var head [8]byte // the size of the rest, correlation id
 	if _, err := io.ReadFull(c.conn, head[:]); err != nil {
 		return nil, fmt.Errorf("no response: %w", err)
 	}
 	n, id := binary.BigEndian.Uint32(head[:]), int32(binary.BigEndian.Uint32(head[4:]))
 	if n < 4 || n > maxControlResponse || id != c.sent {
-		return nil, fmt.Errorf("a response of %d bytes to request %d: expected 4 to %d bytes to request %d", n, id, maxControlResponse, c.sent)
+		return nil, fmt.Errorf("a response of %d bytes to request %d, expected 4 to %d bytes to request %d", n, id, maxControlResponse, c.sent)
 	}
 	body := make([]byte, n-4)
 	if _, err := io.ReadFull(c.conn, body); err != nil {
@@ -74,7 +74,7 @@ func (c *Control) Request(req kmsg.Request, version int16) (resp kmsg.Response, 
 	return resp, nil
 }
 
-// CreateTopic makes a topic with one partition. It is no error if the topic exists.
+// CreateTopic makes a topic with one partition, unless it exists.
 func (c *Control) CreateTopic(topic string) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(controlTimeout / time.Millisecond)
@@ -173,10 +173,10 @@ func (c *Control) Produce(topic string, batch []byte) (int64, error) {
 			return p.BaseOffset, nil
 		}
 	}
-	return 0, errors.New("load: the answer to Produce has no partition")
+	return 0, errors.New("load: the response to Produce has no partition")
 }
 
-// Offsets is the first offset of partition 0 and the one behind its last.
+// Offsets is the first offset of partition 0 and the one after its last.
 func (c *Control) Offsets(topic string) (start, end int64, err error) {
 	if start, err = c.offset(topic, -2); err != nil {
 		return 0, 0, err
@@ -202,11 +202,11 @@ func (c *Control) offset(topic string, timestamp int64) (int64, error) {
 			return p.Offset, kerr.ErrorForCode(p.ErrorCode)
 		}
 	}
-	return 0, errors.New("load: the answer to ListOffsets has no partition")
+	return 0, errors.New("load: the response to ListOffsets has no partition")
 }
 
-// Publish publishes batches to a topic that nobody else writes to, until bytes have been reached or the source of
-// records ends (bytes 0: only then), or ctx does. progress is told of each.
+// Publish publishes batches to a topic with no other producer, until it reaches a number of bytes (0 for no limit), or the
+// records end, or ctx does. It calls progress after each batch.
 func (c *Control) Publish(ctx context.Context, topic string, records *Records, bytes int64, progress func(done int64)) (*Layout, error) {
 	layout := new(Layout)
 	for bytes == 0 || layout.Bytes < bytes {
@@ -215,7 +215,7 @@ func (c *Control) Publish(ctx context.Context, topic string, records *Records, b
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("load: reading what is to be published: %w", err)
+			return nil, fmt.Errorf("load: reading the records to publish: %w", err)
 		}
 		base, err := c.Produce(topic, batch)
 		if err != nil {

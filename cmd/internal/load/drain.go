@@ -19,14 +19,14 @@ type DrainOptions struct {
 	// Address is the broker's, Topic the topic whose partition 0 is read.
 	Address, Topic string
 	Subscribers    int
-	// FetchBytes is the most that one fetch asks for.
+	// FetchBytes limits the response to one fetch.
 	FetchBytes int
 	MaxWait    time.Duration
-	// Discard throws payloads away in the kernel in place of checking them.
+	// Discard lets the kernel discard payloads, which are then not checked.
 	Discard bool
-	// Layout is what was published; a subscriber is done at its end. Nil for one that is never done.
+	// Layout describes the published log; a subscriber is done at its end. Without a layout it is never done.
 	Layout *Layout
-	// StartOffset is where subscribers without a Layout begin.
+	// StartOffset is where subscribers without a layout begin.
 	StartOffset int64
 	// Threads is the number of epoll threads; 0 means one.
 	Threads int
@@ -39,7 +39,7 @@ func (o *DrainOptions) start() int64 {
 	return o.StartOffset
 }
 
-// Drained is what a drain did.
+// Drained has the figures of a drain.
 type Drained struct {
 	Seconds float64
 	// Bytes is the payload that all subscribers received.
@@ -50,7 +50,7 @@ type Drained struct {
 	CPUSeconds float64
 }
 
-// Quantile is the time in which that share of the subscribers was done, in seconds.
+// Quantile is the time within which a share of the subscribers was done, in seconds.
 func (d *Drained) Quantile(q float64) float64 {
 	if len(d.SubscriberSeconds) == 0 {
 		return 0
@@ -59,14 +59,14 @@ func (d *Drained) Quantile(q float64) float64 {
 	return d.SubscriberSeconds[min(max(i-1, 0), len(d.SubscriberSeconds)-1)]
 }
 
-// Set is a number of subscribers that are connected and have not fetched yet.
+// Set is a number of connected subscribers.
 type Set struct {
 	options DrainOptions
 	subs    []*subscriber
 	total   atomic.Int64
 }
 
-// Connect connects all subscribers. progress, which may be nil, is told how many are.
+// Connect connects all subscribers; none of them fetches yet. It calls progress, which may be nil, after each.
 func Connect(ctx context.Context, o DrainOptions, progress func(connected int)) (*Set, error) {
 	s := &Set{options: o}
 	for i := range o.Subscribers {
@@ -90,8 +90,7 @@ func Connect(ctx context.Context, o DrainOptions, progress func(connected int)) 
 // connectionsPerSource stays below the number of ephemeral ports of one source address.
 const connectionsPerSource = 20000
 
-// connect makes the i-th connection. On loopback every so many come from another address, since one has only so many
-// ports.
+// connect makes the i-th connection. On loopback every connectionsPerSource of them come from another source address.
 func connect(address string, i int) (int, error) {
 	dialer := net.Dialer{Timeout: controlTimeout}
 	if host, _, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsLoopback() && i >= connectionsPerSource {
@@ -122,10 +121,10 @@ func (s *Set) Close() {
 // ExpectedBytes is how much all subscribers together will receive.
 func (s *Set) ExpectedBytes() int64 { return s.options.Layout.Bytes * int64(len(s.subs)) }
 
-// Received is how many payload bytes have come so far. It may be called from any goroutine.
+// Received is how many payload bytes have arrived so far. It may be called from any goroutine.
 func (s *Set) Received() int64 { return s.total.Load() }
 
-// Drain lets all subscribers fetch until they are done. One that fails ends the drain.
+// Drain lets all subscribers fetch until they are done. The first that fails ends the drain.
 func (s *Set) Drain(ctx context.Context) (*Drained, error) {
 	cpu, started := processCPU(), time.Now()
 	if err := s.run(ctx, nil); err != nil {
@@ -136,14 +135,15 @@ func (s *Set) Drain(ctx context.Context) (*Drained, error) {
 		d.Bytes += sub.received
 		d.SubscriberSeconds = append(d.SubscriberSeconds, sub.finished.Sub(sub.started).Seconds())
 		if !s.options.Discard && sub.check.digest != s.subs[0].check.digest {
-			return nil, fmt.Errorf("%w: two subscribers got different batches", ErrWrongBytes)
+			return nil, fmt.Errorf("%w: two subscribers received different batches", ErrWrongBytes)
 		}
 	}
 	slices.Sort(d.SubscriberSeconds)
 	return d, nil
 }
 
-// run drives all subscribers on the threads until they are done or ctx ends, which is no error if none is ever done.
+// run drives all subscribers on the threads until they are done or ctx ends. The end of ctx is no error for subscribers
+// without a layout.
 func (s *Set) run(ctx context.Context, setUp func(thread int, sub *subscriber)) error {
 	threads := min(max(s.options.Threads, 1), max(len(s.subs), 1))
 	ctx, cancel := context.WithCancel(ctx)
@@ -179,7 +179,7 @@ func (s *Set) thread(ctx context.Context, subs []*subscriber) error {
 	defer p.close()
 	for _, sub := range subs {
 		if !sub.started.IsZero() {
-			continue // a slow one, whose fetch has long been answered
+			continue // a slow one has sent its fetch already
 		}
 		sub.started = time.Now()
 		if err := sub.fetch(); err != nil {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DrainHTTP lets subscribers get a file with the bytes of the layout over HTTP, each once, and throws it away in the
-// kernel: the same client as [Set.Drain] with another header.
+// DrainHTTP lets each subscriber get a file with the bytes of the layout once over HTTP, and lets the kernel discard it: the
+// same client as [Set.Drain] with another header.
 func DrainHTTP(ctx context.Context, o DrainOptions, file string) (*Drained, error) {
 	o.Discard, o.Layout = true, &Layout{End: 1, Bytes: o.Layout.Bytes}
 	set, err := Connect(ctx, o, nil)
@@ -21,22 +21,15 @@ func DrainHTTP(ctx context.Context, o DrainOptions, file string) (*Drained, erro
 	}
 	defer set.Close()
 	for _, sub := range set.subs {
-		sub.http = fmt.Appendf(nil, "GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n", file)
+		sub.http, sub.request = true, fmt.Appendf(nil, "GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n", file)
 	}
 	return set.Drain(ctx)
 }
 
-// fetchHTTP sends the request for the whole file.
-func (s *subscriber) fetchHTTP() error {
-	s.header, s.have = make([]byte, 4096), 0
-	if n, err := unix.Write(s.fd, s.http); err != nil || n < len(s.http) {
-		return fmt.Errorf("load: sending a request: %w", err)
-	}
-	return nil
-}
+// maxHTTPHeader is far above the size of nginx's header.
+const maxHTTPHeader = 4096
 
-// readHTTPHeader receives the header with as little of the body as one byte at a time behind it allows. more is false
-// when nothing is there.
+// readHTTPHeader receives the header without a byte of the body: it peeks first. more is false when the socket is empty.
 func (s *subscriber) readHTTPHeader() (more bool, err error) {
 	n, err := s.receive(s.header[s.have:], unix.MSG_PEEK)
 	if n <= 0 || err != nil {
@@ -56,7 +49,7 @@ func (s *subscriber) readHTTPHeader() (more bool, err error) {
 	}
 	head := string(s.header[:s.have])
 	if !strings.HasPrefix(head, "HTTP/1.1 200") {
-		return false, fmt.Errorf("load: nginx answers %q", strings.SplitN(head, "\r\n", 2)[0])
+		return false, fmt.Errorf("load: nginx responds %q, expected 200", strings.SplitN(head, "\r\n", 2)[0])
 	}
 	for line := range strings.Lines(head) {
 		if value, ok := strings.CutPrefix(strings.ToLower(line), "content-length:"); ok {
@@ -64,7 +57,7 @@ func (s *subscriber) readHTTPHeader() (more bool, err error) {
 		}
 	}
 	if err != nil || s.payload <= 0 {
-		return false, errors.New("load: nginx's answer has no length")
+		return false, errors.New("load: nginx's response has no Content-Length")
 	}
 	s.size = s.payload
 	s.header = s.header[:s.have]

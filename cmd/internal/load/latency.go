@@ -6,7 +6,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// A latency is recorded in nanoseconds, from 1 us to a minute, with three digits.
+// Histograms have latencies in nanoseconds, from 1 us to a minute, with three digits.
 const minLatency, maxLatency = time.Microsecond, time.Minute
 
 func newLatency() *hdrhistogram.Histogram {

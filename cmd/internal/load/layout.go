@@ -2,18 +2,18 @@ package load
 
 import "sort"
 
-// Layout is what was published: where each batch ends, in bytes and in offsets.
+// Layout describes a published log, or a part of it: where each batch ends, in bytes and in offsets.
 type Layout struct {
-	// Start and End are the first offset and the one behind the last.
+	// Start and End are the first offset and the one after the last.
 	Start, End     int64
 	Bytes, Records int64
 
-	first   int64   // bytes of the log before this part of it
-	ends    []int64 // of the whole log: the bytes up to the end of each batch
-	offsets []int64 // and the offset that follows each batch
+	first   int64   // bytes of the log before this part
+	ends    []int64 // the end of each batch of the whole log, in bytes
+	offsets []int64 // the offset after each batch
 }
 
-// after is the offset that follows so many bytes, and the bytes before that offset: fewer, if a batch is cut.
+// after is the offset after so many bytes of this part, and the bytes before that offset: fewer, if they end inside a batch.
 func (l *Layout) after(bytes int64) (offset, position int64) {
 	i := sort.Search(len(l.ends), func(i int) bool { return l.ends[i] > l.first+bytes })
 	if i == 0 {
@@ -22,7 +22,7 @@ func (l *Layout) after(bytes int64) (offset, position int64) {
 	return l.offsets[i-1], l.ends[i-1] - l.first
 }
 
-// before is the bytes before a batch, below 0 if it is before this part.
+// before is how many bytes of this part precede a batch, below 0 if the batch precedes this part.
 func (l *Layout) before(base int64) (position int64) {
 	i := sort.Search(len(l.offsets), func(i int) bool { return l.offsets[i] > base })
 	if i == 0 {
@@ -42,8 +42,8 @@ func (l *Layout) add(base int64, records, bytes int) {
 	l.offsets = append(l.offsets, l.End)
 }
 
-// Split cuts a layout in two at the last end of a batch within so many bytes. The parts have the offsets of the whole,
-// and count bytes from their own start.
+// Split cuts a layout in two at the last end of a batch within so many bytes. The parts keep the offsets of the whole, and
+// count bytes from their own start.
 func (l *Layout) Split(bytes int64) (before, behind *Layout) {
 	offset, position := l.after(bytes)
 	before, behind = new(*l), new(*l)

@@ -14,39 +14,39 @@ import (
 	"oneplusn/segment/records"
 )
 
-// LiveOptions say how records are published to subscribers that wait.
+// LiveOptions say how to publish to waiting subscribers.
 type LiveOptions struct {
-	// RecordBytes is the size of each record, at least 8 for its time of publication.
+	// RecordBytes is the size of each record, at least 8 for the time of its publication.
 	RecordBytes int
-	// Rate is how many records are published a second, one each.
+	// Rate is how many records a second are published, each in a batch of its own.
 	Rate     float64
 	Duration time.Duration
-	// Waiting is called when all subscribers have sent their first fetch, and Done after the last delivery, while they are
-	// still connected: that is where a server's counters are read.
+	// Waiting is called before the first record is published, and Done after the last delivery, while the subscribers are
+	// still connected: these are the places to read the server's counters.
 	Waiting, Done func() error
 }
 
-// Live is what a live run measured.
+// Live has the figures of a live run.
 type Live struct {
 	Published, Deliveries int64
 	Seconds, CPUSeconds   float64
-	// Latency is in nanoseconds, from before the record is sent to after it has been received.
+	// Latency is in nanoseconds, from just before a record is sent until it has been received.
 	Latency *hdrhistogram.Histogram
-	// Late counts ticks at which the publisher was behind its pace by more than a period.
+	// Late counts the records that were published more than a period too late.
 	Late int64
 }
 
-// nowNanos is the clock of records' times: the same for all processes of a host (clock_gettime(2)).
+// nowNanos is the clock of the records' times, which all processes of a host share (clock_gettime(2)).
 func nowNanos() int64 {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
 	return ts.Nano()
 }
 
-// RunLive publishes at a pace to subscribers that all wait, and measures how long each delivery takes.
+// RunLive publishes at a pace to waiting subscribers, and measures how long each delivery takes.
 func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(published, deliveries int64)) (*Live, error) {
 	if o.RecordBytes < 8 {
-		return nil, fmt.Errorf("load: live records carry their time, so they have at least 8 bytes; %d were asked for", o.RecordBytes)
+		return nil, fmt.Errorf("load: a record of %d bytes is too small for the time of its publication: choose 8 bytes or more", o.RecordBytes)
 	}
 	threads := max(set.options.Threads, 1)
 	histograms := make([]*hdrhistogram.Histogram, threads)
@@ -56,12 +56,12 @@ func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(publish
 	var deliveries atomic.Int64
 	setUp := func(thread int, sub *subscriber) {
 		buf := make([]byte, 0, 512)
-		sub.onPayload = func(s *subscriber, b []byte) error {
+		sub.onPayload = func(b []byte) error {
 			buf = append(buf, b...)
-			if s.payload > 0 {
+			if sub.payload > 0 {
 				return nil
 			}
-			n, err := takeLive(&s.check, buf, o.RecordBytes, histograms[thread])
+			n, err := takeLive(&sub.check, buf, o.RecordBytes, histograms[thread])
 			deliveries.Add(int64(n))
 			buf = buf[:0]
 			return err
@@ -96,7 +96,7 @@ func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(publish
 	return live, err
 }
 
-// takeLive takes one or more batches of one record each.
+// takeLive checks one or more batches of one record each, and records their latencies.
 func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) (taken int, err error) {
 	now := nowNanos()
 	for len(b) > 0 {
@@ -106,7 +106,7 @@ func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) 
 		}
 		size := header.Size()
 		if size > len(b) || size < records.HeaderSize+recordBytes+1 {
-			return taken, fmt.Errorf("%w: a live batch says it has %d bytes of %d", ErrWrongBytes, size, len(b))
+			return taken, fmt.Errorf("%w: a live batch of %d bytes, %d arrived", ErrWrongBytes, size, len(b))
 		}
 		if err := c.feed(b[:size]); err != nil {
 			return taken, err
@@ -119,7 +119,7 @@ func takeLive(c *checker, b []byte, recordBytes int, h *hdrhistogram.Histogram) 
 	return taken, nil
 }
 
-// publishLive publishes one record at each tick of the pace.
+// publishLive publishes one record in each period.
 func publishLive(ctx context.Context, to DrainOptions, o LiveOptions, live *Live, tick func()) error {
 	control, err := Dial(to.Address)
 	if err != nil {
@@ -155,19 +155,19 @@ func publishLive(ctx context.Context, to DrainOptions, o LiveOptions, live *Live
 	}
 }
 
-// awaitDeliveries waits for the last deliveries.
+// awaitDeliveries waits until the subscribers have received everything.
 func awaitDeliveries(ctx context.Context, deliveries *atomic.Int64, want int64, drained <-chan error) error {
 	deadline := time.Now().Add(controlTimeout)
 	for deliveries.Load() < want {
 		select {
 		case err := <-drained:
-			return errors.Join(errors.New("load: the subscribers have ended"), err)
+			return errors.Join(errors.New("load: the subscribers ended early"), err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(5 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("load: %d of %d deliveries came within %v", deliveries.Load(), want, controlTimeout)
+			return fmt.Errorf("load: only %d of %d deliveries arrived within %v", deliveries.Load(), want, controlTimeout)
 		}
 	}
 	return nil

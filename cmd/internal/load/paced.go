@@ -8,12 +8,12 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Paced is what subscribers at a pace did.
+// Paced has the figures of fetches at a pace.
 type Paced struct {
 	Fetches int64
 	// Latency is in nanoseconds, from a fetch to the last byte of its response.
 	Latency *hdrhistogram.Histogram
-	// Late counts fetches that were not sent when they were due, since the one before was not answered yet.
+	// Late counts fetches that were sent too late, because the response to the last one was still missing.
 	Late int64
 }
 
@@ -21,20 +21,20 @@ type Paced struct {
 type pacer struct {
 	every   time.Duration
 	readers []*pacedReader
-	flying  int // fetches that are not answered
+	flying  int // fetches without a response yet
 	done    *Paced
 }
 
 type pacedReader struct {
 	sub       *subscriber
 	due, sent time.Time
-	waiting   bool // for the answer
+	waiting   bool // for a response
 }
 
-// Repeat lets every subscriber of the set read its layout over and over, with one fetch every so often, or when the last
-// is answered if that takes longer. They begin evenly spread over the layout, so that all of it is read all the time.
-// It ends when until is closed and the fetches under way are answered, one at least, or with ctx, which is an error. The
-// set can be used again afterwards.
+// Repeat lets every subscriber of the set read its layout over and over. A subscriber sends one fetch in each period, or
+// later if the last response takes longer. The subscribers start evenly spread over the layout, so that they read all of
+// it all the time. Repeat ends when until is closed and the responses in flight have arrived, at least one; the end of ctx
+// is an error. The set can be used again afterwards.
 func (s *Set) Repeat(ctx context.Context, every time.Duration, until <-chan struct{}) (*Paced, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -48,7 +48,7 @@ func (s *Set) Repeat(ctx context.Context, every time.Duration, until <-chan stru
 	return p.done, p.run(ctx, until, poller)
 }
 
-// spread spreads the subscribers over their layout and their first fetches over a period.
+// spread spreads the subscribers over their layout, and their first fetches over a period.
 func (p *pacer) spread(subs []*subscriber) {
 	now := time.Now()
 	for i, sub := range subs {
@@ -59,7 +59,7 @@ func (p *pacer) spread(subs []*subscriber) {
 	}
 }
 
-// longestWait bounds a wait for sockets, so that the end of a context is seen.
+// longestWait bounds a wait for sockets, so that the end of a context is noticed.
 const longestWait = 50 * time.Millisecond
 
 func (p *pacer) run(ctx context.Context, until <-chan struct{}, poller *poller) (err error) {
@@ -84,7 +84,7 @@ func (p *pacer) run(ctx context.Context, until <-chan struct{}, poller *poller) 
 	return nil
 }
 
-// send sends the fetches that are due, and says how long none will be.
+// send sends the fetches that are due, and returns the time until the next one is.
 func (p *pacer) send(now time.Time) (wait time.Duration, err error) {
 	wait = longestWait
 	for _, r := range p.readers {
@@ -104,7 +104,7 @@ func (p *pacer) send(now time.Time) (wait time.Duration, err error) {
 	return wait, nil
 }
 
-// answered takes note of a whole response, and of when the next fetch is due.
+// answered records a whole response, and when the next fetch is due.
 func (p *pacer) answered(r *pacedReader) {
 	now := time.Now()
 	recordLatency(p.done.Latency, now.Sub(r.sent))
@@ -120,7 +120,7 @@ func (p *pacer) answered(r *pacedReader) {
 	}
 }
 
-// moveTo lets a subscriber that has no fetch under way read on from behind so many bytes of its layout.
+// moveTo moves a subscriber without a fetch in flight to the batch after so many bytes of its layout.
 func (s *subscriber) moveTo(bytes int64) {
 	s.offset, _ = s.options.Layout.after(bytes)
 	s.check.next = s.offset

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller waits for the sockets of subscribers, and has the buffers that they share. Only one thread uses it.
+// poller waits for the sockets of subscribers, and owns the buffers that they share. Only one thread uses it.
 type poller struct {
 	subs   []*subscriber
 	epoll  int
@@ -42,8 +42,8 @@ func (p *poller) close() {
 	_ = unix.Munmap(p.void)
 }
 
-// wait waits until a socket is ready, but not longer than the timeout, and lets subscribers take what there is. It returns
-// how many of them are done by that.
+// wait waits for sockets, at most for the timeout, and lets their subscribers receive. It returns how many subscribers are
+// done now.
 func (p *poller) wait(timeout time.Duration) (done int, err error) {
 	n, err := unix.EpollWait(p.epoll, p.events, int((timeout+time.Millisecond-1)/time.Millisecond))
 	if err != nil && err != unix.EINTR {

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Published is what producers got done.
+// Published has the figures of producers.
 type Published struct {
-	// Batches were acknowledged, one per request.
+	// Batches counts the acknowledged batches, one per request.
 	Batches, Bytes int64
 	Seconds        float64
 	// Latency is the time from a request to its acknowledgement, in nanoseconds.
@@ -28,8 +28,8 @@ func (p *Published) add(batch []byte, took time.Duration) {
 	recordLatency(p.Latency, took)
 }
 
-// PublishFor lets producers send batches to a topic with acks=all for a time, each on its own connection and each the
-// next when the last is acknowledged. Every producer has a source of batches of its own.
+// PublishFor lets producers send batches to a topic with acks=all for a time. Each has its own connection and its own source
+// of batches, and sends the next batch when the last is acknowledged.
 func PublishFor(ctx context.Context, address, topic string, sources []*Records, d time.Duration) (*Published, error) {
 	controls := make([]*Control, 0, len(sources))
 	defer func() {
@@ -84,7 +84,7 @@ func publishUntil(ctx context.Context, c *Control, topic string, source *Records
 	return p, ctx.Err()
 }
 
-// FsyncEach writes batches to a file with one pwrite(2) and one fdatasync(2) each: what a disk does without a server.
+// FsyncEach writes batches to a file with one pwrite(2) and one fdatasync(2) each: the disk without a server.
 func FsyncEach(ctx context.Context, dir string, source *Records, d time.Duration) (*Published, error) {
 	f, err := os.Create(filepath.Join(dir, "plain"))
 	if err != nil {

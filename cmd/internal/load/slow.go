@@ -8,19 +8,18 @@ import (
 	"time"
 )
 
-// SlowOptions say which subscribers beside the measured ones do not read as they should.
+// SlowOptions say which slow subscribers there are beside the measured ones.
 type SlowOptions struct {
-	// Stalled subscribers send a fetch and then read nothing for Stall; after that they read everything, checked.
+	// Stalled subscribers send a fetch and then read nothing for Stall; after that they read and check everything.
 	Stalled int
 	Stall   time.Duration
-	// Trickling subscribers read one byte a second for as long as they are there.
+	// Trickling subscribers read one byte a second until the end.
 	Trickling int
 }
 
-// Any says that there is a slow subscriber.
 func (o SlowOptions) Any() bool { return o.Stalled+o.Trickling > 0 }
 
-// Slow are subscribers that are connected, have sent a fetch, and leave the server waiting.
+// Slow are connected subscribers that have sent a fetch and hardly read the response.
 type Slow struct {
 	options   SlowOptions
 	stalled   *Set
@@ -85,8 +84,8 @@ func (s *Slow) trickle(ctx context.Context) {
 	}
 }
 
-// Finish lets the stalled subscribers wait until they have stalled long enough, and then read all that they asked for.
-// It returns how many bytes the trickling ones took. waiting is told of the time that is left.
+// Finish waits until the stalled subscribers have stalled long enough, and then lets them read everything. It returns how
+// many bytes the trickling ones read. Meanwhile it calls waiting with the time left.
 func (s *Slow) Finish(ctx context.Context, waiting func(left time.Duration)) (trickled int64, err error) {
 	for {
 		left := s.options.Stall - time.Since(s.started)
@@ -102,18 +101,18 @@ func (s *Slow) Finish(ctx context.Context, waiting func(left time.Duration)) (tr
 	}
 	if s.options.Stalled > 0 {
 		if err := s.stalled.run(ctx, nil); err != nil {
-			return 0, fmt.Errorf("a subscriber that had stalled: %w", err)
+			return 0, fmt.Errorf("a stalled subscriber that reads on: %w", err)
 		}
 	}
 	s.stop()
 	s.ended.Wait()
 	if s.options.Trickling > 0 && s.options.Stall >= 2*time.Second && s.trickled == 0 {
-		return 0, errors.New("load: the trickling subscribers got nothing")
+		return 0, errors.New("load: the trickling subscribers received nothing")
 	}
 	return s.trickled, nil
 }
 
-// Close ends all of them.
+// Close disconnects all of them.
 func (s *Slow) Close() {
 	s.stop()
 	s.ended.Wait()

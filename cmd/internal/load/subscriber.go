@@ -14,9 +14,9 @@ import (
 
 const (
 	fetchVersion = 11
-	// lowWaterBytes is how much has to be there before a subscriber that reads a payload is woken.
+	// lowWaterBytes is how many bytes of a payload must have arrived to wake a subscriber.
 	lowWaterBytes = 256 << 10
-	// discardBytes is the most that one receive throws away.
+	// discardBytes limits what one receive discards.
 	discardBytes = 16 << 20
 )
 
@@ -24,26 +24,26 @@ const (
 type subscriber struct {
 	fd      int
 	options *DrainOptions
-	request []byte // the fetch request, whose offset is written in place
-	at      int    // where the offset is in it
+	request []byte // whose offset is written in place
+	at      int    // the place of the offset in it
 
-	header  []byte // of the response: its length is known beforehand
+	header  []byte // of the response, whose length is known beforehand
 	have    int
-	payload int // bytes of the current payload that have not come yet
+	payload int // bytes of the current payload that have not arrived yet
 	size    int // of the current payload
-	low     int // SO_RCVLOWAT as it is set
+	low     int // the current SO_RCVLOWAT
 
 	offset   int64   // the next to fetch
-	base     [8]byte // discarding: the start of the current payload, which is its first batch's offset
+	base     [8]byte // when discarding: the first 8 bytes of the payload, its first batch's offset
 	check    checker
 	received int64
 	started  time.Time
 	finished time.Time
 	done     bool
 
-	onPayload  func(s *subscriber, b []byte) error // live: takes the payload itself
-	onAnswered func()                              // paced: is called in place of fetching on
-	http       []byte                              // the request, if it is HTTP and not Kafka's protocol
+	onPayload  func(b []byte) error // live: receives the payload
+	onAnswered func()               // paced: is called in place of the next fetch
+	http       bool                 // the protocol is HTTP and not Kafka's
 }
 
 // responseHeaderBytes is the size of a Fetch v11 response up to its records, for one partition: size, correlation id,
@@ -75,25 +75,29 @@ func newSubscriber(fd int, o *DrainOptions) *subscriber {
 	return s
 }
 
-// fetch sends the next request. It is small and the socket's buffer is empty, so it is never short.
+// fetch sends the next request. It is small and the socket's buffer is empty, so it fits.
 func (s *subscriber) fetch() error {
-	if s.http != nil {
-		return s.fetchHTTP()
-	}
-	binary.BigEndian.PutUint64(s.request[s.at:], uint64(s.offset))
 	s.have = 0
-	s.check.asked()
+	if s.http {
+		s.header = make([]byte, maxHTTPHeader)
+	} else {
+		binary.BigEndian.PutUint64(s.request[s.at:], uint64(s.offset))
+		s.check.fresh = true
+	}
 	n, err := unix.Write(s.fd, s.request)
-	if err != nil || n < len(s.request) {
-		return fmt.Errorf("load: sending a fetch: %d of %d bytes: %w", n, len(s.request), err)
+	if err == nil && n < len(s.request) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		return fmt.Errorf("load: sending a request: %w", err)
 	}
 	return nil
 }
 
-// ready takes what the socket has.
+// ready receives until the socket is empty.
 func (s *subscriber) ready(p *poller) error {
 	for !s.done {
-		if s.http != nil && s.payload == 0 {
+		if s.http && s.payload == 0 {
 			if more, err := s.readHTTPHeader(); err != nil || !more {
 				return err
 			}
@@ -119,7 +123,7 @@ func (s *subscriber) ready(p *poller) error {
 	return nil
 }
 
-// receive is a recv that says 0 when nothing is there; the end of the connection is an error.
+// receive is recv(2). It returns 0 when the socket is empty; the end of the connection is an error.
 func (s *subscriber) receive(b []byte, flags int) (int, error) {
 	for {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
@@ -150,17 +154,17 @@ func (s *subscriber) parseHeader() error {
 	s.payload = int(int32(binary.BigEndian.Uint32(h[len(h)-4:])))
 	s.size = s.payload
 	if total := int(binary.BigEndian.Uint32(h)) + 4; total != len(h)+s.payload {
-		return fmt.Errorf("load: a response of %d bytes has a header of %d and a payload of %d: it is not laid out as expected",
+		return fmt.Errorf("load: a response of %d bytes has a header of %d and a payload of %d: its layout is not the expected one",
 			total, len(h), s.payload)
 	}
 	return nil
 }
 
-// takePayload receives the payload. more is false when the socket has nothing left.
+// takePayload receives the payload. more is false when the socket is empty.
 func (s *subscriber) takePayload(p *poller) (more bool, err error) {
 	for s.payload > 0 {
 		var n int
-		if taken := s.size - s.payload; s.options.Discard && taken < len(s.base) && s.http == nil {
+		if taken := s.size - s.payload; s.options.Discard && taken < len(s.base) && !s.http {
 			n, err = s.receive(s.base[taken:min(len(s.base), s.size)], 0)
 		} else if s.options.Discard {
 			n, err = s.receive(p.void[:min(s.payload, discardBytes)], unix.MSG_TRUNC)
@@ -178,7 +182,11 @@ func (s *subscriber) takePayload(p *poller) (more bool, err error) {
 		s.received += int64(n)
 		p.total.Add(int64(n))
 		if !s.options.Discard {
-			if err := s.take(p.read[:n]); err != nil {
+			take := s.check.feed
+			if s.onPayload != nil {
+				take = s.onPayload
+			}
+			if err := take(p.read[:n]); err != nil {
 				return false, err
 			}
 		}
@@ -187,14 +195,7 @@ func (s *subscriber) takePayload(p *poller) (more bool, err error) {
 	return true, s.answered()
 }
 
-func (s *subscriber) take(b []byte) error {
-	if s.onPayload != nil {
-		return s.onPayload(s, b)
-	}
-	return s.check.feed(b)
-}
-
-// wakeAt says how many bytes make the socket readable.
+// wakeAt sets how many bytes make the socket readable.
 func (s *subscriber) wakeAt(n int) {
 	if n != s.low {
 		s.low = n
@@ -202,17 +203,17 @@ func (s *subscriber) wakeAt(n int) {
 	}
 }
 
-// answered goes on after a whole response.
+// answered checks a whole response and sends the next fetch.
 func (s *subscriber) answered() error {
 	asked := s.offset
 	switch {
-	case s.http != nil:
+	case s.http:
 		s.offset = s.options.Layout.End
 	case s.options.Discard:
 		if s.size == 0 {
 			break
 		}
-		// Nobody looked at the payload; what was published says which offset follows so many bytes behind its start.
+		// The payload was discarded, so the layout has to tell the offset after so many bytes from its start.
 		l := s.options.Layout
 		s.offset, _ = l.after(l.before(int64(binary.BigEndian.Uint64(s.base[:]))) + int64(s.size))
 	default:

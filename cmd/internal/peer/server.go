@@ -53,7 +53,7 @@ func StartServer(dataDir string, flags ...string) (*Server, error) {
 	s := &Server{command: exec.Command(binary, args...), stderr: new(tail)}
 	s.command.ExtraFiles = []*os.File{w}
 	s.command.Stderr = s.stderr
-	// The child ends with its parent, whatever becomes of that.
+	// The child ends with its parent, however that ends.
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = s.command.Start()
 	_ = w.Close()
@@ -85,7 +85,7 @@ func (s *Server) awaitReady(r *os.File) error {
 	return nil
 }
 
-// Stop ends a child as an operator would, and reports if it did not end well.
+// Stop ends a child with SIGTERM, and returns an error unless it ends well within 30 s.
 func (s *Server) Stop() error {
 	if s.command == nil {
 		return nil
@@ -106,7 +106,7 @@ func (s *Server) Stop() error {
 	}
 }
 
-// Kill ends a child by SIGKILL, as the kernel would when memory runs out, and waits until it is gone.
+// Kill ends a child with SIGKILL, as the kernel does when memory runs out, and waits until it is gone.
 func (s *Server) Kill() {
 	_ = s.command.Process.Kill()
 	_ = s.command.Wait()
@@ -150,7 +150,7 @@ type Stats struct {
 	Counted bool `json:"-"` // false where the server does not count
 }
 
-// Since is s with only that in its counters which they counted after before.
+// Since is s with every counter reduced by its value in an earlier snapshot.
 func (s Stats) Since(before Stats) Stats {
 	s.CPUUserSeconds -= before.CPUUserSeconds
 	s.CPUSystemSeconds -= before.CPUSystemSeconds
@@ -170,7 +170,7 @@ func (s Stats) Since(before Stats) Stats {
 // CPUSeconds is user and system time together.
 func (s Stats) CPUSeconds() float64 { return s.CPUUserSeconds + s.CPUSystemSeconds }
 
-// Stats asks the server. One without an admin address is known by its PID at most: then only its CPU time is.
+// Stats reads the server's counters. Without an admin address it has only the CPU time, if the PID is known.
 func (s *Server) Stats(ctx context.Context) (Stats, error) {
 	if s.Admin == "" {
 		return processStats(s.PID)
@@ -193,7 +193,7 @@ func (s *Server) Stats(ctx context.Context) (Stats, error) {
 	return stats, nil
 }
 
-// processStats is what proc(5) says of a process: its CPU time, in ticks of 10 ms.
+// processStats is a process's CPU time from proc(5), in ticks of 10 ms.
 func processStats(pid int) (s Stats, err error) {
 	if pid == 0 {
 		return s, nil

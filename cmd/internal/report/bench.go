@@ -14,7 +14,7 @@ type BenchRun struct {
 	Server      string `json:"server"`
 	RingSize    int    `json:"ring_size,omitempty"`
 	Subscribers int    `json:"subscribers"`
-	// Slow says which subscribers beside these hardly read.
+	// Slow names the slow subscribers beside the measured ones.
 	Slow string `json:"slow,omitempty"`
 
 	DeliveredBytes      int64   `json:"delivered_bytes"`
@@ -24,23 +24,23 @@ type BenchRun struct {
 	SubscriberP50Millis float64 `json:"subscriber_p50_millis"`
 	SubscriberP99Millis float64 `json:"subscriber_p99_millis"`
 
-	// Copies are the units of the copy model that the server counted: bytes over bytes published.
+	// CPUCopies and ByReference are the server's counts in units of the copy model: bytes divided by the bytes published.
 	CopiesCounted bool    `json:"copies_counted"`
 	CPUCopies     float64 `json:"cpu_copies"`
 	ByReference   float64 `json:"by_reference"`
 
 	QueuedWhenFull int64 `json:"queued_when_full"`
-	// PipesLentMax is the most pipes that held bytes at once since the server's start, PipesLimit how many there may be.
+	// PipesLentMax is the most pipes in use at once since the server's start, PipesLimit how many there may be.
 	PipesLentMax int `json:"pipes_lent_max"`
 	PipesLimit   int `json:"pipes_limit"`
-	// ServerRSSBytes is the server's resident memory after the run, mapped page cache included; ServerRSSAnonBytes its own.
+	// ServerRSSBytes is the server's resident memory after the run, ServerRSSAnonBytes the same without mapped page cache.
 	ServerRSSBytes     int64 `json:"server_rss_bytes,omitempty"`
 	ServerRSSAnonBytes int64 `json:"server_rss_anon_bytes,omitempty"`
 
 	Live *LiveRun `json:"live,omitempty"`
 }
 
-// LiveRun is what a live run measured; latencies in microseconds.
+// LiveRun has the figures of a live run, latencies in microseconds.
 type LiveRun struct {
 	Rate       float64 `json:"rate_per_second"`
 	Published  int64   `json:"published"`
@@ -77,7 +77,7 @@ func (r *BenchRun) cpuKnown() bool      { return r.ServerCPUSeconds > 0 }
 func (r *BenchRun) anonMB() float64     { return float64(r.ServerRSSAnonBytes) / 1e6 }
 func (r *BenchRun) name() string        { return r.Server + r.Slow }
 
-// config is what runs are grouped by.
+// config identifies a configuration.
 type config struct {
 	name        string
 	ring, count int
@@ -123,7 +123,7 @@ func WriteBench(out io.Writer, runs []*BenchRun, yardstick string) {
 	}))
 }
 
-// pipesText is the most pipes that were in use at once in any run, of how many there may be.
+// pipesText is the most pipes in use at once in any run, and their limit.
 func pipesText(rs []*BenchRun) string {
 	most := 0
 	for _, r := range rs {
@@ -150,7 +150,7 @@ func WriteLive(out io.Writer, runs []*BenchRun) {
 	}))
 }
 
-// WriteJSON writes everything that was measured to a file.
+// WriteJSON writes all figures to a file.
 func WriteJSON(path string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err == nil {

@@ -8,7 +8,7 @@ import (
 // ColdRun is one run of hot readers beside cold ones.
 type ColdRun struct {
 	Run int `json:"run"`
-	// Policy is kernel or bounded, by the server's --cold-cache, ColdCacheBytes: 0 leaves the page cache to the kernel.
+	// Policy is kernel or bounded. ColdCacheBytes is the server's --cold-cache, 0 if the kernel alone manages the page cache.
 	Policy         string `json:"policy"`
 	ColdCacheBytes int64  `json:"cold_cache_bytes"`
 	// MemoryLimitBytes is what server and client may use together, page cache included; 0 if it is not known.
@@ -20,12 +20,13 @@ type ColdRun struct {
 	HotReaders    int   `json:"hot_readers"`
 	ColdReaders   int   `json:"cold_readers"`
 
-	// ColdBytes were delivered to the cold readers within Seconds, and HotBytes to the hot ones meanwhile.
+	// ColdBytes were delivered to the cold readers within Seconds, HotBytes to the hot ones in the same time.
 	ColdBytes int64   `json:"cold_bytes"`
 	HotBytes  int64   `json:"hot_bytes"`
 	Seconds   float64 `json:"seconds"`
 
-	// CacheCounted says that the kernel told what is in the page cache. It was asked CacheSamples times, and at the end.
+	// CacheCounted tells whether the kernel reported what the page cache held. It was sampled CacheSamples times, and once more
+	// at the end.
 	CacheCounted    bool  `json:"cache_counted"`
 	CacheSamples    int   `json:"cache_samples"`
 	HotCachedWarm   int64 `json:"hot_cached_warm_bytes"` // after warming
@@ -33,15 +34,15 @@ type ColdRun struct {
 	HotCachedAtEnd  int64 `json:"hot_cached_at_end_bytes"`
 	ColdCachedMax   int64 `json:"cold_cached_max_bytes"`
 	ColdCachedAtEnd int64 `json:"cold_cached_at_end_bytes"`
-	// The server's own count: what its cold cache held at the end, dropped meanwhile, and could not drop when it tried.
+	// The server's own counters: bytes in its cold cache at the end, bytes evicted, and bytes that it failed to evict.
 	ServerHeldBytes    int64 `json:"server_held_bytes"`
 	ServerDroppedBytes int64 `json:"server_dropped_bytes"`
 	ServerBusyBytes    int64 `json:"server_busy_bytes"`
-	// DiskBytes were read from storage by the server, if DiskCounted.
+	// DiskBytes is how much the server read from storage, if DiskCounted.
 	DiskCounted bool  `json:"disk_counted"`
 	DiskBytes   int64 `json:"disk_bytes"`
 
-	// Hot are the fetches of the hot readers beside the cold ones, Alone those before these came; nil if there were none.
+	// Hot are the fetches of the hot readers beside the cold ones, Alone those without them; nil if there were none.
 	Hot   *FetchTimes `json:"hot"`
 	Alone *FetchTimes `json:"hot_alone,omitempty"`
 
@@ -49,10 +50,10 @@ type ColdRun struct {
 	ClientCPUSeconds float64 `json:"client_cpu_seconds"`
 }
 
-// FetchTimes are how long fetches at a pace took, from the request to the last byte of the response.
+// FetchTimes are latencies of fetches at a pace, from the request to the last byte of the response.
 type FetchTimes struct {
 	Fetches int64 `json:"fetches"`
-	// Late were not sent when they were due, since the one before was not answered.
+	// Late counts fetches that were sent too late, because the response to the last one was still missing.
 	Late int64 `json:"late"`
 	Latencies
 }

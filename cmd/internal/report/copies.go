@@ -23,24 +23,23 @@ var columnNames = [Columns]string{
 	"disk>cache", "cache>user", "user>socket", "cache>socket", ">NIC",
 }
 
-// tolerance is how far a counted cell may be from the model, as a share of the model's figure or of one unit, whichever
-// is larger.
+// tolerance is how far a count may be from the model, as a share of the model's figure or of one unit, whichever is larger.
 const tolerance = 0.01
 
 // CopyRow is one way to move the data set to all subscribers. One unit is the whole data set moved once.
 type CopyRow struct {
-	// Name says which way, Transfer is the server's mode.
+	// Name describes the way, Transfer is the server's mode.
 	Name, Transfer string
 	Predicted      [Columns]float64
 	Counted        [Columns]float64
-	// Uncounted says for a column why it could not be counted; empty where it was.
+	// Uncounted has the reason why a column was not counted; empty where it was.
 	Uncounted [Columns]string
-	// ByReference is what the server counted as handed to sockets without a copy. It is no column of the model: a witness
-	// that what was not copied did leave, and by which way.
+	// ByReference is the server's count of bytes passed to sockets without a copy. It is no column of the model, but an
+	// independent witness that these bytes left without one.
 	ByReference float64
 	// CPUPerGB is the server's CPU time in seconds for each GB delivered, 0 if it is not known.
 	CPUPerGB float64
-	// StillCached is the share of the data set that could not be dropped before; the prediction takes it into account.
+	// StillCached is the share of the data set that could not be evicted beforehand; the prediction takes it into account.
 	StillCached float64
 }
 
@@ -54,7 +53,7 @@ func (r *CopyRow) Mismatches() (columns []int) {
 	return columns
 }
 
-// Totals are the sums over all columns. Columns that were not counted enter the count as predicted; whole is false then.
+// Totals are the sums over all columns. The count leaves out columns that were not counted; whole is false then.
 func (r *CopyRow) Totals() (predicted, counted float64, whole bool) {
 	whole = true
 	for c := range Columns {
@@ -68,8 +67,8 @@ func (r *CopyRow) Totals() (predicted, counted float64, whole bool) {
 	return predicted, counted, whole
 }
 
-// Predict is the model's row: the units that each column moves for n subscribers. cold is how much of the data set was
-// not in the page cache, summed over all times that it was dropped: 1 if the cache is shared, n if nothing is.
+// Predict is the model's row: the units that each column moves for n subscribers. cold is the share of the data set that is
+// read from disk, summed over all evictions: 1 if all subscribers share the page cache, n if they share nothing.
 func Predict(transfer string, n int, cold float64) (p [Columns]float64) {
 	all := float64(n)
 	p[DiskToCache], p[ToNIC] = cold, all
@@ -82,7 +81,7 @@ func Predict(transfer string, n int, cold float64) (p [Columns]float64) {
 	return p
 }
 
-// WriteCopies prints the table, predicted beside counted, and what it says about the document's figures.
+// WriteCopies prints the table, predicted beside counted.
 func WriteCopies(out io.Writer, rows []*CopyRow, subscribers int, dataSet string) {
 	_, _ = fmt.Fprintf(out, "\nCopies of %s to %d subscribers; 1.00 is the whole data set moved once. Each cell: predicted/counted.\n\n",
 		dataSet, subscribers)
@@ -122,8 +121,8 @@ func (r *CopyRow) cpuPerGB() string {
 	return fmt.Sprintf("%.3f", r.CPUPerGB)
 }
 
-// Explain writes a line for each cell that disagrees, and one for each reason why something was not counted. ok says
-// that everything that was counted agrees.
+// Explain writes a line for each count that disagrees with the model, and one for each reason why a column was not counted.
+// ok is true if all counts agree.
 func Explain(out io.Writer, rows []*CopyRow) (ok bool) {
 	ok = true
 	said := map[string]bool{}
@@ -140,7 +139,7 @@ func Explain(out io.Writer, rows []*CopyRow) (ok bool) {
 			}
 		}
 		if r.StillCached > 0 {
-			_, _ = fmt.Fprintf(out, "- %s: %.2f %% of the data set stayed in the page cache when it was dropped; the prediction leaves it out\n",
+			_, _ = fmt.Fprintf(out, "- %s: %.2f %% of the data set stayed in the page cache although it was dropped; the prediction leaves it out\n",
 				r.Name, 100*r.StillCached)
 		}
 	}
@@ -150,7 +149,7 @@ func Explain(out io.Writer, rows []*CopyRow) (ok bool) {
 func suspicion(column int, more bool) string {
 	switch {
 	case column == DiskToCache && more:
-		return "the page cache did not hold the data set; is memory short?"
+		return "the page cache did not hold the data set: is memory short?"
 	case column == DiskToCache:
 		return "part of the data set was in the page cache before"
 	case column == ToNIC:
@@ -158,17 +157,17 @@ func suspicion(column int, more bool) string {
 	case more:
 		return "the server made a copy that this mode should not make"
 	}
-	return "the server made less copies than this mode should: is another mode at work?"
+	return "the server made fewer copies than this mode should: is another mode in use?"
 }
 
-// WriteMeaning says what the document's numbers correspond to.
+// WriteMeaning explains the numbers of the copy model.
 func WriteMeaning(out io.Writer, n int) {
 	_, _ = fmt.Fprintf(out, `
 What the numbers mean for N = %d:
-  4 x N   = %d  the traditional way as it is usually told: every consumer's read goes to the disk
-  1 + 3N  = %d  the same read and write on a kernel that shares its page cache, as they all do
+  4 x N   = %d  the traditional way as usually described: every consumer's read goes to the disk
+  1 + 3N  = %d  the same read and write with the shared page cache that every kernel has
   1 + 2N  = %d  one copy by the CPU for each consumer, from the mapped page cache
   1 + N   = %d  zero copy: once into the page cache, once out for each consumer (sendfile, splice)
-On loopback there is no NIC: the last column is then what the receivers took out of the page cache themselves.
+On loopback there is no NIC: the last column is then what the receivers copied themselves.
 `, n, 4*n, 1+3*n, 1+2*n, 1+n)
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Progress shows how far a long piece of work is, in place on a terminal, or as lines of a log.
+// Progress shows how far a long piece of work is: in place on a terminal, else in lines.
 type Progress struct {
 	out      io.Writer
 	terminal bool
@@ -30,10 +30,10 @@ func NewProgress(out io.Writer) *Progress {
 	return p
 }
 
-// Begin starts a piece of work.
+// Begin begins a piece of work, whose first report is not due yet.
 func (p *Progress) Begin() { p.started, p.last = time.Now(), time.Now() }
 
-// Show reports, unless it did a moment ago.
+// Show reports, unless the last report is too recent.
 func (p *Progress) Show(format string, args ...any) {
 	if time.Since(p.last) < p.every {
 		return
@@ -48,14 +48,14 @@ func (p *Progress) Show(format string, args ...any) {
 	_, _ = fmt.Fprintln(p.out, text)
 }
 
-// Step says what begins now, on a line of its own.
+// Step announces a piece of work on a line of its own, and begins it.
 func (p *Progress) Step(format string, args ...any) {
 	p.Clear()
 	_, _ = fmt.Fprintf(p.out, format+"\n", args...)
 	p.Begin()
 }
 
-// Clear takes the line on the terminal away.
+// Clear removes the line from the terminal.
 func (p *Progress) Clear() {
 	if p.shown {
 		_, _ = fmt.Fprint(p.out, "\r\x1b[K")

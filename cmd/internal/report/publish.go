@@ -5,12 +5,12 @@ import (
 	"io"
 )
 
-// PlainWrites is the policy of the rows that are no server's: pwrite(2) and fdatasync(2) of each batch to a file.
+// PlainWrites is the policy of rows without a server: pwrite(2) and fdatasync(2) of each batch to a file.
 const PlainWrites = "plain"
 
-// PublishRun is one measurement of batches that were acknowledged one by one.
+// PublishRun is one measurement of producers that send one batch at a time.
 type PublishRun struct {
-	// Run says in which turn it was, from 1 on: only measurements of one turn are compared.
+	// Run counts from 1. Only measurements of the same run are compared.
 	Run int `json:"run"`
 	// Fsync is the server's policy, or [PlainWrites].
 	Fsync     string  `json:"fsync"`
@@ -20,17 +20,16 @@ type PublishRun struct {
 	Seconds   float64 `json:"seconds"`
 	// Latencies are from a batch's request to its acknowledgement.
 	Latencies
-	// Syncs are the server's group commits; nil where they are not counted.
+	// Syncs counts the server's group commits; nil if they are not counted.
 	Syncs *int64 `json:"syncs,omitempty"`
 }
 
-// config is what runs are grouped by.
 func (r *PublishRun) config() config { return config{name: r.Fsync, count: r.Producers} }
 
 // BatchesPerSecond is the rate of acknowledgements to all producers together.
 func (r *PublishRun) BatchesPerSecond() float64 { return float64(r.Batches) / r.Seconds }
 
-// ratioText compares the rates of runs, each with that of one producer under a policy in the same turn.
+// ratioText divides the rate of each run by that of one producer under a policy in the same run.
 func ratioText(runs, all []*PublishRun, fsync string) string {
 	base := make(map[int]float64)
 	for _, r := range all {

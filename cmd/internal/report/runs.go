@@ -30,7 +30,7 @@ func groupBy[K comparable, R any](runs []R, configuration func(R) K) (groups [][
 	return groups
 }
 
-// column is one of a table. cell is about all runs of one configuration.
+// column is a column of a table, with a cell for all runs of one configuration.
 type column[R any] struct {
 	title string
 	cell  func(runs []R) string
@@ -57,12 +57,12 @@ func figure[R any](title, format string, of func(R) float64) column[R] {
 	return column[R]{title, func(runs []R) string { return spread(runs, format, of) }}
 }
 
-// last is a column with the last run's value.
+// last is a column with the value of the last run.
 func last[R, V any](title string, of func(R) V) column[R] {
 	return column[R]{title, func(runs []R) string { return fmt.Sprint(of(runs[len(runs)-1])) }}
 }
 
-// onlyIf replaces the cells of configurations whose first run has no such figure.
+// onlyIf replaces the cells of configurations whose first run has no such value.
 func (c column[R]) onlyIf(has func(R) bool, otherwise string) column[R] {
 	return column[R]{c.title, func(runs []R) string {
 		if !has(runs[0]) {
@@ -72,7 +72,7 @@ func (c column[R]) onlyIf(has func(R) bool, otherwise string) column[R] {
 	}}
 }
 
-// spread is the median of a figure over runs, with its extremes if there are several.
+// spread is the median of a figure over runs, with the extremes if there are several runs.
 func spread[R any](runs []R, format string, figure func(R) float64) string {
 	median, low, high := quantiles(runs, figure)
 	text := fmt.Sprintf(format, median)
