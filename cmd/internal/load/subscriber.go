@@ -181,14 +181,15 @@ func (s *subscriber) takePayload(p *poller) (more bool, err error) {
 		s.payload -= n
 		s.received += int64(n)
 		p.total.Add(int64(n))
-		if !s.options.Discard {
-			take := s.check.feed
-			if s.onPayload != nil {
-				take = s.onPayload
-			}
-			if err := take(p.read[:n]); err != nil {
-				return false, err
-			}
+		switch {
+		case s.options.Discard:
+		case s.onPayload != nil:
+			err = s.onPayload(p.read[:n])
+		default:
+			err = s.check.feed(p.read[:n])
+		}
+		if err != nil {
+			return false, err
 		}
 	}
 	s.wakeAt(1)
