@@ -17,7 +17,6 @@ const recvGroup = 1
 //	kernel's ----(recv completes with the buffer's number)----> ours ----(ReleaseBuffer)----> kernel's
 type buffers struct {
 	ring  *giouring.BufAndRing
-	mem   []byte
 	each  int
 	mask  int
 	arena *Arena
@@ -34,8 +33,7 @@ func newBuffers(gr *giouring.Ring, count, each int) (*buffers, error) {
 		_ = arena.Close()
 		return nil, err
 	}
-	b := &buffers{ring: br, mem: arena.Take(count * each), each: each, mask: giouring.BufRingMask(uint32(count)), arena: arena,
-		ours: make([]bool, count)}
+	b := &buffers{ring: br, each: each, mask: giouring.BufRingMask(uint32(count)), arena: arena, ours: make([]bool, count)}
 	for i := range count {
 		b.ring.BufRingAdd(address(b.slot(uint16(i))), uint32(each), uint16(i), b.mask, i)
 	}
@@ -43,10 +41,7 @@ func newBuffers(gr *giouring.Ring, count, each int) (*buffers, error) {
 	return b, nil
 }
 
-func (b *buffers) slot(id uint16) []byte {
-	start := int(id) * b.each
-	return b.mem[start : start+b.each : start+b.each]
-}
+func (b *buffers) slot(id uint16) []byte { return b.arena.Slice(int(id)*b.each, b.each) }
 
 // received is called for each completion with a buffer.
 func (b *buffers) received(c Completion) {

@@ -43,10 +43,7 @@ func (r *Ring) Sendfile(socket, file int, offset int64, n int) int {
 			continue
 		}
 		if err != nil {
-			if errno, ok := err.(unix.Errno); ok {
-				return -int(errno)
-			}
-			return -int(unix.EIO)
+			return -int(err.(unix.Errno))
 		}
 		return sent
 	}

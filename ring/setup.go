@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -54,17 +55,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Entries, err = RoundEntries(c.Entries); err != nil {
 		return c, err
 	}
-	if c.CompletionEntries == 0 {
-		c.CompletionEntries = min(4*c.Entries, MaxCompletionEntries)
-	}
+	c.CompletionEntries = cmp.Or(c.CompletionEntries, min(4*c.Entries, MaxCompletionEntries))
 	if c.CompletionEntries < c.Entries || c.CompletionEntries > MaxCompletionEntries {
 		return c, fmt.Errorf("ring: a completion queue of %d entries was asked for, allowed are %d (the ring size) to %d",
 			c.CompletionEntries, c.Entries, MaxCompletionEntries)
 	}
 	c.CompletionEntries = 1 << bits.Len(uint(c.CompletionEntries-1))
-	if c.Workers == 0 {
-		c.Workers = max(2, runtime.NumCPU())
-	}
+	c.Workers = cmp.Or(c.Workers, max(2, runtime.NumCPU()))
 	if c.Workers < 1 || c.Workers > MaxWorkers {
 		return c, fmt.Errorf("ring: %d workers were asked for, allowed are 1 to %d", c.Workers, MaxWorkers)
 	}

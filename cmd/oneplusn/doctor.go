@@ -26,7 +26,7 @@ func runDoctor(c *cli.Context) error {
 	if n := c.Int("subscribers"); n < 1 {
 		return usageErrorf("--subscribers is %d, it must be at least 1", n)
 	}
-	report := probe.Run(probe.Config{DataDir: c.String("data"), Subscribers: c.Int("subscribers")})
+	report := probe.Run(c.String("data"), c.Int("subscribers"))
 	if err := printReport(c, report, writeDoctorTable); err != nil {
 		return err
 	}

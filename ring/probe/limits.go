@@ -23,23 +23,23 @@ const comfortableTCPBytes = 1 << 20
 // comfortableBacklog takes a thousand subscribers that all come back at once after a restart.
 const comfortableBacklog = 1024
 
-func probePipes(c Config, privileged bool) []Check {
+func probePipes(privileged bool) []Check {
 	pageBytes := unix.Getpagesize()
-	pipe, err := ring.OpenPipe(c.PipeBytes)
+	pipe, err := ring.OpenPipe(pipeBytes)
 	if err == nil {
 		pipe.Close()
 	}
 	softPages, known := sysctlInt("fs/pipe-user-pages-soft")
 	return []Check{
-		classifyPipeSize(c.PipeBytes, pipe.Slots*pageBytes),
-		classifyPipePool(c, pageBytes, softPages, known && !privileged),
+		classifyPipeSize(pipe.Slots * pageBytes),
+		classifyPipePool(pageBytes, softPages, known && !privileged),
 	}
 }
 
 // classifyPipeSize is given the size of a pipe after F_SETPIPE_SZ; 0 if there could be no pipe at all.
-func classifyPipeSize(wantBytes, givenBytes int) Check {
-	c := Check{Name: "pipe size", Found: fmt.Sprintf("%d KiB", givenBytes>>10), Need: fmt.Sprintf("%d KiB", wantBytes>>10),
-		OK: givenBytes >= wantBytes}
+func classifyPipeSize(givenBytes int) Check {
+	c := Check{Name: "pipe size", Found: fmt.Sprintf("%d KiB", givenBytes>>10), Need: fmt.Sprintf("%d KiB", pipeBytes>>10),
+		OK: givenBytes >= pipeBytes}
 	switch {
 	case c.OK:
 	case givenBytes == 0:
@@ -48,16 +48,16 @@ func classifyPipeSize(wantBytes, givenBytes int) Check {
 		c.Remedy = "raise ulimit -n"
 	default:
 		c.Cause = "sysctl fs.pipe-max-size, or what this user's other pipes have left, is smaller; chunks get shorter"
-		c.Remedy = fmt.Sprintf("sysctl -w fs.pipe-max-size=%d, give CAP_SYS_RESOURCE, or lower --pipe-size", wantBytes)
+		c.Remedy = fmt.Sprintf("sysctl -w fs.pipe-max-size=%d, give CAP_SYS_RESOURCE, or lower --pipe-size", pipeBytes)
 	}
 	return c
 }
 
 // classifyPipePool compares the pool with what one user may hold in pipes. limited is false for a process with
 // CAP_SYS_RESOURCE or CAP_SYS_ADMIN, which the limit does not touch, and 0 pages means no limit (pipe(7)).
-func classifyPipePool(c Config, pageBytes int, softPages int64, limited bool) Check {
-	wantPages := int64(c.Pipes) * int64(max(c.PipeBytes/pageBytes, 1))
-	check := Check{Name: "pipe pages", Need: fmt.Sprintf("%d pages for %d pipes", wantPages, c.Pipes), OK: true}
+func classifyPipePool(pageBytes int, softPages int64, limited bool) Check {
+	wantPages := pipes * int64(max(pipeBytes/pageBytes, 1))
+	check := Check{Name: "pipe pages", Need: fmt.Sprintf("%d pages for %d pipes", wantPages, pipes), OK: true}
 	if !limited || softPages == 0 {
 		check.Found = "not limited for this process"
 		return check
@@ -66,16 +66,16 @@ func classifyPipePool(c Config, pageBytes int, softPages int64, limited bool) Ch
 	if wantPages > softPages {
 		check.OK = false
 		check.Cause = fmt.Sprintf("sysctl fs.pipe-user-pages-soft lets %d pipes of this size be, the rest shrink to two pages",
-			softPages*int64(pageBytes)/int64(max(c.PipeBytes, pageBytes)))
+			softPages*int64(pageBytes)/int64(max(pipeBytes, pageBytes)))
 		check.Remedy = fmt.Sprintf("sysctl -w fs.pipe-user-pages-soft=%d, give CAP_SYS_RESOURCE, or lower --pipe-size", wantPages)
 	}
 	return check
 }
 
-func probeLimits(c Config, privileged bool) []Check {
+func probeLimits(subscribers int, privileged bool) []Check {
 	checks := []Check{
-		classifyProcesses(c, rlimit(unix.RLIMIT_NPROC), privileged),
-		classifyFiles(c, rlimit(unix.RLIMIT_NOFILE)),
+		classifyProcesses(rlimit(unix.RLIMIT_NPROC), privileged),
+		classifyFiles(subscribers, rlimit(unix.RLIMIT_NOFILE)),
 		classifyMemlock(rlimit(unix.RLIMIT_MEMLOCK)),
 	}
 	for _, name := range []string{"tcp_wmem", "tcp_rmem"} {
@@ -106,8 +106,8 @@ func limitText(n uint64) string {
 }
 
 // classifyProcesses: the ring's workers are threads of this user, and RLIMIT_NPROC counts threads.
-func classifyProcesses(c Config, l unix.Rlimit, privileged bool) Check {
-	need := uint64(c.Workers + ring.MinBoundedWorkers + ownDescriptors)
+func classifyProcesses(l unix.Rlimit, privileged bool) Check {
+	need := uint64(workers + ring.MinBoundedWorkers + ownDescriptors)
 	check := Check{Name: "threads", Found: limitText(l.Cur), Need: fmt.Sprintf("%d for this user", need),
 		OK: privileged || l.Cur >= need}
 	if !check.OK {
@@ -119,10 +119,10 @@ func classifyProcesses(c Config, l unix.Rlimit, privileged bool) Check {
 
 // classifyFiles: a subscriber costs one descriptor and a pipe two. The Go runtime raises the soft limit to the hard one
 // when the process starts, so the hard limit is what counts.
-func classifyFiles(c Config, l unix.Rlimit) Check {
-	overhead := uint64(2*c.Pipes + ownDescriptors)
-	need := uint64(c.Subscribers) + overhead
-	check := Check{Name: "file descriptors", Need: fmt.Sprintf("%d for %d subscribers", need, c.Subscribers), OK: l.Max >= need}
+func classifyFiles(subscribers int, l unix.Rlimit) Check {
+	overhead := uint64(2*pipes + ownDescriptors)
+	need := uint64(subscribers) + overhead
+	check := Check{Name: "file descriptors", Need: fmt.Sprintf("%d for %d subscribers", need, subscribers), OK: l.Max >= need}
 	if l.Max == unix.RLIM_INFINITY {
 		check.Found = "unlimited"
 		return check

@@ -15,34 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Config says what the server is going to do, so that [Run] can compare it with what the host allows.
-type Config struct {
-	// DataDir is where the segments are or will be. "" leaves the file system out. It need not exist: then the nearest
-	// directory above it that does is looked at.
-	DataDir string
-	// Workers is the cap on the ring's workers that is tried; 0 means 4.
-	Workers int
-	// Pipes and PipeBytes are the pool of pipes; 0 means 64 pipes of 1 MiB.
-	Pipes, PipeBytes int
-	// Subscribers is how many connections are meant to fit; 0 means 1000.
-	Subscribers int
-}
-
-func (c Config) withDefaults() Config {
-	if c.Workers <= 0 {
-		c.Workers = 4
-	}
-	if c.Pipes <= 0 {
-		c.Pipes = 64
-	}
-	if c.PipeBytes <= 0 {
-		c.PipeBytes = 1 << 20
-	}
-	if c.Subscribers <= 0 {
-		c.Subscribers = 1000
-	}
-	return c
-}
+// What the server asks for by default, to be compared with what the host allows.
+const (
+	workers   = 4 // the cap on the ring's workers
+	pipes     = 64
+	pipeBytes = 1 << 20
+)
 
 // Check is one thing that the server needs of its host, or is better with.
 type Check struct {
@@ -57,6 +35,11 @@ type Check struct {
 	Fatal  bool   `json:"fatal"`
 	Cause  string `json:"cause,omitempty"`
 	Remedy string `json:"remedy,omitempty"`
+}
+
+// refused fails a check by a system call's error.
+func (c *Check) refused(errno syscall.Errno, what, remedy string) {
+	c.Found, c.Cause, c.Remedy = unix.ErrnoName(errno), what+": "+errno.Error(), remedy
 }
 
 // Report is what [Run] found.
@@ -89,26 +72,29 @@ func (r Report) Check(name string) (Check, bool) {
 
 // Run asks the host what it allows. It makes a small ring, a pipe and a few descriptors of its own and closes them
 // before it returns. It changes nothing.
-func Run(c Config) Report {
-	c = c.withDefaults()
+//
+// dataDir is where the segments are or will be; "" leaves the file system out. It need not exist: then the nearest directory
+// above it that does is looked at.
+// subscribers is how many connections are meant to fit.
+func Run(dataDir string, subscribers int) Report {
 	var r Report
 	add := func(checks ...Check) { r.Checks = append(r.Checks, checks...) }
 
 	add(classifyKernel(kernelRelease()))
-	add(probeRing(c)...)
+	add(probeRing()...)
 	privileged := effectiveCapability(unix.CAP_SYS_ADMIN) || effectiveCapability(unix.CAP_SYS_RESOURCE)
-	add(probePipes(c, privileged)...)
-	add(probeLimits(c, privileged)...)
+	add(probePipes(privileged)...)
+	add(probeLimits(subscribers, privileged)...)
 	add(probeCachestat())
-	if c.DataDir != "" {
-		add(probeDataDir(c.DataDir))
+	if dataDir != "" {
+		add(probeDataDir(dataDir))
 	}
 	return r
 }
 
 // probeRing makes a ring and asks it for its opcodes, its flags and its worker cap. Without a ring there is only the
 // one failed check: the others could say nothing of their own.
-func probeRing(c Config) []Check {
+func probeRing() []Check {
 	runtime.LockOSThread() // the kernel keeps the cap on workers for each task
 	defer runtime.UnlockOSThread()
 	fd, errno := setupRing(0)
@@ -118,9 +104,9 @@ func probeRing(c Config) []Check {
 	}
 	supported, opcodeErrno := supportedOpcodes(fd)
 	checks := []Check{made, classifyOpcodes(supported, opcodeErrno), probeSetupFlags(), probeBufferRing(fd)}
-	set, capErrno := capWorkers(fd, c.Workers)
+	set, capErrno := capWorkers(fd)
 	_ = unix.Close(fd)
-	return append(checks, classifyWorkers(c.Workers, set, capErrno))
+	return append(checks, classifyWorkers(workers, set, capErrno))
 }
 
 // oldestMajor and oldestMinor are the first kernel with IORING_SETUP_DEFER_TASKRUN, the youngest thing that the ring
@@ -195,9 +181,7 @@ func classifyOpcodes(supported map[uint8]bool, errno syscall.Errno) Check {
 	c := Check{Name: "opcodes", Need: strings.Join(names, " "), Fatal: true}
 	switch {
 	case errno != 0:
-		c.Found = unix.ErrnoName(errno)
-		c.Cause = "IORING_REGISTER_PROBE: " + errno.Error()
-		c.Remedy = "allow io_uring_register in the seccomp profile, or boot Linux 6.1 or later"
+		c.refused(errno, "IORING_REGISTER_PROBE", "allow io_uring_register in the seccomp profile, or boot Linux 6.1 or later")
 	case len(missing) > 0:
 		c.Found = "missing " + strings.Join(missing, " ")
 		c.Cause = "this kernel does not have these io_uring operations"
@@ -213,9 +197,7 @@ func classifySetupFlags(errno syscall.Errno) Check {
 	c := Check{Name: "setup flags", Found: "accepted", Need: "SINGLE_ISSUER DEFER_TASKRUN SUBMIT_ALL CQSIZE",
 		OK: errno == 0, Fatal: true}
 	if errno != 0 {
-		c.Found = unix.ErrnoName(errno)
-		c.Cause = "io_uring_setup(2) refuses the flags: " + errno.Error()
-		c.Remedy = "boot Linux 6.1 or later"
+		c.refused(errno, "io_uring_setup(2) refuses the flags", "boot Linux 6.1 or later")
 	}
 	return c
 }
@@ -226,9 +208,8 @@ func classifyWorkers(want, set int, errno syscall.Errno) Check {
 		OK: errno == 0 && want == set, Fatal: true}
 	switch {
 	case errno != 0:
-		c.Found = unix.ErrnoName(errno)
-		c.Cause = "IORING_REGISTER_IOWQ_MAX_WORKERS: " + errno.Error()
-		c.Remedy = "boot Linux 5.15 or later; without the cap every splice that waits starts a kernel thread"
+		c.refused(errno, "IORING_REGISTER_IOWQ_MAX_WORKERS",
+			"boot Linux 5.15 or later; without the cap every splice that waits starts a kernel thread")
 	case want != set:
 		c.Cause = "the kernel took another number, RLIMIT_NPROC bounds it"
 		c.Remedy = "raise ulimit -u, or lower --io-workers"

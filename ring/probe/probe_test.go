@@ -117,35 +117,33 @@ func TestMissingCachestatCostsSpeedOnly(t *testing.T) {
 }
 
 func TestPipeLimitsAreCompared(t *testing.T) {
-	c := Config{Pipes: 64, PipeBytes: 1 << 20}
 	checkAll(t, []judged{
-		{"size", classifyPipeSize(1<<20, 1<<20), true, false, ""},
-		{"larger than asked", classifyPipeSize(1<<20, 2<<20), true, false, ""},
-		{"smaller than asked", classifyPipeSize(1<<20, 64<<10), false, false, "fs.pipe-max-size=1048576"},
-		{"none", classifyPipeSize(1<<20, 0), false, true, "ulimit -n"},
-		{"pool", classifyPipePool(c, 4096, 16384, true), true, false, "16384 pages"},
-		{"pool a page short", classifyPipePool(c, 4096, 16383, true), false, false, "fs.pipe-user-pages-soft=16384"},
-		{"pool of a privileged user", classifyPipePool(c, 4096, 1, false), true, false, "not limited"},
-		{"pool without a limit", classifyPipePool(c, 4096, 0, true), true, false, "not limited"},
-		{"pool of large pages", classifyPipePool(c, 65536, 1024, true), true, false, "1024 pages"},
+		{"size", classifyPipeSize(1 << 20), true, false, ""},
+		{"larger than asked", classifyPipeSize(2 << 20), true, false, ""},
+		{"smaller than asked", classifyPipeSize(64 << 10), false, false, "fs.pipe-max-size=1048576"},
+		{"none", classifyPipeSize(0), false, true, "ulimit -n"},
+		{"pool", classifyPipePool(4096, 16384, true), true, false, "16384 pages"},
+		{"pool a page short", classifyPipePool(4096, 16383, true), false, false, "fs.pipe-user-pages-soft=16384"},
+		{"pool of a privileged user", classifyPipePool(4096, 1, false), true, false, "not limited"},
+		{"pool without a limit", classifyPipePool(4096, 0, true), true, false, "not limited"},
+		{"pool of large pages", classifyPipePool(65536, 1024, true), true, false, "1024 pages"},
 	})
 }
 
 func TestProcessLimitsAreCompared(t *testing.T) {
-	c := Config{Workers: 4, Pipes: 64, Subscribers: 1000}
 	const files = 1000 + 2*64 + ownDescriptors
 	const threads = 4 + ring.MinBoundedWorkers + ownDescriptors
 	limit := func(soft, hard uint64) unix.Rlimit { return unix.Rlimit{Cur: soft, Max: hard} }
 	checkAll(t, []judged{
-		{"threads", classifyProcesses(c, limit(threads, threads), false), true, false, ""},
-		{"a thread short", classifyProcesses(c, limit(threads-1, threads), false), false, false, "ulimit -u"},
-		{"threads of a privileged user", classifyProcesses(c, limit(1, 1), true), true, false, ""},
-		{"threads without a limit", classifyProcesses(c, limit(unix.RLIM_INFINITY, unix.RLIM_INFINITY), false), true, false, "unlimited"},
-		{"files", classifyFiles(c, limit(files, files)), true, false, "room for 1000 subscribers"},
-		{"soft limit", classifyFiles(c, limit(10, files)), true, false, "(soft 10)"},
-		{"a file short", classifyFiles(c, limit(files, files-1)), false, false, fmt.Sprintf("LimitNOFILE=%d", files)},
-		{"next to no files", classifyFiles(c, limit(10, 10)), false, false, "room for 0 subscribers"},
-		{"files without a limit", classifyFiles(c, limit(unix.RLIM_INFINITY, unix.RLIM_INFINITY)), true, false, "unlimited"},
+		{"threads", classifyProcesses(limit(threads, threads), false), true, false, ""},
+		{"a thread short", classifyProcesses(limit(threads-1, threads), false), false, false, "ulimit -u"},
+		{"threads of a privileged user", classifyProcesses(limit(1, 1), true), true, false, ""},
+		{"threads without a limit", classifyProcesses(limit(unix.RLIM_INFINITY, unix.RLIM_INFINITY), false), true, false, "unlimited"},
+		{"files", classifyFiles(1000, limit(files, files)), true, false, "room for 1000 subscribers"},
+		{"soft limit", classifyFiles(1000, limit(10, files)), true, false, "(soft 10)"},
+		{"a file short", classifyFiles(1000, limit(files, files-1)), false, false, fmt.Sprintf("LimitNOFILE=%d", files)},
+		{"next to no files", classifyFiles(1000, limit(10, 10)), false, false, "room for 0 subscribers"},
+		{"files without a limit", classifyFiles(1000, limit(unix.RLIM_INFINITY, unix.RLIM_INFINITY)), true, false, "unlimited"},
 		{"memlock", classifyMemlock(limit(65536, 65536)), true, false, "65536 bytes"},
 		{"no memlock", classifyMemlock(limit(unix.RLIM_INFINITY, unix.RLIM_INFINITY)), true, false, "unlimited"},
 	})
@@ -233,7 +231,7 @@ func TestProbeFindsWhatThisHostHasAndLeavesNothing(t *testing.T) {
 		return len(entries)
 	}
 	before := descriptors()
-	report := Run(Config{DataDir: t.TempDir()})
+	report := Run(t.TempDir(), 1000)
 	if after := descriptors(); after != before {
 		t.Errorf("%d descriptors are open, %d were before", after, before)
 	}

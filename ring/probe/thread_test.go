@@ -12,7 +12,7 @@ func TestWorkerCapIsReadOnTheThreadThatSetIt(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 150 {
-				for _, c := range probeRing(Config{}.withDefaults()) {
+				for _, c := range probeRing() {
 					if c.Name == "worker cap" && !c.OK {
 						t.Errorf("found %s, need %s", c.Found, c.Need)
 						return

@@ -98,8 +98,8 @@ func supportedOpcodes(fd int) (map[uint8]bool, syscall.Errno) {
 }
 
 // capWorkers caps the unbounded workers, the class of splices, and returns what the kernel says is set.
-func capWorkers(fd, workers int) (set int, errno syscall.Errno) {
-	caps := [2]uint32{ring.MinBoundedWorkers, uint32(workers)}
+func capWorkers(fd int) (set int, errno syscall.Errno) {
+	caps := [2]uint32{ring.MinBoundedWorkers, workers}
 	if errno = registerRing(fd, registerMaxWorkers, unsafe.Pointer(&caps), 2); errno != 0 {
 		return 0, errno
 	}
@@ -137,9 +137,7 @@ func probeBufferRing(fd int) Check {
 func classifyBufferRing(errno syscall.Errno) Check {
 	c := Check{Name: "buffer ring", Found: "registered", Need: "IORING_REGISTER_PBUF_RING", OK: errno == 0, Fatal: true}
 	if errno != 0 {
-		c.Found = unix.ErrnoName(errno)
-		c.Cause = "the kernel refuses a ring of provided buffers: " + errno.Error()
-		c.Remedy = "boot Linux 6.1 or later; if it says ENOMEM, raise ulimit -l"
+		c.refused(errno, "the kernel refuses a ring of provided buffers", "boot Linux 6.1 or later; if it says ENOMEM, raise ulimit -l")
 	}
 	return c
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"time"
 
@@ -164,14 +165,7 @@ func (k *Kernel) step() {
 			k.completed = append(k.completed, ring.NewCompletion(o.Token, result, false, -1))
 		}
 	}
-	keep := k.pending[:0]
-	for _, o := range k.pending {
-		if !completed[o] {
-			keep = append(keep, o)
-		}
-	}
-	clear(k.pending[len(keep):])
-	k.pending = keep
+	k.pending = slices.DeleteFunc(k.pending, func(o *operation) bool { return completed[o] })
 }
 
 // retryErrors are what an operation that was interrupted may end with.

@@ -57,14 +57,7 @@ func (f *File) pages(offset, n int64) []bool {
 	return f.warm[offset/pageBytes : min((offset+n+pageBytes-1)/pageBytes, int64(len(f.warm)))]
 }
 
-func (f *File) resident(offset, n int64) bool {
-	for _, warm := range f.pages(offset, n) {
-		if !warm {
-			return false
-		}
-	}
-	return true
-}
+func (f *File) resident(offset, n int64) bool { return !slices.Contains(f.pages(offset, n), false) }
 
 func (f *File) read(offset, n int64) {
 	for i := range f.pages(offset, n) {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -189,7 +190,7 @@ func (k *Kernel) Sendfile(socket, file int, offset int64, n int) int {
 		k.violate("sendfile of %d bytes at %d from %d to %d, not an open file and socket or not a range", n, offset, file, socket)
 		return -int(syscall.EBADF)
 	}
-	if k.writing(s) {
+	if slices.ContainsFunc(k.pending, func(o *operation) bool { return k.writtenSocket(o) == s }) {
 		k.violate("sendfile to descriptor %d while another operation writes to it", socket)
 	}
 	switch {
@@ -204,13 +205,4 @@ func (k *Kernel) Sendfile(socket, file int, offset int64, n int) int {
 	}
 	s.put(f.content[offset : offset+int64(moved)])
 	return moved
-}
-
-func (k *Kernel) writing(s *Socket) bool {
-	for _, o := range k.pending {
-		if k.writtenSocket(o) == s {
-			return true
-		}
-	}
-	return false
 }
