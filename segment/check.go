@@ -155,27 +155,21 @@ func checkSegment(o Options, v *survey, i int, end int64, txns *txnScan, progres
 
 // indexCheck compares index files with the batches that a scan meets.
 type indexCheck struct {
-	entries  []indexEntry
-	times    []timeEntry
-	base     int64
-	interval int64
-	latest   int64 // timestamp of the batches so far
-	from     int64 // start of the last entry's batch
-	err      error
+	index // the entries for which no batch has come
+	base  int64
+	from  int64 // start of the last entry's batch
+	err   error
 }
 
 func newIndexCheck(fsys FS, path string, size, base, interval int64) *indexCheck {
-	x := index{}
-	c := &indexCheck{base: base, interval: interval, latest: records.NoTimestamp}
-	s := Segment{fs: fsys, path: path, base: base}
-	c.err = s.readIndexFiles(&x, size)
-	c.entries, c.times = x.entries, x.times
+	c := &indexCheck{index: newIndex(interval), base: base}
+	s := Segment{fs: fsys, path: path}
+	c.err = s.readIndexFiles(&c.index, size)
 	return c
 }
 
 // batch compares a batch with the next entries, and removes those that describe it.
 func (c *indexCheck) batch(h records.Batch, at int64) {
-	c.latest = max(c.latest, h.MaxTimestamp)
 	if len(c.times) > 0 && h.LastOffset()-c.base == int64(c.times[0].offset) {
 		if h.MaxTimestamp != c.times[0].timestamp && c.err == nil {
 			c.err = fmt.Errorf("%w: offset %d has the time %d, the index says %d", errIndex, h.LastOffset(), h.MaxTimestamp, c.times[0].timestamp)
@@ -195,19 +189,10 @@ func (c *indexCheck) batch(h records.Batch, at int64) {
 }
 
 func (c *indexCheck) verdict(empty bool) (indexState, error) {
-	switch {
-	case errors.Is(c.err, fs.ErrNotExist):
-		if empty {
-			return indexSane, nil
-		}
-		return indexMissing, c.err
-	case c.err == nil && len(c.entries)+len(c.times) > 0:
-		c.err = fmt.Errorf("%w: %d of its entries describe no batch", errIndex, len(c.entries)+len(c.times))
+	if n := len(c.entries) + len(c.times); n > 0 && c.err == nil {
+		c.err = fmt.Errorf("%w: %d of its entries describe no batch", errIndex, n)
 	}
-	if c.err != nil {
-		return indexWrong, c.err
-	}
-	return indexSane, nil
+	return stateOf(c.err, empty)
 }
 
 // checkTxnIndex compares the aborted transactions that end in a segment with its .txnindex. A start trusts the file: readers of

@@ -32,16 +32,13 @@ func (l *Log) Delete() *Deleted {
 // MoveAside waits for jobs that use the directory by name, then renames it: from then on nothing of the log can touch another
 // log of that name. The rename is durable once the data directory is synced. It may block, runs on any goroutine, and may be
 // called again after an error.
-func (d *Deleted) MoveAside() error {
+func (d *Deleted) MoveAside() (err error) {
 	if d.aside != "" {
 		return nil
 	}
 	d.worker.stop()
 	defer d.worker.mu.Unlock()
-	aside, err := MoveAside(d.fs, d.dir)
-	if err == nil {
-		d.aside = aside
-	}
+	d.aside, err = MoveAside(d.fs, d.dir)
 	return err
 }
 

@@ -128,17 +128,15 @@ func putEpochs(fsys FS, path string, content []byte) error {
 
 // nextEpoch is the epoch of later appends: above all used ones if records may have been lost.
 func (l *Log) nextEpoch(mayHaveLost bool) (int32, error) {
-	used := int32(-1)
+	var used int32
 	if n := len(l.epochs); n > 0 {
 		used = l.epochs[n-1].epoch
 		mayHaveLost = mayHaveLost || l.epochs[n-1].offset > l.LogEndOffset()
-	} else {
-		// There is no file, or the log is new.
-		last, err := l.lastBatch()
-		if err != nil {
+	} else { // there is no file, or the log is new
+		var err error
+		if used, err = l.lastEpoch(); err != nil {
 			return 0, err
 		}
-		used = last
 		mayHaveLost = mayHaveLost && used >= 0
 	}
 	if mayHaveLost && used < math.MaxInt32 {
@@ -147,8 +145,8 @@ func (l *Log) nextEpoch(mayHaveLost bool) (int32, error) {
 	return max(used, l.options.LeaderEpoch), nil
 }
 
-// lastBatch is the epoch of the log's last batch, or -1.
-func (l *Log) lastBatch() (epoch int32, err error) {
+// lastEpoch is the epoch of the log's last batch, or -1.
+func (l *Log) lastEpoch() (epoch int32, err error) {
 	epoch = -1
 	for _, s := range slices.Backward(l.segments) {
 		if s.size == 0 {

@@ -16,7 +16,6 @@ type TimeSearch struct {
 
 	rng             Range
 	file            File
-	path            string
 	timestampMillis int64
 	from            int64
 }
@@ -32,8 +31,7 @@ func (l *Log) SearchTime(timestampMillis, from int64) *TimeSearch {
 		return nil
 	}
 	r.Segment.Retain()
-	return &TimeSearch{Offset: -1, Timestamp: -1, rng: r, file: r.Segment.file, path: r.Segment.path,
-		timestampMillis: timestampMillis, from: from}
+	return &TimeSearch{Offset: -1, Timestamp: -1, rng: r, file: r.Segment.file, timestampMillis: timestampMillis, from: from}
 }
 
 // Release releases the segment. The result stays valid.
@@ -82,7 +80,7 @@ func (s *TimeSearch) Run(maxInflatedBytes int64) {
 		return s.Err == nil && s.Offset < 0
 	})
 	if s.Err == nil && err != nil {
-		s.Err = fmt.Errorf("segment: searching %s by time: %w", s.path, err)
+		s.Err = fmt.Errorf("segment: searching %s by time: %w", s.rng.Segment.path, err)
 	}
 }
 
@@ -96,7 +94,7 @@ func (s *TimeSearch) inBatch(h records.Batch, at, maxInflatedBytes int64) error 
 	}
 	raw := make([]byte, h.Size())
 	if err := readWhole(s.file, raw, at); err != nil {
-		return fmt.Errorf("segment: searching %s by time: %w", s.path, err)
+		return fmt.Errorf("segment: searching %s by time: %w", s.rng.Segment.path, err)
 	}
 	reader := records.Reader{Large: true}
 	err := reader.Each(h, raw, maxInflatedBytes, func(offset, timestamp int64, _ *records.Record) bool {

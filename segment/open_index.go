@@ -12,34 +12,38 @@ import (
 // says why the index cannot be used.
 func (s *Segment) inspect(size int64, last bool) (indexState, error) {
 	x := newIndex(s.index.interval)
-	if err := s.readIndexFiles(&x, size); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			if size == 0 {
-				return indexSane, nil
-			}
-			return indexMissing, err
-		}
-		return indexWrong, err
+	err := s.readIndexFiles(&x, size)
+	if err == nil {
+		err = s.inspectTail(&x, size)
 	}
-	if err := s.inspectTail(&x, size); err != nil {
-		return indexWrong, err
+	if err == nil {
+		_, err = s.firstTimestamp(size)
 	}
-	if _, err := s.firstTimestamp(size); err != nil {
-		return indexWrong, err
+	if err != nil {
+		return stateOf(err, size == 0)
 	}
 	s.size = size
 	s.capacity, s.codecs = max(s.capacity, size), unknownCodecs
-	if last {
-		s.index = x
-		return indexSane, nil
+	if !last {
+		file, err := s.fs.Open(beside(s.path, indexSuffix), ReadOnly)
+		if err != nil {
+			return indexWrong, err
+		}
+		x.toFile(file, summarize(x.entries), len(x.entries))
 	}
-	file, err := s.fs.Open(beside(s.path, indexSuffix), ReadOnly)
-	if err != nil {
-		return indexWrong, err
-	}
-	x.toFile(file, summarize(x.entries), len(x.entries))
 	s.index = x
 	return indexSane, nil
+}
+
+// stateOf is the state of index files that cannot be used because of an error. An empty segment needs none.
+func stateOf(err error, empty bool) (indexState, error) {
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case err == nil, missing && empty:
+		return indexSane, nil
+	case missing:
+		return indexMissing, err
+	}
+	return indexWrong, err
 }
 
 func (s *Segment) readIndexFiles(x *index, size int64) error {

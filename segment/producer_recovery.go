@@ -12,10 +12,11 @@ import (
 // openProducers loads the latest snapshot that is not behind the log's end, and replays the batches after it. Without one it
 // replays the scanned segments: a producer that wrote nothing there stays unknown.
 func (l *Log) openProducers(snapshots []int64, scanned int64) error {
-	from, snapshot := scanned, false
-	for i := len(snapshots) - 1; i >= 0; i-- {
-		path := filePath(l.dir, snapshots[i], snapshotSuffix)
-		if snapshots[i] > l.LogEndOffset() {
+	from := scanned
+	l.producers.forgot = from > 0
+	for _, snapshot := range slices.Backward(snapshots) {
+		path := filePath(l.dir, snapshot, snapshotSuffix)
+		if snapshot > l.LogEndOffset() {
 			// It describes batches that were cut, and would look valid once other batches have their offsets.
 			if err := l.options.FS.RemoveAll(path); err != nil {
 				return fmt.Errorf("segment: removing a producer snapshot of what was cut: %w", err)
@@ -33,14 +34,11 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 			continue
 		}
 		l.producers.load(list, l.seenMillis)
-		if err := l.replayTail(snapshots[i]); err != nil {
+		if err := l.replayTail(snapshot); err != nil {
 			return err
 		}
-		from, snapshot = snapshots[i], true
+		from, l.producers.forgot = snapshot, !l.knewEverybody()
 		break
-	}
-	if l.producers.forgot = from > 0; snapshot {
-		l.producers.forgot = !l.knewEverybody()
 	}
 	for _, s := range l.segments {
 		if s.next <= from || s.size == 0 {

@@ -36,23 +36,19 @@ type verdict struct {
 
 // scanFile reads every byte of a segment, calls visit with its valid batches, and changes nothing.
 func scanFile(r io.ReaderAt, size, base int64, visit func(h records.Batch, at int64)) verdict {
-	v := verdict{damage: intact, nextOffset: base}
+	v := verdict{damage: intact}
 	sc := newScanner(r, size, crcWindow)
 	sc.checkCRC = true
-	for v.validBytes < size {
-		h, err := sc.batch(v.validBytes, base, v.nextOffset)
-		if isReadError(err) {
-			v.damage, v.reason = unreadable, err
-			return v
-		}
-		if err != nil {
-			v.damage, v.reason = sc.classify(v.validBytes, base, v.nextOffset), err
-			return v
-		}
-		visit(h, v.validBytes)
-		v.validBytes += int64(h.Size())
-		v.nextOffset = h.NextOffset()
+	v.validBytes, v.nextOffset, v.reason = sc.walk(base, 0, func(h records.Batch, at int64) bool {
+		visit(h, at)
 		v.batches++
+		return true
+	})
+	switch {
+	case isReadError(v.reason):
+		v.damage = unreadable
+	case v.reason != nil:
+		v.damage = sc.classify(v.validBytes, base, v.nextOffset)
 	}
 	return v
 }
@@ -60,18 +56,9 @@ func scanFile(r io.ReaderAt, size, base int64, visit func(h records.Batch, at in
 // walkFile calls visit with the headers of the batches from a position on, until visit returns false. It checks lengths, offsets
 // and counts, but no CRC. It blocks.
 func walkFile(r io.ReaderAt, size, base, from int64, visit func(h records.Batch, at int64) bool) error {
-	sc := newScanner(r, size, headerWindow)
-	next := base
-	for at := from; at < size; {
-		h, err := sc.batch(at, base, next)
-		if err != nil {
-			return fmt.Errorf("at %d: %w", at, err)
-		}
-		if !visit(h, at) {
-			return nil
-		}
-		at += int64(h.Size())
-		next = h.NextOffset()
+	at, _, err := newScanner(r, size, headerWindow).walk(base, from, visit)
+	if err != nil {
+		return fmt.Errorf("at %d: %w", at, err)
 	}
 	return nil
 }
@@ -119,6 +106,22 @@ func (sc *batchScanner) view(at, n int64) ([]byte, error) {
 		}
 	}
 	return sc.buf[at-sc.from : at-sc.from+n], nil
+}
+
+// walk calls visit with the batches from a position on, until one is invalid or visit returns false. It returns the end of those
+// before that one, and the offset behind them.
+func (sc *batchScanner) walk(base, at int64, visit func(h records.Batch, at int64) bool) (end, next int64, err error) {
+	for next = base; at < sc.size; {
+		h, err := sc.batch(at, base, next)
+		if err != nil {
+			return at, next, err
+		}
+		if !visit(h, at) {
+			break
+		}
+		at, next = at+int64(h.Size()), h.NextOffset()
+	}
+	return at, next, nil
 }
 
 // batch reads and checks the batch at a position; its first offset must be at least minOffset.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // The bounds of one write; the next one takes the rest. The page cache takes a write of that size in about a millisecond.
@@ -142,15 +143,7 @@ func (l *Log) isWhole() bool { return l.LogStartOffset() == 0 && l.LeaderEpoch()
 // has reports whether the write already has a batch of that idempotent producer: only its result tells whether the next one is in
 // order, or a duplicate.
 func (w *Write) has(q sequence) bool {
-	if q.id < 0 {
-		return false
-	}
-	for i := range w.batches {
-		if w.batches[i].producer.id == q.id {
-			return true
-		}
-	}
-	return false
+	return q.id >= 0 && slices.ContainsFunc(w.batches, func(b writing) bool { return b.producer.id == q.id })
 }
 
 func (w *Write) take(batches []byte, in Checked, last, nowMillis int64) {

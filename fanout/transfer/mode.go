@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"fmt"
+	"slices"
 
 	"oneplusn/ring"
 )
@@ -55,10 +56,8 @@ func Modes() []Mode { return []Mode{Auto, Splice, Send, Sendfile, Copy} }
 
 // ParseMode is the inverse of [Mode.String].
 func ParseMode(name string) (Mode, error) {
-	for m, n := range modeNames {
-		if n == name {
-			return Mode(m), nil
-		}
+	if m := slices.Index(modeNames[:], name); m >= 0 {
+		return Mode(m), nil
 	}
 	return 0, fmt.Errorf("--transfer %q: choose one of auto, splice, send, sendfile, copy", name)
 }

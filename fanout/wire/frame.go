@@ -35,20 +35,19 @@ func FrameSize(b []byte, maxBytes int32) (size int, ok bool, err error) {
 		return 0, false, nil
 	}
 	n := int32(binary.BigEndian.Uint32(b))
-	switch {
-	case n > maxBytes || n < 0:
-		if hint := foreign(b); hint != "" {
-			// As a string, a copy made here alone: b itself would escape, and cost every request an allocation.
-			return 0, true, fmt.Errorf("%w: the first bytes are %q: %s", ErrFrameMalformed, string(b[:FrameSizeBytes]), hint)
-		}
-		if n < 0 {
-			return 0, true, fmt.Errorf("%w: its size is %d", ErrFrameMalformed, n)
-		}
-		return 0, true, fmt.Errorf("%w: %d bytes, the limit is %d (--max-request-bytes)", ErrFrameTooLarge, n, maxBytes)
-	case n < minFrameBytes:
-		return 0, true, fmt.Errorf("%w: its size is %d, the least is %d", ErrFrameMalformed, n, minFrameBytes)
+	if n >= minFrameBytes && n <= maxBytes {
+		return int(n), true, nil
 	}
-	return int(n), true, nil
+	switch hint := foreign(b); {
+	case hint != "":
+		// As a string, a copy made here alone: b itself would escape, and cost every request an allocation.
+		err = fmt.Errorf("%w: the first bytes are %q: %s", ErrFrameMalformed, string(b[:FrameSizeBytes]), hint)
+	case n > maxBytes:
+		err = fmt.Errorf("%w: %d bytes, the limit is %d (--max-request-bytes)", ErrFrameTooLarge, n, maxBytes)
+	default:
+		err = fmt.Errorf("%w: its size is %d, the least is %d", ErrFrameMalformed, n, minFrameBytes)
+	}
+	return 0, true, err
 }
 
 // foreign recognizes the first bytes of protocols that are often sent to the wrong port.
