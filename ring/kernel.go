@@ -28,10 +28,10 @@ const (
 	flagBufferShift = 16
 )
 
-// More says that the operation is a multishot one and still armed.
+// More reports whether the operation is a multishot one and still armed.
 func (c Completion) More() bool { return c.flags&flagMore != 0 }
 
-// HasBuffer says that the completion carries a provided buffer, which the receiver must give back.
+// HasBuffer reports whether the completion carries a provided buffer, which the receiver must give back.
 func (c Completion) HasBuffer() bool { return c.flags&flagBuffer != 0 }
 
 // BufferID is the provided buffer's number, valid if [Completion.HasBuffer].
@@ -88,10 +88,10 @@ type Kernel interface {
 	ClosePipe(p Pipe)
 	// Sendfile is sendfile(2) on a non-blocking socket: the count, or a negative errno.
 	Sendfile(socket, file int, offset int64, n int) int
-	// Resident says whether every page of the range is in the page cache, so that reading it cannot wait for a disk.
+	// Resident reports whether every page of the range is in the page cache, so that reading it cannot wait for a disk.
 	// It answers false where the kernel cannot tell (cachestat(2) is Linux 6.5).
 	Resident(file int, offset, n int64) bool
-	// Absent says that no page of the range is in the page cache. It answers false where the kernel cannot tell.
+	// Absent reports whether no page of the range is in the page cache. It answers false where the kernel cannot tell.
 	Absent(file int, offset, n int64) bool
 	// Shutdown is shutdown(2) of both directions. It wakes operations that wait on the socket.
 	Shutdown(socket int)

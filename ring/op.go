@@ -111,7 +111,7 @@ func (op *Op) Assert() {
 	}
 }
 
-// bytes says that the operation is of at least one byte, and of no more than a result can count.
+// bytes reports whether the operation is of at least one byte, and of no more than a result can count.
 func (op *Op) bytes() bool { return op.Len > 0 && op.Len <= math.MaxInt32 }
 
 // Recv arms a multishot recv that takes its buffers from the ring's provided buffers.

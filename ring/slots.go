@@ -62,7 +62,7 @@ func (l *lives) take(kind uint8) Token {
 	return NewToken(kind, slot, l.slots[slot].generation)
 }
 
-// current says that a token's slot is taken, and by the life that the token names.
+// current reports whether a token's slot is taken, and by the life that the token names.
 func (l *lives) current(t Token) bool {
 	slot := t.Slot()
 	return int(slot) < len(l.slots) && l.slots[slot] == life{generation: t.Generation(), taken: true}

@@ -23,7 +23,7 @@ func (c *Coordinator) tombstoned(r *liveRecord) {
 	c.budget.give(r.source.bytes())
 }
 
-// Lost says that a record could not be appended. It stays true here, and Rewrite writes it again before any other.
+// Lost takes the news that a record could not be appended. It stays true here, and Rewrite writes it again before any other.
 func (c *Coordinator) Lost(record *Record) {
 	q := &c.queue
 	if len(q.lost) == maxLost {
@@ -43,7 +43,7 @@ func (c *Coordinator) Lost(record *Record) {
 	r.log.live.PushFront(&r.link, r)
 }
 
-// WasLost says whether records that a durable reply depends on were lost.
+// WasLost reports whether records that a durable reply depends on were lost.
 func (c *Coordinator) WasLost(r *Reply) bool {
 	return slices.ContainsFunc(c.queue.lost, func(n numbers) bool { return r.first <= n.last && r.last >= n.first })
 }

@@ -85,7 +85,7 @@ func (c *Coordinator) recount() (bytes int64) {
 	return bytes
 }
 
-// ofGroup says that a list of the reaper is a group's, not a topic's.
+// ofGroup reports whether a list of the reaper is a group's, not a topic's.
 func ofGroup(l *offsetList) bool { return l.Len() > 0 && l.First().Value().inGroup.In(l) }
 
 func offsetsBytes(l *offsetList) (bytes int64) {
@@ -114,7 +114,7 @@ func (n *Counts) refused(code int16) int16 {
 	return code
 }
 
-// fits says whether a group's membership record may grow.
+// fits reports whether a group's membership record may grow.
 func (c *Coordinator) fits(g *group, bytes int64) bool {
 	return bytes <= 0 || c.config.MaxRecordBytes == 0 || g.recordBytes+bytes <= c.config.MaxRecordBytes
 }

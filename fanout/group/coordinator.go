@@ -33,7 +33,7 @@ type Config struct {
 	MaxReplyBytes int64
 	// NewMemberID makes a unique member id.
 	NewMemberID func(clientID string) string
-	// PartitionExists says whether offsets of a partition may be committed. Nil allows all.
+	// PartitionExists reports whether offsets of a partition may be committed. Nil allows all.
 	PartitionExists func(topic string, partition int32) bool
 }
 
@@ -56,7 +56,7 @@ type Client struct {
 type Reply struct {
 	Ticket   uint64
 	Response kmsg.Response
-	// Durable says that the response must not be sent before the records of the same [Output] and of earlier ones are
+	// Durable: the response must not be sent before the records of the same [Output] and of earlier ones are
 	// durable. If its own were lost ([Coordinator.WasLost]), Refuse makes it an error.
 	Durable bool
 

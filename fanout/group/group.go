@@ -98,7 +98,7 @@ func newGroup(id string, now Instant) *group {
 	return g
 }
 
-// persisted says that the group's membership is in the log.
+// persisted reports whether the group's membership is in the log.
 func (g *group) persisted() bool { return g.live.log != nil }
 
 // find is the member that a request names, or the error for its client.
@@ -166,7 +166,7 @@ func (g *group) rebalanceTimeout() (longest time.Duration) {
 	return longest
 }
 
-// accepts says whether a client shares the protocol type and a protocol with all members except one.
+// accepts reports whether a client shares the protocol type and a protocol with all members except one.
 func (g *group) accepts(protocolType string, protocols []kmsg.JoinGroupRequestProtocol, except *member) bool {
 	others := g.list.Len()
 	if except != nil {

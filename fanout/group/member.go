@@ -47,11 +47,11 @@ type member struct {
 	assignment []byte
 
 	join, sync waiter
-	// joinedOnce says that it has been in a generation. Before that it is forgotten with its connection, whose ticket is
+	// joinedOnce: it has been in a generation. Before that it is forgotten with its connection, whose ticket is
 	// bound; see presence.
 	joinedOnce bool
 	bound      uint64
-	// awaitingSync says that it has joined this generation and has not sent SyncGroup.
+	// awaitingSync: it has joined this generation and has not sent SyncGroup.
 	awaitingSync bool
 
 	link list.Node[*member]
@@ -87,7 +87,7 @@ func (m *member) topics(protocol string) []string {
 	return subscription.Topics
 }
 
-// sameProtocols says that a member joins again with the protocols and metadata it had.
+// sameProtocols reports whether a member joins again with the protocols and metadata it had.
 func (m *member) sameProtocols(protocols []kmsg.JoinGroupRequestProtocol) bool {
 	return slices.EqualFunc(m.protocols, protocols, func(a, b kmsg.JoinGroupRequestProtocol) bool {
 		return a.Name == b.Name && bytes.Equal(a.Metadata, b.Metadata)

@@ -21,7 +21,7 @@ type pending struct {
 	ticket uint64 // of the connection that got it
 	timer  timer
 	until  time.Duration // when it expires
-	// awaited says that a rebalance waits for it.
+	// awaited: a rebalance waits for it.
 	awaited bool
 	older   *pending // the one that its connection got before
 }
@@ -124,7 +124,7 @@ func (p *pending) fire(c *Coordinator, now Instant) {
 	c.dropPending(p, now)
 }
 
-// Disconnected says that the connection of a ticket is closed. Its pending ids are forgotten, and so is the member whose
+// Disconnected is called when the connection of a ticket is closed. Its pending ids are forgotten, and so is the member whose
 // first JoinGroup waits on it: the client does not know its id, and comes back as another. A member that has been in a
 // generation stays until its session ends.
 func (c *Coordinator) Disconnected(now Instant, ticket uint64) {

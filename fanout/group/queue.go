@@ -92,7 +92,7 @@ func (c *Coordinator) ReplyReaped(ticket uint64, response kmsg.Response) {
 		Reply{Ticket: ticket, Response: response, Durable: true, first: q.first, reaped: c.reaper.queued})
 }
 
-// Settled says that there is nothing to take, and nothing to reap.
+// Settled reports whether there is nothing to take, and nothing to reap.
 func (c *Coordinator) Settled() bool { return len(c.reaper.lists) == 0 && !c.HasOutput() }
 
 // TakeReplies moves the replies that depend on no record into out, and nothing else: for use while the records of the
@@ -104,16 +104,16 @@ func (c *Coordinator) TakeReplies(out *Output) bool {
 	return len(out.Replies) > 0
 }
 
-// HasReplies says that there is something for TakeReplies to take.
+// HasReplies reports whether there is something for TakeReplies to take.
 func (c *Coordinator) HasReplies() bool { return len(c.queue.replies) > 0 }
 
 // Mark is the number of the record that was queued last.
 func (c *Coordinator) Mark() uint64 { return c.queue.queued }
 
-// Taken says whether an output has had the record of a [Coordinator.Mark] and all before it.
+// Taken reports whether an output has had the record of a [Coordinator.Mark] and all before it.
 func (c *Coordinator) Taken(mark uint64) bool { return c.queue.taken >= mark }
 
-// HasOutput says that there is something to take.
+// HasOutput reports whether there is something to take.
 func (c *Coordinator) HasOutput() bool {
 	q := &c.queue
 	return len(q.replies) > 0 || q.head < len(q.live) || len(q.waiting) > 0 ||

@@ -11,7 +11,7 @@ func (c *Coordinator) RefusePartition(partition int32) {
 	}
 }
 
-// Refused says that the group is one of those of [Coordinator.RefusePartition].
+// Refused reports whether the group is one of those of [Coordinator.RefusePartition].
 func (c *Coordinator) Refused(id string) bool { return c.refusal(id) != 0 }
 
 // refusal is the error of a group whose partition is refused, or 0.

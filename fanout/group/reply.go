@@ -11,7 +11,7 @@ type replySize struct{ bytes, limit int64 }
 
 func (c *Coordinator) newReplySize() replySize { return replySize{limit: c.config.MaxReplyBytes} }
 
-// add says whether there is room for some more bytes.
+// add reports whether there is room for some more bytes.
 func (s *replySize) add(bytes int) bool {
 	if s.limit > 0 && s.bytes+int64(bytes) > s.limit {
 		return false

@@ -25,15 +25,14 @@ const (
 
 // Owner is told how responses end. Its methods are called from within the engine's, and may start the next response.
 type Owner interface {
-	// FlowDone says that the whole response was handed to the socket.
+	// FlowDone: the whole response was handed to the socket.
 	FlowDone(f *Flow)
-	// FlowFailed says that the response cannot go on: a frame was begun and can't be finished, so the connection must
+	// FlowFailed: the response cannot go on. A frame was begun and can't be finished, so the connection must
 	// be closed. The owner calls [Engine.Abort].
 	FlowFailed(f *Flow, err error)
 }
 
-// ErrReadSegment says that a range could not be read from its file. ErrShortFile is the case that the file ended before
-// a range that was committed in it.
+// ErrReadSegment: a range could not be read from its file. ErrShortFile: the file ended before a range that was committed in it.
 var (
 	ErrReadSegment = errors.New("transfer: reading a segment failed")
 	ErrShortFile   = fmt.Errorf("%w: it is shorter than what was committed in it", ErrReadSegment)
@@ -91,7 +90,7 @@ func (e *Engine) Turn(now time.Duration) {
 	e.hot = hotRange{} // pages may be evicted during the wait that follows
 }
 
-// Pending says that Turn has work that no completion will announce.
+// Pending reports whether Turn has work that no completion will announce.
 func (e *Engine) Pending() bool { return e.ready.Len() > 0 }
 
 // Start sends parts, which begin a response and end it. The flow must not be active; parts came from [Flow.Parts].
@@ -162,7 +161,7 @@ func (e *Engine) Complete(f *Flow, c ring.Completion) {
 	case kind == KindFill:
 		e.filled(f, c)
 	default:
-		e.step(f) // whatever the mask says, the next write tells what is the matter
+		e.step(f) // the mask does not matter: the next write finds what is wrong
 	}
 }
 
@@ -271,7 +270,7 @@ const maxRetries = 8
 // interrupted before it moved anything.
 const errRestart = syscall.Errno(512)
 
-// mayRetry says whether an operation that failed with errno is to be retried.
+// mayRetry reports whether an operation that failed with errno is to be retried.
 func (f *Flow) mayRetry(errno syscall.Errno) bool {
 	switch errno {
 	case syscall.EINTR, errRestart, syscall.ECANCELED, syscall.EAGAIN:

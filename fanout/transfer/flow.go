@@ -80,7 +80,7 @@ func (f *Flow) pending(kind uint8) *bool {
 // InFlight is the number of the flow's operations that the kernel holds.
 func (f *Flow) InFlight() int { return btoi(f.writing) + btoi(f.filling) + btoi(f.polling) }
 
-// WaitsForPeer says that nothing but the peer's reading can move this flow.
+// WaitsForPeer reports whether nothing but the peer's reading can move this flow.
 func (f *Flow) WaitsForPeer() bool { return f.active && (f.writing || f.polling) && !f.filling }
 
 // LastProgress is when bytes last reached the socket, or the response was started, on the kernel's clock.
@@ -130,7 +130,7 @@ func (f *Flow) advance(n int) (headers int) {
 	return headers
 }
 
-// partDone says that the current part has been sent whole.
+// partDone reports whether the current part has been sent whole.
 func (f *Flow) partDone() bool { return len(f.headerLeft()) == 0 && f.rangeLeft() == 0 }
 
 // nextPart drops the current part's reference and goes on to the next part.

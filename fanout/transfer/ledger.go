@@ -48,5 +48,5 @@ const (
 	fromMap                  // the mapped segment
 )
 
-// staged says that the bytes lie in a stage, which such an operation empties.
+// staged reports whether the bytes lie in a stage, which such an operation empties.
 func (o origin) staged() bool { return o == fromBuffer || o == fromPipe }

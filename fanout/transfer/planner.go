@@ -30,7 +30,7 @@ type hotRange struct {
 	pos, n int64
 }
 
-// resident says that reading a range will not wait for a disk. Of blocks that the page cache tracks it says no such thing:
+// resident reports whether reading a range will not wait for a disk. Of blocks that the page cache tracks it says no such thing:
 // our own advice may evict their pages before they are read.
 func (e *Engine) resident(s Source, pos, n int64) bool {
 	h := &e.hot

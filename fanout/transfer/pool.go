@@ -14,7 +14,7 @@ type stageMaker interface {
 	close(*stage)
 }
 
-// pool lends stages. It never has more than max open, whatever the number of flows.
+// pool lends stages. It never has more than max open, for any number of flows.
 type pool struct {
 	make stageMaker
 	max  int
@@ -87,7 +87,7 @@ func (p *pool) emptied(s *stage) *stage {
 	return s
 }
 
-// give takes a stage back. dirty says that it may hold bytes.
+// give takes a stage back. dirty: it may hold bytes.
 func (p *pool) give(s *stage, dirty bool) {
 	if s.pool != p || s.idle || p.closed {
 		panic(fmt.Sprintf("transfer: a stage is given back that the pool has not lent: idle %v, closed %v, %d borrowed",

@@ -120,7 +120,7 @@ func (e *Engine) drained(f *Flow, n int) bool {
 	return true
 }
 
-// giveStage returns the flow's stage, if it has one, to its pool. dirty says that it may hold bytes.
+// giveStage returns the flow's stage, if it has one, to its pool. dirty: it may hold bytes.
 func (e *Engine) giveStage(f *Flow, dirty bool) {
 	if f.stage == nil {
 		return

@@ -2,7 +2,7 @@
 //
 // franz-go's kmsg does the encoding, with three exceptions that are written by hand: the Produce request, because kmsg
 // would hold the records in structures of its own; and the Fetch request and response, because that path allocates
-// nothing. A Fetch response of versions 4 to 11 is header bytes and records by turns and ends with records, so only its
+// nothing. A Fetch response of versions 4 to 11 alternates header bytes and records and ends with records, so only its
 // header bytes are made here; the records go from the page cache to the socket.
 //
 //	frame     size int32 | header | body            (size counts what follows it)

@@ -8,7 +8,7 @@ import (
 // MetadataVersions is the number of versions of Metadata that can be encoded, from 0 on.
 const MetadataVersions = 9
 
-// noAuthorizedOperations says that nobody looked at what the client may do (versions 8 on).
+// noAuthorizedOperations: the operations that the client may do were not looked up (versions 8 on).
 const noAuthorizedOperations uint32 = 1 << 31
 
 // MetadataNode is the broker that a Metadata response is about: there is one.
@@ -61,7 +61,7 @@ func AppendMetadataTopic(dst []byte, version, errorCode int16, name string, inte
 	return binary.BigEndian.AppendUint32(dst, uint32(partitions))
 }
 
-// AppendMetadataPartition appends a partition, of which node is the leader and the only replica; offline says that it is
+// AppendMetadataPartition appends a partition, of which node is the leader and the only replica; offline: it is
 // not served.
 func AppendMetadataPartition(dst []byte, version int16, partition, node, leaderEpoch int32, offline bool) []byte {
 	dst = append(dst, 0, 0) // no error

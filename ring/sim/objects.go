@@ -114,7 +114,7 @@ func (k *Kernel) NewSocket(peer Peer) *Socket {
 // Fd is the socket's descriptor.
 func (s *Socket) Fd() int { return s.fd }
 
-// Dead says that nothing more will reach the peer.
+// Dead reports whether nothing more will reach the peer.
 func (s *Socket) Dead() bool { return s.dead }
 
 func (k *Kernel) open(object any) (fd int) {

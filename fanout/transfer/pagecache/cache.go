@@ -21,7 +21,7 @@ type File interface {
 	// Retain adds a reference, and Release drops one.
 	Retain()
 	Release()
-	// Held says that the reference count is not 0. Otherwise the descriptor is closed.
+	// Held reports whether the reference count is not 0. Otherwise the descriptor is closed.
 	Held() bool
 	// Size is the length in bytes of what may be read from it at present. It only grows.
 	Size() int64
@@ -73,7 +73,7 @@ type state struct {
 	coming     bool  // and that is in flight
 	read       bool  // its first byte has been read
 	referenced bool  // it was read once more since it came or was passed over: CLOCK's reference bit
-	// evicting says that it is being dropped, and wanted that it has been read since that began.
+	// evicting: it is being dropped; wanted: and it has been read since that began.
 	evicting, wanted bool
 }
 
@@ -107,7 +107,7 @@ func New(kernel ring.Kernel, kind uint8, config Config) *Cache {
 	return c
 }
 
-// On says that blocks are tracked at all.
+// On reports whether blocks are tracked at all.
 func (c *Cache) On() bool { return c.limit > 0 }
 
 // Counts are the counters and sizes.
@@ -164,7 +164,7 @@ func (c *Cache) Arrived(f File, pos, n int64) {
 	}
 }
 
-// Holds says whether our own advice may evict any page of a range. What was appended to a block since it came is hot.
+// Holds reports whether our own advice may evict any page of a range. What was appended to a block since it came is hot.
 func (c *Cache) Holds(f File, pos, n int64) bool {
 	if len(c.blocks) == 0 {
 		return false
@@ -185,7 +185,7 @@ func (c *Cache) span(pos, n int64) (first, last int64) {
 	return pos / c.blockBytes, (pos + n - 1) / c.blockBytes
 }
 
-// resident says whether all of a block is in the page cache, as far as the file goes.
+// resident reports whether all of a block is in the page cache, as far as the file goes.
 func (c *Cache) resident(b block) bool {
 	pos := b.index * c.blockBytes
 	return c.kernel.Resident(b.file.Fd(), pos, c.endOf(b)-pos)

@@ -5,7 +5,7 @@ import "golang.org/x/sys/unix"
 // maxReadaheads bounds the blocks that are being read ahead at once, for all subscribers together. A small cache has less.
 const maxReadaheads = 64
 
-// sequential says that the reader of a block has read the one before, as far as the page cache can tell.
+// sequential reports whether the reader of a block has read the one before, as far as the page cache can tell.
 func (c *Cache) sequential(f File, first int64) bool { return first == 0 || c.has(block{f, first - 1}) }
 
 // lookAhead tracks the blocks that the kernel may read ahead of those that are being read, and asks for more if the reader
