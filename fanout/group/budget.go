@@ -58,43 +58,6 @@ func (p *pending) bytes() int64 { return pendingBytes + held(len(p.id)) }
 
 func (o *committed) bytes() int64 { return offsetBytes + held(len(o.at.topic)) + held(len(o.metadata)) }
 
-// recount adds up everything that is held. It always equals budget.used.
-func (c *Coordinator) recount() (bytes int64) {
-	for _, g := range c.groups.all {
-		bytes += g.bytes()
-		for m := range g.list.All() {
-			bytes += m.bytes()
-		}
-		for _, p := range g.pending.all {
-			bytes += p.bytes()
-		}
-		bytes += offsetsBytes(&g.commits)
-	}
-	for _, l := range c.reaper.lists {
-		if ofGroup(l) { // a topic's offsets are on the lists of groups too
-			bytes += offsetsBytes(l)
-		}
-	}
-	for i := range c.logs {
-		for r := range c.logs[i].live.All() {
-			if r.dead { // held until its tombstone is written
-				bytes += r.source.bytes()
-			}
-		}
-	}
-	return bytes
-}
-
-// ofGroup reports whether a list of the reaper is a group's, not a topic's.
-func ofGroup(l *offsetList) bool { return l.Len() > 0 && l.First().Value().inGroup.In(l) }
-
-func offsetsBytes(l *offsetList) (bytes int64) {
-	for o := range l.All() {
-		bytes += o.bytes()
-	}
-	return bytes
-}
-
 // size is a member's share of the budget, and of its group's membership record.
 type size struct{ memory, record int64 }
 

@@ -1,12 +1,6 @@
 package group
 
-import (
-	"fmt"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"oneplusn/segment/invariants"
-)
+import "github.com/twmb/franz-go/pkg/kmsg"
 
 // Output is what there is to do: records to append, and replies to send after that. A large request's records come in
 // several outputs, so that no turn of the loop takes long.
@@ -46,30 +40,6 @@ func (q *queue) push(r *liveRecord) {
 	q.queued++
 	r.queued, r.number = true, q.queued
 	q.live = append(q.live, r)
-}
-
-// asked and answered hold that every request is answered exactly once.
-func (q *queue) asked(ticket uint64) {
-	if !invariants.Enabled {
-		return
-	}
-	if _, open := q.open[ticket]; open {
-		panic(fmt.Sprintf("group: ticket %#x asks again before its answer", ticket))
-	}
-	if q.open == nil {
-		q.open = make(map[uint64]struct{})
-	}
-	q.open[ticket] = struct{}{}
-}
-
-func (q *queue) answered(ticket uint64) {
-	if !invariants.Enabled {
-		return
-	}
-	if _, open := q.open[ticket]; !open {
-		panic(fmt.Sprintf("group: ticket %#x is answered, but has no open request", ticket))
-	}
-	delete(q.open, ticket)
 }
 
 func (c *Coordinator) reply(ticket uint64, response kmsg.Response) {

@@ -18,15 +18,6 @@ const maxControlBytes = 1 << 20
 // DecodeRequest decodes the body of any request but Produce and Fetch by kmsg, and drops names that it repeats. The request
 // is the caller's to keep: kmsg's byte slices point into what it reads, so it reads a copy of the body.
 func DecodeRequest(h Header) (kmsg.Request, error) {
-	req, err := decodeAsSent(h)
-	if err == nil {
-		dropRepeats(req)
-	}
-	return req, err
-}
-
-// decodeAsSent keeps the repeats.
-func decodeAsSent(h Header) (kmsg.Request, error) {
 	if len(h.Body) > maxControlBytes {
 		return nil, fmt.Errorf("%w: %s of %d bytes, the limit for it is %d", ErrFrameTooLarge, Describe(h.Key), len(h.Body), maxControlBytes)
 	}
@@ -38,6 +29,7 @@ func decodeAsSent(h Header) (kmsg.Request, error) {
 	if err := req.ReadFrom(bytes.Clone(h.Body)); err != nil {
 		return nil, fmt.Errorf("%w: %s version %d: %w", ErrFrameMalformed, Describe(h.Key), h.Version, err)
 	}
+	dropRepeats(req)
 	return req, nil
 }
 

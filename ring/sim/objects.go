@@ -26,12 +26,9 @@ func (k *Kernel) NewFile(size int, warm bool) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{content: arena.Take(size), warm: make([]bool, (size+pageBytes-1)/pageBytes), arena: arena}
+	f := &File{content: arena.Take(size), warm: slices.Repeat([]bool{warm}, (size+pageBytes-1)/pageBytes), arena: arena}
 	for i := range f.content {
 		f.content[i] = byte(k.random.Uint32())
-	}
-	for i := range f.warm {
-		f.warm[i] = warm
 	}
 	f.fd = k.open(f)
 	k.files = append(k.files, f)

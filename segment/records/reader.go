@@ -88,11 +88,7 @@ func (r *Reader) Next(rec *Record) (bool, error) {
 	if r.err != nil || !r.need(1) {
 		return false, r.err
 	}
-	if !r.Contents && r.quick(rec) {
-		r.records++
-		return true, nil
-	}
-	if !r.record(rec) {
+	if (r.Contents || !r.quick(rec)) && !r.record(rec) {
 		if r.err == nil {
 			r.err = fmt.Errorf("%w: record %d is cut short", ErrInvalid, r.records)
 		}

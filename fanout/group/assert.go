@@ -17,6 +17,43 @@ func (c *Coordinator) checkOften() {
 	}
 }
 
+// recount adds up everything that is held. It always equals budget.used.
+func (c *Coordinator) recount() (bytes int64) {
+	for _, g := range c.groups.all {
+		bytes += g.bytes()
+		for m := range g.list.All() {
+			bytes += m.bytes()
+		}
+		for _, p := range g.pending.all {
+			bytes += p.bytes()
+		}
+		bytes += offsetsBytes(&g.commits)
+	}
+	for _, l := range c.reaper.lists {
+		if ofGroup(l) { // a topic's offsets are on the lists of groups too
+			bytes += offsetsBytes(l)
+		}
+	}
+	for i := range c.logs {
+		for r := range c.logs[i].live.All() {
+			if r.dead { // held until its tombstone is written
+				bytes += r.source.bytes()
+			}
+		}
+	}
+	return bytes
+}
+
+// ofGroup reports whether a list of the reaper is a group's, not a topic's.
+func ofGroup(l *offsetList) bool { return l.Len() > 0 && l.First().Value().inGroup.In(l) }
+
+func offsetsBytes(l *offsetList) (bytes int64) {
+	for o := range l.All() {
+		bytes += o.bytes()
+	}
+	return bytes
+}
+
 // check compares what is counted with what there is.
 func (c *Coordinator) check() error {
 	if is := c.recount(); is != c.budget.used {
@@ -89,4 +126,28 @@ func count(is bool) int {
 		return 1
 	}
 	return 0
+}
+
+// asked and answered hold that every request is answered exactly once.
+func (q *queue) asked(ticket uint64) {
+	if !invariants.Enabled {
+		return
+	}
+	if _, open := q.open[ticket]; open {
+		panic(fmt.Sprintf("group: ticket %#x asks again before its answer", ticket))
+	}
+	if q.open == nil {
+		q.open = make(map[uint64]struct{})
+	}
+	q.open[ticket] = struct{}{}
+}
+
+func (q *queue) answered(ticket uint64) {
+	if !invariants.Enabled {
+		return
+	}
+	if _, open := q.open[ticket]; !open {
+		panic(fmt.Sprintf("group: ticket %#x is answered, but has no open request", ticket))
+	}
+	delete(q.open, ticket)
 }
