@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"fmt"
 )
 
@@ -24,11 +25,8 @@ func damaged(file string, position int64, reason error) error {
 
 // Error names the file, the position and the remedy.
 func (e *DamagedError) Error() string {
-	remedy := "restore the file from a copy, or inspect it with oneplusn check and give up what is behind the damage with " +
-		"oneplusn repair --cut-at-damage"
-	if e.Remedy != "" {
-		remedy = e.Remedy
-	}
+	remedy := cmp.Or(e.Remedy, "restore the file from a copy, or inspect it with oneplusn check and give up what is behind the damage "+
+		"with oneplusn repair --cut-at-damage")
 	return fmt.Sprintf("segment: %s is damaged at %d (%s): %v; nothing was changed: %s", e.File, e.Position, e.Case, e.Reason, remedy)
 }
 

@@ -126,14 +126,7 @@ func (sc *batchScanner) walk(base, at int64, visit func(h records.Batch, at int6
 
 // batch reads and checks the batch at a position; its first offset must be at least minOffset.
 func (sc *batchScanner) batch(at, base, minOffset int64) (records.Batch, error) {
-	if sc.size-at < records.HeaderSize {
-		return records.Batch{}, fmt.Errorf("%w: %d bytes are left, a header has %d", records.ErrShort, sc.size-at, records.HeaderSize)
-	}
-	b, err := sc.view(at, records.HeaderSize)
-	if err != nil {
-		return records.Batch{}, err
-	}
-	h, err := records.ParseBatch(b)
+	h, err := sc.header(at)
 	if err != nil {
 		return h, err
 	}
@@ -156,6 +149,18 @@ func (sc *batchScanner) batch(at, base, minOffset int64) (records.Batch, error) 
 		return h, err
 	}
 	return h, h.CheckCRC(sum)
+}
+
+// header parses the header at a position.
+func (sc *batchScanner) header(at int64) (records.Batch, error) {
+	if sc.size-at < records.HeaderSize {
+		return records.Batch{}, fmt.Errorf("%w: %d bytes are left, a header has %d", records.ErrShort, sc.size-at, records.HeaderSize)
+	}
+	b, err := sc.view(at, records.HeaderSize)
+	if err != nil {
+		return records.Batch{}, err
+	}
+	return records.ParseBatch(b)
 }
 
 // sumTo adds the bytes from one position to another to a CRC.
@@ -235,17 +240,9 @@ type tornBatch struct {
 
 // tornBatchAt is the damaged batch at a position; it claims nothing if its header is damaged.
 func (sc *batchScanner) tornBatchAt(at, next int64) tornBatch {
-	none := tornBatch{at: at, end: at}
-	if sc.size-at < records.HeaderSize {
-		return none
-	}
-	b, err := sc.view(at, records.HeaderSize)
-	if err != nil {
-		return none
-	}
-	h, err := records.ParseBatch(b)
+	h, err := sc.header(at)
 	if err != nil || h.BaseOffset != next || h.CheckCounts() != nil {
-		return none
+		return tornBatch{at: at, end: at}
 	}
 	return tornBatch{Batch: h, sc: sc, at: at, end: at + int64(h.Size()), summed: at + records.CRCFrom}
 }

@@ -103,20 +103,17 @@ func (g *group) persisted() bool { return g.live.log != nil }
 
 // find is the member that a request names, or the error for its client.
 func (g *group) find(memberID, instanceID string) (*member, int16) {
+	m := g.members.get(memberID)
 	if instanceID != "" {
-		switch m := g.instances.get(instanceID); {
-		case m == nil:
-			return nil, wire.CodeUnknownMemberID
-		case m.id != memberID:
-			return nil, wire.CodeFencedInstanceID
-		default:
-			return m, 0
-		}
+		m = g.instances.get(instanceID)
 	}
-	if m := g.members.get(memberID); m != nil {
-		return m, 0
+	switch {
+	case m == nil:
+		return nil, wire.CodeUnknownMemberID
+	case m.id != memberID:
+		return nil, wire.CodeFencedInstanceID
 	}
-	return nil, wire.CodeUnknownMemberID
+	return m, 0
 }
 
 // add makes m a member.
