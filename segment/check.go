@@ -67,7 +67,7 @@ func (s State) Worst(other State) State {
 func Check(dir string, o Options, found OpenOptions, progress func(bytes int64)) (Report, error) {
 	o = o.withDefaults()
 	r := Report{Directory: dir, State: StateOK, LogStartOffset: found.LogStartOffset}
-	names, err := o.FS.List(dir)
+	names, err := listNames(o.FS, dir)
 	if err != nil {
 		return r, fmt.Errorf("segment: listing %s: %w", dir, err)
 	}
@@ -199,7 +199,7 @@ func (c *indexCheck) verdict(empty bool) (indexState, error) {
 // committed data would see the records of a transaction that it lacks.
 func (r *Report) checkTxnIndex(fsys FS, logPath string, want []txnEntry) {
 	path := beside(logPath, txnIndexSuffix)
-	content, err := readFile(fsys, path)
+	content, err := ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -233,7 +233,7 @@ func (r *Report) checkOthers(fsys FS, names []string) {
 		if !isSnapshot && name != epochFile && name != partitionFile {
 			continue
 		}
-		content, err := readFile(fsys, filepath.Join(r.Directory, name))
+		content, err := ReadFile(fsys, filepath.Join(r.Directory, name))
 		if err == nil {
 			switch name {
 			case epochFile:

@@ -167,15 +167,15 @@ func TestSnapshotOfWhatWasCutIsNotBelieved(t *testing.T) {
 
 func TestTwoProcessesCannotHaveOneDataDirectory(t *testing.T) {
 	dir := t.TempDir()
-	unlock, err := LockDataDir(dir)
+	unlock, err := LockDataDir(OS, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LockDataDir(dir); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := LockDataDir(OS, dir); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("the second lock says %v", err)
 	}
 	unlock()
-	unlock, err = LockDataDir(dir)
+	unlock, err = LockDataDir(OS, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

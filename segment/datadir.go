@@ -24,7 +24,7 @@ const (
 // one. Call it before opening any log; if it fails, open none.
 func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 	path := filepath.Join(dataDir, CleanMarkFile)
-	_, unreadable := readFile(fsys, path)
+	_, unreadable := ReadFile(fsys, path)
 	if errors.Is(unreadable, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -39,7 +39,7 @@ func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 
 // HasCleanMark reports whether the data directory was stopped cleanly, and leaves the mark.
 func HasCleanMark(fsys FS, dataDir string) (bool, error) {
-	_, err := readFile(fsys, filepath.Join(dataDir, CleanMarkFile))
+	_, err := ReadFile(fsys, filepath.Join(dataDir, CleanMarkFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -51,7 +51,7 @@ func HasCleanMark(fsys FS, dataDir string) (bool, error) {
 
 // Partitions lists the directories of partitions in a data directory, sorted by name: those that hold a segment.
 func Partitions(fsys FS, dataDir string) ([]string, error) {
-	names, err := fsys.List(dataDir)
+	names, err := listNames(fsys, dataDir)
 	if err != nil {
 		return nil, fmt.Errorf("segment: listing the data directory: %w", err)
 	}
@@ -60,7 +60,7 @@ func Partitions(fsys FS, dataDir string) ([]string, error) {
 		if IsDeleted(name) || strings.LastIndexByte(name, '-') < 1 {
 			continue
 		}
-		files, err := fsys.List(filepath.Join(dataDir, name))
+		files, err := listNames(fsys, filepath.Join(dataDir, name))
 		if err == nil && len(offsetsOf(files, logSuffix)) > 0 {
 			found = append(found, name)
 		}
@@ -82,7 +82,7 @@ func WriteCleanMark(fsys FS, dataDir string) error {
 // ReadCheckpoint reads an offset checkpoint file of Apache Kafka: offsets by the name of the partition's directory.
 // A missing file is an empty one.
 func ReadCheckpoint(fsys FS, path string) (map[string]int64, error) {
-	text, err := readFile(fsys, path)
+	text, err := ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]int64{}, nil
 	}

@@ -33,17 +33,34 @@ type File interface {
 	Close() error
 }
 
-// FS is the file system as a log uses it; tests let each of its operations fail.
+// FS is the file system as logs and their data directory use it; tests let each of its operations fail.
 type FS interface {
+	// Mkdir makes a directory that does not exist.
+	Mkdir(dir string) error
 	MkdirAll(dir string) error
 	Open(path string, access Access) (File, error)
-	List(dir string) ([]string, error)
+	// ReadDir is in the order of names.
+	ReadDir(dir string) ([]os.DirEntry, error)
+	// Stat does not follow a symbolic link.
+	Stat(path string) (os.FileInfo, error)
 	Rename(from, to string) error
 	RemoveAll(path string) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(dir string) error
 	// IsNamed reports whether path still names that very file.
 	IsNamed(f File, path string) (bool, error)
+	// Lock reserves a file for this process until unlock or its end. The error is [ErrLocked] if another process has it.
+	Lock(path string) (unlock func(), err error)
+}
+
+// listNames is the names in a directory, in order.
+func listNames(fsys FS, dir string) ([]string, error) {
+	entries, err := fsys.ReadDir(dir)
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, err
 }
 
 // Access is the mode of an opened file.
@@ -61,7 +78,10 @@ var OS FS = osFS{}
 
 type osFS struct{}
 
-func (osFS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o755) }
+func (osFS) Mkdir(dir string) error                    { return os.Mkdir(dir, 0o755) }
+func (osFS) MkdirAll(dir string) error                 { return os.MkdirAll(dir, 0o755) }
+func (osFS) ReadDir(dir string) ([]os.DirEntry, error) { return os.ReadDir(dir) }
+func (osFS) Stat(path string) (os.FileInfo, error)     { return os.Lstat(path) }
 
 func (osFS) Open(path string, access Access) (File, error) {
 	f, err := os.OpenFile(path, [...]int{os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREATE}[access], 0o644)
@@ -69,15 +89,6 @@ func (osFS) Open(path string, access Access) (File, error) {
 		return nil, err
 	}
 	return &osFile{f, int(f.Fd())}, nil
-}
-
-func (osFS) List(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	names := make([]string, 0, len(entries))
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names, err
 }
 
 func (osFS) Rename(from, to string) error { return os.Rename(from, to) }

@@ -47,14 +47,14 @@ func stateOf(err error, empty bool) (indexState, error) {
 }
 
 func (s *Segment) readIndexFiles(x *index, size int64) error {
-	content, err := readFile(s.fs, beside(s.path, indexSuffix))
+	content, err := ReadFile(s.fs, beside(s.path, indexSuffix))
 	if err != nil {
 		return err
 	}
 	if x.entries, err = parseIndex(content, size); err != nil {
 		return err
 	}
-	if content, err = readFile(s.fs, beside(s.path, timeIndexSuffix)); err != nil {
+	if content, err = ReadFile(s.fs, beside(s.path, timeIndexSuffix)); err != nil {
 		return err
 	}
 	if x.times, err = parseTimeIndex(content); err != nil {

@@ -24,7 +24,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 			l.dirUnsynced = true
 			continue
 		}
-		content, err := readFile(l.options.FS, path)
+		content, err := ReadFile(l.options.FS, path)
 		var list []producer
 		if err == nil {
 			list, err = parseSnapshot(content)
@@ -135,7 +135,7 @@ func (s *Segment) sequences(from, before int64) (list []sequence, err error) {
 
 // removeStraySnapshots keeps the snapshots at the bases of segments and the one at the end.
 func (l *Log) removeStraySnapshots() error {
-	names, err := l.options.FS.List(l.dir)
+	names, err := listNames(l.options.FS, l.dir)
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ var leftover = regexp.MustCompile(`^(` +
 // openDir lists the directory, after removing leftovers.
 func (l *Log) openDir() ([]string, error) {
 	fsys := l.options.FS
-	names, err := fsys.List(l.dir)
+	names, err := listNames(fsys, l.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := fsys.MkdirAll(l.dir); err != nil {
 			return nil, fmt.Errorf("segment: making %s: %w", l.dir, err)

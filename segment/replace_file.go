@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSmallFile bounds the memory that readFile allocates.
+// maxSmallFile bounds the memory that ReadFile allocates.
 const maxSmallFile = 64 << 20
 
-// readFile returns the content of a small file.
-func readFile(fsys FS, path string) ([]byte, error) {
+// ReadFile returns the content of a small file: one of more than 64 MiB is an error. It may block.
+func ReadFile(fsys FS, path string) ([]byte, error) {
 	f, err := fsys.Open(path, ReadOnly)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func fillFile(fsys FS, path string, fill func(File) error) error {
 // does not keep the log from opening. It does so for no file that it cannot read.
 func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lost bool, err error) {
 	fsys := l.options.FS
-	text, reason := readFile(fsys, path)
+	text, reason := ReadFile(fsys, path)
 	if reason != nil && !errors.Is(reason, unix.EISDIR) {
 		return false, fmt.Errorf("segment: %w", reason)
 	}
@@ -93,10 +93,7 @@ func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lo
 			return false, nil
 		}
 	}
-	aside := path + asideSuffix
-	if err = fsys.RemoveAll(aside); err == nil {
-		err = fsys.Rename(path, aside)
-	}
+	aside, err := setAside(fsys, path)
 	if err != nil {
 		return false, fmt.Errorf("segment: %s cannot be parsed (%w) and not be renamed: %w", path, reason, err)
 	}
@@ -107,3 +104,19 @@ func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lo
 
 // asideSuffix is added to the name of a file that cannot be parsed.
 const asideSuffix = ".unreadable"
+
+func setAside(fsys FS, path string) (aside string, err error) {
+	aside = path + asideSuffix
+	if err = fsys.RemoveAll(aside); err == nil {
+		err = fsys.Rename(path, aside)
+	}
+	return aside, err
+}
+
+// SetAside renames a file that cannot be read, or a directory in its place, in favour of a new one. It may block.
+func SetAside(fsys FS, path string) (aside string, err error) {
+	if aside, err = setAside(fsys, path); err == nil {
+		err = fsys.SyncDir(filepath.Dir(path))
+	}
+	return aside, err
+}

@@ -102,7 +102,20 @@ func (s *simFS) Open(path string, access Access) (File, error) {
 	return &simFile{fs: s, path: path, inode: inode, readOnly: access == ReadOnly}, nil
 }
 
-func (s *simFS) List(dir string) (names []string, err error) {
+func (s *simFS) Mkdir(dir string) error { return s.MkdirAll(dir) }
+
+func (s *simFS) Lock(string) (func(), error) { return func() {}, nil }
+
+func (s *simFS) Stat(path string) (fs.FileInfo, error) {
+	f, err := s.Open(path, ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return f.Stat()
+}
+
+func (s *simFS) ReadDir(dir string) (entries []fs.DirEntry, err error) {
 	if err := s.step("list"); err != nil {
 		return nil, err
 	}
@@ -111,10 +124,10 @@ func (s *simFS) List(dir string) (names []string, err error) {
 	}
 	for path := range s.names {
 		if filepath.Dir(path) == dir {
-			names = append(names, filepath.Base(path))
+			entries = append(entries, fs.FileInfoToDirEntry(simInfo{name: filepath.Base(path)}))
 		}
 	}
-	return names, nil
+	return entries, nil
 }
 
 func (s *simFS) Rename(from, to string) error {
@@ -287,11 +300,15 @@ func (f *simFile) Stat() (os.FileInfo, error) {
 
 // simInfo has what a log asks for.
 type simInfo struct {
+	name string
 	os.FileInfo
 	size     int64
 	modified time.Time
 }
 
+func (i simInfo) Name() string       { return i.name }
+func (i simInfo) IsDir() bool        { return false }
+func (i simInfo) Mode() os.FileMode  { return 0o644 }
 func (i simInfo) Size() int64        { return i.size }
 func (i simInfo) ModTime() time.Time { return i.modified }
 

@@ -161,7 +161,7 @@ func isAbortMarker(r io.ReaderAt, h records.Batch, at int64) bool {
 func (l *Log) openTransactions() error {
 	for _, s := range l.segments {
 		path := beside(s.path, txnIndexSuffix)
-		content, err := readFile(l.options.FS, path)
+		content, err := ReadFile(l.options.FS, path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -82,7 +82,7 @@ func openDataDir(path string, wanted []string) (dataDir, error) {
 	if d.starts, err = segment.ReadCheckpoint(segment.OS, filepath.Join(path, segment.LogStartFile)); err != nil {
 		d.unreadable = append(d.unreadable, err)
 	}
-	if d.points, err = catalog.ReadRecoveryPoints(path); err != nil {
+	if d.points, err = catalog.ReadRecoveryPoints(segment.OS, path); err != nil {
 		d.unreadable = append(d.unreadable, err)
 	}
 	return d, nil

@@ -123,7 +123,7 @@ func TestRepairCutsWhatItsFlagNamesAndNothingElse(t *testing.T) {
 
 func TestRepairLeavesARunningServerAlone(t *testing.T) {
 	dir := stoppedDataDir(t)
-	unlock, err := segment.LockDataDir(dir)
+	unlock, err := segment.LockDataDir(segment.OS, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func runRepair(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := segment.LockDataDir(d.path)
+	unlock, err := segment.LockDataDir(segment.OS, d.path)
 	if err != nil {
 		return err
 	}

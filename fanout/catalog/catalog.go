@@ -3,7 +3,6 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -84,11 +83,11 @@ func Open(l *loop.Loop, config Config) (*Catalog, error) {
 	c.config.Defaults.Options.Closer = &c.closer
 	c.startsFile = sharedFile{jobs: l, snapshot: c.snapshotStarts}
 	c.pointsFile = sharedFile{jobs: l, snapshot: c.snapshotPoints}
-	if err := os.MkdirAll(config.Dir, 0o755); err != nil {
+	if err := c.config.FS.MkdirAll(config.Dir); err != nil {
 		return nil, fmt.Errorf("catalog: cannot make the data directory: %w: choose another with --data", err)
 	}
 	var err error
-	if c.unlock, err = segment.LockDataDir(config.Dir); err != nil {
+	if c.unlock, err = segment.LockDataDir(c.config.FS, config.Dir); err != nil {
 		return nil, err
 	}
 	if err := c.recover(); err != nil {
@@ -252,7 +251,7 @@ func (c *Catalog) Close() error {
 	if offline > 0 {
 		return nil // what a crash did to them has yet to be found out
 	}
-	return segment.WriteCleanMark(segment.OS, c.config.Dir)
+	return segment.WriteCleanMark(c.config.FS, c.config.Dir)
 }
 
 // closeAtOnce is how many logs are closed concurrently: each waits for the disk several times, and the disk batches concurrent

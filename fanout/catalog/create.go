@@ -152,7 +152,7 @@ func (m *creation) makePlanned() {
 	var parts []removedPartitions
 	for i := range m.planned {
 		n := &m.planned[i]
-		if err := n.inTheWay(config.Dir); err != nil {
+		if err := n.inTheWay(config.FS, config.Dir); err != nil {
 			m.failed[n.topic] = err
 			continue
 		}
@@ -182,10 +182,10 @@ func (m *creation) makePlanned() {
 }
 
 // inTheWay is an error if a partition's name is taken by a file or directory. It is not the server's, and stays.
-func (n *newPartitions) inTheWay(dir string) error {
+func (n *newPartitions) inTheWay(fsys segment.FS, dir string) error {
 	for i := n.first; i < n.end; i++ {
 		path := n.path(dir, i)
-		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		if _, err := fsys.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			return errors.Join(fmt.Errorf("catalog: %s is in the way: move it out of the data directory", path), err)
 		}
 	}
@@ -213,7 +213,7 @@ func (n *newPartitions) make(fs segment.FS, dir string, epoch int32) (*Topic, er
 	tp := &Topic{Name: n.topic, Config: &config, Internal: n.internal}
 	for i := n.first; i < n.end; i++ {
 		path := n.path(dir, i)
-		if err := os.Mkdir(path, 0o755); err != nil { // and not [os.MkdirAll]: an existing one is not the server's
+		if err := fs.Mkdir(path); err != nil { // and not MkdirAll: an existing one is not the server's
 			return tp, err
 		}
 		p, err := config.openPartition(n.topic, path, int32(i), segment.OpenOptions{})

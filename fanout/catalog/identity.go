@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -29,7 +28,7 @@ const IdentityFile = "meta.properties"
 func (id *identity) open(fsys segment.FS, dir string, nodeID int32) (fresh bool, err error) {
 	path := filepath.Join(dir, IdentityFile)
 	id.nodeID = nodeID
-	text, err := os.ReadFile(path)
+	text, err := segment.ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, id.create(fsys, path)
 	}

@@ -42,7 +42,7 @@ const (
 func (l *leaderEpochs) open(fsys segment.FS, dir string, highest int32, jobs jobs, log *slog.Logger) {
 	l.fs, l.path = fsys, filepath.Join(dir, LeaderEpochFile)
 	l.file = sharedFile{jobs: jobs, snapshot: l.reserve}
-	n, err := readNumber(l.path, math.MaxInt32)
+	n, err := readNumber(fsys, l.path, math.MaxInt32)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}

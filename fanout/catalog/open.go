@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,11 +26,11 @@ func (c *Catalog) recover() error {
 	}
 	c.ids.open(c.config.FS, c.config.Dir, fresh, c.loop, c.loop.Log)
 	c.readStarts()
-	points, err := ReadRecoveryPoints(c.config.Dir)
+	points, err := ReadRecoveryPoints(c.config.FS, c.config.Dir)
 	if err != nil {
 		c.loop.Log.Error("the recovery points of logs are unknown, so damage that has records behind it is not cut", "error", err)
 	}
-	clean, err := segment.TakeCleanMark(segment.OS, c.config.Dir)
+	clean, err := segment.TakeCleanMark(c.config.FS, c.config.Dir)
 	if err != nil {
 		return err
 	}
@@ -57,13 +56,13 @@ func (c *Catalog) recover() error {
 func (c *Catalog) readStarts() {
 	path := filepath.Join(c.config.Dir, segment.LogStartFile)
 	var err error
-	if c.starts, err = segment.ReadCheckpoint(segment.OS, path); err == nil {
+	if c.starts, err = segment.ReadCheckpoint(c.config.FS, path); err == nil {
 		return
 	}
 	c.starts = make(map[string]int64)
-	aside := path + ".unreadable"
+	aside, notKept := segment.SetAside(c.config.FS, path)
 	c.loop.Log.Error("where logs begin is unknown: records that DeleteRecords deleted can be read again until their segments go",
-		"error", err, "kept_as", aside, "not_kept", errorText(os.Rename(path, aside)))
+		"error", err, "kept_as", aside, "not_kept", errorText(notKept))
 }
 
 // partitionEntry is a directory that has a partition's name.
@@ -113,7 +112,7 @@ func (c *Catalog) openAll(clean bool, points RecoveryPoints) error {
 // listPartitions returns the directories of partitions, in the order of topics and partitions. It removes what deletions have
 // left.
 func (c *Catalog) listPartitions() ([]partitionEntry, error) {
-	entries, err := os.ReadDir(c.config.Dir)
+	entries, err := c.config.FS.ReadDir(c.config.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: cannot read the data directory: %w", err)
 	}
@@ -122,7 +121,7 @@ func (c *Catalog) listPartitions() ([]partitionEntry, error) {
 		path := filepath.Join(c.config.Dir, e.Name())
 		if e.IsDir() && segment.IsDeleted(e.Name()) {
 			c.loop.Log.Info("removing a deleted partition's files", "directory", e.Name())
-			if err := os.RemoveAll(path); err != nil {
+			if err := c.config.FS.RemoveAll(path); err != nil {
 				c.loop.Log.Error("a deleted partition's files could not be removed", "directory", e.Name(), "error", err)
 			}
 			continue
@@ -148,7 +147,7 @@ func (c *Catalog) fillGap(tp *Topic, e partitionEntry) (ok bool) {
 	if e.index == have {
 		return true
 	}
-	if e.index-have > maxMissingPartitions || !holdsSegment(e.path) {
+	if e.index-have > maxMissingPartitions || !holdsSegment(c.config.FS, e.path) {
 		c.loop.Log.Error("a directory is ignored: it has a partition's name, and the partitions before it are missing", "directory", e.path,
 			"missing_from", have, "remedy", "put them back, or move it away")
 		return false
@@ -162,8 +161,8 @@ func (c *Catalog) fillGap(tp *Topic, e partitionEntry) (ok bool) {
 	return true
 }
 
-func holdsSegment(dir string) bool {
-	entries, err := os.ReadDir(dir)
+func holdsSegment(fsys segment.FS, dir string) bool {
+	entries, err := fsys.ReadDir(dir)
 	return err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return filepath.Ext(e.Name()) == ".log" })
 }
 
@@ -184,7 +183,7 @@ func (c *Catalog) topicOf(name string) *Topic {
 		return tp
 	}
 	path := topicConfigPath(c.config.Dir, name)
-	set, foreign, err := readTopicConfig(path)
+	set, foreign, err := readTopicConfig(c.config.FS, path)
 	if err != nil {
 		tp.unusable = err
 		return tp

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 	mrand "math/rand/v2"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,15 +44,15 @@ const (
 func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs, log *slog.Logger) {
 	ids.log, ids.fs, ids.path = log, fsys, filepath.Join(dir, ProducerIDFile)
 	ids.file = sharedFile{jobs: jobs, snapshot: ids.reserve}
-	n, err := readNumber(ids.path, maxProducerID)
+	n, err := readNumber(fsys, ids.path, maxProducerID)
 	if fresh && errors.Is(err, fs.ErrNotExist) {
 		n, err = 0, nil
 	}
 	if err != nil {
 		n = producerIDsUnknown + mrand.Int64N(producerIDsUnknown)
-		aside := ids.path + ".unreadable" // a directory in the file's place has to go, too
+		aside, notKept := segment.SetAside(fsys, ids.path)
 		log.Error("the producer ids in use are unknown: new ones begin at a random number far above", "error", err, "from", n,
-			"kept_as", aside, "not_kept", errorText(os.Rename(ids.path, aside)))
+			"kept_as", aside, "not_kept", errorText(notKept))
 	}
 	ids.next, ids.end = n, n
 	write, written := ids.reserve()
@@ -65,8 +64,8 @@ func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs,
 }
 
 // readNumber reads the number from 0 to most that a file holds.
-func readNumber(path string, most int64) (int64, error) {
-	text, err := os.ReadFile(path)
+func readNumber(fsys segment.FS, path string, most int64) (int64, error) {
+	text, err := segment.ReadFile(fsys, path)
 	if err != nil {
 		return 0, fmt.Errorf("catalog: %w", err)
 	}

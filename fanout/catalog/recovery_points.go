@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,18 +16,19 @@ import (
 // what a start may cut after a crash: see [segment.OpenOptions].
 type RecoveryPoints struct {
 	dir   string
+	fsys  segment.FS
 	known bool // the file exists, and is readable
 	from  map[string]int64
 }
 
 // ReadRecoveryPoints reads them. After an error they say that nothing is known, which is safe.
-func ReadRecoveryPoints(dir string) (RecoveryPoints, error) {
+func ReadRecoveryPoints(fsys segment.FS, dir string) (RecoveryPoints, error) {
 	path := filepath.Join(dir, segment.RecoveryPointFile)
-	r := RecoveryPoints{dir: dir}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	r := RecoveryPoints{fsys: fsys, dir: dir}
+	if _, err := fsys.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
-	points, err := segment.ReadCheckpoint(segment.OS, path)
+	points, err := segment.ReadCheckpoint(fsys, path)
 	if err == nil {
 		r.known, r.from = true, points
 	}
@@ -45,7 +45,7 @@ func (r RecoveryPoints) Of(directory string) int64 {
 	if !r.known || cut < 0 {
 		return segment.AllDurable
 	}
-	if _, err := os.Stat(topicConfigPath(r.dir, directory[:cut])); err != nil {
+	if _, err := r.fsys.Stat(topicConfigPath(r.dir, directory[:cut])); err != nil {
 		return segment.AllDurable
 	}
 	return 0

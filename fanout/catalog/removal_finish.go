@@ -3,7 +3,6 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -13,7 +12,7 @@ import (
 // finishRemovals does at the start what the marks in the data directory ask for: deletions that were decided and not finished,
 // and topics that were half made. It blocks. What cannot be removed is not served, and stays in unfinished.
 func (c *Catalog) finishRemovals() error {
-	entries, err := os.ReadDir(c.config.Dir)
+	entries, err := c.config.FS.ReadDir(c.config.Dir)
 	if err != nil {
 		return fmt.Errorf("catalog: cannot read the data directory: %w", err)
 	}

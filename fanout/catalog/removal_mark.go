@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -125,7 +124,7 @@ func (r *removal) sweep() (aside []string, err error) {
 	if r.withdrawn {
 		return nil, nil // the names may be in use again
 	}
-	entries, err := os.ReadDir(r.dir)
+	entries, err := r.fs.ReadDir(r.dir)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: cannot read the data directory: %w", err)
 	}
@@ -150,7 +149,7 @@ func (r *removal) sweep() (aside []string, err error) {
 
 // readRemoval reads a mark. ok is false for a file that has the name of a mark, and not its content.
 func readRemoval(fs segment.FS, path string) (r *removal, ok bool, err error) {
-	text, err := os.ReadFile(path)
+	text, err := segment.ReadFile(fs, path)
 	if err != nil {
 		return nil, false, fmt.Errorf("catalog: %w", err)
 	}

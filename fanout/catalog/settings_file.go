@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,8 +37,8 @@ func writeTopicConfig(fs segment.FS, path string, set map[string]string) error {
 
 // readTopicConfig reads a topic's own settings. A topic without the file is foreign: its directories were copied from another
 // broker, whose configuration is unknown, so nothing of it is deleted until somebody configures it.
-func readTopicConfig(path string) (set map[string]string, foreign bool, err error) {
-	text, err := os.ReadFile(path)
+func readTopicConfig(fsys segment.FS, path string) (set map[string]string, foreign bool, err error) {
+	text, err := segment.ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}, true, nil
 	}

@@ -57,7 +57,7 @@ func TestProducerIDsAreReservedBeforeTheyAreTaken(t *testing.T) {
 	last := int64(-1)
 	for range 5 * ProducerIDBlock {
 		ids.take(func(id int64, err error) {
-			end, rerr := readNumber(filepath.Join(dir, ProducerIDFile), maxProducerID)
+			end, rerr := readNumber(segment.OS, filepath.Join(dir, ProducerIDFile), maxProducerID)
 			if err != nil || rerr != nil || id <= last || id >= end {
 				t.Fatalf("id %d after %d, reserved are those below %d: %v, %v", id, last, end, err, rerr)
 			}

@@ -80,14 +80,19 @@ func longFiles(s *source) []Finding {
 	return nil
 }
 
-func anywhere(*source) bool        { return true }
-func outsideRing(s *source) bool   { return !s.within("ring") }
-func outsideCmd(s *source) bool    { return !s.within("cmd") }
-func library(s *source) bool       { return !s.isTest && s.within("ring", "segment", "fanout") }
-func notACommand(s *source) bool   { return s.file.Name.Name != "main" }
-func inSegment(s *source) bool     { return s.within("segment") }
-func inRing(s *source) bool        { return s.within("ring") }
+func anywhere(*source) bool      { return true }
+func outsideRing(s *source) bool { return !s.within("ring") }
+func outsideCmd(s *source) bool  { return !s.within("cmd") }
+func library(s *source) bool     { return !s.isTest && s.within("ring", "segment", "fanout") }
+func notACommand(s *source) bool { return s.file.Name.Name != "main" }
+func inSegment(s *source) bool   { return s.within("segment") }
+func inRing(s *source) bool      { return s.within("ring") }
+func onDisk(s *source) bool {
+	return !s.isTest && s.within("segment", "fanout/catalog", "fanout/offsets", "fanout/commit") && s.path != "segment/fs.go" && s.path != "segment/lock.go"
+}
 func pureOfSockets(s *source) bool { return !s.isTest && s.within("fanout/wire", "fanout/group") }
+
+const throughFS = "go through segment.FS: tests let each operation of it fail"
 
 // banned calls, by package and name. A name that ends with "*" stands for all that begin like it.
 var calls = []struct {
@@ -98,6 +103,15 @@ var calls = []struct {
 	{"fmt", "Print*", library, "return it, or log it through the slog.Logger of the configuration"},
 	{"time", "Sleep", library, "the loop never blocks: set a deadline and let the next Wait end there"},
 	{"kgo", "DefaultDecompressor", library, "it inflates a batch whole, whatever its size: use segment/records, which has a limit and a window"},
+	{"os", "Open*", onDisk, throughFS},
+	{"os", "Create*", onDisk, throughFS},
+	{"os", "Read*", onDisk, throughFS},
+	{"os", "WriteFile", onDisk, throughFS},
+	{"os", "Mkdir*", onDisk, throughFS},
+	{"os", "Rename", onDisk, throughFS},
+	{"os", "Remove*", onDisk, throughFS},
+	{"os", "Stat", onDisk, throughFS},
+	{"os", "Lstat", onDisk, throughFS},
 	{"os", "Exit", notACommand, "return an error: only main ends the process"},
 }
 

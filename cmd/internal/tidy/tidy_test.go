@@ -54,6 +54,7 @@ var examples = []example{
 	{"banned calls", "segment/x.go", `func f() { fmt.Printf("") }`, `func f() { _ = fmt.Sprintf("") }`, "log it"},
 	{"banned calls", "ring/x.go", `func f() { time.Sleep(1) }`, `func f() { time.Now() }`, "deadline"},
 	{"banned calls", "fanout/x.go", `func f() { kgo.DefaultDecompressor() }`, `func f() { kgo.NewClient() }`, "inflates"},
+	{"banned calls", "fanout/catalog/x.go", `func f() { os.ReadDir("") }`, `func f() { fsys.ReadDir("") }`, "segment.FS"},
 	{"banned calls", "cmd/internal/load/x.go", `func f() { os.Exit(1) }`, `func f() { os.Getpid() }`, "only main"},
 	{"banned imports", "cmd/oneplusn/x.go", `import "log"`, `import "log/slog"`, "log/slog"},
 	{"banned imports", "fanout/x.go", `import "math/rand"`, `import "math/rand/v2"`, "math/rand/v2"},
@@ -85,6 +86,12 @@ var examples = []example{
 	{"doc comments", "ring/x.go", "const (\n\tA = 1\n)", "// All.\nconst (\n\tA = 1\n)\nconst (\n\tB = 1 // B is.\n)", "A has no comment"},
 	{"fixed ports", "fanout/x_test.go", `var a = "127.0.0.1:9092"`, `var a = "127.0.0.1:0"`, "port 0"},
 	{"fixed ports", "fanout/x_test.go", `var a = ":8080"`, `var a = "example.com:9092"`, "port 0"},
+}
+
+func init() {
+	for _, call := range []string{"OpenFile", "Create", "ReadFile", "WriteFile", "MkdirAll", "Rename", "RemoveAll", "Stat", "Lstat"} {
+		examples = append(examples, example{"banned calls", "segment/x.go", "func f() { os." + call + "() }", "func f() { fsys." + call + "() }", "segment.FS"})
+	}
 }
 
 func TestEachRuleFires(t *testing.T) {
