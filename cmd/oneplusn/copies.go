@@ -52,11 +52,11 @@ func runCopies(c *cli.Context) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	options := bench.CopyOptions{Data: dataSet(c, max(copiesBatchBytes, 2*int(sizeOf(c, "record-size")))),
-		Reader: load.DrainOptions{Subscribers: n, FetchBytes: copiesFetchBytes, Threads: min(runtime.NumCPU(), 4)}}
+	data := dataSet(c, max(copiesBatchBytes, 2*int(sizeOf(c, "record-size"))))
+	reader := load.DrainOptions{Subscribers: n, FetchBytes: copiesFetchBytes, Threads: min(runtime.NumCPU(), 4)}
 	var layout *load.Layout
 	rows, err := onSite(c, n, "subscribers", place, func(ctx context.Context, site *bench.Site) (rows []*report.CopyRow, err error) {
-		rows, layout, err = site.Copies(ctx, options)
+		rows, layout, err = site.Copies(ctx, data, reader)
 		return rows, err
 	})
 	if err != nil {

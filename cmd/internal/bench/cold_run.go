@@ -25,7 +25,7 @@ type coldMeasurement struct {
 }
 
 func (m *coldMeasurement) run(ctx context.Context) (r *report.ColdRun, err error) {
-	if m.segments, err = host.OpenSegments(m.site.Dir, m.site.topic); err != nil {
+	if m.segments, err = host.OpenSegments(m.site.Dir, m.site.Topic); err != nil {
 		return nil, err
 	}
 	defer m.segments.Close()

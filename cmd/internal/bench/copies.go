@@ -11,13 +11,6 @@ import (
 	"oneplusn/cmd/internal/report"
 )
 
-// CopyOptions say what [Site.Copies] counts.
-type CopyOptions struct {
-	Data DataSet
-	// Reader says how a subscriber reads; there are Reader.Subscribers of them.
-	Reader load.DrainOptions
-}
-
 // copyWay is one way to move the data set to all subscribers.
 type copyWay struct {
 	name, mode string
@@ -35,21 +28,22 @@ var copyWays = []copyWay{
 	{"auto", "auto", false},
 }
 
-// Copies publishes the data set, moves it to all subscribers in each way, and counts the copies.
-func (s *Site) Copies(ctx context.Context, o CopyOptions) ([]*report.CopyRow, *load.Layout, error) {
-	layout, err := s.publish(ctx, o.Data, []string{"--transfer", "copy"})
+// Copies publishes the data set, moves it to all subscribers in each way, and counts the copies. reader says how many
+// subscribers there are, and how one reads.
+func (s *Site) Copies(ctx context.Context, data DataSet, reader load.DrainOptions) ([]*report.CopyRow, *load.Layout, error) {
+	layout, err := s.publish(ctx, data, []string{"--transfer", "copy"})
 	if err != nil {
 		return nil, nil, err
 	}
-	o.Reader.Layout = layout
-	if err := s.warnOfSlowDisk(o.Reader.Subscribers); err != nil {
+	reader.Layout = layout
+	if err := s.warnOfSlowDisk(reader.Subscribers); err != nil {
 		return nil, nil, err
 	}
 	var rows []*report.CopyRow
 	for i, way := range copyWays {
 		s.progress.Step("%d of %d: %s ...", i+1, len(copyWays), way.name)
 		err := s.withServer([]string{"--transfer", way.mode}, func(server *peer.Server) error {
-			row, err := s.count(ctx, server, way, o.Reader)
+			row, err := s.count(ctx, server, way, reader)
 			rows = append(rows, row)
 			return err
 		})
@@ -68,7 +62,7 @@ func (s *Site) warnOfSlowDisk(subscribers int) error {
 	if host.OnMemory(s.Dir) {
 		return nil
 	}
-	segments, err := host.OpenSegments(s.Dir, s.topic)
+	segments, err := host.OpenSegments(s.Dir, s.Topic)
 	if err != nil {
 		return err
 	}
@@ -132,7 +126,7 @@ func (s *Site) count(ctx context.Context, server *peer.Server, way copyWay, read
 
 // drop makes the data set cold and returns the share of it that stayed in the page cache.
 func (s *Site) drop() (cachedShare float64, err error) {
-	segments, err := host.OpenSegments(s.Dir, s.topic)
+	segments, err := host.OpenSegments(s.Dir, s.Topic)
 	if err != nil {
 		return 0, err
 	}

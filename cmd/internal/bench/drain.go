@@ -93,7 +93,7 @@ func drained(d *load.Drained, subscribers int, used peer.Stats) *report.BenchRun
 
 // drainNginx lets the same client read the same segment file from nginx.
 func (s *Site) drainNginx(ctx context.Context, binary string, reader load.DrainOptions) (*report.BenchRun, error) {
-	segments, err := host.OpenSegments(s.Dir, s.topic)
+	segments, err := host.OpenSegments(s.Dir, s.Topic)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (s *Site) liveServer(ctx context.Context, server *peer.Server, o *LiveOptio
 	if err != nil {
 		return nil, err
 	}
-	_, end, err := control.Offsets(s.topic)
+	_, end, err := control.Offsets(s.Topic)
 	control.Close()
 	if err != nil {
 		return nil, err

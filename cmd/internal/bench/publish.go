@@ -71,14 +71,15 @@ func (s *Site) publishOne(ctx context.Context, o PublishOptions, policy string, 
 			return nil, err
 		}
 	}
-	own := &Site{Dir: filepath.Join(s.Dir, "publish"), flags: s.flags, topic: s.topic, progress: s.progress}
+	own := *s
+	own.Dir = filepath.Join(s.Dir, "publish")
 	err = own.withServer([]string{"--fsync", policy}, func(server *peer.Server) error {
 		control, err := own.makeTopic(server)
 		if err != nil {
 			return err
 		}
 		control.Close()
-		p, err := load.PublishFor(ctx, server.Kafka, own.topic, sources, o.Duration)
+		p, err := load.PublishFor(ctx, server.Kafka, own.Topic, sources, o.Duration)
 		if err != nil {
 			return err
 		}

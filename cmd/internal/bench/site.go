@@ -32,26 +32,26 @@ type Place struct {
 
 // Site is where a scenario takes place: one server at a time on a temporary directory, or a server that runs already.
 type Site struct {
+	Place
 	// Dir is the data directory, removed by Close; empty for a server that runs already.
 	Dir string
 
-	flags    []string
-	target   *peer.Server
-	topic    string
 	made     bool // the topic
 	progress *report.Progress
 }
 
 // NewSite makes the temporary directory. The caller closes the site.
 func NewSite(p Place, progress *report.Progress) (*Site, error) {
+	s := &Site{Place: p, progress: progress}
 	if p.Target != nil {
-		return &Site{target: p.Target, topic: p.Topic, progress: progress}, nil
+		return s, nil
 	}
-	dir, err := os.MkdirTemp(cmp.Or(p.Parent, temporaryParent()), "oneplusn-bench-")
-	if err != nil {
+	var err error
+	if s.Dir, err = os.MkdirTemp(cmp.Or(p.Parent, temporaryParent()), "oneplusn-bench-"); err != nil {
 		return nil, fmt.Errorf("bench: making a temporary directory: %w: choose another place with --dir", err)
 	}
-	return &Site{Dir: dir, flags: p.Flags, topic: "bench", progress: progress}, nil
+	s.Topic = "bench"
+	return s, nil
 }
 
 func temporaryParent() string {
@@ -65,19 +65,19 @@ func temporaryParent() string {
 
 // Close removes the directory, or the topic from a server that runs already. If the topic stays, it only says so.
 func (s *Site) Close() error {
-	if s.target == nil {
+	if s.Target == nil {
 		return os.RemoveAll(s.Dir)
 	}
 	if !s.made {
 		return nil
 	}
-	control, err := load.Dial(s.target.Kafka)
+	control, err := load.Dial(s.Target.Kafka)
 	if err == nil {
-		err = control.DeleteTopic(s.topic)
+		err = control.DeleteTopic(s.Topic)
 		control.Close()
 	}
 	if err != nil {
-		s.progress.Step("topic %s stays on %s: %v", s.topic, s.target.Kafka, err)
+		s.progress.Step("topic %s stays on %s: %v", s.Topic, s.Target.Kafka, err)
 	}
 	return nil
 }
@@ -85,10 +85,10 @@ func (s *Site) Close() error {
 // withServer starts a server on the site's directory, runs f, and stops the server. The user's flags come last, and win. A
 // server that runs already keeps its own flags.
 func (s *Site) withServer(flags []string, f func(*peer.Server) error) error {
-	if s.target != nil {
-		return f(s.target)
+	if s.Target != nil {
+		return f(s.Target)
 	}
-	server, err := peer.StartServer(s.Dir, slices.Concat(flags, s.flags)...)
+	server, err := peer.StartServer(s.Dir, slices.Concat(flags, s.Flags)...)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (s *Site) publish(ctx context.Context, d DataSet, flags []string) (layout *
 		}
 		defer control.Close()
 		s.progress.Step("publishing %s to %s ...", d, server.Kafka)
-		layout, err = control.Publish(ctx, s.topic, records, d.Bytes, func(done int64) { s.progress.Show("published %d MiB", done>>20) })
+		layout, err = control.Publish(ctx, s.Topic, records, d.Bytes, func(done int64) { s.progress.Show("published %d MiB", done>>20) })
 		s.progress.Clear()
 		return err
 	})
@@ -150,11 +150,11 @@ func (s *Site) makeTopic(server *peer.Server) (*load.Control, error) {
 		return nil, err
 	}
 	defer control.Close()
-	if err := control.CreateTopic(s.topic); err != nil {
+	if err := control.CreateTopic(s.Topic); err != nil {
 		return nil, err
 	}
 	s.made = true
-	leader, err := control.Leader(s.topic)
+	leader, err := control.Leader(s.Topic)
 	if err != nil {
 		return nil, err
 	}
@@ -171,10 +171,10 @@ func (s *Site) connect(ctx context.Context, server *peer.Server, o load.DrainOpt
 		return nil, err
 	}
 	defer control.Close()
-	if o.Address, err = control.Leader(s.topic); err != nil {
+	if o.Address, err = control.Leader(s.Topic); err != nil {
 		return nil, err
 	}
-	o.Topic, o.MaxWait = s.topic, cmp.Or(o.MaxWait, drainMaxWait)
+	o.Topic, o.MaxWait = s.Topic, cmp.Or(o.MaxWait, drainMaxWait)
 	set, err := load.Connect(ctx, o, func(n int) { s.progress.Show("connected %d of %d subscribers", n, o.Subscribers) })
 	s.progress.Clear()
 	return set, err

@@ -47,8 +47,8 @@ func (s *Site) configurations(o *Sweep) (all []configuration) {
 					c.name = fmt.Sprintf("%s, ring %d", mode, ringSize)
 					c.flags = append(c.flags, "--ring-size", strconv.Itoa(ringSize))
 				}
-				if s.target != nil {
-					c.name = s.target.Kafka
+				if s.Target != nil {
+					c.name = s.Target.Kafka
 				}
 				for _, c.slow = range slowVariants {
 					all = append(all, c)

@@ -5,8 +5,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strings"
-	"text/tabwriter"
 )
 
 // The columns of the copy model, in the order of a byte's way.
@@ -85,22 +83,28 @@ func Predict(transfer string, n int, cold float64) (p [Columns]float64) {
 func WriteCopies(out io.Writer, rows []*CopyRow, subscribers int, dataSet string) {
 	_, _ = fmt.Fprintf(out, "\nCopies of %s to %d subscribers; 1.00 is the whole data set moved once. Each cell: predicted/counted.\n\n",
 		dataSet, subscribers)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintf(w, "\t%s\ttotal\tCPU copies\tby reference\ts CPU/GB\t\n", strings.Join(columnNames[:], "\t"))
-	for _, r := range rows {
-		_, _ = fmt.Fprintf(w, "%s\t", r.Name)
-		for c := range Columns {
-			_, _ = fmt.Fprintf(w, "%s\t", r.cell(c))
-		}
-		predicted, counted, whole := r.Totals()
-		total := fmt.Sprintf("%.2f/%.2f", predicted, counted)
-		if !whole {
-			total = fmt.Sprintf("%.2f/not all counted", predicted)
-		}
-		cpu := r.Counted[CacheToUser] + r.Counted[UserToSocket] + r.Counted[CacheToSocket]
-		_, _ = fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%s\t\n", total, cpu, r.ByReference, r.cpuPerGB())
+	columns := []column[*CopyRow]{last("", (*CopyRow).name)}
+	for c, name := range columnNames {
+		columns = append(columns, last(name, func(r *CopyRow) string { return r.cell(c) }))
 	}
-	_ = w.Flush()
+	writeTable(out, groupBy(rows, (*CopyRow).name), append(columns,
+		last("total", (*CopyRow).total),
+		figure("CPU copies", "%.2f", func(r *CopyRow) float64 {
+			return r.Counted[CacheToUser] + r.Counted[UserToSocket] + r.Counted[CacheToSocket]
+		}),
+		figure("by reference", "%.2f", func(r *CopyRow) float64 { return r.ByReference }),
+		figure("s CPU/GB", "%.3f", func(r *CopyRow) float64 { return r.CPUPerGB }).onlyIf(func(r *CopyRow) bool { return r.CPUPerGB > 0 }, "-"),
+	))
+}
+
+func (r *CopyRow) name() string { return r.Name }
+
+func (r *CopyRow) total() string {
+	predicted, counted, whole := r.Totals()
+	if !whole {
+		return fmt.Sprintf("%.2f/not all counted", predicted)
+	}
+	return fmt.Sprintf("%.2f/%.2f", predicted, counted)
 }
 
 func (r *CopyRow) cell(c int) string {
@@ -112,13 +116,6 @@ func (r *CopyRow) cell(c int) string {
 		mark = "!"
 	}
 	return fmt.Sprintf("%.2f/%.2f%s", r.Predicted[c], r.Counted[c], mark)
-}
-
-func (r *CopyRow) cpuPerGB() string {
-	if r.CPUPerGB == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.3f", r.CPUPerGB)
 }
 
 // Explain writes a line for each count that disagrees with the model, and one for each reason why a column was not counted.

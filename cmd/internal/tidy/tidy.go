@@ -142,10 +142,7 @@ func Check(root string) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.check(), nil
-}
-
-func (t *tree) check() (found []Finding) {
+	found := slices.Concat(t.undocumentedPackages(), t.deadTestdata(), t.floorsKept(), t.tooManyMethods())
 	for _, s := range t.sources {
 		for _, r := range rules {
 			found = append(found, r.check(s)...)
@@ -157,12 +154,8 @@ func (t *tree) check() (found []Finding) {
 			found = append(found, leftovers(path, text)...)
 		}
 	}
-	found = append(found, t.undocumentedPackages()...)
-	found = append(found, t.deadTestdata()...)
-	found = append(found, t.floorsKept()...)
-	found = append(found, t.tooManyMethods()...)
 	slices.SortFunc(found, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.Path, b.Path), a.Line-b.Line) })
-	return found
+	return found, nil
 }
 
 // undocumentedPackages wants a package comment in one file of each package.
