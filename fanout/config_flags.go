@@ -49,7 +49,7 @@ func (c *Config) topicFlags() []flags.Flag {
 		flags.Count("partitions", &c.Partitions, 1, 1, 10000, "`N` partitions for a topic whose creator names no number"),
 		flags.Bool("auto-create-topics", &c.AutoCreateTopics, true, "create a topic when a client asks for one that does not exist; =false refuses instead"),
 		flags.Count("auto-create-limit", &c.AutoCreateTopicLimit, 1000, 0, 1<<30, "create no more topics on demand once there are `N`; an admin client still can"),
-		flags.Count("max-partitions", &c.MaxPartitions, 20_000, 1, 1<<24, "at most `N` partitions in all topics together, and in one produce or fetch (there at least 20000); each keeps two files open, of which ulimit -n limits the number"),
+		flags.Count("max-partitions", &c.MaxPartitions, 20_000, 1, 1<<24, "at most `N` partitions in all topics together, and in one produce or fetch (there at least 20000); each keeps two files open, and ulimit -n limits those"),
 		flags.Choice("fsync", &c.Fsync, "interval=1s", commit.ParseFsync, "`POLICY` for flushing records to disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
 		flags.Bool("inline-writes", &c.InlineWrites, true, "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer but never makes other clients wait"),
 		flags.Size("segment-bytes", &c.Log.SegmentBytes, gib, 16*kib, maxInt31, "end a segment and begin the next at `SIZE` (topics: segment.bytes)"),

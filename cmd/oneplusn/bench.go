@@ -49,8 +49,8 @@ func planBench(c *cli.Context) (o bench.Sweep, place bench.Place, err error) {
 	if place, err = placeOf(c); err != nil {
 		return o, place, err
 	}
-	if o.Slow.Stalled < 0 || o.Slow.Trickling < 0 || o.Slow.Stall < 0 {
-		return o, place, errors.New("--stalled, --trickling and --stall must not be negative")
+	if o.Slow.Stall < 0 {
+		return o, place, errors.New("--stall must not be negative")
 	}
 	if err = checkTarget(c); err == nil && c.String("target") != "" {
 		place.Target = &peer.Server{Kafka: c.String("target"), Admin: c.String("target-admin"), PID: c.Int("target-pid")}

@@ -62,8 +62,6 @@ func checkCold(o *bench.ColdOptions, counts int, serveFlags []string) error {
 			flags.FormatSize(o.HotBytes), flags.FormatSize(o.Data.Bytes), flags.FormatSize(batch))
 	case counts > 1:
 		return errors.New("--cold takes one number of --subscribers")
-	case o.ColdReaders < 1 || o.ColdReaders > 10_000:
-		return fmt.Errorf("--cold-readers is %d, allowed are 1 to 10000", o.ColdReaders)
 	case o.Every < time.Millisecond:
 		return fmt.Errorf("--hot-every is %v, allowed is 1ms or more", o.Every)
 	case o.Alone < 0:

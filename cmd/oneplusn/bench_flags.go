@@ -22,7 +22,7 @@ runs, followed by the extremes. CPU time is user and system time, kernel workers
 
 DRAIN, the default: N subscribers read a whole data set, in every transfer mode. They check what they get
 (CRC32C of every batch, offsets without a gap). With --discard the kernel drops the payload (MSG_TRUNC), so
-that the client is not the bottleneck; then only the byte count is checked.
+that the client is not the bottleneck; then they check the byte count only.
 
    GB/s             to all subscribers together
    server s CPU/GB  seconds of server CPU time for each GB delivered; "vs copy" is the ratio to mode copy
@@ -88,9 +88,9 @@ func benchFlags() []cli.Flag {
 			&cli.StringFlag{Name: "ring-size", Usage: "`N` submission queue entries of the server, or several numbers to measure in turn, as in 8,64,1024; drain and live (default: the server's)"},
 		),
 		category("ONLY DRAIN",
-			&cli.IntFlag{Name: "stalled", Usage: "add `N` subscribers that read nothing for --stall and then everything, checked; measures without and with them"},
+			within(0, 1<<17, &cli.IntFlag{Name: "stalled", Usage: "add `N` subscribers that read nothing for --stall and then everything, checked; measures without and with them"}),
 			&cli.DurationFlag{Name: "stall", Value: 10 * time.Second, Usage: "let stalled subscribers read nothing for `DURATION`"},
-			&cli.IntFlag{Name: "trickling", Usage: "add `N` subscribers that read one byte a second"},
+			within(0, 1<<17, &cli.IntFlag{Name: "trickling", Usage: "add `N` subscribers that read one byte a second"}),
 			&cli.StringFlag{Name: "nginx", Usage: "compare with the nginx at `PATH`, which serves the same bytes by sendfile; auto finds it in $PATH; needs --discard"},
 		),
 		category("ONLY LIVE AND PUBLISH",
@@ -99,8 +99,8 @@ func benchFlags() []cli.Flag {
 			&cli.DurationFlag{Name: "duration", Value: 10 * time.Second, Usage: "publish for `DURATION` for each row of the table"},
 		),
 		category("ONLY COLD",
-			sizeFlag("cold-cache", "compare no limit with a server's --cold-cache of `SIZE`", 64*mib, 16*mib, tib),
-			&cli.IntFlag{Name: "cold-readers", Value: 1, Usage: "let `N` subscribers read from the first record to the hot part, as fast as they can"},
+			sizeFlag("cold-cache", "compare a server's --cold-cache of `SIZE` with none", 64*mib, 16*mib, tib),
+			within(1, 10_000, &cli.IntFlag{Name: "cold-readers", Value: 1, Usage: "let `N` subscribers read from the first record to the hot part, as fast as they can"}),
 			sizeFlag("hot-size", "`SIZE` of the hot part at the log's end (default: a quarter of --size)", 0, 1, tib),
 			&cli.DurationFlag{Name: "hot-every", Value: 100 * time.Millisecond, Usage: "let each hot reader fetch every `DURATION`"},
 			&cli.DurationFlag{Name: "alone", Value: 2 * time.Second, Usage: "let the hot readers read alone for `DURATION` first; 0 to skip that"},
@@ -112,10 +112,10 @@ func benchFlags() []cli.Flag {
 			&cli.StringFlag{Name: "topic", Usage: "create topic `NAME` on the target, and delete it afterwards (default: oneplusn-bench-<pid>)"},
 		),
 		category("RUNS AND RESULTS",
-			&cli.IntFlag{Name: "runs", Value: 1, Usage: "measure each configuration `N` times, in turn; the table shows medians and extremes"},
-			&cli.IntFlag{Name: "threads", Usage: "use `N` threads in the client; not publish (default: one per CPU, at most 4)"},
+			within(1, 1000, &cli.IntFlag{Name: "runs", Value: 1, Usage: "measure each configuration `N` times, in turn; the table shows medians and extremes"}),
+			within(0, 1024, &cli.IntFlag{Name: "threads", Usage: "use `N` threads in the client; not publish (default: one per CPU, at most 4)"}),
 			&cli.StringFlag{Name: "dir", Usage: "make the temporary data directory in `DIR` (default: a directory for temporary files on a disk)"},
-			&cli.StringSliceFlag{Name: "serve-flag", Usage: "start servers with flag --NAME=VALUE of oneplusn serve, given as `NAME=VALUE`; may be repeated"},
+			&cli.StringSliceFlag{Name: "serve-flag", Usage: "start servers with flag `NAME=VALUE` of oneplusn serve, as in pipe-size=64KiB; may be repeated"},
 			&cli.StringFlag{Name: "json", Usage: "write all measurements to `FILE` as JSON"},
 			&cli.StringFlag{Name: "plot", Usage: "plot the server's CPU time, with --publish the batches acknowledged a second, to `FILE` (.svg, .png, .pdf); not cold"},
 		),

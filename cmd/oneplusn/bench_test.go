@@ -50,7 +50,7 @@ func TestBenchRefusesFlagsOfAnotherScenario(t *testing.T) {
 		"--cold --file x":                     "--cold needs --size",
 		"--cold --runs 0":                     "--runs is 0",
 		"--cold --serve-flag cold-cache=0":    "--serve-flag cold-cache does not apply to --cold",
-		"--threads -1":                        "--threads is -1, allowed are 1 to 1024, or 0",
+		"--threads -1":                        "--threads is -1, allowed are 0 to 1024",
 		"--nginx /no/nginx --discard":         "--nginx /no/nginx:",
 		"--plot x.bmp":                        "--plot x.bmp: the name must end with one of .svg, .png, .pdf",
 		"--plot /no/dir/x.svg":                "--plot: open /no/dir/x.svg",

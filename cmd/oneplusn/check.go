@@ -22,7 +22,7 @@ The states of a partition, and what the server does with it when it starts:
 
    ok        serves it as it is
    rebuild   rebuilds its indexes
-   torn      cuts the torn end that a crash left; no record there was acknowledged as durable
+   torn      cuts the torn or holed end that a crash left; no record there was acknowledged as durable
    damaged   refuses it, or serves aborted records if only a .txnindex is wrong: see the reason below the
              table, and oneplusn repair --help
 

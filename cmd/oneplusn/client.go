@@ -151,14 +151,10 @@ func (o offsets) records() (n int64) {
 }
 
 // describe asks for some topics, or for all but the internal ones.
-func (r *remote) describe(ctx context.Context, names ...string) (map[string]*topic, error) {
+func (r *remote) describe(ctx context.Context, names ...string) (map[string]topic, error) {
 	details, err := r.admin.ListTopics(ctx, names...)
 	if err != nil || len(details) == 0 {
 		return nil, err
-	}
-	topics := map[string]*topic{}
-	for name, detail := range details {
-		topics[name] = &topic{detail, offsets{start: map[int32]int64{}, end: map[int32]int64{}, err: detail.Err}}
 	}
 	starts, err := r.admin.ListStartOffsets(ctx, details.Names()...)
 	if err != nil {
@@ -168,15 +164,18 @@ func (r *remote) describe(ctx context.Context, names ...string) (map[string]*top
 	if err != nil {
 		return nil, err
 	}
-	starts.Each(func(l kadm.ListedOffset) { topics[l.Topic].take(l, topics[l.Topic].start) })
-	ends.Each(func(l kadm.ListedOffset) { topics[l.Topic].take(l, topics[l.Topic].end) })
-	return topics, nil
-}
-
-func (o *offsets) take(l kadm.ListedOffset, into map[int32]int64) {
-	if into[l.Partition] = l.Offset; l.Err != nil {
-		o.err = cmp.Or(o.err, l.Err)
+	topics := map[string]topic{}
+	for name, detail := range details {
+		t := topic{detail, offsets{start: map[int32]int64{}, end: map[int32]int64{}, err: detail.Err}}
+		for partition, l := range starts[name] {
+			t.start[partition], t.err = l.Offset, cmp.Or(t.err, l.Err)
+		}
+		for partition, l := range ends[name] {
+			t.end[partition], t.err = l.Offset, cmp.Or(t.err, l.Err)
+		}
+		topics[name] = t
 	}
+	return topics, nil
 }
 
 // offsets asks for the bounds of a topic that must exist.
@@ -216,5 +215,5 @@ func (n *connectionNotices) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Dura
 		return
 	}
 	n.last = time.Now()
-	_, _ = fmt.Fprintf(n.out, "oneplusn: no connection to %s:%d: %s; trying again\n", meta.Host, meta.Port, oneLine(err.Error()))
+	fmt.Fprintf(n.out, "oneplusn: no connection to %s:%d: %s; trying again\n", meta.Host, meta.Port, oneLine(err.Error()))
 }

@@ -27,10 +27,10 @@ func copiesCommand() *cli.Command {
 		Flags: named("copies-",
 			sizeFlag("size", "`SIZE` of the data set", 256*mib, mib, 1024*gib),
 			sizeFlag("record-size", "`SIZE` of each record", kib, 1, 512*mib),
-			&cli.IntFlag{Name: "subscribers", Value: 10, Usage: "let `N` subscribers read"},
+			within(1, 1<<17, &cli.IntFlag{Name: "subscribers", Value: 10, Usage: "let `N` subscribers read"}),
 			&cli.StringFlag{Name: "file", Usage: "publish the content of `FILE` instead of noise, up to --size if that is given"},
 			&cli.StringFlag{Name: "dir", Usage: "make the temporary data directory in `DIR` (default: a directory for temporary files on a disk)"},
-			&cli.StringSliceFlag{Name: "serve-flag", Usage: "start servers with flag --NAME=VALUE of oneplusn serve, given as `NAME=VALUE`; may be repeated"},
+			&cli.StringSliceFlag{Name: "serve-flag", Usage: "start servers with flag `NAME=VALUE` of oneplusn serve, as in pipe-size=64KiB; may be repeated"},
 			&cli.StringFlag{Name: "json", Usage: "write all counts to `FILE` as JSON"},
 		),
 		Action: runCopies,
@@ -45,9 +45,6 @@ const (
 
 func runCopies(c *cli.Context) error {
 	n := c.Int("subscribers")
-	if n < 1 || n > 1<<17 {
-		return usageErrorf("--subscribers is %d, allowed are 1 to %d", n, 1<<17)
-	}
 	place, err := placeOf(c)
 	if err != nil {
 		return &usageError{err}

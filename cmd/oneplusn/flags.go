@@ -53,6 +53,17 @@ func sizeOf(c *cli.Context, name string) int64 {
 	return v.Bytes()
 }
 
+// within limits what a flag may be set to. Its default may be something else.
+func within(least, most int, f *cli.IntFlag) cli.Flag {
+	f.Action = func(_ *cli.Context, n int) error {
+		if n < least || n > most {
+			return usageErrorf("--%s is %d, allowed are %d to %d", f.Name, n, least, most)
+		}
+		return nil
+	}
+	return f
+}
+
 // named gives flags of a command their environment variables: ONEPLUSN_, the command's prefix if it has one, and the flag.
 func named(prefix string, list ...cli.Flag) []cli.Flag {
 	for _, f := range list {

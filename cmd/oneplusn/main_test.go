@@ -98,7 +98,7 @@ func TestCommandLinesThatAreNotUnderstoodExitTwo(t *testing.T) {
 		{[]string{"serve", "--no-such-flag"}, "oneplusn serve --help"},
 		{[]string{"serve", "argument"}, `serve takes no arguments, "argument" was given`},
 		{[]string{"doctor", "argument"}, `doctor takes no arguments`},
-		{[]string{"doctor", "--subscribers", "0"}, "at least 1"},
+		{[]string{"doctor", "--subscribers", "0"}, "--subscribers is 0, allowed are 1 to"},
 		{[]string{"serve", "--ring-size", "0"}, "the kernel allows 1 to 32768"},
 		{[]string{"serve", "--ring-size", "-5"}, "the kernel allows 1 to 32768"},
 		{[]string{"serve", "--ring-size", "40000"}, "40000 entries was asked for, the kernel allows 1 to 32768"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"sync"
@@ -44,11 +45,10 @@ func pubCommand() *cli.Command {
 			&cli.StringFlag{Name: "key-separator", Usage: "split each line into key and value at the first `TEXT`"},
 			&cli.StringFlag{Name: "compression", Value: "none", Usage: "compress batches with `CODEC`: none, gzip, snappy, lz4 or zstd"},
 			&cli.StringFlag{Name: "acks", Value: "all", Usage: "`WHO` acknowledges a record: all (the in-sync replicas), 1 (the leader), or 0 (nobody: losses go unnoticed)"},
-			sizeFlag("batch-size", "largest `SIZE` of a batch, before compression", 1_000_012, 1<<10, 1<<30),
+			sizeFlag("batch-size", "fill batches up to `SIZE`, before compression", 1_000_012, 1<<10, 1<<30),
 			&cli.DurationFlag{Name: "linger", Value: 5 * time.Millisecond,
 				Usage: "let a record wait `DURATION` for others, to share a batch with them"},
-			&cli.IntFlag{Name: "partition", Value: -1,
-				Usage: "publish to partition `N` (default: by key, or evenly)"},
+			within(0, math.MaxInt32, &cli.IntFlag{Name: "partition", Value: -1, Usage: "publish to partition `N` (default: by key, or evenly)"}),
 		),
 		Action: pub,
 	}
@@ -83,11 +83,8 @@ func pubOptions(c *cli.Context) ([]kgo.Opt, error) {
 	default:
 		return nil, usageErrorf("--acks %q: choose one of all, 1, 0", c.String("acks"))
 	}
-	switch partition := c.Int("partition"); {
-	case partition >= 0:
+	if c.IsSet("partition") {
 		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	case c.IsSet("partition"):
-		return nil, usageErrorf("--partition is %d, it must be at least 0", partition)
 	}
 	return opts, nil
 }

@@ -32,7 +32,7 @@ const serveDescription = `Without flags it serves Kafka clients on 127.0.0.1:909
 An acknowledged record always survives the end of this process, kill -9 included. --fsync decides how much
 a power failure can lose:
   --fsync interval=D   the records of the last D (default: D = 1s); acknowledgements do not wait for the disk
-  --fsync never        records that the kernel has not written back yet, about the last 30 s
+  --fsync never        records that the kernel has not written back yet, up to about 30 s of them
   --fsync always       nothing: a record is acknowledged and readable after an fdatasync, which covers all
                        records that wait
 acks=1 and acks=all promise the same, since there is one replica; acks=0 gets no answer and no promise.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os/signal"
 	"time"
 
@@ -50,7 +51,7 @@ func subCommand() *cli.Command {
 			&cli.Int64Flag{Name: "count", Usage: "end after `N` records; 0 for no end"},
 			&cli.BoolFlag{Name: "until-end", Usage: "end at the topic's end as it is when the command starts"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` of a record: text, json, hex, or a template with %"},
-			&cli.IntFlag{Name: "partition", Value: -1, Usage: "read partition `N` only (default: all)"},
+			within(0, math.MaxInt32, &cli.IntFlag{Name: "partition", Value: -1, Usage: "read partition `N` only (default: all)"}),
 			&cli.BoolFlag{Name: "quiet", Usage: "print only errors on standard error"},
 		),
 		Action: sub,
@@ -121,9 +122,6 @@ func (s *subscription) parse(c *cli.Context) (err error) {
 	}
 	if s.count < 0 {
 		return usageErrorf("--count is %d, it must be at least 0", s.count)
-	}
-	if c.IsSet("partition") && c.Int("partition") < 0 {
-		return usageErrorf("--partition is %d, it must be at least 0", c.Int("partition"))
 	}
 	if s.group != "" && c.Int("partition") >= 0 {
 		return usageErrorf("--partition does not go with --group: a group shares all partitions")
@@ -200,14 +198,11 @@ func (s *subscription) run(ctx context.Context) error {
 	}
 }
 
-// idlePoll is how often a member of a group that reads to the end looks how far the whole group is.
+// idlePoll is the longest wait for records: a member of a group that reads to the end has to look how far the others are.
 const idlePoll = 500 * time.Millisecond
 
 func (s *subscription) poll(ctx context.Context) (kgo.Fetches, error) {
-	polling, cancel := ctx, context.CancelFunc(func() {})
-	if s.group != "" && s.untilEnd {
-		polling, cancel = context.WithTimeout(ctx, idlePoll)
-	}
+	polling, cancel := context.WithTimeout(ctx, idlePoll)
 	defer cancel()
 	fetches := s.server.client.PollFetches(polling)
 	for _, e := range fetches.Errors() {

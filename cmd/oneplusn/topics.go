@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -37,9 +38,9 @@ func topicsCommand() *cli.Command {
 				Flags: clientFlags(""), Action: describeTopics},
 			{Name: "create", Usage: "create topics", ArgsUsage: "TOPIC...",
 				Flags: clientFlags("topics-",
-					&cli.IntFlag{Name: "partitions", Value: -1, Usage: "`N` partitions (default: the server's)"},
-					&cli.IntFlag{Name: "replication", Value: -1, Usage: "`N` replicas (default: the server's)"},
-					&cli.StringSliceFlag{Name: "config", Usage: "topic setting `KEY=VALUE`, as in retention.ms=3600000; may be repeated"},
+					within(1, 1<<30, &cli.IntFlag{Name: "partitions", Value: -1, Usage: "create topics of `N` partitions (default: the server's)"}),
+					within(1, math.MaxInt16, &cli.IntFlag{Name: "replication", Value: -1, Usage: "keep `N` replicas of each partition (default: the server's)"}),
+					&cli.StringSliceFlag{Name: "config", Usage: "give the topics setting `KEY=VALUE`, as in retention.ms=3600000; may be repeated"},
 					&cli.BoolFlag{Name: "if-not-exists", Usage: "succeed if the topic exists"},
 				), Action: createTopics},
 			{Name: "delete", Usage: "delete topics and their records; there is no undo", ArgsUsage: "TOPIC...",
@@ -125,13 +126,6 @@ func joinIDs(ids []int32) string {
 }
 
 func createTopics(c *cli.Context) error {
-	partitions, replication := c.Int("partitions"), c.Int("replication")
-	if partitions < 1 && c.IsSet("partitions") || partitions > 1<<30 {
-		return usageErrorf("--partitions is %d, it must be at least 1", partitions)
-	}
-	if replication < 1 && c.IsSet("replication") || replication > 1<<15-1 {
-		return usageErrorf("--replication is %d, allowed are 1 to %d", replication, 1<<15-1)
-	}
 	configs := map[string]*string{}
 	for _, pair := range c.StringSlice("config") {
 		key, value, ok := strings.Cut(pair, "=")
@@ -141,7 +135,7 @@ func createTopics(c *cli.Context) error {
 		configs[key] = &value
 	}
 	return withServer(c, func(ctx context.Context, server *remote) error {
-		created, err := server.admin.CreateTopics(ctx, int32(partitions), int16(replication), configs, c.Args().Slice()...)
+		created, err := server.admin.CreateTopics(ctx, int32(c.Int("partitions")), int16(c.Int("replication")), configs, c.Args().Slice()...)
 		if err != nil {
 			return err
 		}
