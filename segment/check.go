@@ -111,21 +111,13 @@ func checkSegment(o Options, v *survey, i int, end int64, txns *txnScan, progres
 	base := v.bases[i]
 	path := segmentPath(v.dir, base)
 	r = SegmentReport{File: path, BaseOffset: base, NextOffset: base, State: StateDamaged}
-	file, err := o.FS.Open(path, ReadOnly)
+	file, size, err := v.open(base)
 	if err != nil {
 		r.Case, r.Reason = "unreadable", err.Error()
 		return r, false, nil
 	}
 	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		r.Case, r.Reason = "unreadable", err.Error()
-		return r, false, nil
-	}
-	r.Bytes = info.Size()
-	if v.fromDisk {
-		file.DropCache()
-	}
+	r.Bytes = size
 	compare := newIndexCheck(o.FS, path, r.Bytes, base, o.IndexIntervalBytes)
 	found := scanFile(progressReader{file, progress}, r.Bytes, base, func(h records.Batch, at int64) {
 		compare.batch(h, at)

@@ -115,19 +115,12 @@ func (v *survey) lookBehind(i int, found *verdict) error {
 
 // holdsBatches is interior if a segment has a valid batch anywhere, tornTail if it has none, or unreadable.
 func (v *survey) holdsBatches(base int64) (damage, error) {
-	file, err := v.fs.Open(segmentPath(v.dir, base), ReadOnly)
-	if err != nil {
-		return unreadable, fmt.Errorf("segment: opening: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
+	file, size, err := v.open(base)
 	if err != nil {
 		return unreadable, fmt.Errorf("segment: %s: %w", segmentPath(v.dir, base), err)
 	}
-	if v.fromDisk {
-		file.DropCache()
-	}
-	sc := newScanner(file, info.Size(), crcWindow)
+	defer func() { _ = file.Close() }()
+	sc := newScanner(file, size, crcWindow)
 	sc.checkCRC = true
 	_, err = sc.batch(0, base, base)
 	switch {
@@ -137,6 +130,22 @@ func (v *survey) holdsBatches(base int64) (damage, error) {
 		return unreadable, nil
 	}
 	return sc.classify(0, base, base), nil
+}
+
+// open opens a segment for a scan.
+func (v *survey) open(base int64) (file File, size int64, err error) {
+	if file, err = v.fs.Open(segmentPath(v.dir, base), ReadOnly); err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		_ = file.Close()
+		return nil, 0, err
+	}
+	if v.fromDisk {
+		file.DropCache()
+	}
+	return file, info.Size(), nil
 }
 
 // missing reports whether the log ends below its recovery point.

@@ -38,11 +38,8 @@ func (g *group) describe(r *kmsg.DescribeGroupsResponseGroup) {
 		out := kmsg.NewDescribeGroupsResponseGroupMember()
 		out.MemberID, out.InstanceID = m.id, stringOrNull(m.instanceID)
 		out.ClientID, out.ClientHost = m.clientID, m.clientHost
-		out.ProtocolMetadata, out.MemberAssignment = []byte{}, []byte{}
-		if g.state == Stable {
-			// Before that, neither has been agreed on.
-			out.ProtocolMetadata = append(out.ProtocolMetadata, m.metadata(g.protocol)...)
-			out.MemberAssignment = append(out.MemberAssignment, m.assignment...)
+		if g.state == Stable { // before that, neither has been agreed on
+			out.ProtocolMetadata, out.MemberAssignment = m.metadata(g.protocol), m.assignment
 		}
 		r.Members = append(r.Members, out)
 	}

@@ -96,9 +96,6 @@ func (c *Coordinator) replySync(ticket uint64, version, code int16, assignment [
 	resp := kmsg.NewPtrSyncGroupResponse()
 	resp.SetVersion(version)
 	resp.ErrorCode, resp.MemberAssignment = code, assignment
-	if resp.MemberAssignment == nil {
-		resp.MemberAssignment = []byte{}
-	}
 	c.reply(ticket, resp)
 }
 
