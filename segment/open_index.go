@@ -35,7 +35,7 @@ func (s *Segment) inspect(size int64, last bool) (indexState, error) {
 	return indexSane, nil
 }
 
-// stateOf is the state of index files that cannot be used because of an error. An empty segment needs none.
+// stateOf is the state of index files by the error of their check. An empty segment needs none.
 func stateOf(err error, empty bool) (indexState, error) {
 	switch missing := errors.Is(err, fs.ErrNotExist); {
 	case err == nil, missing && empty:
