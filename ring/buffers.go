@@ -52,7 +52,7 @@ func (b *buffers) received(c Completion) {
 	b.ours[id] = true
 }
 
-// bytes is what came with a completion.
+// bytes are those that came with a completion.
 func (b *buffers) bytes(c Completion) []byte {
 	if !c.HasBuffer() || !b.ours[c.BufferID()] {
 		panic("ring: a buffer is read that has been released or never came: " + c.Token.String())

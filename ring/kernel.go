@@ -8,7 +8,7 @@ import (
 // Completion is the result of one operation, copied out of the completion queue.
 type Completion struct {
 	Token Token
-	// Result is what the system call would have returned: a count, a descriptor, a mask, or a negative errno.
+	// Result is the system call's: a count, a descriptor, a mask, or a negative errno.
 	Result int32
 	flags  uint32
 }

@@ -161,7 +161,7 @@ func Fadvise(t Token, fd int, offset int64, n uint32, advice uint32) Op {
 }
 
 // Cancel cancels every operation whose target is fd. Its result is a hint only: the kernel reports 0 even when it
-// interrupted something, so the cancelled operations' own completions are what counts.
+// interrupted something, so only the cancelled operations' own completions count.
 func Cancel(t Token, fd int) Op { return Op{Code: OpCancel, Token: t, FD: int32(fd)} }
 
 // CancelToken cancels the operation that was queued with the token target.

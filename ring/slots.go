@@ -23,7 +23,7 @@ func (s *Slots[T]) Free(t Token) T {
 	return item
 }
 
-// store is what [Slots] and [Table] have in common.
+// store is common to [Slots] and [Table].
 type store[T any] struct {
 	lives
 	items []T

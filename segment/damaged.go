@@ -15,7 +15,7 @@ type DamagedError struct {
 	// Offset is the offset expected there.
 	Offset int64
 	Reason error
-	// Remedy is what to do; empty for the remedy of a damaged segment.
+	// Remedy is empty for the remedy of a damaged segment.
 	Remedy string
 }
 

@@ -37,7 +37,7 @@ func (l *Log) SearchTime(timestampMillis, from int64) *TimeSearch {
 // Release releases the segment. The result stays valid.
 func (s *TimeSearch) Release() { s.rng.Segment.Release() }
 
-// NextOffset is where to continue, in the next segment, if this one has no such record.
+// NextOffset is the offset to continue at, in the next segment, if this one has no such record.
 func (s *TimeSearch) NextOffset() int64 { return s.rng.Segment.next }
 
 // atTime is the part of the first segment whose batches promise such a record, or empty.

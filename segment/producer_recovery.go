@@ -87,7 +87,7 @@ func (l *Log) seenMillis(offset, said int64) int64 {
 	return s.appendedMillis
 }
 
-// historyBytes is how far before a snapshot's offset a start looks for the batches that the snapshot lacks: those that were in
+// historyBytes is the distance before a snapshot's offset in which a start looks for the batches that it lacks: those that were in
 // flight when it was taken.
 const historyBytes = 8 << 20
 

@@ -8,7 +8,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// Repairs is what [Repair] may do.
+// Repairs are the actions that [Repair] may take.
 type Repairs struct {
 	// CutTail cuts the last segment behind its last valid batch, if no valid batch lies behind the damage.
 	CutTail bool

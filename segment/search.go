@@ -17,7 +17,7 @@ type view struct {
 	// visible is the end of the last batch that can be read.
 	visible int64
 	index   *index
-	// tailFrom is where the index begins to know every batch, or visible.
+	// tailFrom is the position from which the index knows every batch, or visible.
 	tailFrom int64
 	*scratch
 }
@@ -94,7 +94,7 @@ func (v *view) missing(at int64, err error) error {
 	return fmt.Errorf("%w: reading %s at %d: %w", ErrStorage, v.path, at, err)
 }
 
-// find is where a read begins and ends: see [Log.Read].
+// find finds the start and the end of a read: see [Log.Read].
 func (v *view) find(offset, maxBytes int64) (start, end int64, err error) {
 	start, firstEnd, err := v.start(max(offset, v.base))
 	if err == nil {

@@ -52,7 +52,7 @@ type Write struct {
 	err       error
 }
 
-// writing is what EndWrite needs to know of a piece.
+// writing is EndWrite's knowledge of a piece.
 type writing struct {
 	producer  sequence
 	nowMillis int64

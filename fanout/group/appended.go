@@ -2,7 +2,7 @@ package group
 
 import "slices"
 
-// maxLost is how many ranges of lost records are told apart.
+// maxLost is the number of ranges of lost records that are told apart.
 const maxLost = 64
 
 // Appended says where a record of [Output] is in the log.

@@ -2,7 +2,7 @@ package group
 
 import "oneplusn/segment/records"
 
-// maxBatchBytes is where a batch of records ends and the next begins. One record may make a batch larger.
+// maxBatchBytes is the size at which a batch of records ends. One record may make a batch larger.
 const maxBatchBytes = 256 << 10
 
 // AppendBatch appends the first of some records as one record batch (format 2), to be given their offsets by the log,

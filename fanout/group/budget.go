@@ -39,7 +39,7 @@ const (
 	offsetBytes   = 448
 )
 
-// held is what n bytes of a client's take: the allocator rounds up by an eighth at most.
+// held is the memory of n bytes of a client: the allocator rounds up by an eighth at most.
 func held(n int) int64 { return int64(n + n/8) }
 
 func (g *group) bytes() int64 { return groupBytes + held(len(g.id)) + held(len(g.protocolType)) }

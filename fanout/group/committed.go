@@ -10,7 +10,7 @@ type topicPartition struct {
 	partition int32
 }
 
-// committed is how far a group has read one partition.
+// committed is the offset that a group has committed for one partition.
 type committed struct {
 	group        *group
 	at           topicPartition
@@ -26,7 +26,7 @@ type committed struct {
 	live         liveRecord
 }
 
-// offset is what a group has committed for a partition, or nil.
+// offset is the group's offset for a partition, or nil.
 func (g *group) offset(at topicPartition) *committed {
 	if o := g.offsets.get(at); o != nil && !o.topic.deleted {
 		return o

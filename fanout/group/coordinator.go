@@ -14,10 +14,10 @@ import (
 type Config struct {
 	// MinSessionTimeout and MaxSessionTimeout bound how long a member may ask to be silent.
 	MinSessionTimeout, MaxSessionTimeout time.Duration
-	// InitialRebalanceDelay is how long an empty group waits for another member after each that joins, up to the rebalance
+	// InitialRebalanceDelay is the time that an empty group waits for another member after each that joins, up to the rebalance
 	// timeout (KIP-134). A member that is alone waits for LoneMemberDelay only.
 	InitialRebalanceDelay, LoneMemberDelay time.Duration
-	// OffsetsRetention is how long offsets are kept after the last member left the group, or after the commit if the group
+	// OffsetsRetention is the time that offsets are kept after the last member left the group, or after the commit if the group
 	// never had members.
 	OffsetsRetention time.Duration
 	// MaxGroups bounds the groups, MaxMembers the members of one group.
@@ -44,11 +44,11 @@ type Instant struct {
 	UnixMillis int64
 }
 
-// Client is where a request came from.
+// Client is the origin of a request.
 type Client struct {
 	// Ticket comes back in the [Reply]. The coordinator does not look at it.
 	Ticket uint64
-	// ID and Host are what tools show of a member.
+	// Tools show ID and Host of a member.
 	ID, Host string
 }
 

@@ -3,7 +3,7 @@ package group
 import "time"
 
 const (
-	// emptyGroupLinger is how long tools see a group without members and offsets.
+	// emptyGroupLinger is the time that tools see a group without members and offsets.
 	emptyGroupLinger = 10 * time.Minute
 	// maxExpiryCheck is Apache Kafka's offsets.retention.check.interval.ms: how often a group is checked whose old offsets
 	// are of topics that it reads.
@@ -106,7 +106,7 @@ func (c *Coordinator) afterScan(now Instant, g *group) {
 	c.scheduleExpiry(g, now)
 }
 
-// expiresMillis is when an offset expires if no member subscribes to its topic.
+// expiresMillis is the time at which an offset expires if no member subscribes to its topic.
 func (c *Coordinator) expiresMillis(o *committed) int64 {
 	if o.expireMillis >= 0 {
 		return o.expireMillis

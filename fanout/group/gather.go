@@ -12,12 +12,12 @@ import "time"
 type gathering struct {
 	active bool
 	until  time.Duration // when it ends at the latest
-	// young is when a lone member's wait would have ended without LoneMemberDelay; 0 if it is not alone.
+	// young is the end of a lone member's wait without LoneMemberDelay; 0 if it is not alone.
 	young time.Duration
 	grew  bool // a client has come since the last rebalance began
 }
 
-// gather is when a rebalance that begins now stops waiting for old and new members.
+// gather is the end of the wait for old and new members of a rebalance that begins now.
 func (c *Coordinator) gather(now Instant, g *group, fromEmpty bool) (until time.Duration) {
 	w, delay := &g.gathering, c.config.InitialRebalanceDelay
 	late := w.grew && now.Monotonic < w.young

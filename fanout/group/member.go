@@ -39,7 +39,7 @@ type member struct {
 	clientHost string
 
 	sessionTimeout, rebalanceTimeout time.Duration
-	// aliveUntil is when a silent member is removed.
+	// aliveUntil is the time at which a silent member is removed.
 	aliveUntil time.Duration
 	session    timer
 

@@ -8,7 +8,7 @@ import (
 	"oneplusn/segment/list"
 )
 
-// source is what a record is encoded from: a group's membership or an offset.
+// source is the content of a record: a group's membership or an offset.
 type source interface {
 	key() []byte
 	// value is not much larger than a number of bytes, if that is not 0.
@@ -23,7 +23,7 @@ type source interface {
 type liveRecord struct {
 	log  *partitionLog // nil while it is on no list
 	link list.Node[*liveRecord]
-	// offset is where the record is in the log; pendingOffset until that is known, lostOffset if it could not be
+	// offset is the record's offset in the log; pendingOffset until that is known, lostOffset if it could not be
 	// appended.
 	offset int64
 	number uint64 // of its last record
@@ -37,7 +37,7 @@ const (
 	lostOffset    = -1
 )
 
-// partitionLog is what the coordinator knows of one partition of the log.
+// partitionLog is the coordinator's knowledge of one partition of the log.
 type partitionLog struct {
 	partition int32
 	live      list.List[*liveRecord] // in the order of the log

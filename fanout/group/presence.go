@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// pendingWait is how long a pending id delays a rebalance at most: its client only has to send one more request. Apache
+	// pendingWait is the longest time that a pending id delays a rebalance: its client only has to send one more request. Apache
 	// Kafka waits for the client's session timeout.
 	pendingWait = 2 * time.Second
 	// maxPendingPerClient bounds the pending ids of one connection: one more drops the oldest.
@@ -26,7 +26,7 @@ type pending struct {
 	older   *pending // the one that its connection got before
 }
 
-// presence is what no rebalance waits for any more once a connection is closed.
+// presence holds the pending ids and the first JoinGroup of a connection. Once it is closed, no rebalance waits for them.
 type presence struct {
 	newest *pending
 	ids    int

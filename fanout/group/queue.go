@@ -2,7 +2,7 @@ package group
 
 import "github.com/twmb/franz-go/pkg/kmsg"
 
-// Output is what there is to do: records to append, and replies to send after that. A large request's records come in
+// Output is work for the caller: records to append, and replies to send after that. A large request's records come in
 // several outputs, so that no turn of the loop takes long.
 type Output struct {
 	Replies []Reply

@@ -9,7 +9,7 @@ import (
 // offsetList is the list of a group's offsets or of a topic's.
 type offsetList = list.List[*committed]
 
-// topicOffsets are what all groups have committed for one topic.
+// topicOffsets are the offsets that all groups have committed for one topic.
 type topicOffsets struct {
 	name    string
 	list    offsetList

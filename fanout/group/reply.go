@@ -43,7 +43,7 @@ func (c *Coordinator) Asked(req kmsg.Request) (items int) {
 	return items
 }
 
-// listedBytes is what a group takes in ListGroups beside its id.
+// listedBytes is the size of a group in ListGroups beside its id.
 const listedBytes = 32
 
 // noMetadata is shared: a request may name a hundred thousand offsets without metadata.

@@ -6,7 +6,7 @@ import (
 	"oneplusn/fanout/heap"
 )
 
-// alarm is what a timer wakes.
+// alarm is the owner of a timer, which wakes it.
 type alarm interface {
 	fire(c *Coordinator, now Instant)
 }

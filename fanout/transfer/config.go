@@ -16,7 +16,7 @@ type Config struct {
 	ChunkBytes int
 	// CopyBytes is the memory for the buffers of copy; each is ChunkBytes long.
 	CopyBytes int
-	// SpliceFromBytes is where auto goes over from send to splice.
+	// SpliceFromBytes is the size from which auto uses splice instead of send.
 	SpliceFromBytes int64
 	// ColdCacheBytes bounds what ranges that were read from a disk hold of the page cache; 0 leaves that to the kernel, and
 	// so does [Sendfile], which would wait on the loop's thread for a page that was evicted too early.

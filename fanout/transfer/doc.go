@@ -7,7 +7,7 @@
 //	copy      file --ring read--> buffer --ring send--> socket       the traditional way
 //
 // A [Flow] is the sending side of one connection. It moves one response at a time, a list of [Part]s, and has at most one
-// operation in flight that writes to the socket and at most one that fills its stage. The stage is what lies between file
+// operation in flight that writes to the socket and at most one that fills its stage. The stage lies between file
 // and socket: a pipe (splice) or a buffer (copy), borrowed from a [pool] only while it is being filled, holds bytes, or is
 // being emptied.
 //
@@ -30,8 +30,8 @@
 //	any state -- Abort --> aborted: nothing more is queued; all is given back when nothing is in flight
 //
 // engine.go is that machine. What a mode does at its own points is a row of the table in mode.go, and a file: splice.go,
-// copy.go, send.go, sendfile.go; stage.go is what those with a stage have in common. What reads from a disk leave in the
-// page cache is package pagecache's concern.
+// copy.go, send.go, sendfile.go; stage.go is common to those with a stage. Package pagecache takes care of
+// the pages that reads from a disk leave in the page cache.
 //
 // # Who owns staged bytes
 //

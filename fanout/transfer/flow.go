@@ -83,7 +83,7 @@ func (f *Flow) InFlight() int { return btoi(f.writing) + btoi(f.filling) + btoi(
 // WaitsForPeer reports whether nothing but the peer's reading can move this flow.
 func (f *Flow) WaitsForPeer() bool { return f.active && (f.writing || f.polling) && !f.filling }
 
-// LastProgress is when bytes last reached the socket, or the response was started, on the kernel's clock.
+// LastProgress is the time at which bytes last reached the socket, or the response was started, on the kernel's clock.
 func (f *Flow) LastProgress() time.Duration { return f.lastProgress }
 
 // Sent is the number of bytes handed to the socket since the flow was opened.
@@ -102,10 +102,10 @@ func (f *Flow) Open(token ring.Token, socket int, message *ring.Message) {
 // has grown once serves all later responses. The flow must not be active.
 func (f *Flow) Parts() []Part { return f.parts[:0] }
 
-// headerLeft is what remains of the current part's header.
+// headerLeft is the rest of the current part's header.
 func (f *Flow) headerLeft() []byte { return f.parts[f.cur].Header[f.headerSent:] }
 
-// rangeLeft is what remains of the current part's range.
+// rangeLeft is the size of the rest of the current part's range.
 func (f *Flow) rangeLeft() int64 { return f.parts[f.cur].Len - f.moved }
 
 // advance moves the flow's position by n bytes that reached the socket, over as many parts as they span, and says how

@@ -6,15 +6,15 @@ import "oneplusn/ring"
 //
 // The copy that a receiver on the same host makes is not here: its own byte count is the witness of that one.
 type Ledger struct {
-	// CacheToUserBytes is what READ copied from the page cache into buffers of this process (CPU).
+	// CacheToUserBytes counts copies by READ from the page cache into buffers of this process (CPU).
 	CacheToUserBytes uint64 `json:"cache_to_user_bytes" metric:"copied_bytes_total" label:"copy" of:"cache_to_user"`
-	// UserToSocketBytes is what SEND copied from those buffers into socket buffers (CPU).
+	// UserToSocketBytes counts copies by SEND from those buffers into socket buffers (CPU).
 	UserToSocketBytes uint64 `json:"user_to_socket_bytes" metric:"copied_bytes_total" label:"copy" of:"user_to_socket"`
-	// CacheToSocketBytes is what SENDMSG copied from the mapped page cache into socket buffers (CPU).
+	// CacheToSocketBytes counts copies by SENDMSG from the mapped page cache into socket buffers (CPU).
 	CacheToSocketBytes uint64 `json:"cache_to_socket_bytes" metric:"copied_bytes_total" label:"copy" of:"cache_to_socket"`
-	// ByReferenceBytes is what reached sockets without a copy: pages spliced from pipes, or sent by sendfile.
+	// ByReferenceBytes reached sockets without a copy: pages spliced from pipes, or sent by sendfile.
 	ByReferenceBytes uint64 `json:"by_reference_bytes" metric:"copied_bytes_total" label:"copy" of:"by_reference"`
-	// HeaderBytes is what else was sent: response headers and whole responses without a range.
+	// HeaderBytes are all others: response headers and whole responses without a range.
 	HeaderBytes uint64 `json:"header_bytes" metric:"copied_bytes_total" label:"copy" of:"headers"`
 }
 
@@ -38,7 +38,7 @@ func (l *Ledger) countOp(code ring.Opcode, from origin, result int, headerBytes 
 	}
 }
 
-// origin is where the bytes of an operation that writes to a socket lie.
+// origin is the place of the bytes of an operation that writes to a socket.
 type origin uint8
 
 const (

@@ -22,7 +22,7 @@ const (
 
 var modeNames = [modes]string{"auto", "splice", "send", "sendfile", "copy"}
 
-// method is what one mode does where modes differ. Auto has none: no part is ever in it.
+// method is one mode's behaviour where modes differ. Auto has none: no part is ever in it.
 type method struct {
 	// step queues what comes next of a part that is not done, on a socket that is not busy.
 	step func(f *Flow)

@@ -16,7 +16,7 @@ import (
 //	                                     |   v
 //	                                    stalled, polling ---reclaimed---> no stage; fill again from the file
 
-// stage is what lies between a file and a socket: a pipe, or a buffer outside the Go heap.
+// stage is a stop between a file and a socket: a pipe, or a buffer outside the Go heap.
 type stage struct {
 	pool *pool
 	idle bool // in the pool

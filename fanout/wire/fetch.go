@@ -18,7 +18,7 @@ type FetchRequest struct {
 	// Forgotten are the partitions that the session is to drop, from version 7 on.
 	Forgotten []ForgottenPartition
 	// Room bounds the partitions, and those forgotten, that [FetchRequest.Parse] reads; 0 for [MaxPartitions]. With more
-	// it fails with [ErrNoRoom]. Named is how many there are.
+	// it fails with [ErrNoRoom]. Named is their number.
 	Room, Named int
 }
 
@@ -28,7 +28,7 @@ type ForgottenPartition struct {
 	Partition int32
 }
 
-// FetchPartition is what is wanted of one partition. Topic aliases the frame.
+// FetchPartition is a request for one partition. Topic aliases the frame.
 type FetchPartition struct {
 	Topic     []byte
 	Partition int32
@@ -84,7 +84,7 @@ func (r *FetchRequest) Parse(version int16, body []byte) error {
 type FetchResult struct {
 	ErrorCode                                       int16
 	HighWatermark, LastStableOffset, LogStartOffset int64
-	// RecordsBytes is how many bytes of records follow the partition's header bytes.
+	// RecordsBytes is the size of the records that follow the partition's header bytes.
 	RecordsBytes int32
 	// Aborted are the transactions of which readers of committed data skip the records.
 	Aborted []AbortedTransaction

@@ -13,13 +13,13 @@ var (
 	ErrUnsupportedVersion = errors.New("wire: this version of the request is not served")
 )
 
-// Header is what every request begins with. Its slices alias the frame.
+// Header is the start of every request. Its slices alias the frame.
 type Header struct {
 	Key, Version  int16
 	CorrelationID int32
 	// ClientID is nil if the client sent none.
 	ClientID []byte
-	// Body is what follows the header.
+	// Body follows the header.
 	Body []byte
 }
 

@@ -16,7 +16,7 @@ type ProduceRequest struct {
 	// Partitions are all partitions of all topics, in the order of the request.
 	Partitions []ProducePartition
 	// Room bounds the partitions that [ProduceRequest.Parse] reads; 0 for [MaxPartitions]. With more it fails with
-	// [ErrNoRoom]. Named is how many there are.
+	// [ErrNoRoom]. Named is their number.
 	Room, Named int
 }
 

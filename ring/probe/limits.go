@@ -12,7 +12,7 @@ import (
 	"oneplusn/ring"
 )
 
-// ownDescriptors is what the process opens besides subscribers, pipes and segments: the ring, listeners, the admin
+// ownDescriptors are those that the process opens besides subscribers, pipes and segments: the ring, listeners, the admin
 // server, the runtime's epoll.
 const ownDescriptors = 64
 
@@ -118,7 +118,7 @@ func classifyProcesses(l unix.Rlimit, privileged bool) Check {
 }
 
 // classifyFiles: a subscriber costs one descriptor and a pipe two. The Go runtime raises the soft limit to the hard one
-// when the process starts, so the hard limit is what counts.
+// when the process starts, so the hard limit counts.
 func classifyFiles(subscribers int, l unix.Rlimit) Check {
 	overhead := uint64(2*pipes + ownDescriptors)
 	need := uint64(subscribers) + overhead

@@ -26,7 +26,7 @@ const (
 type Check struct {
 	// Name says what was looked at, in the kernel's own words where it has some: "kernel", "io_uring_setup".
 	Name string `json:"name"`
-	// Found is what is there, Need what it was compared with.
+	// Found is the host's value, Need the one that it was compared with.
 	Found string `json:"found"`
 	Need  string `json:"need"`
 	// OK says that the need is met. Where it is not, Cause says why and Remedy what to change.
@@ -42,7 +42,7 @@ func (c *Check) refused(errno syscall.Errno, what, remedy string) {
 	c.Found, c.Cause, c.Remedy = unix.ErrnoName(errno), what+": "+errno.Error(), remedy
 }
 
-// Report is what [Run] found.
+// Report is the result of [Run].
 type Report struct {
 	Checks []Check `json:"checks"`
 }
@@ -73,9 +73,9 @@ func (r Report) Check(name string) (Check, bool) {
 // Run asks the host what it allows. It makes a small ring, a pipe and a few descriptors of its own and closes them
 // before it returns. It changes nothing.
 //
-// dataDir is where the segments are or will be; "" leaves the file system out. It need not exist: then the nearest directory
+// dataDir is the directory of the segments; "" leaves the file system out. It need not exist: then the nearest directory
 // above it that does is looked at.
-// subscribers is how many connections are meant to fit.
+// subscribers is the number of connections that have to fit.
 func Run(dataDir string, subscribers int) Report {
 	var r Report
 	add := func(checks ...Check) { r.Checks = append(r.Checks, checks...) }

@@ -17,7 +17,7 @@ type opcode struct {
 	name   string
 }
 
-// neededOpcodes is what the ring submits.
+// neededOpcodes are those that the ring submits.
 func neededOpcodes() (needed []opcode) {
 	for _, o := range ring.Opcodes() {
 		number, name := o.Kernel()

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	// SendBufferBytes is the send buffer of every socket.
 	SendBufferBytes int
-	// PipesMax is how many pipes may be open, as by RLIMIT_NOFILE; 0 is no limit.
+	// PipesMax bounds the open pipes, like RLIMIT_NOFILE; 0 is no limit.
 	PipesMax int
 	// ShortOneIn lets an operation move less than it could.
 	ShortOneIn int
@@ -129,7 +129,7 @@ func (k *Kernel) writtenSocket(o *operation) *Socket {
 	return nil
 }
 
-// tick is how far the clock goes on when nothing can complete.
+// tick is the step of the clock when nothing can complete.
 const tick = 100 * time.Microsecond
 
 // Wait implements [ring.Kernel]. Peers read, operations that can complete do so in any order, some of them later.
@@ -168,7 +168,7 @@ func (k *Kernel) step() {
 	k.pending = slices.DeleteFunc(k.pending, func(o *operation) bool { return completed[o] })
 }
 
-// retryErrors are what an operation that was interrupted may end with.
+// retryErrors are the results of an interrupted operation.
 var retryErrors = []syscall.Errno{syscall.EINTR, syscall.ECANCELED, syscall.Errno(512)}
 
 // attempt runs an operation as far as it can. ok is false while it has to wait.

@@ -94,9 +94,9 @@ type Peer struct {
 	Received func(b []byte)
 	// BytesPerTick is the most that it reads at once.
 	BytesPerTick int
-	// IdleUntil is when it begins to read.
+	// IdleUntil is the time at which it begins to read.
 	IdleUntil time.Duration
-	// ResetAfter is how many bytes it takes before it resets the connection; negative for never.
+	// ResetAfter is the number of bytes that it takes before it resets the connection; negative for never.
 	ResetAfter int
 }
 

@@ -10,11 +10,11 @@ import (
 const (
 	// HeaderSize is the size of a batch without records, which is the smallest batch.
 	HeaderSize = 61
-	// Overhead is what the length field does not count: the base offset and the field itself.
+	// Overhead is the size of the fields that the length does not count: the base offset and the length itself.
 	Overhead = 12
 	// MaxBatchSize is the largest size that the length field can express.
 	MaxBatchSize = 1<<31 - 1
-	// CRCFrom is where the part of a batch begins that its CRC covers. The base offset and the leader epoch lie before it.
+	// CRCFrom is the start of the part of a batch that its CRC covers. The base offset and the leader epoch lie before it.
 	CRCFrom = 21
 	// NoTimestamp is the timestamp of a batch without one.
 	NoTimestamp = -1
@@ -69,7 +69,7 @@ const (
 	Control Attributes = 1 << 5
 )
 
-// Codec is how the records are compressed. It may be one that does not exist.
+// Codec is the compression of the records. It may be one that does not exist.
 func (a Attributes) Codec() Codec { return Codec(a & codecBits) }
 
 // Has reports whether all of the bits are set.

@@ -89,7 +89,7 @@ func (r *Reader) fill() bool {
 	return r.endWith(inflateError(r.codec, io.ErrNoProgress))
 }
 
-// maxEmptyReads is how often a codec may have nothing to give.
+// maxEmptyReads bounds the reads in a row for which a codec has no bytes.
 const maxEmptyReads = 100
 
 func (r *Reader) endWith(err error) bool {

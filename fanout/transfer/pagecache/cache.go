@@ -9,12 +9,12 @@ import (
 	"oneplusn/segment/invariants"
 )
 
-// defaultBlockBytes is what the page cache is counted in. The kernel reads ahead into folios of up to a huge page, aligned
+// defaultBlockBytes is the unit in which the page cache is counted. The kernel reads ahead into folios of up to a huge page, aligned
 // to their size, and advice to drop a part of a folio drops nothing of it (mm/truncate.c, mapping_try_invalidate). So it is
 // a huge page of the common architectures.
 const defaultBlockBytes = 2 << 20
 
-// File is what a [Cache] needs of a segment file. Files are compared by identity.
+// File is a segment file as a [Cache] needs it. Files are compared by identity.
 type File interface {
 	// Fd is the file's descriptor, valid while the file has references.
 	Fd() int
@@ -31,7 +31,7 @@ type File interface {
 type Config struct {
 	// LimitBytes bounds what cold blocks hold of the page cache; 0 turns everything off.
 	LimitBytes int64
-	// ReadaheadBytes is how far ahead of a sequential reader more is asked for; 0 leaves that to the kernel.
+	// ReadaheadBytes is the distance ahead of a sequential reader up to which more is asked for; 0 leaves that to the kernel.
 	ReadaheadBytes int64
 	// KernelReadaheadBytes is the kernel's own readahead, so that what it reads is tracked too.
 	KernelReadaheadBytes int64
@@ -46,7 +46,7 @@ type Cache struct {
 	blockBytes int64
 	pageBytes  int64
 	limit      int // in blocks; 0 turns everything off
-	// ahead is how many blocks are asked for ahead, kernelAhead how many the kernel may read ahead by itself.
+	// ahead is the number of blocks that are asked for ahead, kernelAhead of those that the kernel may read ahead by itself.
 	ahead, kernelAhead int64
 	blocks             map[block]state
 	// order holds the blocks from order[oldest] on, in the order of their eviction.
@@ -66,7 +66,7 @@ type block struct {
 	index int64
 }
 
-// state is what is known of a block.
+// state is the knowledge of a block.
 type state struct {
 	end        int64 // where the file ended when the block was first read, or the block's end if that is less
 	advised    bool  // it has been asked for ahead

@@ -14,7 +14,7 @@ const (
 	maxSpared = 16
 	// maxEvictions bounds how many blocks are evicted for one that comes.
 	maxEvictions = 4
-	// trimEvery is how often blocks are evicted that could not be when others came.
+	// trimEvery is the time between attempts to evict blocks that could not be evicted when others came.
 	trimEvery = 100 * time.Millisecond
 )
 
