@@ -53,11 +53,7 @@ func (l *Log) dropWrite(w *Write) error {
 	if !l.closed {
 		l.prepared, w.prepared = w.prepared, nil
 	}
-	for _, f := range []File{w.prepared, w.fresh} {
-		if f != nil {
-			l.options.Closer.closeFile(f)
-		}
-	}
+	l.options.Closer.close(closing{files: [2]File{w.prepared, w.fresh}})
 	return l.closedError()
 }
 

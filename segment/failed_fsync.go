@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 )
 
 // ErrPoisoned: the log takes no more writes because an fsync failed. The kernel may have dropped the written pages and reports
@@ -46,8 +45,6 @@ func (l *Log) markWork() func() func() {
 		}
 	})
 }
-
-func hasFailedSync(names []string) bool { return slices.Contains(names, failedSyncFile) }
 
 // forgetFailedSync removes the mark, after the log was read from the disk.
 func (l *Log) forgetFailedSync() error {

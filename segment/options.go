@@ -95,7 +95,7 @@ func (l *Log) Configure(o Options) {
 	case relaxed:
 		// Under the new policy written records count at once, unless their sync failed or may still fail.
 		l.awaitsSync = l.planned || l.poisoned != nil
-		l.relax()
+		l.worker.acks.until = l.highWatermark // up to here records were acknowledged under the old one
 		l.showWritten()
 	}
 }

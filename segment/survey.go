@@ -26,7 +26,7 @@ type survey struct {
 
 func newSurvey(fsys FS, dir string, names []string, found OpenOptions) *survey {
 	v := &survey{found: found, fs: fsys, dir: dir, bases: offsetsOf(names, logSuffix),
-		synced: slices.Contains(names, syncedAcksFile), fromDisk: hasFailedSync(names)}
+		synced: slices.Contains(names, syncedAcksFile), fromDisk: slices.Contains(names, failedSyncFile)}
 	// A segment's .index is written after its data was synced, and segments are finished in their order.
 	vouched := int64(-1)
 	if indexes := offsetsOf(names, indexSuffix); len(indexes) > 0 {

@@ -80,9 +80,6 @@ func (l *Log) syncMark(rest func() error) func() error {
 	}
 }
 
-// relax remembers the end of the records that were acknowledged under the policy that ends.
-func (l *Log) relax() { l.worker.acks.until = l.highWatermark }
-
 // Checkpointed: the recovery point on the disk is at least offset, an earlier [Log.DurableOffset].
 func (l *Log) Checkpointed(offset int64) {
 	if offset > l.durable && !l.closed {

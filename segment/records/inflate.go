@@ -39,7 +39,11 @@ func open(codec Codec, payload []byte, limit int64, large bool) (inflater, error
 	return in, nil
 }
 
-var gzips, lz4s, zstds sync.Pool
+var (
+	gzips = sync.Pool{New: func() any { return new(gzipReader) }}
+	lz4s  = sync.Pool{New: func() any { return &lz4Reader{Reader: lz4.NewReader(nil)} }}
+	zstds sync.Pool
+)
 
 type gzipReader struct {
 	gzip.Reader
@@ -47,10 +51,7 @@ type gzipReader struct {
 }
 
 func openGzip(payload []byte) (inflater, error) {
-	g, _ := gzips.Get().(*gzipReader)
-	if g == nil {
-		g = new(gzipReader)
-	}
+	g := gzips.Get().(*gzipReader)
 	g.source.Reset(payload)
 	if err := g.Reset(&g.source); err != nil {
 		g.release()
@@ -73,10 +74,7 @@ func openLZ4(payload []byte) (inflater, error) {
 	if err := checkLZ4Frame(payload); err != nil {
 		return nil, err
 	}
-	z, _ := lz4s.Get().(*lz4Reader)
-	if z == nil {
-		z = &lz4Reader{Reader: lz4.NewReader(nil)}
-	}
+	z := lz4s.Get().(*lz4Reader)
 	z.source.Reset(payload)
 	z.Reset(&z.source)
 	return z, nil

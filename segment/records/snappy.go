@@ -29,13 +29,10 @@ type snappyReader struct {
 	block  []byte // the unread part of the last block
 }
 
-var snappies sync.Pool
+var snappies = sync.Pool{New: func() any { return new(snappyReader) }}
 
 func openSnappy(payload []byte, limit int64) (inflater, error) {
-	s, _ := snappies.Get().(*snappyReader)
-	if s == nil {
-		s = new(snappyReader)
-	}
+	s := snappies.Get().(*snappyReader)
 	s.rest, s.limit, s.block = payload, limit, nil
 	if s.framed = bytes.HasPrefix(payload, xerialMagic); s.framed {
 		if len(payload) < xerialHeader {

@@ -1,6 +1,7 @@
 package pagecache
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"time"
@@ -90,10 +91,7 @@ type Counts struct {
 
 // New makes a cache. kind is the token kind of its operations, whose completions go to [Cache.Advised].
 func New(kernel ring.Kernel, kind uint8, config Config) *Cache {
-	c := &Cache{kernel: kernel, kind: kind, blockBytes: config.BlockBytes, pageBytes: int64(os.Getpagesize())}
-	if c.blockBytes == 0 {
-		c.blockBytes = defaultBlockBytes
-	}
+	c := &Cache{kernel: kernel, kind: kind, blockBytes: cmp.Or(config.BlockBytes, defaultBlockBytes), pageBytes: int64(os.Getpagesize())}
 	if config.LimitBytes > 0 {
 		inBlocks := func(bytes int64) int64 { return (bytes + c.blockBytes - 1) / c.blockBytes }
 		c.ahead = inBlocks(config.ReadaheadBytes)
