@@ -25,11 +25,7 @@ type described struct {
 func newCollector(source Source) *collector {
 	c := &collector{source: source, up: prometheus.NewDesc(metrics.Prefix+"up", "1 if the loop answered this scrape.", nil, nil)}
 	for _, m := range metrics.Of(reflect.TypeFor[fanout.Stats]()) {
-		var labels []string
-		if m.Label != "" {
-			labels = []string{m.Label}
-		}
-		d := prometheus.NewDesc(m.Name, m.Help, labels, nil)
+		d := prometheus.NewDesc(m.Name, m.Help, ifLabelled(m, m.Label), nil)
 		if last := len(c.metrics) - 1; last >= 0 && c.metrics[last].Name == m.Name {
 			d = c.metrics[last].desc
 		}
@@ -68,17 +64,18 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			case metrics.Histogram:
 				out <- histogram(m.desc, v)
 			case float64:
-				out <- prometheus.MustNewConstMetric(m.desc, kind, v, labels(m.Label, label)...)
+				out <- prometheus.MustNewConstMetric(m.desc, kind, v, ifLabelled(m.Metric, label)...)
 			}
 		})
 	}
 }
 
-func labels(name, value string) []string {
-	if name == "" {
+// ifLabelled is the name or the value of a metric's label, if it has one.
+func ifLabelled(m metrics.Metric, text string) []string {
+	if m.Label == "" {
 		return nil
 	}
-	return []string{value}
+	return []string{text}
 }
 
 // histogram has the counts up to each bound that Prometheus wants.

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -167,11 +168,7 @@ func (c *Catalog) Stats() Stats {
 // SortedNames returns the names of all topics. The slice is the catalog's.
 func (c *Catalog) SortedNames() []string {
 	if c.sorted == nil {
-		c.sorted = make([]string, 0, len(c.byName))
-		for name := range c.byName {
-			c.sorted = append(c.sorted, name)
-		}
-		slices.Sort(c.sorted)
+		c.sorted = slices.Sorted(maps.Keys(c.byName))
 	}
 	return c.sorted
 }
@@ -235,10 +232,7 @@ func (c *Catalog) giveBack() {
 // Close ends cleanly: the next start need not scan the logs. It blocks, after the loop has ended.
 func (c *Catalog) Close() error {
 	defer c.giveBack()
-	offline := 0
-	for _, tp := range c.byName {
-		offline += tp.Offline()
-	}
+	offline := c.Stats().PartitionsRefused
 	err := c.closeLogs()
 	c.Settle()
 	if c.room.partitions != nil {

@@ -164,9 +164,17 @@ func (m *creation) makePlanned() {
 		return
 	}
 	for i := range m.planned {
-		if m.failed[m.planned[i].topic] == nil {
-			m.makeOne(&m.planned[i])
+		n := &m.planned[i]
+		if m.failed[n.topic] != nil {
+			continue
 		}
+		tp, err := n.make(config.FS, config.Dir, m.epoch)
+		if err != nil {
+			m.failed[n.topic] = err
+			tp.abandon()
+			continue
+		}
+		m.made = append(m.made, tp)
 	}
 	if err := m.settle(parts); err != nil {
 		// The mark may still exist, and the next start would remove the topics that it names: so all of them are removed now.
@@ -190,16 +198,6 @@ func (n *newPartitions) inTheWay(fsys segment.FS, dir string) error {
 		}
 	}
 	return nil
-}
-
-func (m *creation) makeOne(n *newPartitions) {
-	tp, err := n.make(m.catalog.config.FS, m.catalog.config.Dir, m.epoch)
-	if err != nil {
-		m.failed[n.topic] = err
-		tp.abandon()
-		return
-	}
-	m.made = append(m.made, tp)
 }
 
 // make makes a topic's directories and logs, and writes its configuration down. After an error the logs of the topic that it

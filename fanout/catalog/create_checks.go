@@ -5,32 +5,25 @@ import (
 	"math"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"oneplusn/fanout/wire"
 )
 
 // MaxTopicPartitions bounds the partitions of one topic: each is a directory and open files.
 const MaxTopicPartitions = 10000
 
-// NewTopic is a topic that a client asks to be created.
-type NewTopic struct {
-	Name       string
-	Partitions int
-	Settings   map[string]string
-	Refused    Refusal // another error of the request; reported if the name is good
-}
-
 // CreateTopics creates topics, and calls done on the loop with a refusal for each, which is zero for a success. With onlyCheck
 // it creates none.
-func (c *Catalog) CreateTopics(wanted []NewTopic, onlyCheck bool, done func([]Refusal)) {
+func (c *Catalog) CreateTopics(wanted []kmsg.CreateTopicsRequestTopic, onlyCheck bool, done func([]Refusal)) {
 	names := make([]string, len(wanted))
 	for i := range wanted {
-		names[i] = wanted[i].Name
+		names[i] = wanted[i].Topic
 	}
 	// Invalid names need not be reserved.
 	valid := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return wire.TopicNameError([]byte(name)) != nil })
 	c.request(names, valid, onlyCheck, func(_ *change, i int, twice bool) (newPartitions, Refusal) {
-		config, refused := c.checkTopic(&wanted[i], twice)
-		return newPartitions{topic: wanted[i].Name, end: wanted[i].Partitions, config: config}, refused
+		return c.checkTopic(&wanted[i], twice)
 	}, done)
 }
 
@@ -79,59 +72,77 @@ func (c *Catalog) takeRoom(n int, onlyCheck bool) Refusal {
 	return Refusal{}
 }
 
-// checkTopic checks a topic that is to be created, and derives its configuration.
-func (c *Catalog) checkTopic(want *NewTopic, twice bool) (*TopicConfig, Refusal) {
-	err := wire.TopicNameError([]byte(want.Name))
+// checkTopic checks a topic that is to be created.
+func (c *Catalog) checkTopic(want *kmsg.CreateTopicsRequestTopic, twice bool) (n newPartitions, _ Refusal) {
+	partitions := int(want.NumPartitions)
+	switch {
+	case len(want.ReplicaAssignment) > 0:
+		partitions = len(want.ReplicaAssignment)
+	case want.NumPartitions == -1:
+		partitions = c.config.NewPartitions
+	}
+	err := wire.TopicNameError([]byte(want.Topic))
 	switch {
 	case err != nil:
-		return nil, Refusal{wire.CodeInvalidTopic, err.Error()}
-	case want.Name == c.config.Internal:
-		return nil, Refuse(wire.CodeInvalidTopic, "topic %s is the server's own, and made when the first group needs it", want.Name)
-	case c.byName[want.Name] != nil:
-		return nil, Refuse(wire.CodeTopicAlreadyExists, "topic %s exists", want.Name)
+		return n, Refusal{wire.CodeInvalidTopic, err.Error()}
+	case want.Topic == c.config.Internal:
+		return n, Refuse(wire.CodeInvalidTopic, "topic %s is the server's own, and made when the first group needs it", want.Topic)
+	case c.byName[want.Topic] != nil:
+		return n, Refuse(wire.CodeTopicAlreadyExists, "topic %s exists", want.Topic)
 	case twice:
-		return nil, Refuse(wire.CodeInvalidRequest, "topic %s is in the request twice", want.Name)
-	case want.Partitions < 1 || want.Partitions > MaxTopicPartitions:
-		return nil, Refuse(wire.CodeInvalidPartitions, "%d partitions were asked for, allowed are 1 to %d", want.Partitions, MaxTopicPartitions)
-	case want.Refused.Code != 0:
-		return nil, want.Refused
+		return n, Refuse(wire.CodeInvalidRequest, "topic %s is in the request twice", want.Topic)
+	case partitions < 1 || partitions > MaxTopicPartitions:
+		return n, Refuse(wire.CodeInvalidPartitions, "%d partitions were asked for, allowed are 1 to %d", partitions, MaxTopicPartitions)
+	case want.ReplicationFactor != -1 && want.ReplicationFactor != 1 && len(want.ReplicaAssignment) == 0:
+		return n, Refuse(wire.CodeInvalidReplicationFactor,
+			"replication factor %d was asked for, this is one node: use 1 or -1", want.ReplicationFactor)
 	}
-	config, err := topicConfigOf(c.config.Defaults, want.Settings, c.config.MaxBatchBytes)
+	for _, a := range want.ReplicaAssignment {
+		if !c.isThisNode(a.Replicas) || int(a.Partition) >= partitions || a.Partition < 0 {
+			return n, Refuse(wire.CodeInvalidReplicaAssignment,
+				"partition %d is assigned to %v, this is node %d alone", a.Partition, a.Replicas, c.NodeID())
+		}
+	}
+	set := make(map[string]string)
+	for _, s := range want.Configs {
+		if _, again := set[s.Name]; again || s.Value == nil {
+			return n, Refuse(wire.CodeInvalidConfig, "%s needs one value", s.Name)
+		}
+		set[s.Name] = *s.Value
+	}
+	config, err := topicConfigOf(c.config.Defaults, set, c.config.MaxBatchBytes)
 	if err != nil {
-		return nil, Refusal{wire.CodeInvalidConfig, err.Error()}
+		return n, Refusal{wire.CodeInvalidConfig, err.Error()}
 	}
-	return config, Refusal{}
+	return newPartitions{topic: want.Topic, end: partitions, config: config}, Refusal{}
 }
 
-// MorePartitions is a topic that a client asks to have more partitions.
-type MorePartitions struct {
-	Topic    string
-	Count    int // of all partitions afterwards
-	Assigned int // how many the client assigns to nodes; 0 for none
-	Refused  Refusal
+// isThisNode says that a partition is assigned to this node, which is the only one.
+func (c *Catalog) isThisNode(replicas []int32) bool {
+	return len(replicas) == 1 && replicas[0] == c.NodeID()
 }
 
 // AddPartitions gives topics more partitions, and calls done on the loop with a refusal for each. With onlyCheck it adds none.
-func (c *Catalog) AddPartitions(wanted []MorePartitions, onlyCheck bool, done func([]Refusal)) {
+func (c *Catalog) AddPartitions(wanted []kmsg.CreatePartitionsRequestTopic, onlyCheck bool, done func([]Refusal)) {
 	names := make([]string, len(wanted))
 	for i := range wanted {
 		names[i] = wanted[i].Topic
 	}
-	c.request(names, c.existing(names), onlyCheck, func(ch *change, i int, twice bool) (newPartitions, Refusal) {
+	c.request(names, c.existing(names), onlyCheck, func(ch *change, i int, twice bool) (n newPartitions, _ Refusal) {
 		if ch != nil && !ch.holds(names[i]) { // it did not exist when the request came
-			return newPartitions{}, Refusal{Code: wire.CodeUnknownTopicOrPartition}
+			return n, Refusal{Code: wire.CodeUnknownTopicOrPartition}
 		}
 		tp := c.byName[names[i]]
-		if refused := wanted[i].check(tp, twice); refused.Code != 0 {
-			return newPartitions{}, refused
+		if refused := c.checkMore(&wanted[i], tp, twice); refused.Code != 0 {
+			return n, refused
 		}
-		return newPartitions{topic: tp.Name, first: len(tp.Partitions), end: wanted[i].Count, config: tp.Config,
+		return newPartitions{topic: tp.Name, first: len(tp.Partitions), end: int(wanted[i].Count), config: tp.Config,
 			id: tp.Partitions[0].Log.TopicID()}, Refusal{}
 	}, done)
 }
 
-// check checks a topic that is to have more partitions; tp is nil if there is none.
-func (want *MorePartitions) check(tp *Topic, twice bool) Refusal {
+// checkMore checks a topic that is to have more partitions; tp is nil if there is none.
+func (c *Catalog) checkMore(want *kmsg.CreatePartitionsRequestTopic, tp *Topic, twice bool) Refusal {
 	switch {
 	case twice:
 		return Refuse(wire.CodeInvalidRequest, "topic %s is in the request twice", want.Topic)
@@ -141,14 +152,21 @@ func (want *MorePartitions) check(tp *Topic, twice bool) Refusal {
 		return Refuse(wire.CodeInvalidTopic, "topic %s is the server's own", want.Topic)
 	case tp.Offline() > 0:
 		return Refuse(wire.CodeKafkaStorageError, "%d partitions of topic %s are refused: see the server's log", tp.Offline(), want.Topic)
-	case want.Count > MaxTopicPartitions || want.Count <= len(tp.Partitions):
+	}
+	added := int(want.Count) - len(tp.Partitions)
+	switch assigned := len(want.Assignment); {
+	case want.Count > MaxTopicPartitions || added < 1:
 		return Refuse(wire.CodeInvalidPartitions, "topic %s has %d partitions; allowed are more, up to %d, not %d",
 			want.Topic, len(tp.Partitions), MaxTopicPartitions, want.Count)
-	case want.Assigned > 0 && want.Assigned != want.Count-len(tp.Partitions):
-		return Refuse(wire.CodeInvalidReplicaAssignment, "%d partitions are to be made, %d are assigned",
-			want.Count-len(tp.Partitions), want.Assigned)
+	case assigned > 0 && assigned != added:
+		return Refuse(wire.CodeInvalidReplicaAssignment, "%d partitions are to be made, %d are assigned", added, assigned)
 	}
-	return want.Refused
+	for _, a := range want.Assignment {
+		if !c.isThisNode(a.Replicas) {
+			return Refuse(wire.CodeInvalidReplicaAssignment, "a partition is assigned to %v, this is node %d alone", a.Replicas, c.NodeID())
+		}
+	}
+	return Refusal{}
 }
 
 // errTooManyTopics refuses to create topics automatically.

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/fetch"
@@ -156,7 +158,7 @@ func (l *lab) verdict(what, name string, got, want int16) (done bool) {
 }
 
 func (l *lab) create(name string, partitions int) {
-	l.CreateTopics([]NewTopic{{Name: name, Partitions: partitions}}, false, func(refused []Refusal) {
+	l.CreateTopics([]kmsg.CreateTopicsRequestTopic{{Topic: name, NumPartitions: int32(partitions), ReplicationFactor: 1}}, false, func(refused []Refusal) {
 		want := int16(0)
 		if l.model[name] != nil {
 			want = wire.CodeTopicAlreadyExists
@@ -174,7 +176,7 @@ func (l *lab) create(name string, partitions int) {
 }
 
 func (l *lab) extend(name string, partitions int) {
-	l.AddPartitions([]MorePartitions{{Topic: name, Count: partitions}}, false, func(refused []Refusal) {
+	l.AddPartitions([]kmsg.CreatePartitionsRequestTopic{{Topic: name, Count: int32(partitions)}}, false, func(refused []Refusal) {
 		want := int16(0)
 		switch m := l.model[name]; {
 		case m == nil:

@@ -31,12 +31,12 @@ func (c *Catalog) expireOne(p *Partition, removals []func() error) []func() erro
 			"start_before", before, "start_offset", p.Log.LogStartOffset())
 		removals = append(removals, remove)
 	}
-	checkRise(p, before)
+	mustNotFall(p, before)
 	c.committer.Work(&p.Commit)
 	return removals
 }
 
-func checkRise(p *Partition, before int64) {
+func mustNotFall(p *Partition, before int64) {
 	if start := p.Log.LogStartOffset(); start < before {
 		panic(fmt.Sprintf("catalog: the start of %s fell from offset %d to %d", p.Directory(), before, start))
 	}
@@ -76,7 +76,7 @@ func (c *Catalog) DeleteRecords(p *Partition, offset int64) (lowWatermark int64,
 		}
 		return -1, wire.CodeKafkaStorageError
 	}
-	checkRise(p, before)
+	mustNotFall(p, before)
 	c.starts[p.Directory()] = p.Log.LogStartOffset()
 	return p.Log.LogStartOffset(), 0
 }

@@ -127,13 +127,6 @@ func (c *Conn) Errand() (end func() bool) {
 	}
 }
 
-// mustBeTaken panics if the slot is free: nobody may begin anything for a connection that is gone.
-func (c *Conn) mustBeTaken(what string) {
-	if c.state == free {
-		panic(fmt.Sprintf("conn: %s begins on connection %v, which is open or closing; it is free", what, c.token))
-	}
-}
-
 var eventClose = loop.NewEventKind("close", "slot", "reason").As(1, func(reason int64) string { return CloseReason(reason).String() })
 
 // Close shuts the socket down and cancels what is in flight. The slot is freed with the last completion, errand or pin. On a
@@ -189,16 +182,6 @@ func (c *Conn) freeIfIdle() {
 	t.conns.Free(c.token)
 	if !t.stopping {
 		t.listener.retry()
-	}
-}
-
-// mustHoldNothing panics if a connection that is freed still has something.
-func (c *Conn) mustHoldNothing() {
-	queued := c.forRequest.Linked() || c.forResponse.Linked() || c.forTurn.Linked()
-	memory := c.charged != 0 || c.decoded != 0 || c.hasTurn || c.in.buf != nil || c.in.spill.bytes != nil || c.block != nil || c.shared != nil
-	if queued || memory || c.in.pins != 0 || c.errands != 0 {
-		panic(fmt.Sprintf("conn: a connection that is freed waits for nothing and holds nothing; %v: queued %v, %d charged, %d decoded, "+
-			"a turn %v, %d pins, %d errands", c.token, queued, c.charged, c.decoded, c.hasTurn, c.in.pins, c.errands))
 	}
 }
 

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -132,7 +133,7 @@ func (c *Conn) onRecv(completion ring.Completion) {
 		c.table.releaseBuffer(completion)
 		c.Close(ByPeer, nil)
 		return
-	case !retryRecv(completion.Err()):
+	case !slices.Contains(retriedRecv, completion.Err()):
 		c.Close(ByPeer, completion.Err())
 		return
 	}
@@ -141,15 +142,9 @@ func (c *Conn) onRecv(completion ring.Completion) {
 	}
 }
 
-// The errors of a recv after which it is simply armed again: all provided buffers were in use, or it was cancelled because
-// the client was ahead, or a signal came.
-func retryRecv(err error) bool {
-	switch err {
-	case unix.ENOBUFS, unix.ECANCELED, unix.EINTR, unix.EAGAIN:
-		return true
-	}
-	return false
-}
+// retriedRecv are the errors of a recv after which it is simply armed again: all provided buffers were in use, or it was cancelled
+// because the client was ahead, or a signal came.
+var retriedRecv = []unix.Errno{unix.ENOBUFS, unix.ECANCELED, unix.EINTR, unix.EAGAIN}
 
 // receive copies received bytes to the input. The size that a frame announces reserves nothing: the buffer grows with what has
 // arrived. If it cannot grow, the bytes go to the spill, the socket is not read any more, and the connection waits.

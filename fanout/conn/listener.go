@@ -90,19 +90,19 @@ func (a *Listener) take(log *slog.Logger, now time.Duration, open func(fd int)) 
 // failed classifies a failure, and says whether to pause.
 func (a *Listener) failed(err error, log *slog.Logger, now time.Duration) bool {
 	a.inARow++
-	remedy := ""
+	remedy, short := "", false
 	switch err {
 	case unix.EINTR, unix.ECONNABORTED: // the client has gone
 	case unix.EMFILE, unix.ENFILE:
-		remedy = "raise the limit on open files (ulimit -n)"
+		remedy, short = "raise the limit on open files (ulimit -n)", true
 	case unix.ENOBUFS, unix.ENOMEM:
+		short = true
 		remedy = "the kernel is short of memory for sockets (net.ipv4.tcp_mem, or the cgroup's limit)"
 	case unix.EPERM:
 		remedy = "a firewall or security module forbids the connection"
 	default:
 		remedy = "an error of the network, or of the listening socket: restart the server if it stays"
 	}
-	short := err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
 	a.paused = short || a.inARow >= AcceptFailures
 	if remedy != "" {
 		a.log.Warn(log, now, "cannot accept connections", "error", err, "pause", a.paused, "remedy", remedy)

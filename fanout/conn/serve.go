@@ -19,14 +19,6 @@ const (
 	answered         // the socket has all of it; the frame may be pinned still
 )
 
-// mustBeAsked panics if there is no request under way, or if it has its answer.
-func (c *Conn) mustBeAsked(what string) {
-	if c.request != asked || c.state != open {
-		panic(fmt.Sprintf("conn: %s is for a request under way without an answer; connection %v: request %d, state %d",
-			what, c.token, c.request, c.state))
-	}
-}
-
 // serve hands the requests in the input to the handler, one after the other, until one has to wait.
 func (c *Conn) serve() {
 	if c.serving {

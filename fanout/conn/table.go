@@ -232,7 +232,7 @@ func (t *Table) Sweep() {
 	}
 	t.listener.retry()
 	if invariants.Enabled {
-		t.check()
+		t.recount()
 	}
 }
 

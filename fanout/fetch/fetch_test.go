@@ -242,16 +242,16 @@ func TestWhatMustNotBeSentIsNot(t *testing.T) {
 	}
 	good := result{partition: l.partitions[0], records: found, FetchResult: wire.FetchResult{RecordsBytes: int32(found.Len)}}
 	e := &l.evaluation
-	e.check(&good, 0)
+	e.mustBeSendable(&good, 0)
 	above, header, behind := good, good, good
 	above.records.Len++
 	above.RecordsBytes++
 	header.RecordsBytes--
-	mustPanic(t, "of them are readable", func() { e.check(&above, 0) })
-	mustPanic(t, "the header says", func() { e.check(&header, 0) })
-	mustPanic(t, "are sent for offset 1", func() { e.check(&behind, 1) })
+	mustPanic(t, "of them are readable", func() { e.mustBeSendable(&above, 0) })
+	mustPanic(t, "the header says", func() { e.mustBeSendable(&header, 0) })
+	mustPanic(t, "are sent for offset 1", func() { e.mustBeSendable(&behind, 1) })
 	behind.records = segment.Range{Segment: found.Segment, Pos: -1, Len: found.Len}
-	mustPanic(t, "at -1", func() { e.check(&behind, 0) })
+	mustPanic(t, "at -1", func() { e.mustBeSendable(&behind, 0) })
 }
 
 func TestFetchStartsOnlyWhenTheLastOneHasEnded(t *testing.T) {

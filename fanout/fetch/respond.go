@@ -80,7 +80,7 @@ func (e *evaluation) appendParts(parts []transfer.Part, mem []byte) []transfer.P
 		if r.records.Len == 0 {
 			continue
 		}
-		e.check(r, wants[i].FetchOffset)
+		e.mustBeSendable(r, wants[i].FetchOffset)
 		r.records.Segment.Retain()
 		parts = append(parts, transfer.Part{Header: mem[from:cut], Source: r.records.Segment, Pos: r.records.Pos, Len: r.records.Len})
 		from = cut
@@ -99,8 +99,8 @@ func sizeOf(parts []transfer.Part) (bytes int64) {
 	return bytes
 }
 
-// check holds that a partition's records may be sent.
-func (e *evaluation) check(r *result, offset int64) {
+// mustBeSendable panics if a partition's records may not be sent for the offset.
+func (e *evaluation) mustBeSendable(r *result, offset int64) {
 	log, s := r.partition.Log, r.records.Segment
 	readable, _ := log.Behind(r.records)
 	if r.silent || r.RecordsBytes != int32(r.records.Len) || r.records.Pos < 0 || r.records.Len > readable || offset >= s.NextOffset() {

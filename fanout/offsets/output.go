@@ -2,6 +2,7 @@ package offsets
 
 import (
 	"fmt"
+	"sync"
 
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
@@ -14,7 +15,6 @@ type output struct {
 	taken   group.Output
 	batches int           // that are not written yet
 	replies []group.Reply // for when they are
-	spare   *batch
 }
 
 // batch is a batch of records on its way to the log.
@@ -25,7 +25,9 @@ type batch struct {
 	records []group.Record
 }
 
-// spareBytes is the largest buffer that is kept for a later batch.
+// spareBatches are used again, except those with large buffers.
+var spareBatches = sync.Pool{New: func() any { return new(batch) }}
+
 const spareBytes = 64 << 10
 
 // flush begins to write the coordinator's output, and sends the replies that depend on no record. While an output is in
@@ -88,7 +90,7 @@ func (l *Log) writeRecords(all []group.Record) {
 
 // writeBatch queues the first of some records as one batch, and says how many they are.
 func (l *Log) writeBatch(p *catalog.Partition, list []group.Record, nowMillis int64) (n int) {
-	b := l.inFlight.newBatch()
+	b := spareBatches.Get().(*batch)
 	b.log = l
 	b.bytes, n = group.AppendBatch(b.bytes[:0], list, nowMillis)
 	b.records = append(b.records[:0], list[:n]...)
@@ -117,7 +119,10 @@ func (b *batch) Appended(p *commit.Partition, appended segment.Appended, err err
 			w.next = l.loop.Now() // the log takes writes again
 		}
 	}
-	l.inFlight.giveBack(b)
+	clear(b.records)
+	if cap(b.bytes) <= spareBytes {
+		spareBatches.Put(b)
+	}
 	l.batchEnded()
 }
 
@@ -159,21 +164,6 @@ func (l *Log) batchEnded() {
 	}
 	clear(o.replies)
 	o.replies = o.replies[:0]
-}
-
-func (o *output) newBatch() *batch {
-	if b := o.spare; b != nil {
-		o.spare = nil
-		return b
-	}
-	return new(batch)
-}
-
-func (o *output) giveBack(b *batch) {
-	clear(b.records)
-	if cap(b.bytes) <= spareBytes {
-		o.spare = b
-	}
 }
 
 // promise is replies that wait until everything written so far is committed.

@@ -33,8 +33,10 @@ type checks struct {
 	inline segment.Checker
 	turn   uint64        // the turn that left is of
 	left   time.Duration // for checks on the loop
-	spare  sync.Pool     // checkers of the background
 }
+
+// spareCheckers are those of the background.
+var spareCheckers = sync.Pool{New: func() any { return new(segment.Checker) }}
 
 // budget is what a batch may take on the loop, in bytes of records. 0 sends it to the background.
 func (k *checks) budget(batch []byte, turn uint64) int64 {
@@ -125,16 +127,13 @@ func (p *Produce) checkLater(zstd bool) {
 		}
 		parts, now := p.parts, pr.loop.UnixMillis()
 		return func() {
-			checker, _ := pr.checks.spare.Get().(*segment.Checker)
-			if checker == nil {
-				checker = new(segment.Checker)
-			}
+			checker := spareCheckers.Get().(*segment.Checker)
 			for i := range parts {
 				if r := &parts[i]; r.unchecked {
 					r.append.Checked, r.err = checker.Check(r.append.Batches, r.rules, zstd, now)
 				}
 			}
-			pr.checks.spare.Put(checker)
+			spareCheckers.Put(checker)
 		}, p.checkedLater
 	})
 }
