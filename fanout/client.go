@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -73,11 +74,6 @@ func (c *client) RequestEnded() {
 	c.base.counters.requestTime[c.header.Key] += c.base.loop.Now() - c.startedAt
 }
 
-func (c *client) DropLists() {
-	c.fetch.DropLists()
-	c.produce.DropLists()
-}
-
 // Reclaim implements [conn.Handler]: a waiting fetch is answered with what there is. A produce has its sync to wait for.
 func (c *client) Reclaim() bool { return c.fetch.HurryParked() }
 
@@ -91,3 +87,41 @@ func (c *client) Closing() {
 // Fail implements [fetch.Conn], and Refuse [produce.Conn].
 func (c *client) Fail(err error)   { c.Close(conn.ByProtocol, err) }
 func (c *client) Refuse(err error) { c.Close(conn.ByRefused, err) }
+
+// ListBytes implements [conn.Handler].
+func (c *client) ListBytes() int64 {
+	return c.fetch.ListBytes() + c.produce.ListBytes()
+}
+
+func (c *client) DropLists() {
+	c.fetch.DropLists()
+	c.produce.DropLists()
+}
+
+// listRoom is the number of partitions of bytes each that the client's lists may get now.
+func (c *client) listRoom(bytes int64) int {
+	return int(min(c.ListRoom()/bytes, c.base.mostPartitions()))
+}
+
+// leastMostPartitions is how many partitions a produce or a fetch may name at least, however few a server may have.
+const leastMostPartitions = 20_000
+
+// mostPartitions is how many partitions a produce, a fetch or a session of fetches may name: as many as there may be. One that
+// names more repeats some, or means none, and its memory alone would hold up everybody.
+func (b *base) mostPartitions() int64 {
+	return min(max(b.catalog.PartitionBudget().Limit(), leastMostPartitions), wire.MaxPartitions)
+}
+
+// noListRoom lets a request of more partitions than there is room for wait, or refuses it.
+func (c *client) noListRoom() {
+	named, each := c.fetch.Named(), int64(fetch.ListBytesPerPartition)
+	if c.header.Key == wire.KeyProduce {
+		named, each = c.produce.Named(), produce.ListBytesPerPartition
+	}
+	if most := c.base.mostPartitions(); int64(named) > most {
+		c.refuse(fmt.Errorf("%w: it names %d, more than %d partitions, which is what there may be (--max-partitions)",
+			wire.ErrTooManyPartitions, named, most))
+	} else if err := c.AwaitRoom("a request's list of partitions", int64(named)*each); err != nil {
+		c.Close(conn.ByMemory, err)
+	}
+}

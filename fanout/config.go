@@ -1,8 +1,10 @@
 package fanout
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"strconv"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/flags"
 	"oneplusn/fanout/group"
+	"oneplusn/fanout/offsets"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 	"oneplusn/segment"
@@ -131,4 +134,36 @@ func checkAdvertise(address string) error {
 		return fmt.Errorf("--advertise %q: write HOST:PORT, with a port from 1 to 65535", address)
 	}
 	return nil
+}
+
+// catalog is the part of the configuration that the catalog goes by.
+func (c *Config) catalog() catalog.Config {
+	return catalog.Config{
+		Dir:              c.DataDir,
+		NodeID:           c.NodeID,
+		FS:               c.Log.FS,
+		Defaults:         topicDefaults(c),
+		MaxBatchBytes:    int(c.MaxRequestBytes) - requestOverheadBytes,
+		Internal:         offsets.Topic,
+		InternalSettings: offsets.Settings,
+		NewPartitions:    c.Partitions,
+		MaxPartitions:    c.MaxPartitions,
+		AutoCreateLimit:  c.AutoCreateTopicLimit,
+		OpenFilesLimit:   openFilesLimit(c),
+		ExpireEvery:      c.RetentionCheck,
+		CheckpointEvery:  c.pace.checkpoint,
+	}
+}
+
+// requestOverheadBytes is room for what a Produce request has beside its batch.
+const requestOverheadBytes = 1024
+
+// topicDefaults are what a topic's own settings override.
+func topicDefaults(c *Config) *catalog.TopicConfig {
+	o := c.Log
+	o.RetentionBytes, o.RetentionAge = cmp.Or(o.RetentionBytes, -1), cmp.Or(o.RetentionAge, -1)
+	o.Logger = c.Logger
+	o.TimestampBeforeMaxMillis = math.MaxInt64
+	o.TimestampAfterMaxMillis = time.Hour.Milliseconds() // Apache Kafka's since 4.0
+	return catalog.NewDefaults(o, c.Fsync.Policy())
 }

@@ -24,9 +24,8 @@ type sharedList struct {
 	turn  uint64 // in which it was encoded
 }
 
-// allTopics is the encoded list, and the memory that it lies in, held once for the caller. With an error the list is scratch
-// memory.
-func (c *client) allTopics() (*conn.Block, []byte, error) {
+// allTopics is the encoded list, or nil while there is no memory for it: then the client waits.
+func (c *client) allTopics() *sharedList {
 	b := c.base
 	version := c.header.Version
 	l := &b.metadata.lists[version]
@@ -41,15 +40,15 @@ func (c *client) allTopics() (*conn.Block, []byte, error) {
 		if l.block == nil || !bytes.Equal(l.block.Bytes()[:l.n], list) {
 			blk, err := b.conns.Responses.Take(c.Conn, len(list))
 			if err != nil {
-				return nil, list, err
+				c.AwaitBlock(len(list), err)
+				return nil
 			}
 			l.drop(&b.conns.Responses)
 			l.block, l.n = blk, copy(blk.Bytes(), list)
 		}
 		l.turn = b.loop.Turn()
 	}
-	l.block.Hold()
-	return l.block, l.block.Bytes()[:l.n], nil
+	return l
 }
 
 func (l *sharedList) drop(m *conn.ResponseMemory) {
@@ -73,22 +72,20 @@ func (m *sharedMetadata) drop(memory *conn.ResponseMemory) (dropped bool) {
 // sendAllTopics answers with the list of all topics, which others may be being sent as well.
 func (c *client) sendAllTopics() {
 	b := c.base
-	shared, list, err := c.allTopics()
-	if err != nil {
-		c.AwaitBlock(len(list), err)
+	l := c.allTopics()
+	if l == nil {
 		return
 	}
+	list := l.block.Bytes()[:l.n]
 	header := wire.AppendMetadataHead(b.loop.Scratch.Empty(), c.header.Version, c.header.CorrelationID, c.node())
 	b.loop.Scratch.Keep(header)
 	if err := wire.PatchFrameSize(header, int64(len(header)+len(list))); err != nil {
-		b.conns.Responses.Release(shared)
 		c.Close(conn.ByProtocol, err)
 		return
 	}
-	if mem, ok := c.Place(header); !ok {
-		b.conns.Responses.Release(shared) // it is asked for again
-	} else {
-		c.Share(shared)
+	if mem, ok := c.Place(header); ok {
+		l.block.Hold()
+		c.Share(l.block)
 		c.Send(append(c.Parts(), transfer.Part{Header: mem}, transfer.Part{Header: list}))
 	}
 }

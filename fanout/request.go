@@ -3,6 +3,7 @@ package fanout
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -96,4 +97,31 @@ func (c *client) later() (reply func(kmsg.Response)) {
 			c.reply(response)
 		}
 	}
+}
+
+// slowRequest is what the log of a slow turn says of its longest request, whose frame may be gone by then.
+type slowRequest struct {
+	key, version int16
+	bytes        int
+	conn         *conn.Conn // for its peer: connections never move
+	client       [64]byte
+	clientBytes  int
+}
+
+// measured answers the request under way, or begins to, and measures that.
+func (c *client) measured(frameBytes int, answer func()) {
+	b, began := c.base, c.base.loop.Kernel.Now()
+	r := slowRequest{key: c.header.Key, version: c.header.Version, bytes: frameBytes, conn: c.Conn}
+	r.clientBytes = copy(r.client[:], c.header.ClientID)
+	answer()
+	if b.turns.Requested(began) {
+		b.slowest = r
+	}
+}
+
+// describeSlowest is said of the longest request of a turn.
+func (b *base) describeSlowest(took time.Duration) []any {
+	r := &b.slowest
+	return []any{"request", wire.Describe(r.key), "version", r.version, "request_took", took, "bytes", r.bytes,
+		"client", string(r.client[:r.clientBytes]), "peer", r.conn.Peer()}
 }

@@ -2,6 +2,7 @@ package offsets
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"oneplusn/fanout/catalog"
@@ -72,12 +73,7 @@ func (l *Log) writeRecords(all []group.Record) {
 		}
 		mine := all
 		if len(l.partitions) > 1 {
-			mine = nil
-			for j := range all {
-				if all[j].Partition == int32(i) {
-					mine = append(mine, all[j])
-				}
-			}
+			mine = slices.DeleteFunc(slices.Clone(all), func(r group.Record) bool { return r.Partition != int32(i) })
 		}
 		for queued += len(mine); len(mine) > 0; {
 			mine = mine[l.writeBatch(p, mine, now):]
