@@ -14,9 +14,7 @@ import (
 // sharedMetadata is the list of all topics, encoded, one for each version that clients ask in. It is encoded at most once a
 // turn, and all who ask while it does not change send it from the same memory: five hundred clients that start together
 // cost one list, not five hundred.
-type sharedMetadata struct {
-	lists [wire.MetadataVersions]sharedList
-}
+type sharedMetadata [wire.MetadataVersions]sharedList
 
 type sharedList struct {
 	block *conn.Block // nil if there is none; else held once here
@@ -28,7 +26,7 @@ type sharedList struct {
 func (c *client) allTopics() *sharedList {
 	b := c.base
 	version := c.header.Version
-	l := &b.metadata.lists[version]
+	l := &b.metadata[version]
 	if l.block == nil || l.turn != b.loop.Turn() {
 		names := b.catalog.SortedNames()
 		list := wire.AppendMetadataTopics(b.loop.Scratch.Empty(), len(names))
@@ -60,8 +58,8 @@ func (l *sharedList) drop(m *conn.ResponseMemory) {
 
 // drop gives up the lists that nobody is being sent, and says whether there were any.
 func (m *sharedMetadata) drop(memory *conn.ResponseMemory) (dropped bool) {
-	for i := range m.lists {
-		if l := &m.lists[i]; l.block != nil && l.block.Holds() == 1 {
+	for i := range m {
+		if l := &m[i]; l.block != nil && l.block.Holds() == 1 {
 			l.drop(memory)
 			dropped = true
 		}

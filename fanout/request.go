@@ -20,8 +20,13 @@ func (c *client) Request(frame []byte, again bool) {
 	c.startedAt = b.loop.Now()
 	var err error
 	c.header, err = wire.ParseHeader(frame, readVersions)
-	if err != nil {
-		c.headerRefused(err)
+	switch {
+	case errors.Is(err, wire.ErrUnsupportedVersion) && c.header.Key == wire.KeyApiVersions:
+		// Clients find out by ApiVersions what is served, so that one is answered whatever its version is (KIP-511).
+		c.answer()
+		return
+	case err != nil: // no answer that the client could read
+		c.Close(conn.ByProtocol, err)
 		return
 	}
 	if !again {
@@ -46,16 +51,6 @@ func (c *client) answer() {
 // refuse closes the connection of a request that cannot be read.
 func (c *client) refuse(err error) {
 	c.Close(conn.ByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
-}
-
-// headerRefused deals with a header that cannot be served. Clients find out what is served by ApiVersions, so that one
-// is answered whatever its version is (KIP-511); for any other there is no answer that the client could read.
-func (c *client) headerRefused(err error) {
-	if errors.Is(err, wire.ErrUnsupportedVersion) && c.header.Key == wire.KeyApiVersions {
-		c.answer()
-		return
-	}
-	c.Close(conn.ByProtocol, err)
 }
 
 // Respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory.

@@ -23,9 +23,6 @@ type producerIDs struct {
 	file sharedFile
 	next int64 // the id to hand out next
 	end  int64 // ids from here on are not reserved yet
-	// waiting are requests that wait for a reservation, in order.
-	waiting   []func(id int64, err error)
-	reserving bool
 }
 
 const (
@@ -56,11 +53,9 @@ func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs,
 	}
 	ids.next, ids.end = n, n
 	write, written := ids.reserve()
-	if err := write(); err != nil {
-		log.Error("producer ids could not be reserved: the next request for one tries again", "error", err, "remedy", commit.StorageRemedy(err))
-		return
+	if write() == nil {
+		written()
 	}
-	written()
 }
 
 // readNumber reads the number from 0 to most that a file holds.
@@ -84,52 +79,33 @@ func writeNumber(fs segment.FS, path string, n int64) error {
 	return nil
 }
 
-// reserve is the snapshot of the file, with one more block.
+// reserve is the snapshot of the file, with one more block unless the write before had one left.
 func (ids *producerIDs) reserve() (write func() error, written func()) {
-	end, fs, path := ids.end+ProducerIDBlock, ids.fs, ids.path
-	return func() error { return writeNumber(fs, path, end) }, func() { ids.end = end }
+	if ids.next < ids.end {
+		return func() error { return nil }, nil
+	}
+	end, fs, path, log := ids.end+ProducerIDBlock, ids.fs, ids.path, ids.log
+	return func() error {
+		err := writeNumber(fs, path, end)
+		if err != nil {
+			log.Error("producer ids could not be reserved: the next request for one tries again", "error", err, "remedy", commit.StorageRemedy(err))
+		}
+		return err
+	}, func() { ids.end = end }
 }
 
 // take calls done with the next id: at once, or when more are reserved. Requests that wait meanwhile share the reservation.
 func (ids *producerIDs) take(done func(id int64, err error)) {
-	if len(ids.waiting) == 0 && ids.next < ids.end {
-		done(ids.pop(), nil)
+	if ids.next < ids.end {
+		ids.next++
+		done(ids.next-1, nil)
 		return
 	}
-	ids.waiting = append(ids.waiting, done)
-	ids.reserveMore()
-}
-
-func (ids *producerIDs) pop() int64 {
-	if ids.next >= ids.end {
-		panic(fmt.Sprintf("catalog: producer id %d is handed out, reserved are those below %d", ids.next, ids.end))
-	}
-	ids.next++
-	return ids.next - 1
-}
-
-func (ids *producerIDs) reserveMore() {
-	if ids.reserving {
-		return
-	}
-	ids.reserving = true
 	ids.file.write(func(err error) {
-		waiting := ids.waiting
-		ids.waiting = nil
 		if err != nil {
-			ids.log.Error("producer ids could not be reserved", "error", err, "remedy", commit.StorageRemedy(err))
+			done(-1, err)
+			return
 		}
-		for len(waiting) > 0 && (err != nil || ids.next < ids.end) {
-			id := int64(-1)
-			if err == nil {
-				id = ids.pop()
-			}
-			waiting[0](id, err) // its client may ask for another one at once
-			waiting = waiting[1:]
-		}
-		ids.reserving = false
-		if ids.waiting = append(waiting, ids.waiting...); len(ids.waiting) > 0 {
-			ids.reserveMore()
-		}
+		ids.take(done)
 	})
 }

@@ -49,7 +49,8 @@ func (f *Fetch) evaluate() *evaluation {
 	e := &fr.evaluation
 	wants := f.wants()
 	e.begin(f, wants)
-	fr.evaluations.begin(len(wants))
+	fr.evaluations.fetches++
+	fr.evaluations.partitions += uint64(len(wants))
 	left, first := f.maxBytes(), true
 	for n := range wants {
 		i := e.from + n

@@ -70,7 +70,7 @@ func (fr *Fetcher) Lookups() uint64 { return fr.lookups.begun }
 func (fr *Fetcher) Evaluated() uint64 { return fr.evaluations.partitions }
 
 // BeginTurn is called once a turn of the loop, before anything else.
-func (fr *Fetcher) BeginTurn() { fr.evaluations.beginTurn() }
+func (fr *Fetcher) BeginTurn() { fr.evaluations.until = fr.evaluations.partitions + EvaluatedPerTurn }
 
 // Pending says that partitions that have advanced were put off to the next turn.
 func (fr *Fetcher) Pending() bool { return len(fr.advanced) > 0 }
@@ -108,19 +108,12 @@ const EvaluatedPerTurn = 20_000
 // evaluations counts evaluations and their partitions.
 type evaluations struct{ fetches, partitions, until uint64 }
 
-func (e *evaluations) begin(partitions int) {
-	e.fetches++
-	e.partitions += uint64(partitions)
-}
-
 // first says that this evaluation meets a partition for the first time.
 func (e *evaluations) first(p *Partition) bool {
 	before := p.evaluated
 	p.evaluated = e.fetches
 	return before != e.fetches
 }
-
-func (e *evaluations) beginTurn() { e.until = e.partitions + EvaluatedPerTurn }
 
 // enough says that the rest has to wait for the next turn.
 func (e *evaluations) enough() bool { return e.partitions >= e.until }

@@ -35,9 +35,7 @@ func (f *Fetch) respond(e *evaluation) {
 	f.lookups.forget()
 	f.fetcher.loop.Record(eventRespond, int64(len(e.results)), size)
 	parts := e.appendParts(f.conn.Parts(), mem)
-	if sum := sizeOf(parts); sum != size {
-		panic(fmt.Sprintf("fetch: the parts of a response have %d bytes, its frame says %d", sum, size))
-	}
+	mustAddUp(parts, size)
 	f.conn.Send(parts)
 }
 
@@ -92,11 +90,15 @@ func (e *evaluation) appendParts(parts []transfer.Part, mem []byte) []transfer.P
 	return parts
 }
 
-func sizeOf(parts []transfer.Part) (bytes int64) {
+// mustAddUp panics if the parts of a response have another size than its frame says.
+func mustAddUp(parts []transfer.Part, size int64) {
+	sum := int64(0)
 	for i := range parts {
-		bytes += int64(len(parts[i].Header)) + parts[i].Len
+		sum += int64(len(parts[i].Header)) + parts[i].Len
 	}
-	return bytes
+	if sum != size {
+		panic(fmt.Sprintf("fetch: the parts of a response have %d bytes, its frame says %d", sum, size))
+	}
 }
 
 // mustBeSendable panics if a partition's records may not be sent for the offset.
