@@ -18,7 +18,8 @@ func TestRequestsOfClientsThatHaveGoneStayChargedUntilTheyEnd(t *testing.T) {
 	good.create("feed", 1)
 	creating := disk.hold("open", catalog.MarkPrefix)
 	s.onLoop(func(b *Broker) {
-		b.catalog.CreateTopics([]kmsg.CreateTopicsRequestTopic{{Topic: "wanted", NumPartitions: 1, ReplicationFactor: 1}}, false, func([]catalog.Refusal) {})
+		wanted := []kmsg.CreateTopicsRequestTopic{{Topic: "wanted", NumPartitions: 1, ReplicationFactor: 1}}
+		b.catalog.CreateTopics(wanted, false, func([]catalog.Refusal) {})
 	})
 	<-creating.arrived
 	const clients = 20

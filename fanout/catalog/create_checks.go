@@ -72,7 +72,7 @@ func (c *Catalog) takeRoom(n int, onlyCheck bool) Refusal {
 	return Refusal{}
 }
 
-// checkTopic checks a topic that is to be created.
+// checkTopic plans a topic that a client asks for, or refuses it by the first thing that is wrong with it.
 func (c *Catalog) checkTopic(want *kmsg.CreateTopicsRequestTopic, twice bool) (n newPartitions, _ Refusal) {
 	partitions := int(want.NumPartitions)
 	switch {

@@ -158,7 +158,8 @@ func (l *lab) verdict(what, name string, got, want int16) (done bool) {
 }
 
 func (l *lab) create(name string, partitions int) {
-	l.CreateTopics([]kmsg.CreateTopicsRequestTopic{{Topic: name, NumPartitions: int32(partitions), ReplicationFactor: 1}}, false, func(refused []Refusal) {
+	wanted := []kmsg.CreateTopicsRequestTopic{{Topic: name, NumPartitions: int32(partitions), ReplicationFactor: 1}}
+	l.CreateTopics(wanted, false, func(refused []Refusal) {
 		want := int16(0)
 		if l.model[name] != nil {
 			want = wire.CodeTopicAlreadyExists
