@@ -15,13 +15,14 @@ func init() {
 	})
 }
 
-// handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers find out that a log was cut
-// (KIP-320). A log gets a new epoch at a start that may have lost records, and a topic that is made again one above those
-// of the life before: see package catalog.
+// handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers detect that a log was truncated (KIP-320). A
+// log gets a new epoch at a start that may have lost records, and a topic that is created again begins above all epochs that its
+// name has used: see package catalog.
 //
 // Behaviour:
 //   - The answer is the largest epoch that is not above the one asked for, and the offset behind its last record, at most
-//     the high watermark. One below the log's first has ended where that begins; one above its own has neither: -1 and -1.
+//     the high watermark. An epoch below the log's first ended where the log begins; for one above the current epoch the
+//     answer is -1 and -1.
 func handleOffsetForLeaderEpoch(b *base, c *client, req *kmsg.OffsetForLeaderEpochRequest) {
 	resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
 	for i := range req.Topics {

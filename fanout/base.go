@@ -12,8 +12,7 @@ import (
 	"oneplusn/fanout/produce"
 )
 
-// base is what requests stand on: the parts of the server, and what all clients share. Everything in it belongs to the loop's
-// thread.
+// base holds what handlers use: the parts of the server, and the state that all clients share. It belongs to the loop's thread.
 type base struct {
 	config    Config
 	loop      *loop.Loop

@@ -81,12 +81,12 @@ func (b *Broker) Ready() <-chan struct{} { return b.loop.Started() }
 
 // Run serves until Stop is called and all that was in flight has ended, or the ring fails. It must be called once.
 func (b *Broker) Run() error {
-	// The thread is never unlocked: it ends with this goroutine, and with it whatever the kernel keeps per thread.
+	// The thread is never unlocked: it exits with this goroutine, which frees what the kernel keeps for each thread.
 	runtime.LockOSThread()
 	ended := false
 	defer b.loop.Guard(&ended)
 	err := b.run()
-	// Nobody is called any more: whoever asks is told so now, and not after the logs are closed, which may take long.
+	// From here on Do and Call return at once, and need not wait until the logs are closed, which may take long.
 	b.loop.End()
 	if cerr := b.catalog.Close(); err == nil {
 		err = cerr
@@ -115,7 +115,7 @@ func (b *Broker) run() error {
 	return b.tearDown()
 }
 
-// prepare makes what needs the kernel, and begins to listen.
+// prepare sets up the parts that need the kernel, and listens.
 func (b *Broker) prepare(k ring.Kernel) error {
 	b.loop.Use(k)
 	b.turns = loop.NewTurns(b.loop, b.config.SlowTurnLog, b.describeSlowest)
@@ -129,7 +129,7 @@ func (b *Broker) prepare(k ring.Kernel) error {
 	return b.conns.Start()
 }
 
-// tearDown runs after the loop: the kernel holds nothing any more, and all that was lent must be back.
+// tearDown runs after the loop: no operation may be in flight, and all memory that was lent must be back.
 func (b *Broker) tearDown() error {
 	if !b.catalog.Idle() {
 		return fmt.Errorf("fanout: changes of the data directory are still under way after shutdown")
@@ -144,6 +144,6 @@ func (b *Broker) tearDown() error {
 // Do runs f on the loop's thread, some time soon. After the loop has ended it does nothing and reports false.
 func (b *Broker) Do(f func()) bool { return b.loop.Do(f) }
 
-// Stop ends the broker: no more connections, waiting fetches are answered with what there is, responses under way are
-// finished within DrainTimeout, then the rest is closed. Run returns when all is done.
+// Stop begins the shutdown: no new connections; parked fetches are answered with the data at hand; responses in flight have
+// DrainTimeout to finish; then the other connections are closed. Run returns when all of that has ended.
 func (b *Broker) Stop() { b.Do(b.beginStop) }

@@ -103,16 +103,16 @@ func (c *client) listRoom(bytes int64) int {
 	return int(min(c.ListRoom()/bytes, c.base.mostPartitions()))
 }
 
-// leastMostPartitions is how many partitions a produce or a fetch may name at least, however few a server may have.
+// leastMostPartitions is the lowest such limit, however low --max-partitions is.
 const leastMostPartitions = 20_000
 
-// mostPartitions is how many partitions a produce, a fetch or a session of fetches may name: as many as there may be. One that
-// names more repeats some, or means none, and its memory alone would hold up everybody.
+// mostPartitions is how many partitions a produce, a fetch or a fetch session may name: as many as there may be. A request that
+// names more has repeated or unknown ones, and its list would take the memory of all other requests.
 func (b *base) mostPartitions() int64 {
 	return min(max(b.catalog.PartitionBudget().Limit(), leastMostPartitions), wire.MaxPartitions)
 }
 
-// noListRoom lets a request of more partitions than there is room for wait, or refuses it.
+// noListRoom queues a request for the memory of its list of partitions, or refuses it.
 func (c *client) noListRoom() {
 	named, each := c.fetch.Named(), int64(fetch.ListBytesPerPartition)
 	if c.header.Key == wire.KeyProduce {

@@ -24,8 +24,8 @@ const (
 	maxColdCacheBytes = 1 << 44
 )
 
-// defaultColdCacheBytes is a share of the memory that this process may use: the cgroup's, or else the machine's. It is
-// whole MiB. The files that tell are read once: defaults are asked for on the loop too.
+// defaultColdCacheBytes is a share of the memory that this process may use: the cgroup's, or else the machine's, in whole MiB.
+// It is computed once, since the loop asks for defaults too and must not read files.
 var defaultColdCacheBytes = sync.OnceValue(func() int64 {
 	limit, err := memlimit.FromCgroup()
 	if machine, merr := memlimit.FromSystem(); merr == nil && (err != nil || machine < limit) {
@@ -78,7 +78,7 @@ func kernelReadaheadBytes(dir string) int64 {
 	return unknown
 }
 
-// settleColdCache turns the cold cache off where it could not tell hot from cold, and says why if it was asked for.
+// settleColdCache turns the cold cache off where it cannot tell hot from cold, and logs why if it was asked for.
 func (c *Config) settleColdCache() {
 	t, why := &c.Transfer, ""
 	switch {

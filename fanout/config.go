@@ -20,8 +20,8 @@ import (
 	"oneplusn/segment"
 )
 
-// Config is all that can be set about a broker. [DefaultConfig] is a working one. [Config.Flags] says what each field means, within
-// which limits, and what its default is; below is only what a program has to know beside.
+// Config is a broker's configuration. [DefaultConfig] is a working one. [Config.Flags] documents each field, with its limits and its
+// default; the comments here add what a program has to know.
 type Config struct {
 	Listen, Advertise, DataDir string
 	// NodeID is the broker's id in metadata, used when the data directory does not have one yet.
@@ -81,7 +81,7 @@ func (c Config) Validate() error {
 	return c.validateTogether()
 }
 
-// validateTogether reports the first two fields that cannot work with each other.
+// validateTogether reports the first two fields that contradict each other.
 func (c Config) validateTogether() error {
 	cold, maxRequest := c.Transfer.ColdCacheBytes, flags.FormatSize(int64(c.MaxRequestBytes))
 	switch {
@@ -136,7 +136,7 @@ func checkAdvertise(address string) error {
 	return nil
 }
 
-// catalog is the part of the configuration that the catalog goes by.
+// catalog is the catalog's configuration.
 func (c *Config) catalog() catalog.Config {
 	return catalog.Config{
 		Dir:              c.DataDir,

@@ -31,8 +31,8 @@ func newMemberID(clientID string) string {
 	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", clientID, u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
-// withCoordinator calls do once there is a coordinator, or its topic could not be made, unless the client is gone by then: nobody
-// would tell the coordinator.
+// withCoordinator calls do when there is a coordinator, or with the error that kept its topic from being created. If the client has
+// disconnected meanwhile it does nothing: the coordinator would never hear of the disconnect.
 func (c *client) withCoordinator(do func(g *group.Coordinator, failed error)) {
 	end := c.Errand()
 	c.base.offsets.WithCoordinator(func(g *group.Coordinator, failed error) {
@@ -72,7 +72,7 @@ func asked[R kmsg.Request](answer func(*group.Coordinator, R) kmsg.Response) fun
 	}
 }
 
-// replyTo answers the request of a ticket, if its client is still there.
+// replyTo answers the request of a ticket, unless its client has disconnected.
 func (b *base) replyTo(ticket uint64, response kmsg.Response) {
 	if open := b.conns.Find(conn.ID(ticket)); open != nil {
 		b.clients[open.Slot()].reply(response)

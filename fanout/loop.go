@@ -24,7 +24,7 @@ func (b *Broker) serveTurns() error {
 	return nil
 }
 
-// turn does all that there is to do before the next wait.
+// turn is one turn of the loop, in the order of the package comment.
 func (b *Broker) turn(completions []ring.Completion) {
 	t := b.turns
 	t.Begin()
@@ -83,11 +83,11 @@ func (b *Broker) timeout() time.Duration {
 		return 0
 	}
 	until := min(b.nextSweep, b.committer.Next(), b.offsets.Next(), b.producer.Next(), b.fetcher.Next())
-	// At least a microsecond: 0 would mean to look only, and spin until the time has come.
+	// At least a microsecond: with 0 Wait only polls, and the loop would spin until the deadline.
 	return max(until-b.loop.Kernel.Now(), time.Microsecond)
 }
 
-// expire answers requests that have waited long enough, and sweeps once a second.
+// expire answers requests whose deadline has passed, and sweeps once a second.
 func (b *Broker) expire() {
 	b.fetcher.Expire()
 	b.producer.Expire()
@@ -98,7 +98,7 @@ func (b *Broker) expire() {
 	b.catalog.Turn()
 }
 
-// sweep closes connections that idle or whose peer has stopped taking bytes, and retries what had to be put off.
+// sweep closes connections that are idle or stalled, and frees memory that was kept for reuse.
 func (b *Broker) sweep() {
 	b.conns.Sweep()
 	b.metadata.drop(&b.conns.Responses)
@@ -108,7 +108,7 @@ func (b *Broker) sweep() {
 	}
 }
 
-// beginStop starts the end: see [Broker.Stop].
+// beginStop runs on the loop: see [Broker.Stop].
 func (b *Broker) beginStop() {
 	if b.stopping {
 		return

@@ -11,9 +11,8 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// sharedMetadata is the list of all topics, encoded, one for each version that clients ask in. It is encoded at most once a
-// turn, and all who ask while it does not change send it from the same memory: five hundred clients that start together
-// cost one list, not five hundred.
+// sharedMetadata caches the encoded list of all topics, by version. It is encoded at most once a turn, and until it changes all
+// responses send it from the same memory: five hundred clients that start together cost one list, not five hundred.
 type sharedMetadata [wire.MetadataVersions]sharedList
 
 type sharedList struct {
@@ -56,7 +55,7 @@ func (l *sharedList) drop(m *conn.ResponseMemory) {
 	*l = sharedList{}
 }
 
-// drop gives up the lists that nobody is being sent, and says whether there were any.
+// drop frees the lists that no response is sending, and reports whether there were any.
 func (m *sharedMetadata) drop(memory *conn.ResponseMemory) (dropped bool) {
 	for i := range m {
 		if l := &m[i]; l.block != nil && l.block.Holds() == 1 {
@@ -67,7 +66,7 @@ func (m *sharedMetadata) drop(memory *conn.ResponseMemory) (dropped bool) {
 	return dropped
 }
 
-// sendAllTopics answers with the list of all topics, which others may be being sent as well.
+// sendAllTopics answers with the list of all topics, which other responses may share.
 func (c *client) sendAllTopics() {
 	b := c.base
 	l := c.allTopics()
@@ -88,7 +87,7 @@ func (c *client) sendAllTopics() {
 	}
 }
 
-// sendTopics answers with the topics of those names. Those that were to be created and are refused have an error.
+// sendTopics answers with the topics of those names; refused are those whose creation was refused.
 func (c *client) sendTopics(names []string, refused map[string]bool) {
 	b := c.base
 	version := c.header.Version
@@ -123,7 +122,7 @@ func (b *base) appendTopic(dst []byte, version int16, name string, refused bool)
 	}
 	dst = wire.AppendMetadataTopic(dst, version, code, name, internal, len(partitions))
 	for _, p := range partitions {
-		// The leader of a refused partition stays, so that clients ask and are told what is the matter.
+		// A refused partition keeps its leader, so that clients ask it and get the error.
 		epoch := int32(-1)
 		if p.Offline == nil {
 			epoch = p.Log.LeaderEpoch()
@@ -133,14 +132,14 @@ func (b *base) appendTopic(dst []byte, version int16, name string, refused bool)
 	return wire.AppendMetadataTopicEnd(dst, version)
 }
 
-// node is this broker, as the client of c is to know it.
+// node is this broker, at the address that the client should use.
 func (c *client) node() wire.MetadataNode {
 	b := c.base
 	host, port := c.advertised()
 	return wire.MetadataNode{ID: b.catalog.NodeID(), Host: host, Port: port, ClusterID: b.catalog.ClusterID()}
 }
 
-// advertised is the address that the client of c is to connect to.
+// advertised is the address that the client should connect to.
 func (c *client) advertised() (host string, port int32) {
 	address := c.base.config.Advertise
 	if address == "" {

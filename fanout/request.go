@@ -59,8 +59,8 @@ func (c *client) Respond(encoded []byte) {
 	c.Conn.Respond(encoded)
 }
 
-// decode reads a request that is not on the path of records from a copy of its frame, so a handler may keep it. It is nil without
-// an error if the client has to wait for memory or for its turn, or was closed.
+// decode decodes a request other than Produce and Fetch, from a copy of its frame, so that a handler may keep it. It returns nil and
+// no error if the request has to wait for memory or for its turn, or if the client was closed.
 func (c *client) decode() (kmsg.Request, error) {
 	if ok, err := c.ChargeDecoded(len(c.header.Body)); !ok {
 		if err != nil {
@@ -74,8 +74,8 @@ func (c *client) decode() (kmsg.Request, error) {
 	return wire.DecodeRequest(c.header)
 }
 
-// reply encodes and sends a response of kmsg's. While there is no room for it, it is kept if it says what the request has
-// done, and its size is bounded by the request's; a request that only asks is answered again.
+// reply encodes and sends a response. If there is no memory for it yet, it is kept when the request has changed something (then
+// the request's size bounds it); a request that only asks is answered again.
 func (c *client) reply(response kmsg.Response) {
 	c.Respond(wire.AppendResponse(c.base.loop.Scratch.Empty(), c.header.CorrelationID, response))
 	if c.AwaitsBlock() && !requestOf(c.header.Key).onlyAsks {
@@ -94,7 +94,7 @@ func (c *client) later() (reply func(kmsg.Response)) {
 	}
 }
 
-// slowRequest is what the log of a slow turn says of its longest request, whose frame may be gone by then.
+// slowRequest is what the log of a slow turn needs of its longest request, whose frame may be gone by then.
 type slowRequest struct {
 	key, version int16
 	bytes        int
@@ -103,7 +103,7 @@ type slowRequest struct {
 	clientBytes  int
 }
 
-// measured answers the request under way, or begins to, and measures that.
+// measured runs answer, and remembers the request if it took the longest in this turn.
 func (c *client) measured(frameBytes int, answer func()) {
 	b, began := c.base, c.base.loop.Kernel.Now()
 	r := slowRequest{key: c.header.Key, version: c.header.Version, bytes: frameBytes, conn: c.Conn}
@@ -114,7 +114,7 @@ func (c *client) measured(frameBytes int, answer func()) {
 	}
 }
 
-// describeSlowest is said of the longest request of a turn.
+// describeSlowest returns the log attributes of the turn's longest request.
 func (b *base) describeSlowest(took time.Duration) []any {
 	r := &b.slowest
 	return []any{"request", wire.Describe(r.key), "version", r.version, "request_took", took, "bytes", r.bytes,

@@ -7,15 +7,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Request is one kind of request that is served. Its file registers it, and nothing else lists requests: what is said of it is
-// told to clients by ApiVersions and to people by docs/protocol.md. A request that is not served is unknown to clients too, so they
-// do without it. Nothing is flexible (KIP-482) but ApiVersions 3; every client in use negotiates down to these.
+// Request describes one kind of request. Its file registers it, and nothing else lists requests: the answer to ApiVersions and
+// docs/protocol.md come from the registry. Clients do without requests that ApiVersions does not list. Only ApiVersions 3 is flexible
+// (KIP-482): every client in use negotiates down to these versions.
 type Request struct {
 	// Min and Max are the versions that clients are told of. AcceptMin is the lowest that is read, Min if not given.
 	Key, Min, Max, AcceptMin int16
-	// Does ends the sentence that the name begins. Versions says what differs between them, and why no others are served.
+	// Does completes the sentence that the request's name begins. Versions says what differs between them, and why others are missing.
 	Does, Versions string
-	// Errors are the codes of the protocol that an answer may have, besides 0.
+	// Errors are the error codes that an answer may have, besides 0.
 	Errors []int16
 
 	// onlyAsks says that a request changes nothing, so that it can be answered twice.

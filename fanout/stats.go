@@ -40,7 +40,7 @@ type RingStats struct {
 	ByOpcode map[string]uint64 `json:"by_opcode" metric:"ring_operations_total" label:"opcode" help:"Operations queued."`
 }
 
-// Stats is one consistent look at a running broker. Its fields are the metrics: see package metrics.
+// Stats is one consistent snapshot of a running broker. Its fields are the metrics: see package metrics.
 type Stats struct {
 	PID              int                    `json:"pid"`
 	Transfer         string                 `json:"transfer"`
@@ -76,7 +76,7 @@ type BudgetStats struct {
 	Limit int64 `json:"limit" metric:"budget_limit_bytes" help:"The limit: see docs/operations.md for the flag that raises it."`
 }
 
-// budgets are all that the broker has.
+// budgets are all budgets that have metrics.
 func (b *Broker) budgets() []*budget.Budget {
 	d := &b.descriptors
 	return append(b.conns.Budgets(), b.fetcher.Sessions(), b.catalog.PartitionBudget(), d.all, d.files, d.connections)
