@@ -19,7 +19,7 @@ func init() {
 //   - A topic is deleted with all of its partitions or not at all, whenever the server ends: see package catalog. If that cannot
 //     be written down the topic stays as it is.
 //   - From the answer on the topic is unknown, and so are the offsets that groups have committed for it, restarts
-//     included: the answer waits until they are written off. Fetches and produces that wait for the topic are told at once.
+//     included: the answer waits for the tombstones. Parked fetches and produces of the topic are answered at once.
 //   - Responses under way are finished: their segments stay until the last byte has been sent.
 //   - A topic that is being made, or configured, is deleted after that.
 func handleDeleteTopics(b *base, c *client, req *kmsg.DeleteTopicsRequest) {

@@ -19,7 +19,7 @@ func init() {
 //
 // Behaviour:
 //   - Records below the offset can no longer be read, at once and after every restart. -1 stands for the high watermark.
-//   - The files go by whole segments, when all of their records are below the start.
+//   - A segment's files are deleted when all of its records are below the start.
 //   - The answer comes when the new start is on disk.
 func handleDeleteRecords(b *base, c *client, req *kmsg.DeleteRecordsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)

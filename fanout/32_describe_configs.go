@@ -25,7 +25,7 @@ func init() {
 //
 // Behaviour:
 //   - A topic has every setting, each with where its value comes from: the topic, a flag of the server, or its default.
-//   - The broker's settings go by Apache Kafka's names and are read-only: flags set them.
+//   - The broker's settings have Apache Kafka's names and are read-only: flags set them.
 //   - Names that were asked for and do not exist are left out.
 func handleDescribeConfigs(b *base, c *client, req *kmsg.DescribeConfigsRequest) {
 	// Looked up here; what they hold never changes, so it can be described anywhere.

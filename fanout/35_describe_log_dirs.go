@@ -15,7 +15,7 @@ func init() {
 	})
 }
 
-// handleDescribeLogDirs says how large the partitions are, in the one directory that there is.
+// handleDescribeLogDirs tells the sizes of partitions, in the only data directory.
 //
 // Behaviour:
 //   - No list of topics means all of them. Unknown topics and partitions are left out.

@@ -36,5 +36,5 @@ type base struct {
 type counters struct {
 	requests    [maxKey]uint64
 	requestTime [maxKey]time.Duration
-	stale       uint64 // completions that nobody waits for
+	stale       uint64 // completions for operations that had ended
 }

@@ -27,7 +27,7 @@ type client struct {
 	kept kmsg.Response // an answer that waits for response memory; nil if the request is answered again
 }
 
-// clientOf begins the life of a connection's client.
+// clientOf readies the client of a connection that was accepted.
 func (b *base) clientOf(transport *conn.Conn) conn.Handler {
 	c := &b.clients[transport.Slot()]
 	c.Conn, c.base = transport, b
@@ -74,7 +74,7 @@ func (c *client) RequestEnded() {
 	c.base.counters.requestTime[c.header.Key] += c.base.loop.Now() - c.startedAt
 }
 
-// Reclaim implements [conn.Handler]: a waiting fetch is answered with what there is. A produce has its sync to wait for.
+// Reclaim implements [conn.Handler]: a parked fetch is answered with the data at hand. A produce has to wait for its sync.
 func (c *client) Reclaim() bool { return c.fetch.HurryParked() }
 
 func (c *client) Closing() {

@@ -11,7 +11,7 @@ import (
 // docs/protocol.md come from the registry. Clients do without requests that ApiVersions does not list. Only ApiVersions 3 is flexible
 // (KIP-482): every client in use negotiates down to these versions.
 type Request struct {
-	// Min and Max are the versions that clients are told of. AcceptMin is the lowest that is read, Min if not given.
+	// Min and Max are the versions that are advertised. AcceptMin is the lowest that is read, by default Min.
 	Key, Min, Max, AcceptMin int16
 	// Does completes the sentence that the request's name begins. Versions says what differs between them, and why others are missing.
 	Does, Versions string

@@ -24,7 +24,7 @@ var (
 	eventConfigure = loop.NewEventKind("configure", "partitions")
 )
 
-// Config is what a [Catalog] goes by.
+// Config configures a [Catalog].
 type Config struct {
 	Dir    string
 	NodeID int32      // of a directory that has none yet
@@ -99,7 +99,7 @@ func Open(l *loop.Loop, config Config) (*Catalog, error) {
 }
 
 // Serve sets what the catalog needs before the loop starts: the budget of open files, of which the existing partitions take theirs,
-// the parts that work on partitions, and a function that hears of deleted topics.
+// the parts that work on partitions, and a function that is called for each deleted topic.
 func (c *Catalog) Serve(files *budget.Budget, committer *commit.Committer, fetcher *fetch.Fetcher, deleted func(topic string)) {
 	c.room = newRoom(c.config.MaxPartitions, c.PartitionCount(), files)
 	c.committer, c.fetcher, c.deleted = committer, fetcher, deleted

@@ -15,7 +15,7 @@ type SettingChange struct {
 	Refused     Refusal // another error of the request; reported if the setting exists
 }
 
-// Configure changes the configuration of a topic, wholly or not at all, and calls done on the loop when that is durable. With
+// Configure makes all changes of a topic's configuration or none, and calls done on the loop when they are durable. With
 // onlyCheck nothing is changed.
 func (c *Catalog) Configure(name string, changes []SettingChange, onlyCheck bool, done func(Refusal)) {
 	// The change is computed when its turn has come: it starts from the configuration that the change before it left.

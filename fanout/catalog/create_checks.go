@@ -215,7 +215,7 @@ func (c *Catalog) CreateMissing(names []string, refused map[string]bool, done fu
 
 func (c *Catalog) logRefused(topics int, why error) {
 	if topics > 0 {
-		c.refusalLog.Warn(c.loop.Log, c.loop.Now(), "topics that a client asked for are not created", "topics", topics, "reason", why,
+		c.refusalLog.Warn(c.loop, "topics that a client asked for are not created", "topics", topics, "reason", why,
 			"limit", c.config.AutoCreateLimit)
 	}
 }

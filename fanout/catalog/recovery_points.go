@@ -84,7 +84,7 @@ func (c *Catalog) recoveryPointsMoved() bool {
 	return false
 }
 
-// snapshotPoints takes the recovery points of now. The logs hear of them when they are written.
+// snapshotPoints takes the current recovery points. The logs learn of them when they are written.
 func (c *Catalog) snapshotPoints() (write func() error, written func()) {
 	points, fs, path := c.recoveryPoints(), c.config.FS, filepath.Join(c.config.Dir, segment.RecoveryPointFile)
 	return func() error {

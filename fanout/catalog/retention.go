@@ -23,7 +23,7 @@ func (c *Catalog) expireSegments() {
 	c.RemoveFiles(removals)
 }
 
-// expireOne adds the removal of the files that a log gives up.
+// expireOne appends the removal of the segments that a log no longer keeps.
 func (c *Catalog) expireOne(p *Partition, removals []func() error) []func() error {
 	before := p.Log.LogStartOffset()
 	if remove := p.Log.Expire(c.loop.UnixMillis()); remove != nil {
@@ -81,7 +81,7 @@ func (c *Catalog) DeleteRecords(p *Partition, offset int64) (lowWatermark int64,
 	return p.Log.LogStartOffset(), 0
 }
 
-// KeepStarts writes the moved starts of logs down, gives up the files below them, and calls done on the loop. After an error
+// KeepStarts makes the moved starts of logs durable, deletes the segments below them, and calls done on the loop. After an error
 // the records are gone only until the next start.
 func (c *Catalog) KeepStarts(moved []*Partition, done func(error)) {
 	c.startsFile.write(func(err error) {

@@ -49,8 +49,8 @@ func (s step) orIfFull(others ...step) step {
 	}
 }
 
-// diskFull reports whether a full disk is in the way. It must not be in the way of a deletion, which makes room: that goes on
-// without what cannot be written down first.
+// diskFull reports whether an error is that of a full disk. It must not stop a deletion, which makes room: the deletion goes on
+// without the write.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

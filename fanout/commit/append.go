@@ -31,7 +31,7 @@ type Append struct {
 	node     list.Node[*Append]
 }
 
-// AppendOwner is told once how an append ended. It may append more.
+// AppendOwner is called once, when the append has ended. It may append more.
 type AppendOwner interface {
 	Appended(p *Partition, appended segment.Appended, err error)
 }

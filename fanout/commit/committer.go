@@ -36,7 +36,7 @@ func NewPartition(topic string, index int32, log *segment.Log, policy FlushPolic
 // Policy returns when the partition is synced.
 func (p *Partition) Policy() FlushPolicy { return p.flush.policy }
 
-// Config is what a [Committer] goes by.
+// Config configures a [Committer].
 type Config struct {
 	Dir          string // of all logs
 	InlineWrites bool   // small writes may run on the loop's thread: see inlineWrites
@@ -100,7 +100,7 @@ func (c *Committer) Configure(p *Partition, policy FlushPolicy) {
 // ErrRemoved is why nothing more is appended to a deleted topic, and nothing awaited.
 var ErrRemoved = errors.New("the topic was deleted")
 
-// Remove ends the work on a partition whose log is about to be deleted. Everybody who waits is told the error, now or when the
+// Remove ends the work on a partition whose log is about to be deleted. All waiters and appends fail with the error, now or when the
 // write in flight has ended.
 func (c *Committer) Remove(p *Partition, err error) {
 	if p.removed != nil || err == nil {

@@ -13,7 +13,7 @@ type Waiter struct {
 	node   list.Node[*Waiter]
 }
 
-// WaitOwner is told once that its records are committed, or why they are not.
+// WaitOwner is called once, when its records are committed or with the reason why they will not be.
 type WaitOwner interface{ Committed(err error) }
 
 // Await lets a waiter wait for a record that is not committed. One that comes behind others waits for them too: only a
@@ -33,7 +33,7 @@ func (c *Committer) Await(p *Partition, w *Waiter, offset int64) {
 // Cancel ends the wait, if there is one. The owner is not told.
 func (w *Waiter) Cancel() { w.node.Remove() }
 
-// advance tells everybody who is concerned how far the high watermark has come.
+// advance notifies the watcher and the waiters of the high watermark.
 func (c *Committer) advance(p *Partition) {
 	to := p.Log.HighWatermark()
 	if to < p.highWatermark {
@@ -54,7 +54,7 @@ func (c *Committer) advance(p *Partition) {
 	}
 }
 
-// refuseWaiters tells everybody who waits that the records are not going to be committed.
+// refuseWaiters fails all waiters: their records will not be committed.
 func (p *Partition) refuseWaiters(err error) {
 	for n := p.waiters.First(); n != nil; n = p.waiters.First() {
 		n.Value().tell(err)

@@ -23,7 +23,7 @@ type Handler interface {
 	// Reclaim answers a request that does nothing but wait for a time to pass, so that its memory comes back. It is false if
 	// there is none.
 	Reclaim() bool
-	// ListBytes is what the lists take that requests are parsed into. DropLists gives them up: nobody uses them.
+	// ListBytes is the memory of the lists that requests are parsed into. DropLists frees them: no request uses them.
 	ListBytes() int64
 	DropLists()
 	// Closing says that the connection ends: nothing may be begun any more.
@@ -34,7 +34,7 @@ type Handler interface {
 type Config struct {
 	// Handler makes or finds the handler of a connection that was accepted.
 	Handler func(c *Conn) Handler
-	// Spare gives up blocks of response memory that are kept only to save work. It is false if there are none.
+	// Spare frees blocks of response memory that are only a cache. It is false if there are none.
 	Spare func() bool
 	// Descriptors are charged one for each connection.
 	Descriptors *budget.Budget

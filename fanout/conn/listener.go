@@ -2,8 +2,6 @@ package conn
 
 import (
 	"fmt"
-	"log/slog"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +15,7 @@ import (
 // asynchronously, and a file with an operation stays open meanwhile: the socket would go on accepting connections that nobody
 // serves. An epoll instance holds no reference to what it watches, so the socket closes with its process.
 type Listener struct {
-	kernel   ring.Kernel
+	loop     *loop.Loop
 	address  string // as bound
 	listenFD int
 	epollFD  int // -1 while there is none
@@ -39,8 +37,8 @@ const (
 )
 
 // listen begins to listen.
-func (a *Listener) listen(k ring.Kernel) error {
-	a.kernel = k
+func (a *Listener) listen(l *loop.Loop) error {
+	a.loop = l
 	if err := unix.Listen(a.listenFD, listenBacklog); err != nil {
 		return fmt.Errorf("fanout: cannot listen: %w", err)
 	}
@@ -64,12 +62,12 @@ func (a *Listener) arm() {
 	a.paused = false
 	if !a.polling {
 		a.polling = true
-		a.kernel.Queue(ring.Poll(acceptToken, a.epollFD, unix.POLLIN))
+		a.loop.Kernel.Queue(ring.Poll(acceptToken, a.epollFD, unix.POLLIN))
 	}
 }
 
 // take accepts the connections that wait and passes them to open. It arms the poll again unless it has to pause.
-func (a *Listener) take(log *slog.Logger, now time.Duration, open func(fd int)) {
+func (a *Listener) take(open func(fd int)) {
 	for range acceptsPerTurn {
 		fd, err := a.Accept(a.listenFD)
 		if err == nil {
@@ -80,7 +78,7 @@ func (a *Listener) take(log *slog.Logger, now time.Duration, open func(fd int)) 
 		if err == unix.EAGAIN {
 			break
 		}
-		if a.failed(err, log, now) {
+		if a.failed(err) {
 			return
 		}
 	}
@@ -88,7 +86,7 @@ func (a *Listener) take(log *slog.Logger, now time.Duration, open func(fd int)) 
 }
 
 // failed classifies a failure, and says whether to pause.
-func (a *Listener) failed(err error, log *slog.Logger, now time.Duration) bool {
+func (a *Listener) failed(err error) bool {
 	a.inARow++
 	remedy, short := "", false
 	switch err {
@@ -105,7 +103,7 @@ func (a *Listener) failed(err error, log *slog.Logger, now time.Duration) bool {
 	}
 	a.paused = short || a.inARow >= AcceptFailures
 	if remedy != "" {
-		a.log.Warn(log, now, "cannot accept connections", "error", err, "pause", a.paused, "remedy", remedy)
+		a.log.Warn(a.loop, "cannot accept connections", "error", err, "pause", a.paused, "remedy", remedy)
 	}
 	return a.paused
 }
@@ -122,7 +120,7 @@ func (a *Listener) retry() {
 func (a *Listener) stop() {
 	a.paused = false
 	if a.polling {
-		a.kernel.Queue(ring.CancelToken(ring.NewToken(KindCancel, noSlot, 0), acceptToken))
+		a.loop.Kernel.Queue(ring.CancelToken(ring.NewToken(KindCancel, noSlot, 0), acceptToken))
 		return
 	}
 	a.Close()

@@ -86,7 +86,7 @@ func (t *Table) feed(c *Conn, l *line) bool {
 }
 
 // reclaim takes memory back that its holders do not need: the lists of idle connections, and the frames and lists of requests
-// that only wait, which are answered with what there is.
+// that only wait, which are answered with the data at hand.
 func (t *Table) reclaim() {
 	for c := range t.conns.All() {
 		switch {

@@ -76,7 +76,7 @@ func (t *Table) Start() (err error) {
 	if t.arena, err = ring.NewArena(t.config.MaxConnections * slabBytes); err != nil {
 		return err
 	}
-	if err := t.listener.listen(t.loop.Kernel); err != nil {
+	if err := t.listener.listen(t.loop); err != nil {
 		return fmt.Errorf("%w (on %s)", err, t.listener.address)
 	}
 	return nil
@@ -131,7 +131,7 @@ func (t *Table) Accepted() {
 		t.listener.Close()
 		return
 	}
-	t.listener.take(t.loop.Log, t.loop.Now(), t.begin)
+	t.listener.take(t.begin)
 }
 
 // begin puts an accepted socket into a slot and starts to receive.
@@ -152,7 +152,7 @@ func (t *Table) begin(fd int) {
 
 func (t *Table) refuse(fd int, message string, attrs ...any) {
 	t.closed[ByLimit]++
-	t.limitLog.Warn(t.loop.Log, t.loop.Now(), message, attrs...)
+	t.limitLog.Warn(t.loop, message, attrs...)
 	t.loop.Kernel.CloseFD(fd)
 }
 

@@ -87,7 +87,7 @@ func (b *ByTime) searched(s *timeSearch) {
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
 	case s.Err != nil:
 		r.ErrorCode = wire.CodeKafkaStorageError
-		b.fetcher.warn("finding an offset by time failed", "topic", p.Topic, "partition", p.Index, "error", s.Err)
+		b.fetcher.warnings.Warn(b.fetcher.loop, "finding an offset by time failed", "topic", p.Topic, "partition", p.Index, "error", s.Err)
 	case s.Offset < 0:
 		b.add(*s, s.NextOffset())
 	case s.Offset < p.Log.LogStartOffset(): // deleted meanwhile

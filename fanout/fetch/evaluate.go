@@ -14,7 +14,7 @@ type evaluation struct {
 	results []result // one for each of the partitions that the fetch wants
 	// readable counts towards min_bytes; sent is what of it the response would have.
 	readable, sent int64
-	// final says that there is nothing to wait for: no partition, one with an error, or one whose records go on in another segment.
+	// final says that waiting is useless: no partition, one with an error, or one whose records continue in another segment.
 	final bool
 	// cold says that only the disk can tell where a partition's records begin or end. It has none yet.
 	cold        bool
@@ -152,6 +152,7 @@ func (e *evaluation) unread(r *result, err error) {
 		r.ErrorCode = wire.CodeOffsetOutOfRange
 	default:
 		r.ErrorCode = wire.CodeKafkaStorageError
-		e.fetch.fetcher.warn("fetch failed", "topic", r.partition.Topic, "partition", r.partition.Index, "error", err)
+		fr := e.fetch.fetcher
+		fr.warnings.Warn(fr.loop, "fetch failed", "topic", r.partition.Topic, "partition", r.partition.Index, "error", err)
 	}
 }

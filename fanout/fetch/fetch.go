@@ -121,7 +121,7 @@ func (f *Fetch) SendAgain() {
 	f.try()
 }
 
-// HurryParked answers a parked fetch with what there is, and reports whether it was parked.
+// HurryParked answers a parked fetch with the data at hand, and reports whether it was parked.
 func (f *Fetch) HurryParked() bool {
 	if !f.parked {
 		return false
@@ -157,7 +157,7 @@ func (f *Fetch) ListBytes() int64 {
 	return partitionBytes*int64(cap(f.request.Partitions)) + forgottenBytes*int64(cap(f.request.Forgotten)) + waitBytes*int64(cap(f.waits))
 }
 
-// DropLists gives up the lists of partitions. No request may be under way.
+// DropLists frees the lists of partitions. No request may be under way.
 func (f *Fetch) DropLists() {
 	if f.parked {
 		panic(fmt.Sprintf("fetch: the lists of a parked fetch of %d partitions are dropped", len(f.waits)))

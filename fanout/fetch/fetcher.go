@@ -8,7 +8,7 @@ import (
 	"oneplusn/fanout/loop"
 )
 
-// Config is what a [Fetcher] goes by.
+// Config configures a [Fetcher].
 type Config struct {
 	// MaxBytes bounds the records of a response, beside the client's own limit.
 	MaxBytes int32
@@ -83,7 +83,7 @@ func (fr *Fetcher) Next() time.Duration {
 	return fr.parked.First().deadline
 }
 
-// Stop answers every parked fetch with what there is. From now on none is parked.
+// Stop answers every parked fetch with the data at hand. From now on none is parked.
 func (fr *Fetcher) Stop() {
 	fr.stopping = true
 	for fr.parked.Len() > 0 {
@@ -95,10 +95,6 @@ func (fr *Fetcher) Stop() {
 func (fr *Fetcher) Remove(p *Partition) {
 	p.removed = true
 	p.Advanced()
-}
-
-func (fr *Fetcher) warn(message string, attrs ...any) {
-	fr.warnings.Warn(fr.loop.Log, fr.loop.Now(), message, attrs...)
 }
 
 // EvaluatedPerTurn bounds the partitions that are evaluated in a turn, which takes some milliseconds: one publish, or one

@@ -14,7 +14,7 @@ import (
 //
 //	evaluate --cold--> lookUp --> queue --> running --> lookedUp --> evaluate, with what was found
 //
-// A search for which nobody waits any more is not begun. What was found is compared with the log again before it is used, because
+// A search whose fetches have all gone is not begun. What was found is compared with the log again before it is used, because
 // the log may have changed meanwhile: see [segment.Log.Looked].
 type lookups struct {
 	queue loop.Bounded

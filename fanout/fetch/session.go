@@ -168,7 +168,7 @@ func (s *session) want(fr *Fetcher, p *wire.FetchPartition) bool {
 // charge takes memory before the session does.
 func (s *session) charge(fr *Fetcher, bytes int64) bool {
 	if !fr.sessions.Take(bytes) {
-		fr.warn("clients fetch without a session", "reason", fr.sessions.Refusal("a fetch session", bytes))
+		fr.warnings.Warn(fr.loop, "clients fetch without a session", "reason", fr.sessions.Refusal("a fetch session", bytes))
 		return false
 	}
 	s.charged += bytes

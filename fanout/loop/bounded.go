@@ -13,8 +13,8 @@ type Bounded struct {
 	queue   []func() (work, done func())
 }
 
-// Go calls begin on the loop when its turn has come, some time soon. What it returns runs as by [Loop.Go]; a nil work is for
-// what nobody wants any more.
+// Go calls begin on the loop when its turn has come, some time soon. What it returns runs as by [Loop.Go]; a nil work skips
+// what is no longer wanted.
 func (b *Bounded) Go(l *Loop, begin func() (work, done func())) {
 	b.queue = append(b.queue, begin)
 	b.next(l)

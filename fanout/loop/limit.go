@@ -1,9 +1,6 @@
 package loop
 
-import (
-	"log/slog"
-	"time"
-)
+import "time"
 
 // LogLimit lets a few log lines a second through, so that a flood of one event neither hides others nor costs much. The zero
 // value is ready.
@@ -24,8 +21,8 @@ func (l *LogLimit) Allow(now time.Duration) bool {
 }
 
 // Warn logs a warning, unless there were too many.
-func (l *LogLimit) Warn(log *slog.Logger, now time.Duration, message string, attrs ...any) {
-	if l.Allow(now) {
-		log.Warn(message, attrs...)
+func (l *LogLimit) Warn(on *Loop, message string, attrs ...any) {
+	if l.Allow(on.now) {
+		on.Log.Warn(message, attrs...)
 	}
 }

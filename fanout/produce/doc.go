@@ -8,7 +8,7 @@
 //	           v   |                            +- high watermark        +- deadline: the rest is answered with a timeout
 //	  in the background, if that takes long
 //
-// With acks=0 nobody waits for the commit, and nothing is answered; something that is refused closes the connection.
+// With acks=0 there is no wait for the commit, and no answer; a refusal closes the connection.
 //
 // # Invariants
 //

@@ -11,7 +11,7 @@ import (
 	"oneplusn/segment"
 )
 
-// Config is what a [Producer] goes by.
+// Config configures a [Producer].
 type Config struct {
 	// LeastWait is the least that a produce waits for its write and its sync, whatever its client says; 0 for a second. A disk
 	// that takes so long is slow and not broken, and a retry would not make it faster.

@@ -33,7 +33,7 @@ var codes = []struct {
 	{commit.ErrRemoved, wire.CodeUnknownTopicOrPartition},
 }
 
-// refusal is the answer that makes clients do the right thing: retry what may succeed, and give up on what cannot.
+// refusal is the error that makes clients retry what may succeed, and give up on what cannot.
 func refusal(err error) wire.ProduceResult {
 	for _, e := range codes {
 		if errors.Is(err, e.err) {
