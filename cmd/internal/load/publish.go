@@ -44,27 +44,20 @@ func PublishFor(ctx context.Context, address, topic string, sources []*Records, 
 		}
 		controls = append(controls, c)
 	}
-	all := &Published{Latency: newLatency()}
-	var (
-		group sync.WaitGroup
-		mu    sync.Mutex
-		errs  error
-	)
+	results, errs := make([]*Published, len(sources)), make([]error, len(sources))
+	var group sync.WaitGroup
 	start := time.Now()
-	for i := range sources {
-		group.Go(func() {
-			own, err := publishUntil(ctx, controls[i], topic, sources[i], start.Add(d))
-			mu.Lock()
-			defer mu.Unlock()
-			all.Batches += own.Batches
-			all.Bytes += own.Bytes
-			all.Latency.Merge(own.Latency)
-			errs = errors.Join(errs, err)
-		})
+	for i, source := range sources {
+		group.Go(func() { results[i], errs[i] = publishUntil(ctx, controls[i], topic, source, start.Add(d)) })
 	}
 	group.Wait()
-	all.Seconds = time.Since(start).Seconds()
-	return all, errs
+	all := &Published{Latency: newLatency(), Seconds: time.Since(start).Seconds()}
+	for _, own := range results {
+		all.Batches += own.Batches
+		all.Bytes += own.Bytes
+		all.Latency.Merge(own.Latency)
+	}
+	return all, errors.Join(errs...)
 }
 
 func publishUntil(ctx context.Context, c *Control, topic string, source *Records, end time.Time) (*Published, error) {
