@@ -68,7 +68,7 @@ func (s *Site) drainServer(ctx context.Context, server *peer.Server, reader load
 // finishSlow lets the slow subscribers finish after the measurement, and reads the server's memory and pipes once more:
 // slow subscribers must not make them grow.
 func (s *Site) finishSlow(ctx context.Context, server *peer.Server, slow *load.Slow, r *report.BenchRun) error {
-	_, err := slow.Finish(ctx, func(left time.Duration) {
+	err := slow.Finish(ctx, func(left time.Duration) {
 		s.progress.Show("the stalled subscribers read nothing for another %v", left.Round(time.Second))
 	})
 	s.progress.Clear()

@@ -2,10 +2,14 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout"
 )
@@ -98,7 +102,7 @@ func TestSlowSubscribersReadAllInTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	if _, err := slow.Finish(t.Context(), func(time.Duration) {}); err != nil {
+	if err := slow.Finish(t.Context(), func(time.Duration) {}); err != nil {
 		t.Fatal(err)
 	}
 	for _, sub := range slow.stalled.subs {
@@ -132,6 +136,39 @@ func TestLiveRunCountsEveryDelivery(t *testing.T) {
 	}
 	if live.Published != 20 || live.Deliveries != 100 || live.Latency.TotalCount() != 100 {
 		t.Errorf("%d published, %d delivered, %d latencies", live.Published, live.Deliveries, live.Latency.TotalCount())
+	}
+}
+
+func TestLiveRunEndsWithItsSubscribers(t *testing.T) {
+	broker := startBroker(t)
+	control, err := Dial(broker.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	if err := control.CreateTopic("live"); err != nil {
+		t.Fatal(err)
+	}
+	set, err := Connect(t.Context(), DrainOptions{Address: broker.Address(), Topic: "live", Subscribers: 2, FetchBytes: 1 << 20,
+		MaxWait: time.Second}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := RunLive(t.Context(), set, LiveOptions{RecordBytes: 100, Rate: 10, Duration: 300 * time.Millisecond,
+			Waiting: func() error { return unix.Shutdown(set.subs[0].fd, unix.SHUT_RD) },
+			Done:    func() error { return nil }}, func(int64, int64) {})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("a subscriber without a connection gave %v", err)
+		}
+	case <-time.After(controlTimeout):
+		t.Fatal("the run hangs after a subscriber failed")
 	}
 }
 

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -70,24 +69,26 @@ func RunLive(ctx context.Context, set *Set, o LiveOptions, progress func(publish
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	drained := make(chan error, 1)
-	go func() { drained <- set.run(ctx, setUp) }()
-	if err := o.Waiting(); err != nil {
-		cancel()
-		return nil, errors.Join(err, <-drained)
-	}
-	cpu, started := processCPU(), time.Now()
+	go func() {
+		drained <- set.run(ctx, setUp)
+		cancel() // nobody is left to publish to
+	}()
 	live := &Live{Latency: newLatency()}
-	err := publishLive(ctx, set.options, o, live, func() { progress(live.Published, deliveries.Load()) })
+	err := o.Waiting()
+	cpu, started := processCPU(), time.Now()
 	if err == nil {
-		err = awaitDeliveries(ctx, &deliveries, live.Published*int64(len(set.subs)), drained)
+		err = publishLive(ctx, set.options, o, live, func() { progress(live.Published, deliveries.Load()) })
+	}
+	if err == nil {
+		err = awaitDeliveries(ctx, &deliveries, live.Published*int64(len(set.subs)))
 	}
 	live.Seconds, live.CPUSeconds = time.Since(started).Seconds(), processCPU()-cpu
 	if err == nil {
 		err = o.Done()
 	}
 	cancel()
-	if derr := <-drained; err == nil {
-		err = derr
+	if failed := <-drained; failed != nil {
+		err = failed // else err may only say that it was cancelled
 	}
 	live.Deliveries = deliveries.Load()
 	for _, h := range histograms {
@@ -156,12 +157,10 @@ func publishLive(ctx context.Context, to DrainOptions, o LiveOptions, live *Live
 }
 
 // awaitDeliveries waits until the subscribers have received everything.
-func awaitDeliveries(ctx context.Context, deliveries *atomic.Int64, want int64, drained <-chan error) error {
+func awaitDeliveries(ctx context.Context, deliveries *atomic.Int64, want int64) error {
 	deadline := time.Now().Add(controlTimeout)
 	for deliveries.Load() < want {
 		select {
-		case err := <-drained:
-			return errors.Join(errors.New("load: the subscribers ended early"), err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(5 * time.Millisecond):

@@ -84,9 +84,9 @@ func (s *Slow) trickle(ctx context.Context) {
 	}
 }
 
-// Finish waits until the stalled subscribers have stalled long enough, and then lets them read everything. It returns how
-// many bytes the trickling ones read. Meanwhile it calls waiting with the time left.
-func (s *Slow) Finish(ctx context.Context, waiting func(left time.Duration)) (trickled int64, err error) {
+// Finish waits until the stalled subscribers have stalled long enough, calling waiting with the time left, and then lets
+// them read everything.
+func (s *Slow) Finish(ctx context.Context, waiting func(left time.Duration)) error {
 	for {
 		left := s.options.Stall - time.Since(s.started)
 		if left <= 0 {
@@ -95,21 +95,21 @@ func (s *Slow) Finish(ctx context.Context, waiting func(left time.Duration)) (tr
 		waiting(left)
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return ctx.Err()
 		case <-time.After(min(left, 250*time.Millisecond)):
 		}
 	}
 	if s.options.Stalled > 0 {
 		if err := s.stalled.run(ctx, nil); err != nil {
-			return 0, fmt.Errorf("a stalled subscriber that reads on: %w", err)
+			return fmt.Errorf("a stalled subscriber that reads on: %w", err)
 		}
 	}
 	s.stop()
 	s.ended.Wait()
 	if s.options.Trickling > 0 && s.options.Stall >= 2*time.Second && s.trickled == 0 {
-		return 0, errors.New("load: the trickling subscribers received nothing")
+		return errors.New("load: the trickling subscribers received nothing")
 	}
-	return s.trickled, nil
+	return nil
 }
 
 // Close disconnects all of them.
