@@ -9,7 +9,7 @@ import (
 
 // flagsFirst moves the flags of a command line between its command and its arguments. The library stops looking for flags at the
 // first argument, and loses a flag that stands before a subcommand, but people type `pub TOPIC --file x` and
-// `topics --server x create TOPIC`. args begins with the program's name; arguments behind "--" stay where they are.
+// `topics --server x create TOPIC`. args begins with the program's name; arguments after "--" stay in place.
 func flagsFirst(commands []*cli.Command, args []string) []string {
 	if len(args) < 2 || strings.HasPrefix(args[1], "-") {
 		return args
@@ -41,7 +41,7 @@ func flagsFirst(commands []*cli.Command, args []string) []string {
 	return slices.Concat(path, flags, arguments)
 }
 
-// takesValue says whether the argument behind this flag belongs to it.
+// takesValue reports whether the next argument is the value of this flag.
 func takesValue(flags []cli.Flag, arg string) bool {
 	name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	f := flagNamed(flags, name)

@@ -73,7 +73,7 @@ func benchThreads(c *cli.Context) int {
 	return cmp.Or(c.Int("threads"), min(runtime.NumCPU(), 4))
 }
 
-// checkTarget refuses flags that make no sense with a server that runs already, or without one.
+// checkTarget refuses flags that do not go with --target, or need it.
 func checkTarget(c *cli.Context) error {
 	target := c.String("target")
 	switch {
@@ -118,7 +118,7 @@ func parseCounts(flag, text string, max int) ([]int, error) {
 	return counts, nil
 }
 
-// placeOf reads the flags about the servers that are started here.
+// placeOf reads the flags of servers that bench starts itself.
 func placeOf(c *cli.Context) (bench.Place, error) {
 	place := bench.Place{Parent: c.String("dir")}
 	for _, text := range c.StringSlice("serve-flag") {

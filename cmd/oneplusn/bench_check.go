@@ -39,7 +39,7 @@ func checkBenchFlags(c *cli.Context) error {
 	return nil
 }
 
-// checkOutput makes sure that a file can be written, and leaves one that exists as it is.
+// checkOutput makes sure that a file can be written, without changing an existing one.
 func checkOutput(flag, path string) error {
 	if path == "" {
 		return nil
@@ -55,7 +55,7 @@ func checkOutput(flag, path string) error {
 	return file.Close()
 }
 
-// setsFlag says whether arguments of serve, as parseServeFlags makes them, set a flag.
+// setsFlag reports whether arguments of serve, as placeOf builds them, set a flag.
 func setsFlag(arguments []string, flag string) bool {
 	return slices.ContainsFunc(arguments, func(a string) bool { return strings.HasPrefix(a, "--"+flag+"=") })
 }

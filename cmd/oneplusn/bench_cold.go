@@ -16,8 +16,7 @@ import (
 	"oneplusn/fanout/transfer"
 )
 
-// coldFetchBytes is what a fetch asks for with --cold unless --fetch-size says otherwise: what Kafka's own consumer asks
-// of a partition (max.partition.fetch.bytes).
+// coldFetchBytes is the default of --fetch-size with --cold: that of Kafka's consumer (max.partition.fetch.bytes).
 const coldFetchBytes = 1 << 20
 
 // planCold reads the flags of --cold.

@@ -42,19 +42,19 @@ func checkCommand() *cli.Command {
 	}
 }
 
-// dataFlags are --data and the flags of a command that works on a data directory.
+// dataFlags adds --data to the flags of a command.
 func dataFlags(prefix string, more ...cli.Flag) []cli.Flag {
 	data := named("", &cli.StringFlag{Name: "data", Value: "oneplusn-data", Usage: "directory `DIR` of the logs"})
 	return append(data, named(prefix, more...)...)
 }
 
-// dataDir is a data directory as the commands that work without a server see it.
+// dataDir is a data directory without a server.
 type dataDir struct {
 	path       string
 	clean      bool
 	starts     map[string]int64
 	points     catalog.RecoveryPoints
-	unreadable []error // checkpoint files, which a start does without
+	unreadable []error // checkpoint files; the server starts without them
 	partitions []string
 }
 
@@ -92,7 +92,7 @@ func (d dataDir) found(partition string) segment.OpenOptions {
 	return segment.OpenOptions{Clean: d.clean, LogStartOffset: d.starts[partition], RecoveryPoint: d.points.Of(partition)}
 }
 
-// readProgress says how much was read, on standard error.
+// readProgress reports on standard error how much was read.
 func readProgress(c *cli.Context, what string) (show func(partition string) func(int64), clear func()) {
 	p := report.NewProgress(c.App.ErrWriter)
 	p.Begin()
@@ -166,7 +166,7 @@ func writeCheckTable(w io.Writer, report checkReport) error {
 			fmt.Fprintf(w, "\n%s\n", problem)
 		}
 	}
-	stop := "The last stop was not clean: the next start scans the last segment of each partition."
+	stop := "No clean stop is recorded: the next start scans the last segment of each partition."
 	if report.CleanStop {
 		stop = "The last stop was clean: the next start scans nothing."
 	}

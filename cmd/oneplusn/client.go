@@ -84,7 +84,7 @@ func withServer(c *cli.Context, action func(ctx context.Context, server *remote)
 	return nil
 }
 
-// each does something for each name, also after one has failed, and returns what failed.
+// each calls do for each name, also after a failure, and returns all failures.
 func (r *remote) each(names []string, do func(name string) error) error {
 	var failed []error
 	for _, name := range names {
@@ -113,13 +113,13 @@ func (r *remote) reach(ctx context.Context, seeds []string) error {
 	return fmt.Errorf("no connection to %s: %w: name another server with --server HOST:PORT", r.addresses, first)
 }
 
-// explain adds a remedy to the errors that people meet. They keep their text only, so that explaining one again changes nothing.
+// explain adds a remedy to common errors. It keeps only their text, so that explaining one again changes nothing.
 func (r *remote) explain(err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrRecordTimeout):
 		return fmt.Errorf("%s did not answer within %v (--timeout): %v", r.addresses, r.timeout, err)
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return fmt.Errorf("%s has no such topic or partition (oneplusn topics lists them, oneplusn topics create creates one): %v", r.addresses, err)
+		return fmt.Errorf("%s has no such topic or partition (oneplusn topics lists them, oneplusn topics create adds one): %v", r.addresses, err)
 	case errors.Is(err, kerr.GroupIDNotFound):
 		return fmt.Errorf("there is no such group (oneplusn groups lists them): %v", err)
 	case errors.Is(err, kerr.NonEmptyGroup):
@@ -136,13 +136,13 @@ type topic struct {
 	offsets
 }
 
-// offsets are the first offset and the one behind the last of each partition of a topic, or why they are not known.
+// offsets are the first offset of each partition of a topic and the one after its last, or the error in place of some.
 type offsets struct {
 	start, end map[int32]int64
 	err        error
 }
 
-// records is the number of all offsets, and so of all records unless compaction or transactions left gaps.
+// records counts offsets. Compaction and transactions leave gaps, so there may be fewer records.
 func (o offsets) records() (n int64) {
 	for partition, end := range o.end {
 		n += end - o.start[partition]

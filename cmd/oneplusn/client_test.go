@@ -282,7 +282,7 @@ func TestClientCommandsSayTheRemedy(t *testing.T) {
 	}{
 		{"topics --server " + free, exitError, "start a server with `oneplusn serve`"},
 		{"sub there --server " + free, exitError, "nothing listens on " + free},
-		{"sub missing --server " + address, exitError, "oneplusn topics create creates one"},
+		{"sub missing --server " + address, exitError, "oneplusn topics create adds one"},
 		{"topics describe missing --server " + address, exitError, "UNKNOWN_TOPIC_OR_PARTITION"},
 		{"topics create there --server " + address, exitError, "TOPIC_ALREADY_EXISTS"},
 		{"topics create a/b --server " + address, exitError, "INVALID_TOPIC"},

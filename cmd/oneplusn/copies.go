@@ -37,7 +37,7 @@ func copiesCommand() *cli.Command {
 	}
 }
 
-// copiesBatchBytes is the size of the record batches, and copiesFetchBytes what one fetch asks for.
+// copiesBatchBytes is the size of a record batch, copiesFetchBytes that of a fetch.
 const (
 	copiesBatchBytes = 256 << 10
 	copiesFetchBytes = 8 << 20

@@ -12,7 +12,7 @@ import (
 
 const kib, mib, gib, tib = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
-// cliFlags are entries of a table as the library has them. What stands in their values is the default.
+// cliFlags turns entries of a table into flags of the library. Their current values are the defaults.
 func cliFlags(entries []flags.Flag) []cli.Flag {
 	out := make([]cli.Flag, 0, len(entries))
 	for i := range entries {
@@ -53,7 +53,7 @@ func sizeOf(c *cli.Context, name string) int64 {
 	return v.Bytes()
 }
 
-// within limits what a flag may be set to. Its default may be something else.
+// within limits the values that a user may give. The default may lie outside.
 func within(least, most int, f *cli.IntFlag) cli.Flag {
 	f.Action = func(_ *cli.Context, n int) error {
 		if n < least || n > most {
@@ -80,7 +80,7 @@ func category(heading string, list ...cli.Flag) []cli.Flag {
 	return list
 }
 
-// field is a field that every type of flag in the library has, and that none of its interfaces can set.
+// field is a field of all flag types of the library, which has no interface to set it.
 func field(f cli.Flag, name string) reflect.Value {
 	return reflect.ValueOf(f).Elem().FieldByName(name)
 }

@@ -59,7 +59,7 @@ func listGroups(c *cli.Context) error {
 			return err
 		}
 		if len(listed) == 0 {
-			fmt.Fprintln(c.App.ErrWriter, "no groups; oneplusn sub TOPIC --group NAME creates one")
+			fmt.Fprintln(c.App.ErrWriter, "no groups; oneplusn sub TOPIC --group NAME starts one")
 			return nil
 		}
 		described, err := server.admin.DescribeGroups(ctx, listed.Groups()...)
@@ -112,7 +112,7 @@ func writeLag(w io.Writer, g kadm.DescribedGroupLag) error {
 	return table.Flush()
 }
 
-// orNone is an offset or a lag, empty if there is none: the protocol has -1 for that.
+// orNone formats an offset or a lag, empty for -1, the protocol's "none".
 func orNone(n int64) string {
 	if n < 0 {
 		return ""
@@ -196,7 +196,7 @@ func (r *remote) refuseMembers(ctx context.Context, group string) error {
 	return nil
 }
 
-// planReset prints what would change, and returns the offsets to commit.
+// planReset prints the changes, and returns the offsets to commit.
 func (r *remote) planReset(
 	ctx context.Context, w io.Writer, committed kadm.OffsetResponses, topics []string, target position,
 ) (kadm.Offsets, error) {

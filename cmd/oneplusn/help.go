@@ -6,8 +6,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// commandHelp is the help of a command, in the library's template language. Unlike the library's own it leaves the flags
-// in the order in which they are written, which is by importance, and puts a heading where a new category begins.
+// commandHelp is the template of a command's help. Unlike the library's own it keeps the flags in the order of the code, by
+// importance, and puts a heading before each category.
 const commandHelp = `NAME:
    {{template "helpNameTemplate" .}}
 
@@ -23,21 +23,21 @@ COMMANDS:{{template "visibleCommandCategoryTemplate" .}}{{end}}{{$heading := ""}
    {{.String}}{{end}}
 `
 
-// The library has these as variables, and no other way to set them for every command.
+// The library has no other way to set these for every command.
 func init() {
 	cli.CommandHelpTemplate = commandHelp
 	cli.SubcommandHelpTemplate = commandHelp
 	cli.FlagStringer = flagHelp
 }
 
-// The columns of a line of help about a flag, which is behind an indent of three: its name, and what it means.
+// The widths of the two columns of a flag's help, after an indent of three: its name, and its meaning.
 const (
 	flagNameColumn = 28
 	flagTextColumn = 80
 )
 
-// flagHelp is what --help says about a flag: name and placeholder, and wrapped beside them what it means, its default
-// and its environment variable. A usage that says itself what the default is means more than the value that stands for it.
+// flagHelp is the help of one flag: name and placeholder, and wrapped beside them its meaning, default and environment
+// variable. A default in the usage's own words replaces the value.
 func flagHelp(f cli.Flag) string {
 	doc, ok := f.(cli.DocGenerationFlag)
 	if !ok {
@@ -74,7 +74,7 @@ func dashes(name string) string {
 	return "--" + name
 }
 
-// placeholderOf is what is between the first two back quotes of a usage, and the usage without them.
+// placeholderOf is the text between the first two back quotes of a usage, and the usage without them.
 func placeholderOf(usage string) (placeholder, text string) {
 	before, rest, _ := strings.Cut(usage, "`")
 	placeholder, after, ok := strings.Cut(rest, "`")
@@ -84,7 +84,7 @@ func placeholderOf(usage string) (placeholder, text string) {
 	return placeholder, before + placeholder + after
 }
 
-// defaultText is the default as it would be typed: a duration without the units that are 0, and nothing for what is off.
+// defaultText is the default as a user would type it: a duration without units that are 0, nothing for a switch that is off.
 func defaultText(f cli.DocGenerationFlag) string {
 	text := strings.Trim(f.GetDefaultText(), `"`)
 	switch f.(type) {
@@ -96,7 +96,7 @@ func defaultText(f cli.DocGenerationFlag) string {
 	return text
 }
 
-// shortDuration is a duration as [time.Duration] writes it without the units at its end that are 0: 168h and not 168h0m0s.
+// shortDuration drops the units at the end of a duration that are 0: 168h, not 168h0m0s.
 func shortDuration(text string) string {
 	for _, zero := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(text, zero) {
@@ -106,7 +106,7 @@ func shortDuration(text string) string {
 	return text
 }
 
-// wrapText breaks a text between words into lines of at most width bytes, as far as its words allow.
+// wrapText breaks a text between words into lines of at most width bytes; a longer word gets a line of its own.
 func wrapText(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {

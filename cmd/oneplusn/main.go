@@ -1,5 +1,5 @@
 // Command oneplusn is a pub/sub fan-out server that speaks the Kafka wire protocol, its load generator, and the checks
-// of the host it runs on. One file per command; this one has what all of them share.
+// of the host it runs on. One file per command; this one has their common parts.
 //
 // # Invariants
 //

@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// table aligns rows in columns. It prints nothing before Flush.
+// table aligns rows in columns. Flush prints it.
 type table struct{ *tabwriter.Writer }
 
 func newTable(w io.Writer, heading ...string) table {
@@ -20,7 +20,7 @@ func newTable(w io.Writer, heading ...string) table {
 	return t
 }
 
-// row has a dash where a cell is empty.
+// row prints a dash for an empty cell.
 func (t table) row(cells ...any) {
 	texts := make([]string, len(cells))
 	for i, cell := range cells {
@@ -45,7 +45,7 @@ func printReport[T any](c *cli.Context, report T, writeTable func(io.Writer, T) 
 	return nil
 }
 
-// counted is a number of things for people to read: 1 record, 2 records.
+// counted formats a number of things: 1 record, 2 records.
 func counted(n int64, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -53,7 +53,7 @@ func counted(n int64, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// oneLine joins the lines of an error that wraps several, so that one failure is one line in a log.
+// oneLine joins the lines of an error, so that one failure is one line in a log.
 func oneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

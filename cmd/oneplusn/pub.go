@@ -73,7 +73,7 @@ func pubOptions(c *cli.Context) ([]kgo.Opt, error) {
 		return nil, usageErrorf("--compression %q: choose one of none, gzip, snappy, lz4, zstd", c.String("compression"))
 	}
 	opts = append(opts, kgo.ProducerBatchCompression(codec))
-	// Only acks=all goes with an idempotent producer, which repeats a batch without publishing it twice.
+	// An idempotent producer, whose retries publish nothing twice, needs acks=all.
 	switch c.String("acks") {
 	case "all", "-1":
 	case "1":
@@ -122,7 +122,7 @@ func pub(c *cli.Context) error {
 	return err
 }
 
-// publisher publishes lines, and counts what is acknowledged.
+// publisher publishes lines, and counts acknowledged records.
 type publisher struct {
 	server       *remote
 	separator    []byte
@@ -140,7 +140,7 @@ type publisher struct {
 func (p *publisher) run(ctx context.Context, input io.Reader) error {
 	ctx, restore := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
 	defer restore()
-	// A read of a terminal can't be interrupted, so it has a goroutine of its own, which ends with the process.
+	// Nothing interrupts a read from a terminal: it has its own goroutine, which ends with the process.
 	lines, end := make(chan []byte, 1024), make(chan error, 1)
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
@@ -210,7 +210,7 @@ func (p *publisher) state() (records, bytes int64, failed error) {
 	return p.records, p.bytes, p.failed
 }
 
-// readLines sends each line without its newline, until ctx ends. A line longer than a batch may be is an error: memory is bounded.
+// readLines sends each line without its newline, until ctx ends. To bound memory, it refuses a line longer than a batch.
 func readLines(ctx context.Context, input io.Reader, maxBytes int, lines chan<- []byte) error {
 	scanner := bufio.NewScanner(input)
 	scanner.Buffer(make([]byte, 64<<10), max(maxBytes, 64<<10)+2)
@@ -231,7 +231,7 @@ func readLines(ctx context.Context, input io.Reader, maxBytes int, lines chan<- 
 	return scanner.Err()
 }
 
-// splitAtNewline is bufio.ScanLines without its care for carriage returns: a record is the line's bytes.
+// splitAtNewline is bufio.ScanLines, but keeps carriage returns: a record is the line's bytes.
 func splitAtNewline(data []byte, atEOF bool) (advance int, token []byte, err error) {
 	if i := bytes.IndexByte(data, '\n'); i >= 0 {
 		return i + 1, data[:i], nil

@@ -47,8 +47,8 @@ func renderText(out *bufio.Writer, r *kgo.Record) error {
 	return out.WriteByte('\n')
 }
 
-// jsonRecord is a record as one JSON object. Bytes that are not UTF-8 are base64 in a field of another name, so that a
-// reader can't take one for the other.
+// jsonRecord is a record as one JSON object. Bytes that are not UTF-8 are base64 in a field of another name, so that readers
+// do not confuse the two.
 type jsonRecord struct {
 	Topic     string       `json:"topic"`
 	Partition int32        `json:"partition"`
@@ -95,7 +95,7 @@ func textOrBytes(b []byte) (*string, []byte) {
 	return &text, nil
 }
 
-// renderHex writes where the record is, its key, and its value in the manner of hexdump -C.
+// renderHex writes the record's position, its key, and its value like hexdump -C.
 func renderHex(out *bufio.Writer, r *kgo.Record) error {
 	_, err := fmt.Fprintf(out, "%s-%d@%d key %s value %d bytes\n%s", r.Topic, r.Partition, r.Offset, keyHex(r.Key), len(r.Value), hex.Dump(r.Value))
 	return err

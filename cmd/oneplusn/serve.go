@@ -40,7 +40,7 @@ acks=1 and acks=all promise the same, since there is one replica; acks=0 gets no
 SIGINT or SIGTERM stops it: it accepts no more connections, answers waiting fetches, finishes responses under
 way within --drain-timeout, closes the logs and exits with 0. A second signal stops it at once.`
 
-// server is what the flags of serve fill in.
+// server holds the values of the flags of serve.
 type server struct {
 	config   fanout.Config
 	admin    string
@@ -90,7 +90,7 @@ func parseLevel(text string) (level slog.Level, err error) {
 	return level, err
 }
 
-// validate refuses settings that cannot work, and rounds the ring size.
+// validate checks the settings, and rounds the ring size.
 func (s *server) validate(log *slog.Logger) error {
 	if err := s.checkAdmin(); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *server) run(c *cli.Context) error {
 		return &usageError{err}
 	}
 	config := &s.config
-	// Checked before any other file is opened: later the number may belong to a segment.
+	// Before any other file is opened: later the number may belong to a segment.
 	ready, err := readyFile(s.readyFD)
 	if err != nil {
 		return &usageError{err}

@@ -14,8 +14,7 @@ import (
 	"oneplusn/cmd/internal/report"
 )
 
-// onSite runs a scenario until it ends or a signal comes. The scenario opens so many connections, of clients that are
-// called what.
+// onSite runs a scenario until it ends or a signal comes. what names the clients that open the connections.
 func onSite[T any](
 	c *cli.Context, connections int, what string, place bench.Place, scenario func(context.Context, *bench.Site) (T, error),
 ) (result T, err error) {
@@ -31,7 +30,7 @@ func onSite[T any](
 	}
 	defer func() { err = errors.Join(err, site.Close()) }()
 	if result, err = scenario(ctx, site); ctx.Err() != nil && err != nil {
-		return result, errors.New("interrupted") // which is why it failed
+		return result, errors.New("interrupted") // the cause of err
 	}
 	return result, err
 }

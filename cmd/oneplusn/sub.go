@@ -72,7 +72,7 @@ type subscription struct {
 	progress *report.Progress
 
 	bounds   offsets
-	next     map[int32]int64 // where each partition goes on; without a group only
+	next     map[int32]int64 // each partition's next offset; nil in a group
 	received int64
 }
 
@@ -166,7 +166,7 @@ func (s *subscription) open(ctx context.Context, c *cli.Context) error {
 	return err
 }
 
-// run prints records until the end that was asked for, or until ctx ends.
+// run prints records until --until-end or --count is reached, or ctx ends.
 func (s *subscription) run(ctx context.Context) error {
 	s.progress.Begin()
 	hint := time.AfterFunc(2*time.Second, s.sayWaiting)
@@ -174,7 +174,7 @@ func (s *subscription) run(ctx context.Context) error {
 	for {
 		done, err := s.atEnd(ctx)
 		if ctx.Err() != nil {
-			return nil // whatever that cut short
+			return nil // err, if any, is the request that this cut short
 		}
 		if done || err != nil {
 			return err
@@ -198,7 +198,7 @@ func (s *subscription) run(ctx context.Context) error {
 	}
 }
 
-// idlePoll is the longest wait for records: a member of a group that reads to the end has to look how far the others are.
+// idlePoll is the longest wait for records. A member that reads to the end then checks the progress of the whole group.
 const idlePoll = 500 * time.Millisecond
 
 func (s *subscription) poll(ctx context.Context) (kgo.Fetches, error) {
@@ -213,7 +213,7 @@ func (s *subscription) poll(ctx context.Context) (kgo.Fetches, error) {
 	return fetches, nil
 }
 
-// print writes records and says whether --count is reached.
+// print writes records and reports whether --count is reached.
 func (s *subscription) print(fetches kgo.Fetches) (full bool, err error) {
 	for records := fetches.RecordIter(); !records.Done(); {
 		r := records.Next()
@@ -236,7 +236,7 @@ func (s *subscription) print(fetches kgo.Fetches) (full bool, err error) {
 	return false, nil
 }
 
-// atEnd says whether --until-end is reached. In a group that is a matter of all members: of what is committed.
+// atEnd reports whether --until-end is reached. In a group the committed offsets of all members decide.
 func (s *subscription) atEnd(ctx context.Context) (bool, error) {
 	if !s.untilEnd {
 		return false, nil
@@ -267,7 +267,7 @@ func (s *subscription) atEnd(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// leave commits what was printed. The group's other members take over at once.
+// leave commits the printed records. The other members take over at once.
 func (s *subscription) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.server.timeout)
 	defer cancel()

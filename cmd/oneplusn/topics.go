@@ -69,7 +69,7 @@ func (r *remote) sizes(ctx context.Context) topicSizes {
 	return sizes
 }
 
-// of adds up the sizes of partitions of a topic. The text is empty if none is known.
+// of formats the total size of partitions of a topic, empty if the server reports none.
 func (s topicSizes) of(topic string, partitions ...kadm.PartitionDetail) (text string) {
 	var total int64
 	for _, p := range partitions {
@@ -88,7 +88,7 @@ func listTopics(c *cli.Context) error {
 			return err
 		}
 		if len(topics) == 0 {
-			fmt.Fprintln(c.App.ErrWriter, "no topics; oneplusn topics create TOPIC creates one")
+			fmt.Fprintln(c.App.ErrWriter, "no topics; oneplusn topics create TOPIC adds one")
 			return nil
 		}
 		sizes := server.sizes(ctx)

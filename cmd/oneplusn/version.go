@@ -9,12 +9,12 @@ import (
 // version is stamped by `make build` with -ldflags="-X main.version=…" from git describe.
 var version = ""
 
-// versionText is what --version prints: the version, and what it was built with and for.
+// versionText is the output of --version: the version, the Go release and the platform.
 func versionText() string {
 	return fmt.Sprintf("%s (%s %s/%s)", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// versionName falls back to what the Go toolchain knows of a build that was not made by `make build`.
+// versionName falls back to the Go toolchain's build information without `make build`.
 func versionName() string {
 	if version != "" {
 		return version
