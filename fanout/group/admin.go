@@ -68,11 +68,9 @@ func (c *Coordinator) DeleteGroups(now Instant, from Client, req *kmsg.DeleteGro
 	c.queue.begin()
 	for _, id := range req.Groups {
 		r := kmsg.NewDeleteGroupsResponseGroup()
-		r.Group = id
-		code := c.checkGroup(id, true)
+		r.Group, r.ErrorCode = id, c.checkGroup(id, true)
 		switch g := c.groups.get(id); {
-		case code != 0:
-			r.ErrorCode = code
+		case r.ErrorCode != 0:
 		case g == nil:
 			r.ErrorCode = wire.CodeGroupIDNotFound
 		case g.state != Empty:

@@ -14,10 +14,10 @@ const leaveManyFrom = 3
 func (c *Coordinator) LeaveGroup(now Instant, from Client, req *kmsg.LeaveGroupRequest) {
 	c.queue.asked(from.Ticket)
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
-	g, code := c.groups.get(req.Group), c.checkGroup(req.Group, false)
+	resp.ErrorCode = c.checkGroup(req.Group, false)
+	g := c.groups.get(req.Group)
 	switch {
-	case code != 0:
-		resp.ErrorCode = code
+	case resp.ErrorCode != 0:
 	case req.Version < leaveManyFrom:
 		resp.ErrorCode = c.leaveOne(now, g, req.MemberID, "")
 	default:

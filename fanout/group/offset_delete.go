@@ -10,10 +10,10 @@ import (
 func (c *Coordinator) OffsetDelete(now Instant, from Client, req *kmsg.OffsetDeleteRequest) {
 	c.queue.asked(from.Ticket)
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
-	g, code := c.groups.get(req.Group), c.checkGroup(req.Group, true)
+	resp.ErrorCode = c.checkGroup(req.Group, true)
+	g := c.groups.get(req.Group)
 	switch {
-	case code != 0:
-		resp.ErrorCode = code
+	case resp.ErrorCode != 0:
 	case g == nil:
 		resp.ErrorCode = wire.CodeGroupIDNotFound
 	case g.state != Empty && g.protocolType != consumerProtocol:
