@@ -42,7 +42,7 @@ func (e expiry) fire(c *Coordinator, now Instant) {
 	case s.group == g && (s.generation != g.generation || s.state != g.state):
 		c.endScan(g)
 	}
-	if s.group == nil && !c.beginScan(now, g) {
+	if s.group == nil && !c.beginScan(g) {
 		c.endScan(g)
 		c.scheduleExpiry(g, now)
 		return
@@ -64,7 +64,7 @@ func (e expiry) fire(c *Coordinator, now Instant) {
 }
 
 // beginScan is false if nothing can expire in the group's present state.
-func (c *Coordinator) beginScan(now Instant, g *group) bool {
+func (c *Coordinator) beginScan(g *group) bool {
 	if g.pending.len() > 0 || g.state != Empty && g.state != Stable {
 		return false
 	}

@@ -10,7 +10,6 @@ const (
 	CodeRequestTimedOut                    int16 = 7 // retried
 	CodeMessageTooLarge                    int16 = 10
 	CodeOffsetMetadataTooLarge             int16 = 12
-	CodeCoordinatorLoadInProgress          int16 = 14 // retried
 	CodeCoordinatorNotAvailable            int16 = 15 // retried
 	CodeInvalidTopic                       int16 = 17
 	CodeRecordListTooLarge                 int16 = 18
@@ -34,7 +33,6 @@ const (
 	CodeInvalidProducerEpoch               int16 = 47
 	CodeTransactionalIDAuthorizationFailed int16 = 53
 	CodeKafkaStorageError                  int16 = 56 // retried
-	CodeReassignmentInProgress             int16 = 60 // retried
 	CodeNonEmptyGroup                      int16 = 68
 	CodeGroupIDNotFound                    int16 = 69
 	CodeFetchSessionIDNotFound             int16 = 70 // retried
