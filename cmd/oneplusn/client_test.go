@@ -223,7 +223,7 @@ func TestSubPrintsWhatComesAndEndsCleanly(t *testing.T) {
 		ended := make(chan int, 1)
 		go func() { ended <- run(ctx, []string{"oneplusn", "sub", "live", "--server", address}, &stdout, &stderr) }()
 		// It is known to wait once it says so; before that, a record might count as one that was there.
-		await(t, func() bool { return strings.Contains(stderr.String(), "prints the 1 existing ones") })
+		await(t, func() bool { return strings.Contains(stderr.String(), "prints 1 existing record") })
 		publish(t, address, "live", "after\n")
 		await(t, func() bool { return stdout.String() == "after\n" })
 		interrupt()

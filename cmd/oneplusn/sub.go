@@ -284,7 +284,7 @@ func (s *subscription) leave() error {
 func (s *subscription) sayWaiting() {
 	text := fmt.Sprintf("waiting for records of topic %s", s.topic)
 	if s.group == "" && s.from.kind == fromEnd {
-		text += fmt.Sprintf(" published from now on; --from beginning prints the %d existing ones", s.bounds.records())
+		text += fmt.Sprintf(" published from now on; --from beginning prints %s", counted(s.bounds.records(), "existing record"))
 	}
 	fmt.Fprintln(s.notes, text)
 }
