@@ -14,9 +14,9 @@ import (
 
 const patience = 10 * time.Second
 
-// gate is a sink that takes nothing until it is opened.
+// gate is a sink that blocks until it is opened.
 type gate struct {
-	entered chan struct{} // receives one value for each Write that has begun
+	entered chan struct{} // gets one value at the start of each Write
 	open    chan struct{}
 
 	mu      sync.Mutex
@@ -83,14 +83,14 @@ func TestFlushWaitsForWhatWasLoggedAndGivesUpInTime(t *testing.T) {
 	log := Start(sink, Options{})
 	log.Logger().Info("held")
 	if log.Flush(time.Millisecond) {
-		t.Fatal("Flush says that the record is written, the sink has not taken it")
+		t.Fatal("Flush returned true, but the sink has not taken the record")
 	}
 	close(sink.open)
 	if !log.Flush(patience) {
 		t.Fatal("Flush timed out on an open sink")
 	}
 	if out := sink.String(); !strings.Contains(out, "msg=held") {
-		t.Fatalf("Flush came back before the record was written, the sink has %q", out)
+		t.Fatalf("Flush returned before the record was written, the sink has %q", out)
 	}
 	log.Close(patience)
 }

@@ -59,14 +59,14 @@ func TestCheckerFindsEveryFlippedBit(t *testing.T) {
 	// The second batch is there to show what follows damage.
 	for at := range first.Size() {
 		if at >= 12 && at < 16 {
-			continue // the leader epoch, which is the server's and not checked
+			continue // the leader epoch: the server sets it, and the checker ignores it
 		}
 		damaged := bytes.Clone(stream)
 		damaged[at] ^= 0x10
 		var c checker
 		err := c.feed(damaged)
 		if err == nil && c.whole() && c.batches == 2 {
-			t.Fatalf("byte %d was changed and nobody noticed", at)
+			t.Fatalf("byte %d was changed and the checker found nothing", at)
 		}
 	}
 }
@@ -110,7 +110,7 @@ func TestBatchesBeforeTheOneAskedForAreSkipped(t *testing.T) {
 	if err := c.feed(stream[:size]); err != nil || c.next != 3*perBatch || c.batches != 1 {
 		t.Errorf("after a response with nothing to keep %d batches up to %d: %v", c.batches, c.next, err)
 	}
-	// What is skipped has no gap either, and only a response's start is.
+	// Skipped batches must have no gap either, and only the start of a response is skipped.
 	if _, err := ask(2*perBatch, append(bytes.Clone(stream[:size]), stream[2*size:]...)); !errors.Is(err, ErrWrongBytes) {
 		t.Errorf("a gap among skipped batches gave %v", err)
 	}
@@ -118,7 +118,7 @@ func TestBatchesBeforeTheOneAskedForAreSkipped(t *testing.T) {
 		t.Errorf("earlier batches behind later ones gave %v", err)
 	}
 	if _, err := ask(perBatch+1, stream); !errors.Is(err, ErrWrongBytes) {
-		t.Errorf("a batch around the offset that was asked for gave %v", err)
+		t.Errorf("a batch around the requested offset gave %v", err)
 	}
 }
 

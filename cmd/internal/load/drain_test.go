@@ -107,7 +107,7 @@ func TestSlowSubscribersReadAllInTheEnd(t *testing.T) {
 	}
 	for _, sub := range slow.stalled.subs {
 		if !sub.done || sub.received != layout.Bytes {
-			t.Errorf("a stalled subscriber got %d of %d bytes", sub.received, layout.Bytes)
+			t.Errorf("a stalled subscriber received %d of %d bytes", sub.received, layout.Bytes)
 		}
 	}
 }
@@ -185,6 +185,6 @@ func TestInterruptedDrainEnds(t *testing.T) {
 	defer set.Close()
 	time.AfterFunc(10*time.Millisecond, cancel)
 	if _, err := set.Drain(ctx); err == nil {
-		t.Error("a drain that could not be done ended well")
+		t.Error("an interrupted drain gave no error")
 	}
 }

@@ -21,8 +21,8 @@ type Nginx struct {
 	dir     string
 }
 
-// nginxConfig is a plain configuration of a static file server, with one worker process, as the server that it is
-// compared with has one loop. sendfile_max_chunk is nginx's default.
+// nginxConfig is a plain configuration of a static file server. It has one worker process, because our server has one loop.
+// sendfile_max_chunk is nginx's default.
 const nginxConfig = `daemon off; worker_processes 1; error_log stderr error; pid %[1]s/pid;
 events { worker_connections 16384; }
 http {
@@ -53,7 +53,7 @@ func StartNginx(binary, root string) (*Nginx, error) {
 	config := filepath.Join(dir, "nginx.conf")
 	text := fmt.Sprintf(nginxConfig, dir, address, root)
 	if unix.Geteuid() == 0 {
-		text = "user root;\n" + text // the data directory may be closed to others
+		text = "user root;\n" + text // other users may not read the data directory
 	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("peer: %w", err)

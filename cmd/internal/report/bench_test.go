@@ -20,7 +20,7 @@ func TestTableHasMediansSpreadAndTheRatioToTheYardstick(t *testing.T) {
 	WriteBench(&out, benchRuns(), "copy")
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 4 {
-		t.Fatalf("a header and three configurations were due:\n%s", out.String())
+		t.Fatalf("want a header and three configurations:\n%s", out.String())
 	}
 	for line, want := range map[int][]string{
 		1: {"copy", "0.500 (0.400-0.600)", "1.00"},

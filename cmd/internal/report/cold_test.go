@@ -18,7 +18,7 @@ func coldRuns() []*ColdRun {
 		run(2, "kernel", 0, 400, 300), run(2, "bounded", 64<<20, 1000, 6)}
 }
 
-// cells are the fields of the table's lines, where extremes belong to their median.
+// cells are the cells of the table's lines. Extremes stay with their median.
 func cells(table string) (lines [][]string) {
 	for line := range strings.Lines(table) {
 		lines = append(lines, strings.Fields(strings.NewReplacer(" (", "(", ", ", ",", " MiB", "MiB").Replace(line)))

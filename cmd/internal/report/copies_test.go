@@ -48,7 +48,7 @@ func TestCellThatDisagreesIsMarkedExplainedAndReported(t *testing.T) {
 
 func TestCellsWithinOnePercentAgree(t *testing.T) {
 	row := agreeing()
-	row.Counted[DiskToCache] = 0.9922 // what stayed in a socket's queue when the cache was dropped
+	row.Counted[DiskToCache] = 0.9922 // some pages stayed in a socket's queue when the cache was dropped
 	row.Counted[ToNIC] = 10.09
 	var why strings.Builder
 	if !Explain(&why, []*CopyRow{row}) {
@@ -66,7 +66,7 @@ func TestUncountedCellIsNeverShownAsItsPrediction(t *testing.T) {
 		t.Errorf("the table hides that a cell was not counted:\n%s", table.String())
 	}
 	if !Explain(&why, []*CopyRow{row}) || !strings.Contains(why.String(), "was not counted: the data directory is in memory") {
-		t.Errorf("the reason is not said: %s", why.String())
+		t.Errorf("the reason is missing: %s", why.String())
 	}
 	if _, counted, whole := row.Totals(); whole || counted != 10 {
 		t.Errorf("the count of what was counted is %v, whole %v", counted, whole)

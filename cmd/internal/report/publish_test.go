@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// publishRuns are three turns on a machine whose disk is at times slower: rates differ, and so do their ratios.
+// publishRuns are three runs on a disk whose speed varies: rates differ, and so do their ratios.
 func publishRuns() (runs []*PublishRun) {
 	run := func(turn int, fsync string, producers int, batches, syncs int64) {
 		r := &PublishRun{Run: turn, Fsync: fsync, Producers: producers, Batches: batches, Bytes: 1000 * batches, Seconds: 1,
@@ -28,7 +28,7 @@ func publishRuns() (runs []*PublishRun) {
 	return runs
 }
 
-// row is the fields of the table's line about a policy and a number of producers, where extremes belong to their median.
+// row has the cells of the table's line for a policy and a number of producers. Extremes stay with their median.
 func row(t *testing.T, table, fsync, producers string) []string {
 	t.Helper()
 	for line := range strings.Lines(table) {
@@ -36,7 +36,7 @@ func row(t *testing.T, table, fsync, producers string) []string {
 			return fields
 		}
 	}
-	t.Fatalf("there is no line of %s with %s producers:\n%s", fsync, producers, table)
+	t.Fatalf("the table has no line for %s with %s producers:\n%s", fsync, producers, table)
 	return nil
 }
 

@@ -45,7 +45,7 @@ func longLines(s *source) (found []Finding) {
 	for i, line := range bytes.Split(s.text, []byte("\n")) {
 		if n := utf8.RuneCount(line) - literal[i+1]; n > maxColumns {
 			found = append(found, Finding{s.path, i + 1,
-				fmt.Sprintf("the line has %d columns beside its string literals, the limit is %d: break it", n, maxColumns)})
+				fmt.Sprintf("the line has %d columns without its string literals, the limit is %d: break it", n, maxColumns)})
 		}
 	}
 	return found
@@ -94,7 +94,7 @@ func pureOfSockets(s *source) bool { return !s.isTest && s.within("fanout/wire",
 
 const throughFS = "go through segment.FS: tests let each operation of it fail"
 
-// banned calls, by package and name. A name that ends with "*" stands for all that begin like it.
+// calls are banned by package and name. A name that ends with "*" stands for all names with that prefix.
 var calls = []struct {
 	pkg, name string
 	where     func(*source) bool
@@ -131,7 +131,7 @@ func bannedCalls(s *source) (found []Finding) {
 	return found
 }
 
-// banned imports, with everything below them.
+// imports are banned with all packages below them.
 var imports = []struct {
 	path    string
 	where   func(*source) bool
@@ -317,7 +317,7 @@ func stem(word string) string {
 	return word
 }
 
-// fixedPort is an address on this host with a port that may be another program's.
+// fixedPort is an address on this host with a port that another program may use.
 var fixedPort = regexp.MustCompile(`^"(127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\])?:[1-9][0-9]{0,4}"$`)
 
 func fixedPorts(s *source) (found []Finding) {

@@ -1,5 +1,5 @@
-// Package tidy is the house linter: rules that gofmt and go vet do not know, checked by a test of this package over the
-// whole tree. `make check` runs it.
+// Package tidy is the house linter: rules beyond gofmt and go vet. A test of this package, which `make check` runs, checks
+// them over the whole tree.
 //
 // # Invariants
 //
@@ -42,7 +42,7 @@ type source struct {
 	isTest bool
 }
 
-// within says whether the file lies in one of the directories or below.
+// within tells whether the file is in one of the directories or below it.
 func (s *source) within(dirs ...string) bool {
 	return slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(s.path, dir+"/") })
 }
