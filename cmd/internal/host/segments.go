@@ -62,44 +62,47 @@ func (s *Segments) Close() {
 	}
 }
 
-// each calls f with the pieces of a range of the log, file by file.
-func (s *Segments) each(from, to int64, f func(file *os.File, offset, n int64) error) error {
+// piece is a range of one file.
+type piece struct {
+	file      *os.File
+	offset, n int64
+}
+
+// pieces are the parts of a range of the log, file by file.
+func (s *Segments) pieces(from, to int64) (all []piece) {
 	for i, size := range s.sizes {
 		if start, end := max(from, 0), min(to, size); start < end {
-			if err := f(s.Files[i], start, end-start); err != nil {
-				return err
-			}
+			all = append(all, piece{s.Files[i], start, end - start})
 		}
 		from, to = from-size, to-size
 	}
-	return nil
+	return all
 }
 
 // Cached is how many bytes of a range of the log the page cache holds. known is false where the kernel or the file system
 // cannot tell (cachestat(2) is Linux 6.5).
 func (s *Segments) Cached(from, to int64) (bytes int64, known bool) {
 	known = true
-	_ = s.each(from, to, func(file *os.File, offset, n int64) error {
-		pages, ok := ring.CachedPages(int(file.Fd()), offset, n)
-		bytes += min(pages*int64(os.Getpagesize()), n)
+	for _, p := range s.pieces(from, to) {
+		pages, ok := ring.CachedPages(int(p.file.Fd()), p.offset, p.n)
+		bytes += min(pages*int64(os.Getpagesize()), p.n)
 		known = known && ok
-		return nil
-	})
+	}
 	return bytes, known
 }
 
 // Read reads a range of the log, so that the page cache holds it as if it had just been written.
 func (s *Segments) Read(from, to int64) error {
-	return s.each(from, to, func(file *os.File, offset, n int64) error {
-		got, err := io.Copy(io.Discard, struct{ io.Reader }{io.NewSectionReader(file, offset, n)})
-		if err == nil && got < n {
+	for _, p := range s.pieces(from, to) {
+		n, err := io.Copy(io.Discard, struct{ io.Reader }{io.NewSectionReader(p.file, p.offset, p.n)})
+		if err == nil && n < p.n {
 			err = errors.New("it is shorter than it was")
 		}
 		if err != nil {
-			return fmt.Errorf("host: reading %s: %w", file.Name(), err)
+			return fmt.Errorf("host: reading %s: %w", p.file.Name(), err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Drop makes the log cold: it writes the files back and asks the kernel to drop their pages, for up to 3 s, since the

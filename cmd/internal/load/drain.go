@@ -146,9 +146,8 @@ func (s *Set) Drain(ctx context.Context) (*Drained, error) {
 // without a layout.
 func (s *Set) run(ctx context.Context, setUp func(thread int, sub *subscriber)) error {
 	threads := min(max(s.options.Threads, 1), max(len(s.subs), 1))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	errs := make([]error, threads)
+	running, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	var wg sync.WaitGroup
 	for t := range threads {
 		var own []*subscriber
@@ -161,16 +160,19 @@ func (s *Set) run(ctx context.Context, setUp func(thread int, sub *subscriber)) 
 		wg.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			if errs[t] = s.thread(ctx, own); errs[t] != nil {
-				cancel()
+			if err := s.thread(running, own); err != nil {
+				fail(err)
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	if s.options.Layout == nil && ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(running)
 }
 
-// thread drives some of the subscribers.
+// thread drives some of the subscribers until they are done or ctx ends.
 func (s *Set) thread(ctx context.Context, subs []*subscriber) error {
 	p, err := newPoller(subs, &s.total)
 	if err != nil {
@@ -186,14 +188,9 @@ func (s *Set) thread(ctx context.Context, subs []*subscriber) error {
 			return err
 		}
 	}
-	for left := len(subs); left > 0; {
+	for left := len(subs); left > 0 && ctx.Err() == nil; {
 		done, err := p.wait(200 * time.Millisecond)
-		switch {
-		case ctx.Err() != nil && s.options.Layout == nil: // never done
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
+		if err != nil {
 			return err
 		}
 		left -= done
