@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -110,28 +109,28 @@ func (m *coldMeasurement) alone(ctx context.Context, hot *load.Set) (*report.Fet
 // together lets the hot readers read until the cold ones are done.
 func (m *coldMeasurement) together(ctx context.Context, hot, cold *load.Set) (*report.ColdRun, error) {
 	m.site.progress.Step("%s: beside cold readers of %d MiB, %d of them ...", m.name, m.cold.Bytes>>20, m.ColdReaders)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	until, ended := make(chan struct{}), make(chan error, 1)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	until, ended := make(chan struct{}), make(chan struct{})
 	var paced *load.Paced
 	hotBefore := hot.Received()
 	go func() {
+		defer close(ended)
 		var err error
 		if paced, err = hot.Repeat(ctx, m.Every, until); err != nil {
-			cancel() // ends the cold readers too
-			err = fmt.Errorf("a hot reader: %w", err)
+			fail(fmt.Errorf("a hot reader: %w", err))
 		}
-		ended <- err
 	}()
 	watched := m.watch()
-	d, used, coldErr := m.site.drainCounted(ctx, m.server, cold, m.name)
+	d, used, err := m.site.drainCounted(ctx, m.server, cold, m.name)
 	hotBytes := hot.Received() - hotBefore
 	r := watched()
-	close(until)
-	if coldErr != nil {
-		cancel()
+	if err != nil {
+		fail(err)
 	}
-	if err := firstCause(<-ended, coldErr); err != nil {
+	close(until)
+	<-ended
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	r.MemoryLimitBytes = m.MemoryBytes
@@ -170,17 +169,4 @@ func (m *coldMeasurement) watch() func() *report.ColdRun {
 
 func fetchTimes(p *load.Paced) *report.FetchTimes {
 	return &report.FetchTimes{Fetches: p.Fetches, Late: p.Late, Latencies: latencies(p.Latency)}
-}
-
-// firstCause is the first error other than a cancellation, which another error caused.
-func firstCause(errs ...error) (first error) {
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return first
 }
