@@ -63,13 +63,10 @@ func classifyPipePool(pageBytes int, softPages int64, limited bool) Check {
 		return check
 	}
 	check.Found = fmt.Sprintf("%d pages for this user", softPages)
-	if wantPages > softPages {
-		check.OK = false
-		check.Cause = fmt.Sprintf("sysctl fs.pipe-user-pages-soft lets %d pipes of this size be, the rest shrink to two pages",
-			softPages*int64(pageBytes)/int64(max(pipeBytes, pageBytes)))
-		check.Remedy = fmt.Sprintf("sysctl -w fs.pipe-user-pages-soft=%d, give CAP_SYS_RESOURCE, or lower --pipe-size", wantPages)
-	}
-	return check
+	check.OK = wantPages <= softPages
+	return check.because(fmt.Sprintf("sysctl fs.pipe-user-pages-soft lets %d pipes of this size be, the rest shrink to two pages",
+		softPages*int64(pageBytes)/int64(max(pipeBytes, pageBytes))),
+		fmt.Sprintf("sysctl -w fs.pipe-user-pages-soft=%d, give CAP_SYS_RESOURCE, or lower --pipe-size", wantPages))
 }
 
 func probeLimits(subscribers int, privileged bool) []Check {
@@ -110,11 +107,8 @@ func classifyProcesses(l unix.Rlimit, privileged bool) Check {
 	need := uint64(workers + ring.MinBoundedWorkers + ownDescriptors)
 	check := Check{Name: "threads", Found: limitText(l.Cur), Need: fmt.Sprintf("%d for this user", need),
 		OK: privileged || l.Cur >= need}
-	if !check.OK {
-		check.Cause = "RLIMIT_NPROC leaves no room for the ring's workers, and splices wait for each other"
-		check.Remedy = "raise ulimit -u, or lower --io-workers"
-	}
-	return check
+	return check.because("RLIMIT_NPROC leaves no room for the ring's workers, and splices wait for each other",
+		"raise ulimit -u, or lower --io-workers")
 }
 
 // classifyFiles: a subscriber costs one descriptor and a pipe two. The Go runtime raises the soft limit to the hard one
@@ -132,11 +126,8 @@ func classifyFiles(subscribers int, l unix.Rlimit) Check {
 		room = l.Max - overhead
 	}
 	check.Found = fmt.Sprintf("%s (soft %s), room for %d subscribers", limitText(l.Max), limitText(l.Cur), room)
-	if !check.OK {
-		check.Cause = "RLIMIT_NOFILE is too low for that many subscribers"
-		check.Remedy = fmt.Sprintf("ulimit -Hn %d, or LimitNOFILE=%d in the systemd unit", need, need)
-	}
-	return check
+	return check.because("RLIMIT_NOFILE is too low for that many subscribers",
+		fmt.Sprintf("ulimit -Hn %d, or LimitNOFILE=%d in the systemd unit", need, need))
 }
 
 // classifyMemlock only informs: rings have been charged to the memory cgroup since 5.12, and no buffers are registered.
@@ -153,21 +144,15 @@ func classifyTCPBuffer(name, text string) Check {
 		largest, err := strconv.ParseInt(fields[2], 10, 64)
 		c.OK = err == nil && largest >= comfortableTCPBytes
 	}
-	if !c.OK {
-		c.Cause = "small socket buffers make every subscriber cost more and shorter turns of the loop"
-		c.Remedy = fmt.Sprintf("sysctl -w net.ipv4.%s='4096 131072 %d'", name, 4*comfortableTCPBytes)
-	}
-	return c
+	return c.because("small socket buffers make every subscriber cost more and shorter turns of the loop",
+		fmt.Sprintf("sysctl -w net.ipv4.%s='4096 131072 %d'", name, 4*comfortableTCPBytes))
 }
 
 func classifyBacklog(backlog int64) Check {
 	c := Check{Name: "somaxconn", Found: strconv.FormatInt(backlog, 10), Need: strconv.Itoa(comfortableBacklog),
 		OK: backlog >= comfortableBacklog}
-	if !c.OK {
-		c.Cause = "when many subscribers connect at once, those beyond the backlog try again after a second"
-		c.Remedy = fmt.Sprintf("sysctl -w net.core.somaxconn=%d", comfortableBacklog)
-	}
-	return c
+	return c.because("when many subscribers connect at once, those beyond the backlog try again after a second",
+		fmt.Sprintf("sysctl -w net.core.somaxconn=%d", comfortableBacklog))
 }
 
 // probeDataDir looks at the directory, or at the nearest one above it that exists and in which it would be made.

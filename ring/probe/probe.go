@@ -37,6 +37,14 @@ type Check struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
+// because is the check with its cause and remedy, if it failed.
+func (c Check) because(cause, remedy string) Check {
+	if !c.OK {
+		c.Cause, c.Remedy = cause, remedy
+	}
+	return c
+}
+
 // refused fails a check by a system call's error.
 func (c *Check) refused(errno syscall.Errno, what, remedy string) {
 	c.Found, c.Cause, c.Remedy = unix.ErrnoName(errno), what+": "+errno.Error(), remedy
@@ -125,11 +133,8 @@ func classifyKernel(release string) Check {
 		return c
 	}
 	c.OK = major > oldestMajor || major == oldestMajor && minor >= oldestMinor
-	if !c.OK {
-		c.Cause = "this kernel is older than IORING_SETUP_DEFER_TASKRUN"
-		c.Remedy = "boot Linux 6.1 or later (Debian 12, Ubuntu 24.04 and RHEL 10 have it)"
-	}
-	return c
+	return c.because("this kernel is older than IORING_SETUP_DEFER_TASKRUN",
+		"boot Linux 6.1 or later (Debian 12, Ubuntu 24.04 and RHEL 10 have it)")
 }
 
 // classifySetup tells the reasons apart for which io_uring_setup(2) fails. disabled is kernel.io_uring_disabled, or -1
