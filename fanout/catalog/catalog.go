@@ -52,7 +52,7 @@ type Catalog struct {
 	committer *commit.Committer
 	fetcher   *fetch.Fetcher
 	deleted   func(topic string)
-	unlock    func() // gives the data directory back; nil once it has
+	unlock    func() // lets another process have the data directory
 	closer    segment.Closer
 	byName    map[string]*Topic
 	sorted    []string // the names of byName; nil if topics came or went
@@ -72,7 +72,6 @@ type Catalog struct {
 	refusalLog     loop.LogLimit
 	nextExpiry     time.Duration
 	nextCheckpoint time.Duration
-	checkpointing  bool
 }
 
 // Open locks a data directory and recovers every partition in it. It blocks.
@@ -92,7 +91,7 @@ func Open(l *loop.Loop, config Config) (*Catalog, error) {
 		return nil, err
 	}
 	if err := c.recover(); err != nil {
-		c.giveBack()
+		c.unlock()
 		return nil, err
 	}
 	return c, nil
@@ -221,17 +220,9 @@ func (c *Catalog) Turn() {
 	}
 }
 
-// giveBack lets another process have the data directory.
-func (c *Catalog) giveBack() {
-	if c.unlock != nil {
-		c.unlock()
-		c.unlock = nil
-	}
-}
-
 // Close ends cleanly: the next start need not scan the logs. It blocks, after the loop has ended.
 func (c *Catalog) Close() error {
-	defer c.giveBack()
+	defer c.unlock()
 	offline := c.Stats().PartitionsRefused
 	err := c.closeLogs()
 	c.Settle()

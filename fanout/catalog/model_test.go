@@ -108,7 +108,7 @@ func (l *lab) end(cleanly bool) {
 			p.Log.Abandon()
 		}
 	}
-	l.giveBack()
+	l.unlock()
 }
 
 // wait runs tasks until no change is left.

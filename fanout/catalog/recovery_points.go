@@ -121,12 +121,7 @@ func (c *Catalog) warnRecoveryPoints(err error) {
 
 // checkpoint writes the recovery points in the background, if any has moved.
 func (c *Catalog) checkpoint() {
-	if c.checkpointing || !c.recoveryPointsMoved() {
-		return
+	if !c.pointsFile.writing && c.recoveryPointsMoved() {
+		c.pointsFile.write(c.warnRecoveryPoints)
 	}
-	c.checkpointing = true
-	c.pointsFile.write(func(err error) {
-		c.checkpointing = false
-		c.warnRecoveryPoints(err)
-	})
 }

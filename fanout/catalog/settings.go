@@ -85,7 +85,7 @@ var Settings = []Setting{
 		Doc: "There is one replica, this one."},
 	{Name: "retention.bytes", BrokerName: "log.retention.bytes", Kind: kmsg.ConfigTypeLong, min: -1, max: unlimited,
 		Doc: "The size of a partition above which its oldest segments are deleted; -1 for none.",
-		get: func(c *TopicConfig) string { return decimal(orNone(c.Options.RetentionBytes)) },
+		get: func(c *TopicConfig) string { return decimal(max(c.Options.RetentionBytes, -1)) },
 		put: func(c *TopicConfig, _ string, n int64) { c.Options.RetentionBytes = cmp.Or(n, 1) }},
 	{Name: "retention.ms", BrokerName: "log.retention.ms", Kind: kmsg.ConfigTypeLong, min: -1, max: unlimited,
 		Doc: "The age of its latest record at which a segment is deleted, in milliseconds; -1 for none.",
@@ -95,9 +95,7 @@ var Settings = []Setting{
 			}
 			return decimal(c.Options.RetentionAge.Milliseconds())
 		},
-		put: func(c *TopicConfig, _ string, n int64) {
-			c.Options.RetentionAge = cmp.Or(millis(n), 1)
-		}},
+		put: func(c *TopicConfig, _ string, n int64) { c.Options.RetentionAge = cmp.Or(millis(n), 1) }},
 	{Name: "segment.bytes", BrokerName: "log.segment.bytes", Kind: kmsg.ConfigTypeInt, min: 1 << 14, max: math.MaxInt32,
 		Doc: "The size at which a segment ends and the next begins.",
 		get: func(c *TopicConfig) string { return decimal(c.Options.SegmentBytes) },
@@ -112,9 +110,6 @@ func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
 // millis converts a number of milliseconds. The longest duration stands for longer ones.
 func millis(n int64) time.Duration { return time.Duration(min(n, maxMillis)) * time.Millisecond }
-
-// orNone is -1 for every negative limit.
-func orNone(n int64) int64 { return max(n, -1) }
 
 func settingOf(name string) *Setting {
 	for i := range Settings {

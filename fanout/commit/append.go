@@ -148,9 +148,8 @@ func (c *Committer) endWrite(p *Partition) {
 		c.advance(p)
 	}
 	c.Work(p)
-	for n := q.inFlight.First(); n != nil; n = q.inFlight.First() {
-		a := n.Value()
-		n.Remove()
+	for a := range q.inFlight.All() {
+		a.node.Remove()
 		c.endAppend(p, a, a.appended, err)
 	}
 	p.mustBeConsistent()
