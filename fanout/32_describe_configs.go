@@ -35,21 +35,15 @@ func handleDescribeConfigs(b *base, c *client, req *kmsg.DescribeConfigsRequest)
 			topics[i] = tp.Config
 		}
 	}
-	correlationID := c.header.CorrelationID
-	if len(req.Resources) <= describedOnTheLoop {
-		if !c.PutOff(describeItems * len(req.Resources)) {
-			c.Respond(b.appendDescribed(b.loop.Scratch.Empty(), correlationID, req, topics))
-		}
-		return
-	}
-	end := c.Errand()
+	// A resource takes about 10 us, and a request may name tens of thousands.
+	correlationID, end := c.header.CorrelationID, c.Errand()
 	b.describing.Go(b.loop, func() (work, done func()) {
 		if !c.Open() {
 			end()
 			return nil, nil
 		}
 		var encoded []byte
-		return func() { encoded = b.appendDescribed(nil, correlationID, req, topics) }, func() {
+		return func() { encoded = b.describe(correlationID, req, topics) }, func() {
 			if end() {
 				c.Respond(encoded)
 			}
@@ -57,19 +51,12 @@ func handleDescribeConfigs(b *base, c *client, req *kmsg.DescribeConfigsRequest)
 	})
 }
 
-const (
-	// describedOnTheLoop is how many resources are described at once by the loop: each costs about 10 us.
-	describedOnTheLoop = 64
-	// describeItems is how many items of costlyItems a resource stands for.
-	describeItems = 16
-)
-
-// appendDescribed appends the whole response: resources described one after the other, since a described one takes ten times
-// as much memory as an encoded one. It reads nothing that changes, and may run off the loop.
-func (b *base) appendDescribed(dst []byte, correlationID int32, req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig) []byte {
+// describe encodes the whole response: resources described one after the other, since a described one takes ten times as much
+// memory as an encoded one. It runs off the loop, and reads nothing that changes.
+func (b *base) describe(correlationID int32, req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig) []byte {
 	const countAt, headBytes = 12, 16 // behind the frame's size, correlation id and throttle time
 	const oneAt = headBytes - 8       // kmsg encodes no frame size and no correlation id
-	dst = wire.AppendResponse(dst, correlationID, req.ResponseKind())
+	dst := wire.AppendResponse(nil, correlationID, req.ResponseKind())
 	var one []byte
 	for i := range req.Resources {
 		one = b.describeOne(req, topics, i).AppendTo(one[:0])
