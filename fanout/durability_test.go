@@ -245,11 +245,11 @@ func TestFsyncThatDidNotRunIsAskedForAgain(t *testing.T) {
 	publisher.create("feed", 1)
 	req := produceAll("feed", makeBatch(1, 3, 100, 0))
 	publisher.send(req)
-	for i, errno := range []unix.Errno{unix.ECANCELED, unix.EINTR, unix.EAGAIN} {
+	for i, errno := range []unix.Errno{unix.ECANCELED, unix.EINTR, unix.EAGAIN, 512} {
 		d.await(t, i+1, 1)
 		d.end(-int32(errno))
 	}
-	d.await(t, 4, 1)
+	d.await(t, 5, 1)
 	d.end(0)
 	if r := produced(t, publisher, req, publisher.next); r.ErrorCode != 0 || r.BaseOffset != 0 {
 		t.Errorf("produce: error %d, offset %d", r.ErrorCode, r.BaseOffset)
@@ -259,7 +259,7 @@ func TestFsyncThatDidNotRunIsAskedForAgain(t *testing.T) {
 	s.wantEnd = "no more writes after a failed fsync"
 	publisher.send(req)
 	for i := range maxSyncRetries + 1 {
-		d.await(t, 5+i, 1)
+		d.await(t, 6+i, 1)
 		d.end(-int32(unix.ECANCELED))
 	}
 	if r := produced(t, publisher, req, publisher.next); r.ErrorCode != wire.CodeKafkaStorageError {

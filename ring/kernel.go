@@ -21,6 +21,14 @@ func (c Completion) Err() syscall.Errno {
 	return syscall.Errno(-c.Result)
 }
 
+// Interrupted reports whether an errno says that an operation did nothing and may be queued again: a signal came, or no worker
+// could be started. 512 is the kernel's internal "restart the system call", which io_uring passes on from a splice that was interrupted
+// before it moved anything, and from an fdatasync on a network file system.
+func Interrupted(errno syscall.Errno) bool {
+	const restart = syscall.Errno(512) // ERESTARTSYS
+	return errno == syscall.EINTR || errno == syscall.EAGAIN || errno == syscall.ECANCELED || errno == restart
+}
+
 // The bits of a completion's flags (linux/io_uring.h).
 const (
 	flagBuffer      = 1 << 0

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"oneplusn/fanout/loop"
 	"oneplusn/ring"
 	"oneplusn/segment"
@@ -145,10 +143,10 @@ func (c *Committer) Complete(completion ring.Completion) bool {
 		return false
 	}
 	p := *found
-	switch errno := completion.Err(); errno {
-	case 0:
+	switch errno := completion.Err(); {
+	case errno == 0:
 		c.partSynced(p, nil)
-	case unix.EINTR, unix.EAGAIN, unix.ECANCELED:
+	case ring.Interrupted(errno):
 		// Not an answer of the disk: the operation did not run, so the kernel has not forgotten anything. Which file it
 		// was is not known, and to sync the others again costs nothing. An error of one of them stays in the state.
 		if p.flush.retries++; p.flush.retries <= maxSyncRetries {

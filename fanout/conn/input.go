@@ -2,7 +2,6 @@ package conn
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -133,7 +132,7 @@ func (c *Conn) onRecv(completion ring.Completion) {
 		c.table.releaseBuffer(completion)
 		c.Close(ByPeer, nil)
 		return
-	case !slices.Contains(retriedRecv, completion.Err()):
+	case completion.Err() != unix.ENOBUFS && !ring.Interrupted(completion.Err()): // all provided buffers in use, or we cancelled it
 		c.Close(ByPeer, completion.Err())
 		return
 	}
@@ -141,10 +140,6 @@ func (c *Conn) onRecv(completion ring.Completion) {
 		c.armRecv()
 	}
 }
-
-// retriedRecv are the errors of a recv after which it is simply armed again: all provided buffers were in use, or it was cancelled
-// because the client was ahead, or a signal came.
-var retriedRecv = []unix.Errno{unix.ENOBUFS, unix.ECANCELED, unix.EINTR, unix.EAGAIN}
 
 // receive copies received bytes to the input. The size that a frame announces reserves nothing: the buffer grows with what has
 // arrived. If it cannot grow, the bytes go to the spill, the socket is not read any more, and the connection waits.

@@ -266,18 +266,13 @@ func (e *Engine) cleanUp(f *Flow) {
 // maxRetries bounds how often an operation that was interrupted is retried in a row.
 const maxRetries = 8
 
-// errRestart is the kernel's internal "restart the system call", which io_uring passes through from a splice that was
-// interrupted before it moved anything.
-const errRestart = syscall.Errno(512)
-
 // mayRetry reports whether an operation that failed with errno is to be retried.
 func (f *Flow) mayRetry(errno syscall.Errno) bool {
-	switch errno {
-	case syscall.EINTR, errRestart, syscall.ECANCELED, syscall.EAGAIN:
-		f.retries++
-		return f.retries <= maxRetries
+	if !ring.Interrupted(errno) {
+		return false
 	}
-	return false
+	f.retries++
+	return f.retries <= maxRetries
 }
 
 // Close closes the pools. It reports stages that are still borrowed and advice in flight, which are leaks.
