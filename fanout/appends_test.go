@@ -331,7 +331,7 @@ func TestRequestsAfterAProduceWithoutAnswerWaitForItsWrite(t *testing.T) {
 	}
 }
 
-// A topic that is deleted while its log is written to is gone at once; whoever waits is told so, and the next topic of its
+// A topic that is deleted while its log is written to is gone at once; its waiters are told so, and the next topic of its
 // name has nothing of it.
 func TestTopicIsDeletedDuringItsWrite(t *testing.T) {
 	s, gate := startGated(t, func(c *Config) { c.Log.SegmentBytes = 16 << 10 })

@@ -86,7 +86,7 @@ func (b *Broker) Run() error {
 	ended := false
 	defer b.loop.Guard(&ended)
 	err := b.run()
-	// From here on Do and Call return at once, and need not wait until the logs are closed, which may take long.
+	// No task runs from here on: fail callers now, before the slow close of the logs.
 	b.loop.End()
 	if cerr := b.catalog.Close(); err == nil {
 		err = cerr

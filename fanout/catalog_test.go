@@ -122,7 +122,7 @@ func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 	}
 }
 
-// A topic that takes long to make keeps nobody from changing another, and whoever changes that very one waits in the line.
+// A topic that takes long to make does not delay changes of other topics; changes of the same topic wait in the queue.
 func TestTopicThatIsBeingMadeKeepsNobodyFromChangingOthers(t *testing.T) {
 	disk := newGateFS()
 	s := start(t, func(c *Config) { c.Log.FS, c.AutoCreateTopics = disk, false })

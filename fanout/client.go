@@ -119,7 +119,7 @@ func (c *client) noListRoom() {
 		named, each = c.produce.Named(), produce.ListBytesPerPartition
 	}
 	if most := c.base.mostPartitions(); int64(named) > most {
-		c.refuse(fmt.Errorf("%w: it names %d, more than %d partitions, which is what there may be (--max-partitions)",
+		c.refuse(fmt.Errorf("%w: it names %d, the limit is %d partitions (--max-partitions)",
 			wire.ErrTooManyPartitions, named, most))
 	} else if err := c.AwaitRoom("a request's list of partitions", int64(named)*each); err != nil {
 		c.Close(conn.ByMemory, err)

@@ -110,10 +110,10 @@ func onFile(t *testing.T, path string, f func(fd int, size int64)) {
 	f(int(file.Fd()), info.Size())
 }
 
-// most of some bytes is what must be in the page cache where we drop nothing: the kernel may drop some pages as it likes.
+// most is the share of bytes that must be in the page cache where we drop nothing: the kernel may drop some pages by itself.
 func most(bytes int64) int64 { return bytes - bytes/8 }
 
-// cachedBytes is what the page cache has of files, by cachestat(2).
+// cachedBytes is how much of the files the page cache holds, by cachestat(2).
 func cachedBytes(t *testing.T, files []string) (cached int64) {
 	t.Helper()
 	for _, path := range files {
@@ -136,8 +136,8 @@ func sizeOfFiles(t *testing.T, files []string) (size int64) {
 	return size
 }
 
-// A subscriber that reads a whole log from the disk leaves no more than --cold-cache of it in the page cache, and nothing
-// of what was hot is thrown out. Left to the kernel, all that it read stays, which is what makes the kernel throw out.
+// A subscriber that reads a whole log from the disk leaves no more than --cold-cache of it in the page cache, and no hot
+// page is evicted. Left to the kernel, all that it read stays, and so the kernel evicts hot pages.
 func TestOneThatReadsEverythingLeavesTheHotPagesOfOthers(t *testing.T) {
 	for _, set := range []struct{ limit, readahead int64 }{{coldLimitBytes, coldReadahead}, {coldLimitBytes, 0}, {0, 0}} {
 		t.Run(fmt.Sprintf("cold-cache-%d-readahead-%d", set.limit, set.readahead), func(t *testing.T) {
@@ -278,7 +278,7 @@ func TestDeletedTopicIsNotHeldByTheColdCache(t *testing.T) {
 	}
 }
 
-// overlayfs hides its page cache: every page looks cold, and what would be dropped is what everybody reads.
+// overlayfs hides its page cache: every page looks cold, so the cold cache would drop hot ones.
 func TestPageCacheIsLeftAloneWhereItCannotBeSeen(t *testing.T) {
 	below := t.TempDir()
 	for _, name := range []string{"lower", "upper", "work", "merged"} {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whoever reads on from cold records into hot ones does not make these cold: they are not the cold cache's to drop. A
-// range begins in one block and ends in the next, for batches know nothing of blocks.
+// Reading on from cold records into hot ones does not make the hot ones cold: the cold cache must not drop them. A range may
+// begin in one block and end in the next, because batches are not aligned to blocks.
 func TestHotRecordsBehindColdOnesStayHot(t *testing.T) {
 	l := startCold(t, coldLimitBytes, 0, 4, 4)
 	const block = 2 << 20

@@ -67,7 +67,7 @@ func deflate(codec byte, b []byte) []byte {
 	return out.Bytes()
 }
 
-// Compressed batches are what was sent, byte for byte, whether they are checked on the loop or in the background.
+// Compressed batches are stored byte for byte as sent, whether they are checked on the loop or in the background.
 func TestCompressedBatchesAreStoredAsTheyCame(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()
@@ -203,7 +203,7 @@ func TestBatchesCheckedInTheBackgroundKeepTheOrderOfRequests(t *testing.T) {
 		gone.send(produceRequest(7, -1, "feed", map[int32][]byte{0: large}))
 		gone.close()
 	}
-	s.await("those who have gone to be forgotten", func(st Stats) bool { return st.Connections == 1 })
+	s.await("the closed clients to be forgotten", func(st Stats) bool { return st.Connections == 1 })
 	c.close()
 	s.await("the memory to be given back", func(st Stats) bool { return st.Connections == 0 && st.RequestMemory == 0 })
 }

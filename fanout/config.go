@@ -158,7 +158,7 @@ func (c *Config) catalog() catalog.Config {
 // requestOverheadBytes is room for what a Produce request has beside its batch.
 const requestOverheadBytes = 1024
 
-// topicDefaults are what a topic's own settings override.
+// topicDefaults apply where a topic has no setting of its own.
 func topicDefaults(c *Config) *catalog.TopicConfig {
 	o := c.Log
 	o.RetentionBytes, o.RetentionAge = cmp.Or(o.RetentionBytes, -1), cmp.Or(o.RetentionAge, -1)

@@ -48,7 +48,7 @@ func (c *Config) topicFlags() []flags.Flag {
 	return []flags.Flag{
 		flags.Count("partitions", &c.Partitions, 1, 1, 10000, "`N` partitions for a topic whose creator names no number"),
 		flags.Bool("auto-create-topics", &c.AutoCreateTopics, true, "create a topic when a client asks for one that does not exist; =false refuses instead"),
-		flags.Count("auto-create-limit", &c.AutoCreateTopicLimit, 1000, 0, 1<<30, "create no more topics on demand once there are `N`; an admin client still can"),
+		flags.Count("auto-create-limit", &c.AutoCreateTopicLimit, 1000, 0, 1<<30, "`N` topics from which automatic creation stops; admin clients can still create"),
 		flags.Count("max-partitions", &c.MaxPartitions, 20_000, 1, 1<<24, "at most `N` partitions in all topics together, and in one produce or fetch (there at least 20000); each keeps two files open, and ulimit -n limits those"),
 		flags.Choice("fsync", &c.Fsync, "interval=1s", commit.ParseFsync, "`POLICY` for flushing records to disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
 		flags.Bool("inline-writes", &c.InlineWrites, true, "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer but never makes other clients wait"),
@@ -73,7 +73,7 @@ func (c *Config) moveFlags() []flags.Flag {
 	cold := defaultColdCacheBytes()
 	return []flags.Flag{
 		flags.Choice("transfer", &t.Mode, "auto", transfer.ParseMode, "`MODE` that moves records to subscribers: splice, send, sendfile, copy, or auto (splice for large or cold ranges, send for small hot ones)"),
-		flags.Size("splice-from", &t.SpliceFromBytes, 32*kib, 0, gib, "with --transfer auto, splice ranges of `SIZE` and more, and cold ones of any size"),
+		flags.Size("splice-from", &t.SpliceFromBytes, 32*kib, 0, gib, "smallest `SIZE` of a range that --transfer auto splices; it splices cold ranges of any size"),
 		flags.Size("chunk-size", &t.ChunkBytes, mib, 1, gib, "move at most `SIZE` in one operation; smaller is fairer between subscribers, larger costs less CPU"),
 		flags.Size("pipe-size", &t.PipeBytes, mib, 4*kib, gib, "`SIZE` of each pipe between a segment and a socket"),
 		flags.Count("pipes", &t.MaxPipes, 256, 1, 1<<20, "use at most `N` pipes, however many subscribers there are"),
@@ -103,7 +103,7 @@ func (c *Config) connectionFlags() []flags.Flag {
 		flags.Duration("frame-timeout", &c.FrameTimeout, 30*time.Second, time.Second, long, "close a client that began a request and sends no more of it for `DURATION`; sooner while others wait for --request-memory"),
 		flags.Duration("idle-timeout", &c.IdleTimeout, 10*time.Minute, time.Second, long, "close a connection without requests after `DURATION`"),
 		flags.Duration("stall-timeout", &c.StallTimeout, 5*time.Minute, time.Second, long, "close a subscriber that takes no byte of its response for `DURATION`"),
-		flags.Duration("slow-turn-log", &c.SlowTurnLog, 50*time.Millisecond, 0, time.Hour, "log each turn of the event loop that takes `DURATION` or longer, since one client then keeps all others waiting; 0 for never"),
+		flags.Duration("slow-turn-log", &c.SlowTurnLog, 50*time.Millisecond, 0, time.Hour, "log turns of the event loop longer than `DURATION` (all clients wait meanwhile); 0 for never"),
 		flags.Count("flight-recorder", &c.FlightRecorderEvents, 4096, 1, 1<<24, "keep the last `N` operations of the event loop for /debug/events and for the report of a failed assertion; 48 bytes each"),
 		flags.Duration("drain-timeout", &c.DrainTimeout, 10*time.Second, 0, long, "let a stop wait at most `DURATION` for responses under way"),
 	}

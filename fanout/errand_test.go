@@ -48,7 +48,7 @@ func TestRequestsOfClientsThatHaveGoneStayChargedUntilTheyEnd(t *testing.T) {
 	s.await("everything to be given back", func(st Stats) bool { return st.RequestMemory == 0 && st.Connections == 1 })
 }
 
-// Whoever asks for much waits in a line, and nobody waits behind that line who does not.
+// Requests that ask for much queue in a line of their own; the others never wait behind it.
 func TestRequestsThatAskForMuchWaitInALine(t *testing.T) {
 	s := start(t, nil)
 	good := s.dial()

@@ -42,7 +42,7 @@ func (c *dialed) commit(group, topic string, offset int64) {
 	}
 }
 
-// committed is what a group has committed for partition 0.
+// committed returns a group's committed offset of partition 0.
 func (c *dialed) committed(group, topic string) int64 {
 	c.t.Helper()
 	req := kmsg.NewPtrOffsetFetchRequest()
@@ -358,10 +358,10 @@ func TestTopicThatIsDeletedTakesItsOffsetsAlong(t *testing.T) {
 	c.remove("feed")
 	c.create("feed", 1)
 	if got := c.committed("g", "feed"); got != -1 {
-		t.Errorf("in the topic that was made anew the group is at %d", got)
+		t.Errorf("in the recreated topic the group is at %d", got)
 	}
 	if code := commitCode(c.ask(commitRequest("g", "other", 1, 1, ""))); code != 3 {
-		t.Errorf("committing for a topic that there is not: error %d, want 3", code)
+		t.Errorf("committing for an unknown topic: error %d, want 3", code)
 	}
 }
 
@@ -397,7 +397,7 @@ func TestOffsetsOfADeletedTopicDoNotComeBackWithARestart(t *testing.T) {
 	}
 }
 
-// Whoever deletes a topic and is gone before the answer: a clean stop writes off what is left.
+// A client deletes a topic and leaves before the answer: a clean stop writes the remaining tombstones.
 func TestStopWaitsForOffsetsThatAreBeingForgotten(t *testing.T) {
 	const partitions, groups = 20, 150
 	dir := t.TempDir()

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for what must come. It is never waited out when all is well.
 const patience = 30 * time.Second
 
-// holdings is what the process holds of the operating system and the runtime.
+// holdings are the descriptors and goroutines of the process.
 type holdings struct {
 	descriptors map[string]string // number to what it is
 	goroutines  int
@@ -49,8 +49,8 @@ func held(t *testing.T) holdings {
 	return h
 }
 
-// checkNothingLeft compares with what was held before. Descriptors are closed and goroutines end a moment after whoever
-// waited for them was told, so this waits for both.
+// checkNothingLeft compares with earlier holdings. Descriptors are closed and goroutines end a moment after their waiters
+// were told, so this waits for both.
 func (h holdings) checkNothingLeft(t *testing.T) {
 	t.Helper()
 	var left string

@@ -122,7 +122,7 @@ func (b *base) appendTopic(dst []byte, version int16, name string, refused bool)
 	}
 	dst = wire.AppendMetadataTopic(dst, version, code, name, internal, len(partitions))
 	for _, p := range partitions {
-		// A refused partition keeps its leader, so that clients ask it and get the error.
+		// An offline partition keeps its leader, so that clients ask it and get the error.
 		epoch := int32(-1)
 		if p.Offline == nil {
 			epoch = p.Log.LeaderEpoch()

@@ -186,7 +186,7 @@ func (p *pair) check(asked adminRequest, resp kmsg.Response) {
 }
 
 // Any two requests about one topic at once, held at whatever operation of the disk: both are answered, once and with a
-// sensible code, and what the disk has afterwards is what is served, then and after a restart.
+// sensible code, and the server serves what is on the disk, then and after a restart.
 func TestAnyTwoRequestsAboutOneTopicAtOnceAreAnsweredAndLeaveItWhole(t *testing.T) {
 	dir := t.TempDir()
 	disk := newGateFS()

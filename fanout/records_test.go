@@ -46,7 +46,7 @@ func seal(raw []byte) []byte {
 	return raw
 }
 
-// shadow is what a partition must hold: the batches that were published to it, with the offsets they got.
+// shadow has the expected content of a partition: the batches published to it, with their offsets.
 type shadow struct {
 	topic     string
 	partition int32

@@ -94,7 +94,7 @@ func (c *client) later() (reply func(kmsg.Response)) {
 	}
 }
 
-// slowRequest is what the log of a slow turn needs of its longest request, whose frame may be gone by then.
+// slowRequest describes a turn's longest request for the log of slow turns: the frame may be gone by then.
 type slowRequest struct {
 	key, version int16
 	bytes        int

@@ -236,7 +236,7 @@ func TestFetchErrorsAreToldByPartition(t *testing.T) {
 	}
 }
 
-// A client that believes in another leader, or in a session that there is not, is told so.
+// A client that names another leader or an unknown session gets an error.
 func TestFetchRefusesWrongEpochsAndSessions(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()

@@ -12,7 +12,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// seamScript is what a fuzzer makes of its bytes: produces of batches that are more or less broken, fetches, restarts.
+// seamScript turns a fuzzer's bytes into produces of more or less broken batches, fetches, and restarts.
 type seamScript []byte
 
 func (s *seamScript) next() byte {
@@ -64,7 +64,7 @@ func compressBatch(raw []byte, codec kgo.CompressionCodecType) []byte {
 	return seal(out)
 }
 
-// seamModel is what was acknowledged, in the order of the offsets.
+// seamModel has the acknowledged batches, in the order of the offsets.
 type seamModel struct {
 	t       *testing.T
 	batches [][]byte
@@ -145,8 +145,8 @@ func (m *seamModel) holding(offset int64) int {
 	return i
 }
 
-// FuzzAcknowledgedIsWhatIsRead: whatever producers send, what is acknowledged can be decoded, and is what subscribers read
-// from any offset, also after a restart; what is refused leaves no trace.
+// FuzzAcknowledgedIsWhatIsRead: whatever producers send, acknowledged batches can be decoded, and subscribers read exactly
+// these from any offset, also after a restart; refused batches leave no trace.
 func FuzzAcknowledgedIsWhatIsRead(f *testing.F) {
 	f.Add([]byte{0, 7, 1, 20, 5, 1, 0, 30, 0, 15, 2, 100, 9, 3, 2, 0, 0, 10, 255})
 	f.Add([]byte{0, 64 | 3, 1, 20, 5, 57, 1, 0, 128, 3, 9, 9, 23, 1, 60, 7, 1, 0, 10, 3, 1, 200})

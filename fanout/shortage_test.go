@@ -98,7 +98,7 @@ func TestRequestThatDoesNotGoOnIsClosedWithItsReason(t *testing.T) {
 	idle.alive() // between two requests there is no such limit
 }
 
-// Whoever stops in the middle of a request while others wait for memory makes room for them, however many there are.
+// Clients that stall in the middle of a request while others wait for memory are closed, however many there are.
 func TestStalledRequestsMakeRoomForThoseThatWait(t *testing.T) {
 	s := startTuned(t, tight, func(c *Config) { c.FrameTimeout = conn.HurryDivisor * 60 * time.Millisecond })
 	good := s.dial()

@@ -45,7 +45,7 @@ func (c *dialed) drain(log *shadow, pieceBytes int) error {
 	return nil
 }
 
-// fetchOverhead is what a Fetch v11 response of one partition has before the records.
+// fetchOverhead is the size of a Fetch v11 response of one partition before its records.
 func fetchOverhead(topic string) int {
 	const frameAndHead, partition = 4 + 4 + 4 + 2 + 4 + 4, 4 + 2 + 8 + 8 + 8 + 4 + 4 + 4
 	return frameAndHead + 2 + len(topic) + 4 + partition

@@ -75,9 +75,9 @@ type Stats struct {
 	commitStats
 }
 
-// BudgetStats are what is taken of a limit, in bytes unless the name says otherwise.
+// BudgetStats are a budget's use and limit, in bytes unless the name says otherwise.
 type BudgetStats struct {
-	Used  int64 `json:"used" metric:"budget_bytes" help:"What is taken of a limit; bytes unless the name says otherwise."`
+	Used  int64 `json:"used" metric:"budget_bytes" help:"Used part of a limit; bytes unless the name says otherwise."`
 	Limit int64 `json:"limit" metric:"budget_limit_bytes" help:"The limit: see docs/operations.md for the flag that raises it."`
 }
 

@@ -149,9 +149,8 @@ func TestConnectionsThatVanishInAnyStateLeaveNothing(t *testing.T) {
 	}
 }
 
-// To close the logs may take long. Whoever asks meanwhile is told at once that nobody answers any more, and wakes no
-// ring that is closed.
-func TestWhoeverAsksWhileTheLogsAreClosedIsToldSo(t *testing.T) {
+// Closing the logs may take long. Calls meanwhile fail at once, and wake no closed ring.
+func TestCallsDuringTheCloseOfTheLogsFailAtOnce(t *testing.T) {
 	disk := newGateFS()
 	s := start(t, func(c *Config) { c.Log.FS = disk })
 	c := s.dial()

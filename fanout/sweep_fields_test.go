@@ -126,7 +126,7 @@ func repeat(v reflect.Value, n int) {
 	v.Set(many)
 }
 
-// sweptTopic and sweptGroup are what ordinary requests of the sweep are about.
+// sweptTopic and sweptGroup are the names in ordinary requests of the sweep.
 const (
 	sweptTopic = "feed"
 	sweptGroup = "group"

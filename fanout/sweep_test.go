@@ -24,7 +24,7 @@ var (
 	sweepSeed  = flag.Uint64("sweep.seed", 0, "which pairs; 0 draws a seed")
 )
 
-// sweptServers are what the sweep is sent to.
+// sweptServers are the targets of the sweep.
 var sweptServers = []struct {
 	name    string
 	refused int // partitions
@@ -88,7 +88,7 @@ func TestNoRequestAtTheExtremesOfItsFieldsDisturbsTheServer(t *testing.T) {
 	}
 }
 
-// heapBytes is what the heap holds after a collection.
+// heapBytes is the size of the heap after a collection.
 func heapBytes() uint64 {
 	runtime.GC()
 	runtime.GC()
@@ -221,7 +221,7 @@ func (w *sweeper) exchange(frame []byte, wait time.Duration) error {
 	return err
 }
 
-// sweptHeapBytes is what topics and groups that the sweep made may keep.
+// sweptHeapBytes bounds the memory kept by topics and groups that the sweep made.
 const sweptHeapBytes = 48 << 20
 
 // checkMemory waits until only the good client is left, and looks at what is held.

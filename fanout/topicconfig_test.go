@@ -336,7 +336,7 @@ func TestDeletedRecordsStayDeleted(t *testing.T) {
 	if low, code := c.deleteRecords("feed", -1); code != 0 || low != 50 {
 		t.Errorf("all: low watermark %d, error %d", low, code)
 	}
-	// A topic of the same name begins anew.
+	// A topic of the same name begins at offset 0.
 	c.remove("feed")
 	if !eventually(func() bool { return c.tryCreate("feed", 1) == 0 }) {
 		t.Fatal("the topic cannot be made again")

@@ -60,7 +60,7 @@ func TestFetchWaitsForMinBytes(t *testing.T) {
 	batch := makeBatch(1, 1, 100, 0)
 	for _, row := range []struct {
 		minBytes  int
-		publishes int // to the two partitions by turns
+		publishes int // alternating between the two partitions
 	}{{1, 1}, {2 * len(batch), 2}, {2*len(batch) + 1, 3}, {6 * len(batch), 6}} {
 		c := s.dial()
 		starts := []int64{logs[0].end, logs[1].end}

@@ -2,7 +2,7 @@ package ring
 
 import "testing"
 
-// A completion of an earlier life of a slot finds nothing, whoever has the slot now.
+// A completion for an earlier owner of a slot finds nothing, even if the slot has a new owner.
 func TestTokenOfAFreedSlotFindsNothing(t *testing.T) {
 	var s Slots[string]
 	first := s.Take(7, "first")

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whoever wakes a ring that is being closed, or is closed, writes into no file that has the eventfd's number since.
+// Waking a ring during or after its close never writes into another file that got the eventfd's number.
 func TestWakeAfterCloseWritesIntoNobodysFile(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

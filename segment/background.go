@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// worker is what background jobs and the log's thread share: locks, so that Close and background jobs never touch the same
-// files at the same time.
+// worker is the state that background jobs share with the log's thread: locks, so that Close and background jobs never touch
+// the same files at the same time.
 type worker struct {
 	fs FS // a copy: the log's thread replaces its options as a whole
 	mu sync.Mutex

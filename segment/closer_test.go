@@ -40,7 +40,7 @@ func (f lateFile) Close() error {
 	return f.File.Close()
 }
 
-// Whoever gives the last hold on a segment back does not wait for its file to be closed.
+// Releasing the last reference to a segment does not wait for its file to be closed.
 func TestReleaseDoesNotWaitForTheFileToBeClosed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "t-0")
 	slow := &lateFS{FS: OS, closing: make(chan string, 100), closed: make(chan string)}
@@ -123,7 +123,7 @@ func TestMappingReachesToTheEndOfTheSegment(t *testing.T) {
 	}
 }
 
-// Whoever reads or trims other files does not wait for one that takes long to close, such as the last of a large segment.
+// Reading or trimming other files does not wait for a slow close, such as the last one of a large segment.
 func TestNobodyWaitsForAFinishedSegmentToBeClosed(t *testing.T) {
 	slow := &lateFS{FS: OS, closing: make(chan string), closed: make(chan string)}
 	o := Options{FS: slow, Closer: new(Closer), Files: NewFiles(100, 100), SegmentBytes: 1000}

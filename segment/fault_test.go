@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// faultModel is what a client was told: what the log must still hold whatever failed.
+// faultModel has the records that were acknowledged: the log must still hold them whatever failed.
 type faultModel struct {
 	acked    map[int64]uint32 // by base offset, the CRC of the batch
 	next     int64            // the offset behind the last acknowledged

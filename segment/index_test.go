@@ -10,8 +10,8 @@ import (
 	"oneplusn/segment/records"
 )
 
-// kafkaIndexes is what Apache Kafka's LogSegment.append and onBecomeInactiveSegment write for these batches, said once
-// more and differently: bytes since the last entry are counted.
+// kafkaIndexes are the indexes that Apache Kafka's LogSegment.append and onBecomeInactiveSegment write for these batches, stated
+// again and differently: bytes since the last entry are counted.
 func kafkaIndexes(batches []records.Batch, base, interval int64) (index, timeIndex []byte) {
 	since, position := int64(0), int64(0)
 	latest, latestOffset, lastTime := int64(-1), int64(0), int64(-1)

@@ -13,7 +13,7 @@ type reading struct {
 	epoch  int32
 }
 
-// looseModel is what is known of a log that acknowledges before it syncs (--fsync=interval, --fsync=never).
+// looseModel is the expected state of a log that acknowledges before it syncs (--fsync=interval, --fsync=never).
 type looseModel struct {
 	crcs     []uint32 // by offset, what the log holds
 	promised int64    // every record below was synced
@@ -104,7 +104,7 @@ func looseOptions(fs *simFS) Options {
 	return Options{FS: fs, SegmentBytes: 700, IndexIntervalBytes: 100, MaxBatchBytes: 400}
 }
 
-// Every page that was not synced is there or not, in any order. What was synced stays, what is left is what was appended,
+// Every unsynced page is there or not, in any order. Synced data stays, the rest is a part of what was appended,
 // in order and without a gap, no log is refused, and readers of what is lost are told.
 func TestPowerLossLeavesAPrefixAndIsSeenByReaders(t *testing.T) {
 	const rounds = 1000

@@ -211,7 +211,7 @@ func TestCheckBeyondItsBudgetIsPutOff(t *testing.T) {
 	}
 }
 
-// The latest time in a batch's header is what time look-ups and retention go by, so it is made true.
+// Time lookups and retention use the latest time in a batch's header, so it is recomputed.
 func TestLatestTimestampIsThatOfTheRecords(t *testing.T) {
 	for codec := records.None; codec <= records.Zstd; codec++ {
 		for _, lie := range []int64{-1, 0, 5, testNow + 1, math.MaxInt64} {

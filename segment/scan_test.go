@@ -78,7 +78,7 @@ func TestWrongLengthDoesNotHideTheBatchesBehind(t *testing.T) {
 	}
 }
 
-// Behind the damage everything looks like the beginning of a large batch: whoever made that must not keep a start busy.
+// Every byte behind the damage looks like the beginning of a large batch: such a file must not keep a start busy.
 func TestScanOfBytesMadeToLookLikeBatchesEnds(t *testing.T) {
 	fake := testBatch{base: 3}.encode()[:records.HeaderSize]
 	for _, begins := range []string{"with zeros", "with a torn batch"} {

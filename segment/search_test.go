@@ -51,7 +51,7 @@ func holedLog(t *testing.T, seed uint64) (*simFS, *Log, []records.Batch) {
 	return fs, l, all
 }
 
-// Where a read begins and ends does not depend on what is in the page cache, and is what KIP-74 and sarama want.
+// Where a read begins and ends does not depend on the page cache, and satisfies KIP-74 and sarama.
 func TestReadIsTheSameWarmAndCold(t *testing.T) {
 	for seed := range uint64(150) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestRangeIsCutBeforeABatchOfACodec(t *testing.T) {
 	const zstd, batches = 4, 2 * maxLooked
 	for i := range batches {
 		if i == 40 && l.segments[0].codecs&(1<<zstd) != 0 {
-			t.Fatal("a codec is noted that there is not")
+			t.Fatal("a codec is noted that no batch uses")
 		}
 		b := testBatch{}
 		if i == 50 {

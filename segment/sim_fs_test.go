@@ -22,10 +22,9 @@ import (
 // file systems leave them; of each file every page since its last sync is there or not, whatever the others are, and so
 // is its size.
 //
-// When a sync fails, each page that it was about is written, or stays to be written, or is lost: the kernel takes it for
-// written (fsync(2), "ERRORS"), so no later sync writes it, and what is read is what was written to it until the page is
-// evicted, and what is on the disk from then on. One moment is not looked at: a process does not die between a failed
-// sync and the mark that it leaves of it.
+// When a sync fails, each of its pages is written, or stays dirty, or is lost: the kernel takes it for clean (fsync(2),
+// "ERRORS"), so no later sync writes it, and reads return the page until it is evicted, and the disk's content from then
+// on. One case is left out: a process does not die between a failed sync and writing its mark.
 type simFS struct {
 	rng     *rand.Rand
 	names   map[string]*simInode
@@ -213,7 +212,7 @@ func (s *simFS) marked(path string) bool {
 	return s.names[filepath.Join(filepath.Dir(path), failedSyncFile)] != nil
 }
 
-// powerLoss is what the disk holds after the power was lost.
+// powerLoss returns the content of the disk after a loss of power.
 func (s *simFS) powerLoss() *simFS {
 	after := newSimFS(s.rng)
 	after.dirs, after.nowMillis = s.dirs, s.nowMillis

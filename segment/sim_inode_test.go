@@ -47,7 +47,7 @@ func (n *simInode) writeBack(page int) {
 	copy(n.synced[from:to], n.data[from:to])
 }
 
-// onDisk is what a page would be if it were read from the disk.
+// onDisk is a page's content if it were read from the disk.
 func (n *simInode) onDisk(page int) []byte {
 	b := make([]byte, min(simPage, len(n.data)-page*simPage))
 	if from := page * simPage; from < len(n.synced) {

@@ -103,7 +103,7 @@ func TestTransactionThatNoBatchExplainsIsNone(t *testing.T) {
 	}
 }
 
-// Damage before the open transaction is met by whoever reads it. The start neither waits for that nor looks for the
+// Damage before the open transaction is found by the first read of it. The start neither looks for it nor for the
 // transaction behind it.
 func TestDamageBeforeTheOpenTransactionEndsWhatIsStable(t *testing.T) {
 	fs := openTransactionAt(t, 53)
@@ -125,8 +125,7 @@ func TestDamageBeforeTheOpenTransactionEndsWhatIsStable(t *testing.T) {
 	}
 }
 
-// Whoever forgets the producer of an open transaction shows its records to readers of committed data after the next
-// start.
+// Forgetting the producer of an open transaction would show its records to readers of committed data after the next start.
 func TestProducerOfAnOpenTransactionIsNeverForgotten(t *testing.T) {
 	const stable = 50
 	for name, change := range map[string]func(t *testing.T, l *Log){

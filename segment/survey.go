@@ -28,13 +28,13 @@ func newSurvey(fsys FS, dir string, names []string, found OpenOptions) *survey {
 	v := &survey{found: found, fs: fsys, dir: dir, bases: offsetsOf(names, logSuffix),
 		synced: slices.Contains(names, syncedAcksFile), fromDisk: slices.Contains(names, failedSyncFile)}
 	// A segment's .index is written after its data was synced, and segments are finished in their order.
-	vouched := int64(-1)
+	trusted := int64(-1)
 	if indexes := offsetsOf(names, indexSuffix); len(indexes) > 0 {
-		vouched = indexes[len(indexes)-1]
+		trusted = indexes[len(indexes)-1]
 	}
 	v.bases = withLost(v.bases, names, found.LogStartOffset)
 	v.tail = max(len(v.bases)-1, 0)
-	for v.tail > 0 && v.bases[v.tail-1] > vouched && !found.Clean {
+	for v.tail > 0 && v.bases[v.tail-1] > trusted && !found.Clean {
 		v.tail--
 	}
 	return v

@@ -60,7 +60,7 @@ func planBench(c *cli.Context) (o bench.Sweep, place bench.Place, err error) {
 	return o, place, err
 }
 
-// dataSet is what --size, --record-size and --file ask for. A file is taken whole unless --size is given.
+// dataSet makes the data set of --size, --record-size and --file. A file is taken whole unless --size is given.
 func dataSet(c *cli.Context, batchBytes int) bench.DataSet {
 	data := bench.DataSet{Bytes: sizeOf(c, "size"), RecordBytes: int(sizeOf(c, "record-size")), BatchBytes: batchBytes, File: c.String("file")}
 	if data.File != "" && !c.IsSet("size") {

@@ -69,7 +69,7 @@ func onEachServer(t *testing.T, test func(t *testing.T, address string)) {
 	}
 }
 
-// output is what a command printed, safe to read while it runs.
+// output collects what a command prints; it is safe to read while the command runs.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

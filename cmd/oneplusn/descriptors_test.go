@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Without a descriptor left the server says so and serves those that it has; whoever waited is served when one goes.
+// Without a free descriptor the server says so and serves its connections; waiting clients are accepted when one closes.
 func TestServerWithoutDescriptorsServesOnAndRecovers(t *testing.T) {
 	s := serveChildFrom(t, func(cmd *exec.Cmd) {
 		cmd.Args = append([]string{"sh", "-c", `ulimit -n 64; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)

@@ -65,7 +65,7 @@ func (s *server) flags() []flags.Flag {
 	own := []flags.Flag{
 		flags.String("admin", &s.admin, "127.0.0.1:9644", "serve /metrics, /stats, /healthz, /debug/events and /debug/pprof on `HOST:PORT`; empty for none").
 			With("", s.checkAdmin),
-		flags.Choice("log-level", &s.logLevel, "info", parseLevel, "log at `LEVEL` and above: debug, info, warn, error"),
+		flags.Choice("log-level", &s.logLevel, "info", parseLevel, "lowest `LEVEL` logged: debug, info, warn, error"),
 		flags.Choice("log-format", &s.format, "text", asynclog.ParseFormat, "`FORMAT` of log lines: text or json"),
 		flags.Count("ready-fd", &s.readyFD, -1, math.MinInt, math.MaxInt, "when the server is ready, write one JSON line with its addresses to open file descriptor `N`").
 			With("open for writing", nil).ByDefault("none"),

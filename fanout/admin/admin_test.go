@@ -219,7 +219,7 @@ func TestPagesAnswer(t *testing.T) {
 		}
 	}
 	if status, _, _ := get(t, source, "/no-such-page"); status != http.StatusNotFound {
-		t.Errorf("a page that there is not: status %d", status)
+		t.Errorf("an unknown page: status %d", status)
 	}
 }
 

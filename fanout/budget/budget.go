@@ -29,10 +29,10 @@ func (b *Budget) Name() string { return b.name }
 // Limit is the most that can be taken.
 func (b *Budget) Limit() int64 { return b.limit }
 
-// Used is what is taken.
+// Used is the sum taken.
 func (b *Budget) Used() int64 { return b.used }
 
-// Left is what can still be taken, here and of the budgets around it.
+// Left can still be taken, here and from the budgets around it.
 func (b *Budget) Left() int64 {
 	left := b.limit - b.used
 	if b.within != nil {

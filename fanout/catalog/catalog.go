@@ -29,7 +29,7 @@ type Config struct {
 	Dir    string
 	NodeID int32      // of a directory that has none yet
 	FS     segment.FS // nil for the real one
-	// Defaults are what a topic's own settings override, up to batches of MaxBatchBytes.
+	// Defaults apply where a topic has no setting of its own. MaxBatchBytes bounds both.
 	Defaults      *TopicConfig
 	MaxBatchBytes int
 	// Internal is the server's own topic: clients cannot change it.
@@ -124,7 +124,7 @@ func (c *Catalog) ClusterID() string { return c.identity.clusterID }
 // PartitionBudget counts the partitions of all topics but the server's own.
 func (c *Catalog) PartitionBudget() *budget.Budget { return c.room.partitions }
 
-// Defaults are what a topic's own settings override.
+// Defaults apply where a topic has no setting of its own.
 func (c *Catalog) Defaults() *TopicConfig { return c.config.Defaults }
 
 // TakeProducerID calls done on the loop with a new id: at once, or when more are reserved.

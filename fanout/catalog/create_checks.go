@@ -151,7 +151,7 @@ func (c *Catalog) checkMore(want *kmsg.CreatePartitionsRequestTopic, tp *Topic, 
 	case tp.Internal:
 		return Refuse(wire.CodeInvalidTopic, "topic %s is the server's own", want.Topic)
 	case tp.Offline() > 0:
-		return Refuse(wire.CodeKafkaStorageError, "%d partitions of topic %s are refused: see the server's log", tp.Offline(), want.Topic)
+		return Refuse(wire.CodeKafkaStorageError, "%d partitions of topic %s are offline: see the server's log", tp.Offline(), want.Topic)
 	}
 	added := int(want.Count) - len(tp.Partitions)
 	switch assigned := len(want.Assignment); {
@@ -170,7 +170,7 @@ func (c *Catalog) checkMore(want *kmsg.CreatePartitionsRequestTopic, tp *Topic, 
 }
 
 // errTooManyTopics refuses to create topics automatically.
-var errTooManyTopics = errors.New("there are as many topics as asking for one may create: raise --auto-create-limit, or create topics with an admin client")
+var errTooManyTopics = errors.New("the limit on automatically created topics is reached: raise --auto-create-limit, or create topics with an admin client")
 
 // Creatable returns the names for which a topic can be created automatically. It adds to refused those that would be too many.
 func (c *Catalog) Creatable(names []string, refused map[string]bool) (missing []string) {

@@ -15,7 +15,7 @@ import (
 	"oneplusn/segment"
 )
 
-// identity is what a data directory says of its cluster and node, in the file in which Apache Kafka keeps it.
+// identity is the cluster id and node id of a data directory, in the file that Apache Kafka uses for them.
 type identity struct {
 	clusterID string
 	nodeID    int32

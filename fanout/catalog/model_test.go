@@ -49,7 +49,7 @@ func (f *failingFS) Rename(from, to string) error {
 	return f.FS.Rename(from, to)
 }
 
-// labKernel is what background jobs need of a kernel.
+// labKernel has the part of a kernel that background jobs need.
 type labKernel struct{ ring.Kernel }
 
 func (labKernel) Now() time.Duration { return 0 }
@@ -221,8 +221,8 @@ func (l *lab) retain(name, millis string) {
 }
 
 // Random changes of a few names, many at a time, on a disk that fails now and then, with restarts and crashes between them: the
-// table is what the answers said, after every start too; room is never lost; and no life of a name begins with an epoch that one
-// before it had.
+// table matches the answers, after every start too; room is never lost; and a recreated topic never reuses the epoch of an earlier
+// one.
 func TestTopicsAreWhatTheAnswersSaidWhateverTheOrder(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -6,12 +6,12 @@ import (
 	"oneplusn/fanout/budget"
 )
 
-// room is how many partitions there may be, and how many files they may have open. It is taken before anything of a topic is
-// made, and given back when the topic is deleted. The server's own topic takes none: it must always be possible.
+// room limits partitions and their open files. It is taken before anything of a topic is made, and given back when the topic is
+// deleted. The server's own topic takes none: creating it must never fail for lack of room.
 type room struct{ partitions, files *budget.Budget }
 
-// descriptorsEach is how many files a partition has open at most beside its finished segments: the segment that is written to,
-// and the file of the next.
+// FilesEach is how many files a partition has open at most, beside those of its finished segments: the active segment's and the
+// next one's.
 const FilesEach = 2
 
 // newRoom makes room for maxPartitions, or for the existing ones if those are more; they take theirs.

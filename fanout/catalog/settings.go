@@ -27,7 +27,7 @@ type TopicConfig struct {
 // Setting is one key of a topic's configuration.
 type Setting struct {
 	Name string
-	// BrokerName is what Apache Kafka calls the broker's default for it.
+	// BrokerName is Apache Kafka's name for the broker's default.
 	BrokerName string
 	Kind       kmsg.ConfigType
 	Doc        string

@@ -28,7 +28,7 @@ type Partition struct {
 	Log    *segment.Log
 	Commit commit.Partition
 	Fetch  fetch.Partition
-	// refused is why it has no log: its files are damaged, or missing. It keeps its place, and answers with an error.
+	// Offline is why it has no log: its files are damaged or missing. It keeps its index, and answers with an error.
 	Offline error
 	// recoveryPoint is the one in the file.
 	recoveryPoint int64

@@ -9,7 +9,7 @@ import (
 	"oneplusn/segment/list"
 )
 
-// appendQueue is what is on its way to a partition's log. What comes while a write is in flight has no offset yet.
+// appendQueue holds the batches on their way to a partition's log. Those that arrive during a write have no offset yet.
 type appendQueue struct {
 	waiting  list.List[*Append]
 	inFlight list.List[*Append]

@@ -10,7 +10,7 @@ import (
 	"oneplusn/segment/list"
 )
 
-// Partition is what this package knows of a partition. [NewPartition] makes it.
+// Partition is the commit side of a partition. [NewPartition] makes it.
 type Partition struct {
 	Topic string
 	Index int32
@@ -97,7 +97,7 @@ func (c *Committer) Configure(p *Partition, policy FlushPolicy) {
 	c.scheduleSync(p)
 }
 
-// ErrRemoved is why nothing more is appended to a deleted topic, and nothing awaited.
+// ErrRemoved fails appends to a deleted topic, and its waiters.
 var ErrRemoved = errors.New("the topic was deleted")
 
 // Remove ends the work on a partition whose log is about to be deleted. All waiters and appends fail with the error, now or when the

@@ -9,11 +9,11 @@ import (
 	"oneplusn/fanout/loop"
 )
 
-// Fsync says when written records are put on disk (fdatasync(2)), unless a topic's flush.messages or flush.ms say
-// otherwise. The zero value is never: then the kernel writes in its own time, within about 30 s.
+// Fsync says when written records are synced (fdatasync(2)), unless a topic's flush.messages or flush.ms override it. The
+// zero value is never: then the kernel writes them back in its own time, within about 30 s.
 //
-// Whatever it is, an acknowledged record survives the end of the process, for it is in the page cache. What it decides
-// is what the loss of power can take.
+// With any policy an acknowledged record survives the end of the process, because it is in the page cache. The policy
+// decides how much a loss of power can take.
 type Fsync struct {
 	// Always lets every acknowledgement wait for an fsync that covers it, and so does every subscriber.
 	Always bool
@@ -50,7 +50,7 @@ func ParseFsync(text string) (Fsync, error) {
 	return Fsync{Every: every}, nil
 }
 
-// String is what [ParseFsync] reads.
+// String formats the policy as [ParseFsync] reads it.
 func (f Fsync) String() string {
 	switch {
 	case f.Always:

@@ -8,20 +8,19 @@ import (
 	"oneplusn/segment"
 )
 
-// A write that goes to the page cache takes about a microsecond, and to hand it to another thread and back twenty and
-// more: an idle producer's acknowledgement would take up to twice as long. So a small write runs on the loop's thread
-// where it is as good as sure not to wait: on a local file system, to a log whose writes were fast, while no sync is in
-// flight that may hold the journal. Should one wait all the same (the kernel holds too much that was not written back),
-// that is noticed, and no write of any log runs on the loop for the time of the backoff.
+// A write to the page cache takes about a microsecond; handing it to another thread and back takes twenty or more, which
+// would up to double the latency of an idle producer. So a small write runs on the loop's thread where it almost never
+// blocks: on a local file system, to a log whose writes were fast, while no sync in flight may hold the journal. If one
+// blocks all the same (too many dirty pages), no write of any log runs on the loop until the backoff has passed.
 const (
 	// inlineBytes is the most that is written on the loop's thread in one turn.
 	inlineBytes = 64 << 10
-	// inlineAfter is how many writes of a log must have been fast, one after the other and off the loop.
+	// inlineAfter is how many consecutive writes of a log, off the loop, must have been fast.
 	inlineAfter = 8
-	// fastWrite is how long a fast write takes at most.
+	// fastWrite is the longest time of a fast write.
 	fastWrite = 2 * time.Millisecond
-	// stuckWrite is how long a write off the loop takes that says that the disk is in trouble, and not this process
-	// without a processor.
+	// stuckWrite is the time of a write off the loop that shows a slow disk rather than a process that waits for a
+	// processor.
 	stuckWrite = 50 * time.Millisecond
 
 	firstInlineBackoff = time.Minute
@@ -36,7 +35,7 @@ type inlineWrites struct {
 	bytes   int64         // written on the loop in this turn
 }
 
-// localFileSystems are those whose writes go to the page cache of this machine and to nobody else.
+// localFileSystems write to this machine's page cache, and over no network.
 var localFileSystems = map[int64]bool{
 	unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true, unix.F2FS_SUPER_MAGIC: true,
 	unix.TMPFS_MAGIC: true, unix.OVERLAYFS_SUPER_MAGIC: true,

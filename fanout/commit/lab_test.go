@@ -60,7 +60,7 @@ func (l *lab) partition(fsync Fsync) *Partition {
 	return &p
 }
 
-// turn is what the broker's loop does in one turn.
+// turn does the work of one turn of the broker's loop.
 func (l *lab) turn() {
 	l.loop.BeginTurn()
 	l.loop.RunTasks()

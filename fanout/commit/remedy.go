@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// StorageRemedy is what the operator can do about a failed write.
+// StorageRemedy tells the operator what to do about a failed write.
 func StorageRemedy(err error) string {
 	const nothingLost = ": producers retry, and nothing that was acknowledged is lost"
 	switch {

@@ -2,7 +2,7 @@ package conn
 
 import "fmt"
 
-// recount adds up what all connections hold, in tests: the sums are what the budgets say is taken.
+// recount asserts, in tests, that the memory held by all connections adds up to what the budgets have charged.
 func (t *Table) recount() {
 	var shared, own int64
 	for c := range t.conns.All() {

@@ -6,11 +6,11 @@ import (
 	"oneplusn/fanout/budget"
 )
 
-// keptListBytes is what the lists that requests are parsed into may take without being charged: a connection costs that much.
+// keptListBytes is the uncharged memory of the lists that requests are parsed into. It is part of the cost of a connection.
 const keptListBytes = 16 << 10
 
-// chargedListBytes is what a connection may keep of charged lists between two requests: enough to serve a consumer of ten thousand
-// partitions without an allocation.
+// chargedListBytes is the most memory of charged lists that a connection keeps between two requests: enough to serve a consumer of
+// ten thousand partitions without an allocation.
 const chargedListBytes = 1 << 20
 
 // DecodedFactor is how many times its bytes a decoded request and its response take.
@@ -53,8 +53,8 @@ func (c *Conn) ChargeDecoded(bytes int) (ok bool, err error) {
 	return true, nil
 }
 
-// AwaitRoom queues a whole request for request memory: the handler is asked again when there is enough. The error says that
-// there will never be.
+// AwaitRoom queues a whole request for request memory: the handler is asked again when there is enough. It returns an error if
+// the request can never fit.
 func (c *Conn) AwaitRoom(what string, needs int64) error {
 	c.mustBeAsked("a wait for request memory")
 	m := &c.table.requests

@@ -6,21 +6,21 @@ import (
 	"oneplusn/segment/list"
 )
 
-// costly is the line of requests whose answers take more of the loop than one client may have at once: large requests, and small
-// ones that ask for much. They are answered first come, first served, a few each turn, and other clients are served in between.
+// costly queues requests that take long to answer: large requests, and small ones with large answers. They are answered in the order
+// of arrival, a few each turn, and other clients are served in between.
 type costly struct {
 	line list.List[*Conn]
-	// turn is the connection whose request is being answered: it is not put off again.
+	// turn is the connection whose request is being answered: it is not queued again.
 	turn *Conn
 }
 
 const (
-	// costlyItems is how many partitions, offsets, members or groups an answer may list to be given at once. Each costs up to
-	// a microsecond.
+	// costlyItems is the most partitions, offsets, members or groups of an answer that is given at once. Each costs up to a
+	// microsecond.
 	costlyItems = 512
 	// CostlyBytes is the largest body of a decoded request to be answered at once.
 	CostlyBytes = 8 << 10
-	// costlyTime is how long costly answers may take in one turn, beside the last, which is finished.
+	// costlyTime is how long costly answers may take in one turn; the last one is finished beyond it.
 	costlyTime = 2 * time.Millisecond
 )
 

@@ -14,27 +14,27 @@ type Handler interface {
 	Request(frame []byte, again bool)
 	// RequestAgain answers the request under way once more from its frame: it has waited for response memory, or for its turn.
 	RequestAgain()
-	// FrameMoved says where the frame of the request under way lies now. With an error it cannot be read there.
+	// FrameMoved hands over the new place of the frame of the request under way. It returns an error if the frame cannot be
+	// parsed there.
 	FrameMoved(frame []byte) error
-	// FrameDropped says that the frame of the request under way goes, as its answer is known.
+	// FrameDropped says that the answer is known and the frame of the request under way is freed.
 	FrameDropped()
-	// RequestEnded says that the answer has been handed to the socket, or that there is none.
+	// RequestEnded says that the socket has the whole answer, or that there is none.
 	RequestEnded()
-	// Reclaim answers a request that does nothing but wait for a time to pass, so that its memory comes back. It is false if
-	// there is none.
+	// Reclaim answers a request that only waits for time to pass, to free its memory. It returns false if there is none.
 	Reclaim() bool
-	// ListBytes is the memory of the lists that requests are parsed into. DropLists frees them: no request uses them.
+	// ListBytes is the memory of the lists that requests are parsed into. DropLists frees them while no request uses them.
 	ListBytes() int64
 	DropLists()
-	// Closing says that the connection ends: nothing may be begun any more.
+	// Closing says that the connection ends: the handler may begin nothing more.
 	Closing()
 }
 
-// Config is what a [Table] has to know.
+// Config configures a [Table].
 type Config struct {
 	// Handler makes or finds the handler of a connection that was accepted.
 	Handler func(c *Conn) Handler
-	// Spare frees blocks of response memory that are only a cache. It is false if there are none.
+	// Spare frees blocks of response memory that are only a cache. It returns false if there are none.
 	Spare func() bool
 	// Descriptors are charged one for each connection.
 	Descriptors *budget.Budget

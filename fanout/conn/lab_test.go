@@ -27,7 +27,7 @@ type lab struct {
 	table       *Table
 	descriptors *budget.Budget
 	handlers    []echo
-	// answer is what a handler does with a frame, if it is not to answer with it.
+	// answer handles a frame; nil echoes it.
 	answer func(h *echo, frame []byte)
 	ended  chan error
 }

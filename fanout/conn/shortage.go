@@ -117,7 +117,7 @@ func (t *Table) closeLargest(c *Conn) bool {
 	return true
 }
 
-// heldBytes is what the input takes of --request-memory.
+// heldBytes is the input's share of --request-memory.
 func (in *input) heldBytes(m *requestMemory) int {
 	if in.large(m) {
 		return len(in.buf) + len(in.spill.bytes)

@@ -36,7 +36,7 @@ func (b *ByTime) Add(p *Partition, timestampMillis int64, answer *kmsg.ListOffse
 	b.add(timeSearch{partition: p, timestampMillis: timestampMillis, answer: answer}, 0)
 }
 
-// add adds a search from an offset on, unless the log knows that there is nothing.
+// add adds a search from an offset on, unless the log knows that there is nothing to find.
 func (b *ByTime) add(s timeSearch, from int64) {
 	if s.TimeSearch = s.partition.Log.SearchTime(s.timestampMillis, from); s.TimeSearch != nil {
 		b.list = append(b.list, s)

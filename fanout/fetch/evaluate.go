@@ -7,16 +7,16 @@ import (
 	"oneplusn/segment"
 )
 
-// evaluation is what a fetch could be answered with now. There is one, the fetcher's: evaluate fills it, and what comes next reads
-// it, before anything else can be evaluated.
+// evaluation is a possible answer to a fetch, as of now. The fetcher has one: evaluate fills it, and the caller reads it before the
+// next evaluation.
 type evaluation struct {
 	fetch   *Fetch
 	results []result // one for each of the partitions that the fetch wants
-	// readable counts towards min_bytes; sent is what of it the response would have.
+	// readable counts towards min_bytes; sent is the part of it that fits the response.
 	readable, sent int64
 	// final says that waiting is useless: no partition, one with an error, or one whose records continue in another segment.
 	final bool
-	// cold says that only the disk can tell where a partition's records begin or end. It has none yet.
+	// cold says that a partition's records cannot be located without reading the disk.
 	cold        bool
 	from        int        // the partition that is served first
 	firstServed *Partition // the first with records
@@ -25,7 +25,7 @@ type evaluation struct {
 	response
 }
 
-// result is what one partition is answered with.
+// result is one partition's part of the answer.
 type result struct {
 	wire.FetchResult
 	partition *Partition // nil if there is none: then missing says why

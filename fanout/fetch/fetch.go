@@ -152,7 +152,7 @@ func (f *Fetch) minBytes() int64 { return min(int64(f.request.MinBytes), f.maxBy
 // Named is how many partitions the last request named.
 func (f *Fetch) Named() int { return f.request.Named }
 
-// ListBytes is what the lists of partitions take.
+// ListBytes is the memory of the lists of partitions.
 func (f *Fetch) ListBytes() int64 {
 	return partitionBytes*int64(cap(f.request.Partitions)) + forgottenBytes*int64(cap(f.request.Forgotten)) + waitBytes*int64(cap(f.waits))
 }

@@ -9,8 +9,8 @@ import (
 	"oneplusn/segment/records"
 )
 
-// lookups are the searches for where records begin and end that have to read the disk, because the pages that tell are not in the
-// page cache. They run in the background, some at a time, and fetches that need the same one share it.
+// lookups find where records begin and end when the pages of the index or of the batch headers are not in the page cache. They read
+// the disk in the background, some at a time, and fetches that need the same lookup share it.
 //
 //	evaluate --cold--> lookUp --> queue --> running --> lookedUp --> evaluate, with what was found
 //
@@ -22,7 +22,7 @@ type lookups struct {
 	begun uint64
 }
 
-// lookupKey is what a lookup is about.
+// lookupKey identifies a lookup; fetches with the same one share it.
 type lookupKey struct {
 	segment          *segment.Segment
 	offset, maxBytes int64

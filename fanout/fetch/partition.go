@@ -6,7 +6,7 @@ import (
 	"oneplusn/segment/list"
 )
 
-// Partition is what this package knows of a partition. It must not move.
+// Partition is the fetch side of a partition. It must not move.
 type Partition struct {
 	Topic string
 	Index int32

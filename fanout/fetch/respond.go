@@ -10,7 +10,7 @@ import (
 	"oneplusn/segment/invariants"
 )
 
-// response is what the last response was made of. The next one uses the memory again.
+// response has the parts of the last response. The next one reuses the memory.
 type response struct {
 	cuts    []int // where each partition's end: its records follow
 	aborted []segment.AbortedTransaction

@@ -9,8 +9,8 @@ import (
 	"oneplusn/segment/invariants"
 )
 
-// session is what a client need not repeat with every fetch (KIP-227): its partitions, and how far it is in each. It belongs to the
-// connection that made it and ends with it. So clients share no table of sessions, and none can push another's out.
+// session remembers a client's partitions and its position in each, so that fetches name only changes (KIP-227). It belongs to its
+// connection and ends with it. So clients share no table of sessions, and none can evict another's.
 type session struct {
 	id    int32 // 0 while there is none
 	epoch int32 // the one that the next request must have
@@ -18,20 +18,20 @@ type session struct {
 	partitions []wire.FetchPartition
 	lastSent   []lastSent // what the client knows of each
 	topics     map[string]*sessionTopic
-	// charged is the memory that was charged: for the names that it has, and for the most partitions and topics that it had at
-	// once, because lists and maps do not shrink.
+	// charged is the memory charged: for its names, and for the most partitions and topics it had at once, because lists and
+	// maps do not shrink.
 	charged                    int64
 	paidPartitions, paidTopics int
 }
 
-// What a session's partition and topic take at most, beside the topic's name, which is there twice: entries of lists that may
-// have twice the room, and of maps.
+// Most memory of a session's partition and topic, beside the topic's name, which is stored twice: entries of lists, whose capacity
+// may be twice their length, and of maps.
 const (
 	SessionPartitionBytes = 256
 	SessionTopicBytes     = 512
 )
 
-// lastSent is what the last response said of a partition. A session's response leaves out the partitions for which it has not changed.
+// lastSent has the offsets of a partition in the last response. A session's response omits partitions whose offsets are the same.
 type lastSent struct {
 	highWatermark, lastStableOffset, logStartOffset int64
 }
@@ -51,7 +51,7 @@ func (l *lastSent) update(r *wire.FetchResult) bool {
 	return changed
 }
 
-// forgetSent forgets what was noted of a response that was not sent.
+// forgetSent forgets the offsets of a response that was not sent.
 func (s *session) forgetSent() {
 	for i := range s.lastSent {
 		s.lastSent[i] = nothingSent
@@ -196,7 +196,7 @@ func (s *session) topic(fr *Fetcher, name []byte) *sessionTopic {
 	return t
 }
 
-// nameBytes is what a topic's name costs: it is there twice.
+// nameBytes is the memory of a topic's name: it is stored twice.
 func nameBytes(name []byte) int64 { return 2 * int64(len(name)) }
 
 // forget drops a partition; the last one takes its place.
@@ -225,7 +225,7 @@ func (s *session) forget(fr *Fetcher, topic []byte, partition int32) {
 	s.partitions, s.lastSent = s.partitions[:last], s.lastSent[:last]
 }
 
-// recount holds that the charge is what the session's parts cost, and that every partition is where its topic says.
+// recount asserts that the charge is the sum of the session's parts, and that every partition is where its topic says.
 func (s *session) recount() {
 	want, n := int64(s.paidPartitions)*SessionPartitionBytes+int64(s.paidTopics)*SessionTopicBytes, 0
 	for name, t := range s.topics {

@@ -72,7 +72,7 @@ func number[T ~int | ~int32 | ~int64](name string, to *T, byDefault, least, most
 	return f
 }
 
-// Choice is a setting that parse reads, with an error that names the flag. byDefault is what parse reads by default.
+// Choice is a setting read by parse, whose error must name the flag. byDefault is the default text.
 func Choice[T any](name string, to *T, byDefault string, parse func(string) (T, error), help string) Flag {
 	c := &choice[T]{to, byDefault, parse}
 	return Flag{Name: name, Help: help, Value: c, Default: byDefault, reset: func() {

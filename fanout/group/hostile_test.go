@@ -14,7 +14,7 @@ import (
 
 // Clients that send anything: every request with fields from a small world in which names meet, and at their extremes,
 // over connections that close, with topics that are deleted, records that are lost, time that passes and restarts, under
-// limits that are often reached. After each step what is charged is what is held, and every request has been answered
+// limits that are often reached. After each step the charge equals the memory held, and every request has been answered
 // once, or waits where it should.
 func TestAnyRequestsKeepTheCountsRight(t *testing.T) {
 	for seed := range uint64(30) {

@@ -341,7 +341,7 @@ func (l *lab) commit(group, member string, generation int32, instance *string, t
 	return resp.Topics[0].Partitions[0].ErrorCode
 }
 
-// committed is what a group has committed for a partition.
+// committed returns a group's committed offset of a partition.
 func (l *lab) committed(group, topic string, partition int32) kmsg.OffsetFetchResponseTopicPartition {
 	l.t.Helper()
 	req := kmsg.NewPtrOffsetFetchRequest()

@@ -12,7 +12,7 @@ const week = 7 * 24 * time.Hour
 func TestOffsetsAreGivenBackAsTheyWereCommitted(t *testing.T) {
 	l := newLab(t, nil)
 	if got := l.committed("g", "t", 0); got.Offset != -1 || got.ErrorCode != 0 || got.Metadata == nil {
-		t.Errorf("a group that there is not: %+v", got)
+		t.Errorf("an unknown group: %+v", got)
 	}
 	if code := l.commit("g", "", -1, nil, "t", 0, 42); code != 0 {
 		t.Fatalf("a client without a group: error %d", code)
@@ -142,7 +142,7 @@ func TestOffsetsOfTopicsThatAreReadAreNotDeleted(t *testing.T) {
 	missing := kmsg.NewPtrOffsetDeleteRequest()
 	missing.Group = "nobody"
 	if resp := reply[*kmsg.OffsetDeleteResponse](l, l.ask(missing)); resp.ErrorCode != 69 {
-		t.Errorf("a group that there is not: error %d, want 69", resp.ErrorCode)
+		t.Errorf("an unknown group: error %d, want 69", resp.ErrorCode)
 	}
 }
 

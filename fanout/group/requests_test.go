@@ -32,7 +32,7 @@ func TestRequestsThatDoNotFitAreToldWhy(t *testing.T) {
 		{"another member", func(p *person) { p.id = "nobody" }, map[string]int16{join: 25, sync: 25, beat: 25, commit: 25, leave: 25}},
 		{"an older generation", func(p *person) { p.generation-- }, map[string]int16{sync: 22, beat: 22, commit: 22}},
 		{"a later generation", func(p *person) { p.generation++ }, map[string]int16{sync: 22, beat: 22, commit: 22}},
-		{"an instance that there is not", func(p *person) { p.instance = "i" }, map[string]int16{join: 25, sync: 25, beat: 25, commit: 25}},
+		{"an unknown instance", func(p *person) { p.instance = "i" }, map[string]int16{join: 25, sync: 25, beat: 25, commit: 25}},
 		{"another group", func(p *person) { p.group = "other" }, map[string]int16{join: 25, sync: 25, beat: 25, commit: 22, leave: 25}},
 		{"no group's name", func(p *person) { p.group = "" }, map[string]int16{join: 24, sync: 24, beat: 24, leave: 24}},
 		{"a group's name that is too long", func(p *person) { p.group = strings.Repeat("g", 256) },
@@ -79,7 +79,7 @@ func TestGroupsAreListedDescribedAndDeleted(t *testing.T) {
 		t.Errorf("described: %+v", g)
 	}
 	if g := l.describe("nobody"); g.State != "Dead" || g.ErrorCode != 0 || g.Members == nil {
-		t.Errorf("a group that there is not: %+v", g)
+		t.Errorf("an unknown group: %+v", g)
 	}
 	del := kmsg.NewPtrDeleteGroupsRequest()
 	del.Version, del.Groups = 1, []string{"busy", "idle", "nobody"}

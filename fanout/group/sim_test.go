@@ -209,7 +209,7 @@ func (s *simulation) alive() (all []*simMember) {
 	return all
 }
 
-// act is what a client does when it is not waiting: it heartbeats, or joins.
+// act makes a client that is not waiting heartbeat or join.
 func (s *simulation) act(m *simMember) {
 	m.next = 1 << 62
 	if m.stable {

@@ -1,5 +1,5 @@
-// Package loop is what every part of the server shares of the one thread that runs them all: its kernel and clock, the work
-// that it hands to other goroutines, and what these hand to it.
+// Package loop is the one thread that runs all parts of the server: its kernel and clock, the work that it hands to other
+// goroutines, and the tasks that they hand to it.
 //
 //	any goroutine --Do--> tasks --RunTasks, once a turn--> the loop's thread
 //	the loop's thread --Go--> work in a goroutine of its own --> done, as a task
@@ -30,7 +30,7 @@ const Never = time.Duration(math.MaxInt64)
 type Loop struct {
 	Log    *slog.Logger
 	Kernel ring.Kernel // nil before Use
-	// CrashLog gets the last events when the server ends because of a mistake of its own; [os.Stderr] unless a test changes it.
+	// CrashLog gets the last events when an assertion fails; [os.Stderr] unless a test changes it.
 	CrashLog io.Writer
 	Scratch  Scratch
 

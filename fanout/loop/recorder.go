@@ -34,15 +34,15 @@ type event struct {
 	values [3]int64
 }
 
-// recorder is the flight recorder: the last things that the loop did, for whoever has to find out why it did the next. An
-// assertion that fails writes it out. It costs some nanoseconds an event and allocates nothing.
+// recorder is the flight recorder: the last operations of the loop, to find out why an assertion failed. The failure writes
+// them out. An event costs some nanoseconds and allocates nothing.
 type recorder struct {
 	events []event
 	n      uint64 // ever recorded
 }
 
-// KeepEvents makes the flight recorder keep the last n events, and forget those it has. It keeps 4096 if nothing is said:
-// some tens of turns of a busy loop.
+// KeepEvents makes the flight recorder keep the last n events, and drops those it has. The default is 4096: some tens of
+// turns of a busy loop.
 func (l *Loop) KeepEvents(n int) { l.recorder.events = make([]event, n) }
 
 // Record notes an event of the turn under way, with the numbers that its kind names.
@@ -75,13 +75,13 @@ func (l *Loop) WriteEvents(w io.Writer) {
 	}
 }
 
-// Guard is to be deferred by everything that runs for the server. If it panics, as an assertion that fails does, the last events
-// are written before the process ends. The panic goes on, with the stack that it came from.
+// Guard must be deferred by everything that runs for the server. On a panic, such as that of a failed assertion, it writes the
+// last events. The panic goes on with its own stack.
 func (l *Loop) Guard(ended *bool) {
 	if *ended {
 		return
 	}
-	fmt.Fprintln(l.CrashLog, "the server ends because of a mistake of its own; the last operations of its loop were:")
+	fmt.Fprintln(l.CrashLog, "internal error, an assertion failed; the last operations of the loop were:")
 	l.WriteEvents(l.CrashLog)
-	fmt.Fprintln(l.CrashLog, "please report what stands above together with the text of the panic and its stack, which follow")
+	fmt.Fprintln(l.CrashLog, "please report the lines above with the panic and its stack, which follow")
 }

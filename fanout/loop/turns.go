@@ -76,7 +76,7 @@ func (t *Turns) End() {
 	if t.requestTook > 0 {
 		attrs = append(attrs, t.describe(t.requestTook)...)
 	}
-	t.loop.Log.Warn("a turn of the loop took long: nobody else was served meanwhile", attrs...)
+	t.loop.Log.Warn("slow turn of the loop: all clients waited", attrs...)
 }
 
 // Histogram counts the turns by how long they took.

@@ -121,7 +121,7 @@ func (l *lab) RemoveFiles(remove []func() error) {
 	}
 }
 
-// turn is what the broker's loop does in one turn.
+// turn does the work of one turn of the broker's loop.
 func (l *lab) turn() {
 	l.Log.loop.BeginTurn()
 	l.Log.loop.RunTasks()

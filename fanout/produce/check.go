@@ -35,10 +35,10 @@ type checks struct {
 	left   time.Duration // for checks on the loop
 }
 
-// spareCheckers are those of the background.
+// spareCheckers check in the background.
 var spareCheckers = sync.Pool{New: func() any { return new(segment.Checker) }}
 
-// budget is what a batch may take on the loop, in bytes of records. 0 sends it to the background.
+// budget is how many bytes of a batch's records may be checked on the loop. 0 sends it to the background.
 func (k *checks) budget(batch []byte, turn uint64) int64 {
 	if k.turn != turn {
 		k.turn, k.left = turn, checkedInTurn

@@ -20,10 +20,10 @@ type Config struct {
 	Background *loop.Bounded
 }
 
-// Find finds the partition that a batch is for, or says what producers are refused with.
+// Find finds a batch's partition, or returns the error for the producer.
 type Find func(topic []byte, index int32) (p *commit.Partition, code int16, message string)
 
-// Producer is what the produces of all connections share.
+// Producer has the state that the produces of all connections share.
 type Producer struct {
 	loop      *loop.Loop
 	config    Config

@@ -9,10 +9,10 @@ import (
 	"oneplusn/segment/records"
 )
 
-// NoTransactions is what clients that ask for transactions are told.
+// NoTransactions answers clients that ask for transactions.
 const NoTransactions = "this server has no transactions: remove transactional.id from the producer's configuration"
 
-// codes are the errors that a batch is refused with. Only the first is one that clients send the batch again after.
+// codes are the errors for refused batches. Clients retry after the first only.
 var codes = []struct {
 	err  error
 	code int16

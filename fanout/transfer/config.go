@@ -16,10 +16,10 @@ type Config struct {
 	ChunkBytes int
 	// CopyBytes is the memory for the buffers of copy; each is ChunkBytes long.
 	CopyBytes int
-	// SpliceFromBytes is the size from which auto uses splice instead of send.
+	// SpliceFromBytes is the smallest range that auto splices instead of sending.
 	SpliceFromBytes int64
-	// ColdCacheBytes bounds what ranges that were read from a disk hold of the page cache; 0 leaves that to the kernel, and
-	// so does [Sendfile], which would wait on the loop's thread for a page that was evicted too early.
+	// ColdCacheBytes bounds the page cache held by ranges that were read from a disk; 0 leaves the page cache to the kernel.
+	// So does [Sendfile]: it would block the loop's thread on a page that was evicted too early.
 	ColdCacheBytes int64
 	// ReadaheadBytes and KernelReadaheadBytes are those of [pagecache.Config]. They count only with ColdCacheBytes.
 	ReadaheadBytes, KernelReadaheadBytes int64

@@ -279,8 +279,8 @@ func (s *simulation) checkLedger() {
 	}
 }
 
-// Each subscriber receives exactly the bytes of its responses, whatever the kernel does and whoever stalls or leaves;
-// nothing blocks the loop; and nothing is left behind.
+// Each subscriber receives exactly the bytes of its responses, whatever the kernel does and whichever subscribers stall or
+// leave; nothing blocks the loop; and nothing is left behind.
 func TestSimulatedSubscribersReceiveExactlyTheirBytes(t *testing.T) {
 	first, last := uint64(1), uint64(*simSeeds)
 	if *simSeed != 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The Fetch response is written by hand, header bytes and records by turns; kmsg must read it as what was meant.
+// The Fetch response is encoded by hand and alternates header bytes and records; kmsg must decode the same fields.
 func TestFetchResponseIsReadByKmsgAsItWasMeant(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for version := int16(4); version <= 11; version++ {

@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// What is encoded by hand is what Kafka's own definitions say, in every version.
+// The encoding by hand matches Kafka's own definitions in every version.
 func TestMetadataIsEncodedAsKafkaDefinesIt(t *testing.T) {
 	node := MetadataNode{ID: 7, Host: "broker.example", Port: 9092, ClusterID: "cluster"}
 	for version := range int16(MetadataVersions) {

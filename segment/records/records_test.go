@@ -235,7 +235,7 @@ func TestInflatingTakesAWindow(t *testing.T) {
 	measure("a Snappy block that lies", Snappy, claim, 1<<40, ErrInvalid)
 }
 
-// zstd windows above 8 MiB are for those who have asked for large ones.
+// zstd windows above 8 MiB are refused unless the caller allows them.
 func TestLargeWindowsAreReadWhereTheyAreAllowed(t *testing.T) {
 	var out bytes.Buffer
 	w, err := zstd.NewWriter(&out, zstd.WithWindowSize(32<<20))

@@ -25,7 +25,7 @@ type ColdOptions struct {
 	// Mode is the servers' transfer mode, CacheBytes the --cold-cache of the one that bounds it.
 	Mode       string
 	CacheBytes int64
-	// MemoryBytes is what server and client may use, page cache included; 0 if it is not known.
+	// MemoryBytes limits server and client together, page cache included; 0 if it is not known.
 	MemoryBytes int64
 	// Runs is how often each policy is measured.
 	Runs int

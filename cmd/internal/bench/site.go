@@ -96,7 +96,7 @@ func (s *Site) withServer(flags []string, f func(*peer.Server) error) error {
 	return errors.Join(err, server.Stop())
 }
 
-// DataSet is what a scenario publishes.
+// DataSet describes the records that a scenario publishes.
 type DataSet struct {
 	// Bytes is the size to reach, 0 for all of File.
 	Bytes int64

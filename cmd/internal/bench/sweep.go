@@ -9,7 +9,7 @@ import (
 	"oneplusn/cmd/internal/report"
 )
 
-// Sweep is what drains and live runs measure: each number of subscribers with each mode and each ring size.
+// Sweep lists the settings that drains and live runs measure: each number of subscribers with each mode and each ring size.
 type Sweep struct {
 	// Modes and RingSizes are those of started servers; ring size 0 is the default.
 	Modes       []string

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// seen is what consumers saw of one broker: lines of a record each, by consumer and topic.
+// seen has the records that consumers read from one broker, a line each, by consumer and topic.
 type seen map[string][]string
 
 // consumeAll lets every consumer read the topics, which have one partition each.

@@ -59,7 +59,7 @@ func noiseLines(n int) string {
 	return b.String()
 }
 
-// complaint is what the tool prints about a file that is not as it should be.
+// complaint matches what the tool prints about a damaged file.
 var complaint = regexp.MustCompile(`(?i)mismatch|not (valid|sane)|isvalid: false|invalid|corrupt|exception|error|does not|could not|out of order|found `)
 
 var recordLine = regexp.MustCompile(`(?m)^\| offset: (\d+)`)

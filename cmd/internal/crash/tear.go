@@ -9,7 +9,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// damage is what happens between a kill and the next start to the end of a log that was neither acknowledged nor read.
+// damage is done, between a kill and the next start, to the end of a log that was neither acknowledged nor read.
 type damage int
 
 const (

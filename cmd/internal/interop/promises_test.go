@@ -89,7 +89,7 @@ func keepPromises(t *testing.T, c client, d driver, address string, outcome *out
 	}
 }
 
-// kept is what a kept promise has in the table.
+// kept is the table's cell for a kept promise.
 func kept(c client, promise string) string {
 	if promise == promisePublish {
 		return strings.Join(c.codecs, ", ")
@@ -163,7 +163,7 @@ func numberedLines(first, count int) string {
 	return text.String()
 }
 
-// plain batches are what every client can read: franz-go would use snappy.
+// plain batches can be read by every client: franz-go would use snappy.
 var plain = kgo.ProducerBatchCompression(kgo.NoCompression())
 
 // publishLines publishes lines to partition 0, as one batch if they fit.
@@ -261,7 +261,7 @@ func await(t *testing.T, within time.Duration, happened func() bool, members ...
 	}
 }
 
-// stream publishes values to the partitions by turns until the test ends.
+// stream publishes values to the partitions in turn until the test ends.
 type stream struct {
 	acknowledged chan int // holds the number of values acknowledged
 }

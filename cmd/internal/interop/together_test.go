@@ -11,7 +11,7 @@ import (
 )
 
 // The pattern of librdkafka's test 0118: two consumers that start one after the other share the partitions in the group's
-// first generation. What the offsets topic says of the group is what was handed out.
+// first generation. The group's record in the offsets topic has the assignment that was handed out.
 func TestTwoConsumersThatStartTogetherMeetInTheFirstGeneration(t *testing.T) {
 	t.Parallel()
 	// As long as in Apache Kafka, whatever the machine is busy with: how soon the second process runs is not what is tested.

@@ -46,7 +46,7 @@ type Drained struct {
 	Bytes int64
 	// SubscriberSeconds is how long each subscriber took, in ascending order.
 	SubscriberSeconds []float64
-	// CPUSeconds is what this process used meanwhile.
+	// CPUSeconds is the CPU time of this process meanwhile.
 	CPUSeconds float64
 }
 

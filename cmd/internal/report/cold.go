@@ -11,7 +11,7 @@ type ColdRun struct {
 	// Policy is kernel or bounded. ColdCacheBytes is the server's --cold-cache, 0 if the kernel alone manages the page cache.
 	Policy         string `json:"policy"`
 	ColdCacheBytes int64  `json:"cold_cache_bytes"`
-	// MemoryLimitBytes is what server and client may use together, page cache included; 0 if it is not known.
+	// MemoryLimitBytes limits server and client together, page cache included; 0 if it is not known.
 	MemoryLimitBytes int64 `json:"memory_limit_bytes,omitempty"`
 
 	// ColdPartBytes and HotPartBytes are the two parts of the log.

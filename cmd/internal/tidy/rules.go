@@ -332,7 +332,7 @@ func fixedPorts(s *source) (found []Finding) {
 	return found
 }
 
-// marks are what people write into unfinished places. They are put together here so that this file has none.
+// marks are the words of unfinished places. They are concatenated here so that this file has none.
 var marks = []string{"FIX" + "ME", "TO" + "DO", "XX" + "X", "HA" + "CK:"}
 
 func leftovers(path string, text []byte) (found []Finding) {

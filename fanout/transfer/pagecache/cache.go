@@ -81,12 +81,12 @@ type state struct {
 // Counts describe a [Cache].
 type Counts struct {
 	// LimitBytes is more than configured where the kernel reads far ahead.
-	LimitBytes int64 `json:"limit_bytes" metric:"cold_cache_limit_bytes" help:"What records read from disk may fill of the page cache, of --cold-cache; 0 where that is left to the kernel."`
+	LimitBytes int64 `json:"limit_bytes" metric:"cold_cache_limit_bytes" help:"Limit of cold_cache_bytes, from --cold-cache; 0 where the page cache is left to the kernel."`
 	// HeldBytes includes blocks of which the kernel has evicted pages by itself.
-	HeldBytes      int64  `json:"held_bytes" metric:"cold_cache_bytes" help:"What they fill, in whole blocks."`
+	HeldBytes      int64  `json:"held_bytes" metric:"cold_cache_bytes" help:"Page cache held by cold blocks."`
 	ReadaheadBytes uint64 `json:"readahead_bytes" metric:"readahead_bytes_total" help:"Bytes asked for ahead of subscribers that read from disk."`
 	DroppedBytes   uint64 `json:"dropped_bytes" metric:"cold_cache_dropped_bytes_total" help:"Bytes dropped from the page cache after subscribers far behind had read them."`
-	BusyBytes      uint64 `json:"busy_bytes" metric:"cold_cache_busy_bytes_total" help:"Bytes kept for another round because they were in use when they were to be dropped."`
+	BusyBytes      uint64 `json:"busy_bytes" metric:"cold_cache_busy_bytes_total" help:"Bytes whose eviction was postponed because they were in use."`
 }
 
 // New makes a cache. kind is the token kind of its operations, whose completions go to [Cache.Advised].
