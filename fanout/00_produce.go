@@ -21,14 +21,14 @@ func init() {
 // handleProduce appends record batches.
 //
 // Behaviour:
-//   - Each partition is on its own: one that fails does not stop the others.
+//   - Partitions succeed or fail independently.
 //   - Each partition has one batch, which is checked down to the last record ([segment.Checker]), given offsets, and
 //     written as it came, compressed or not; only a latest timestamp that is wrong in its header is corrected. Large and
 //     compressed batches are checked in the background: see package produce.
-//   - acks=1 and acks=all promise the same, for there is one replica: what --fsync or the topic's flush.messages makes
-//     of an acknowledgement. Where that is an fsync, the answer waits for it, at least for timeout_ms.
-//   - With acks=0 there is no response at all. After an error the connection is closed, as by Apache Kafka: that is how
-//     the producer learns that it has to ask for metadata again.
+//   - acks=1 and acks=all promise the same, because there is one replica: --fsync and the topic's flush.messages decide
+//     whether the answer waits for an fsync, and it waits at least timeout_ms.
+//   - With acks=0 there is no response. After an error the connection is closed, as by Apache Kafka: so the producer asks
+//     for metadata again.
 //   - A batch that an idempotent producer sends again is answered with the offset that it got, and not appended again.
 func handleProduce(_ *base, c *client) error {
 	return c.produce.Start(&c.header, c.listRoom(produce.ListBytesPerPartition))

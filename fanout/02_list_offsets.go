@@ -7,7 +7,7 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// The timestamps of ListOffsets with a meaning of their own.
+// The special timestamps of ListOffsets.
 const (
 	latestTimestamp   = -1
 	earliestTimestamp = -2

@@ -19,9 +19,9 @@ func init() {
 //
 // Behaviour:
 //   - No list of topics means all of them; so does an empty one in version 0.
-//   - A topic that is asked for and missing is created, if the server and (from version 4 on) the client allow it. The
-//     answer waits for that. Above --auto-create-limit topics, or without room for more, the error is POLICY_VIOLATION.
-//   - The address is --advertise, or else the one that this client connected to, which it can evidently reach.
+//   - A requested topic that is missing is created, if the server and (from version 4 on) the client allow it. The answer
+//     waits for that. Above --auto-create-limit topics, or without room for more, the error is POLICY_VIOLATION.
+//   - The address is --advertise, or else the one that this client connected to.
 func handleMetadata(b *base, c *client, req *kmsg.MetadataRequest) {
 	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
 		c.sendAllTopics()

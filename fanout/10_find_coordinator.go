@@ -26,7 +26,7 @@ func init() {
 //
 // Behaviour:
 //   - The offsets topic is made first, if it does not exist.
-//   - A group whose partition of that topic is damaged has no coordinator until the partition is mended.
+//   - A group whose partition of that topic is damaged has no coordinator until the partition is repaired.
 //   - A transaction's coordinator is refused with an error that clients explain: there are no transactions.
 func handleFindCoordinator(b *base, c *client, req *kmsg.FindCoordinatorRequest) {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
@@ -37,10 +37,10 @@ func handleFindCoordinator(b *base, c *client, req *kmsg.FindCoordinatorRequest)
 			switch {
 			case failed != nil:
 				resp.ErrorCode = wire.CodeCoordinatorNotAvailable
-				resp.ErrorMessage = kmsg.StringPtr("committed offsets can't be kept: " + failed.Error())
+				resp.ErrorMessage = kmsg.StringPtr("committed offsets cannot be stored: " + failed.Error())
 			case g.Refused(req.CoordinatorKey):
 				resp.ErrorCode = wire.CodeCoordinatorNotAvailable
-				resp.ErrorMessage = kmsg.StringPtr("what the group has committed can't be read: see the server's log")
+				resp.ErrorMessage = kmsg.StringPtr("the group's committed offsets cannot be read: see the server's log")
 			default:
 				resp.NodeID = b.catalog.NodeID()
 				resp.Host, resp.Port = c.advertised()

@@ -9,7 +9,7 @@ import (
 //
 // Behaviour:
 //   - The answer comes when the leader's request has brought all assignments.
-//   - Assignments are the clients' own affair: the server does not parse them.
+//   - The server does not parse assignments.
 func init() {
 	register(coordinated((*group.Coordinator).SyncGroup), Request{Max: 3,
 		Does:     "hands the assignment of a group to its members",

@@ -17,8 +17,8 @@ func init() {
 // handleApiVersions lists what is served.
 //
 // Behaviour:
-//   - A version that is not served gets version 0 with UNSUPPORTED_VERSION and the list, from which the client chooses again
-//     (KIP-511).
+//   - An unsupported version is answered in version 0 with UNSUPPORTED_VERSION and the list, from which the client chooses
+//     again (KIP-511).
 func handleApiVersions(b *base, c *client) error {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if resp.Version = c.header.Version; resp.Version < 0 || resp.Version > requestOf(wire.KeyApiVersions).Max {

@@ -22,7 +22,7 @@ func init() {
 // Behaviour:
 //   - The number of partitions is the request's, or --partitions for -1. The replication factor must be -1 or 1.
 //   - Settings that exist here can be given, within their limits; others are refused by name.
-//   - What is above --max-partitions, or needs more open files than there may be, is refused (POLICY_VIOLATION).
+//   - Topics beyond --max-partitions or the limit on open files are refused (POLICY_VIOLATION).
 //   - The answer comes when the directories are durable. If the server ends before that, the next start removes them.
 //   - A topic of that name that is being deleted is deleted first.
 func handleCreateTopics(b *base, c *client, req *kmsg.CreateTopicsRequest) {

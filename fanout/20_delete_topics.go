@@ -16,8 +16,8 @@ func init() {
 // handleDeleteTopics deletes topics.
 //
 // Behaviour:
-//   - A topic is deleted with all of its partitions or not at all, whenever the server ends: see package catalog. If that cannot
-//     be written down the topic stays as it is.
+//   - A topic is deleted with all of its partitions or not at all, whenever the server ends: see package catalog. If the deletion
+//     cannot be recorded on disk, the topic stays.
 //   - From the answer on the topic is unknown, and so are the offsets that groups have committed for it, restarts
 //     included: the answer waits for the tombstones. Parked fetches and produces of the topic are answered at once.
 //   - Responses under way are finished: their segments stay until the last byte has been sent.

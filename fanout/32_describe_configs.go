@@ -24,11 +24,11 @@ func init() {
 // handleDescribeConfigs tells the configuration of topics and of this broker.
 //
 // Behaviour:
-//   - A topic has every setting, each with where its value comes from: the topic, a flag of the server, or its default.
+//   - A topic has every setting, each with the source of its value: the topic, a flag of the server, or the default.
 //   - The broker's settings have Apache Kafka's names and are read-only: flags set them.
-//   - Names that were asked for and do not exist are left out.
+//   - Unknown names are omitted.
 func handleDescribeConfigs(b *base, c *client, req *kmsg.DescribeConfigsRequest) {
-	// Looked up here; what they hold never changes, so it can be described anywhere.
+	// Looked up here; a configuration never changes, so any goroutine can describe it.
 	topics := make([]*catalog.TopicConfig, len(req.Resources))
 	for i := range req.Resources {
 		if tp := b.catalog.Topic(req.Resources[i].ResourceName); tp != nil {
@@ -51,8 +51,8 @@ func handleDescribeConfigs(b *base, c *client, req *kmsg.DescribeConfigsRequest)
 	})
 }
 
-// describe encodes the whole response: resources described one after the other, since a described one takes ten times as much
-// memory as an encoded one. It runs off the loop, and reads nothing that changes.
+// describe encodes the whole response, one resource after the other: a decoded one takes ten times the memory of an encoded one.
+// It runs off the loop, and reads nothing that changes.
 func (b *base) describe(correlationID int32, req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig) []byte {
 	const countAt, headBytes = 12, 16 // behind the frame's size, correlation id and throttle time
 	const oneAt = headBytes - 8       // kmsg encodes no frame size and no correlation id
@@ -67,7 +67,7 @@ func (b *base) describe(correlationID int32, req *kmsg.DescribeConfigsRequest, t
 	return dst
 }
 
-// describeOne answers for the i-th resource alone; topics are the configurations of those that are topics, and exist.
+// describeOne describes the i-th resource; topics are the configurations of those resources that are existing topics.
 func (b *base) describeOne(req *kmsg.DescribeConfigsRequest, topics []*catalog.TopicConfig, i int) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	want := &req.Resources[i]
@@ -87,7 +87,7 @@ func (b *base) describeOne(req *kmsg.DescribeConfigsRequest, topics []*catalog.T
 	return resp
 }
 
-// trimConfigs leaves out what was not asked for.
+// trimConfigs removes the settings that were not asked for.
 func trimConfigs(r *kmsg.DescribeConfigsResponseResource, req *kmsg.DescribeConfigsRequest, names []string) {
 	r.Configs = slices.DeleteFunc(r.Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool {
 		return names != nil && !slices.Contains(names, c.Name)
@@ -102,7 +102,7 @@ func trimConfigs(r *kmsg.DescribeConfigsResponseResource, req *kmsg.DescribeConf
 	}
 }
 
-// describeTopic answers for a topic; config is nil for an unknown one.
+// describeTopic describes a topic; config is nil for an unknown one.
 func (b *base) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *catalog.TopicConfig) {
 	if config == nil {
 		r.ErrorCode = catalog.UnknownTopic(r.ResourceName)
@@ -124,7 +124,7 @@ func (b *base) describeTopic(r *kmsg.DescribeConfigsResponseResource, config *ca
 	}
 }
 
-// addSynonym adds where a value comes from. The first one counts.
+// addSynonym adds a source of a value. The first one is in effect.
 func addSynonym(c *kmsg.DescribeConfigsResponseResourceConfig, name, value string, source kmsg.ConfigSource) {
 	s := kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{Name: name, Value: kmsg.StringPtr(value), Source: source}
 	if c.ConfigSynonyms = append(c.ConfigSynonyms, s); len(c.ConfigSynonyms) == 1 {
@@ -132,7 +132,7 @@ func addSynonym(c *kmsg.DescribeConfigsResponseResourceConfig, name, value strin
 	}
 }
 
-// flagOrDefault is the source of a value of the broker, which would be another without flags.
+// flagOrDefault is the source of a broker's value: a flag if the value differs from the one without flags.
 func flagOrDefault(value, flagless string) kmsg.ConfigSource {
 	if value != flagless {
 		return kmsg.ConfigSourceStaticBrokerConfig
@@ -140,7 +140,7 @@ func flagOrDefault(value, flagless string) kmsg.ConfigSource {
 	return kmsg.ConfigSourceDefaultConfig
 }
 
-// brokerSettings are settings of the broker that clients' tools look at, beside the defaults of topics.
+// brokerSettings are the broker's settings that tools read, beside the defaults of topics.
 var brokerSettings = []struct {
 	name  string
 	kind  kmsg.ConfigType
@@ -150,7 +150,7 @@ var brokerSettings = []struct {
 	{"node.id", kmsg.ConfigTypeInt, "This node's number, from meta.properties.", func(c *Config) any { return c.NodeID }},
 	{"log.dirs", kmsg.ConfigTypeString, "Set by --data.", func(c *Config) any { return c.DataDir }},
 	{"num.partitions", kmsg.ConfigTypeInt, "Set by --partitions.", func(c *Config) any { return c.Partitions }},
-	{"default.replication.factor", kmsg.ConfigTypeInt, "There is one replica, this one.", func(*Config) any { return 1 }},
+	{"default.replication.factor", kmsg.ConfigTypeInt, "Always 1: the server has no replication.", func(*Config) any { return 1 }},
 	{"auto.create.topics.enable", kmsg.ConfigTypeBoolean, "Set by --auto-create-topics.", func(c *Config) any { return c.AutoCreateTopics }},
 	{"socket.request.max.bytes", kmsg.ConfigTypeInt, "Set by --max-request-bytes.", func(c *Config) any { return c.MaxRequestBytes }},
 	{"fetch.max.bytes", kmsg.ConfigTypeInt, "Set by --fetch-max-bytes.", func(c *Config) any { return c.FetchMaxBytes }},
@@ -160,8 +160,8 @@ var brokerSettings = []struct {
 		func(c *Config) any { return c.RetentionCheck.Milliseconds() }},
 }
 
-// describeBroker answers for this node's number, with the settings sorted by name. The empty name asks for what was changed at run
-// time in all brokers, which is nothing.
+// describeBroker describes the broker of this node's number, with the settings sorted by name. The empty name asks for settings
+// changed at run time in all brokers: there are none.
 func (b *base) describeBroker(r *kmsg.DescribeConfigsResponseResource, name string) {
 	node := b.catalog.NodeID()
 	if name == "" {

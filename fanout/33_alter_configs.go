@@ -11,7 +11,7 @@ import (
 
 func init() {
 	register(handleAlterConfigs, Request{Max: 1,
-		Does: "replaces the whole configuration of topics, as tools do that are older than IncrementalAlterConfigs (KIP-339)",
+		Does: "replaces the whole configuration of topics, for tools older than IncrementalAlterConfigs (KIP-339)",
 		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidConfig, wire.CodeInvalidRequest,
 			wire.CodePolicyViolation, wire.CodeKafkaStorageError},
 	})
@@ -21,7 +21,7 @@ func init() {
 //
 // Behaviour:
 //   - A setting that the request does not name goes back to its default.
-//   - All else is as of IncrementalAlterConfigs.
+//   - Otherwise it behaves like IncrementalAlterConfigs.
 func handleAlterConfigs(b *base, c *client, req *kmsg.AlterConfigsRequest) {
 	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
 	resp.Resources = make([]kmsg.AlterConfigsResponseResource, len(req.Resources))
@@ -35,7 +35,7 @@ func handleAlterConfigs(b *base, c *client, req *kmsg.AlterConfigsRequest) {
 	})
 }
 
-// replacement sets what is named, and removes every other setting.
+// replacement sets the named settings, and removes all others.
 func replacement(configs []kmsg.AlterConfigsRequestResourceConfig) []catalog.SettingChange {
 	var changes []catalog.SettingChange
 	for i := range catalog.Settings {
@@ -49,7 +49,7 @@ func replacement(configs []kmsg.AlterConfigsRequestResourceConfig) []catalog.Set
 		if c.Value != nil {
 			change.Value = *c.Value
 		} else {
-			change.Refused = catalog.Refuse(wire.CodeInvalidConfig, "%s: it has no value; leave it out to have the default", c.Name)
+			change.Refused = catalog.Refuse(wire.CodeInvalidConfig, "%s has no value: omit it to get the default", c.Name)
 		}
 		changes = append(changes, change)
 	}

@@ -18,7 +18,7 @@ func init() {
 // handleDescribeLogDirs tells the sizes of partitions, in the only data directory.
 //
 // Behaviour:
-//   - No list of topics means all of them. Unknown topics and partitions are left out.
+//   - No list of topics means all of them. Unknown topics and partitions are omitted.
 func handleDescribeLogDirs(b *base, c *client, req *kmsg.DescribeLogDirsRequest) {
 	if req.Topics == nil && c.PutOff(int(b.catalog.PartitionBudget().Used())) {
 		return

@@ -18,9 +18,9 @@ func init() {
 // handleCreatePartitions gives topics more partitions.
 //
 // Behaviour:
-//   - The number is the whole, not what is added; a topic never has fewer than before. Keys are placed by the number,
-//     so records of one key may be found in two partitions from then on.
-//   - The answer comes when the directories are on the disk. Waiting consumers find out by their next metadata request.
+//   - The number is the new total; a topic never loses partitions. Keys are hashed to the number of partitions, so
+//     records of one key may be in two partitions from then on.
+//   - The answer comes when the directories are durable. Consumers see the partitions in their next metadata request.
 //   - Changes of one topic are made one after the other.
 func handleCreatePartitions(b *base, c *client, req *kmsg.CreatePartitionsRequest) {
 	reply := c.later()

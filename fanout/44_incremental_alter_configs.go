@@ -20,8 +20,8 @@ func init() {
 // Behaviour:
 //   - All changes to one topic take effect together or not at all, and are on disk before the answer.
 //   - A topic that is named twice gets the changes in the order of the request.
-//   - Names that do not exist here, values out of their limits, and cleanup.policy=compact are refused by name.
-//   - The broker's own settings are refused, flags set them, and so are those of its own topic, __consumer_offsets.
+//   - Unknown names, values outside their limits, and cleanup.policy=compact are refused by name.
+//   - The broker's own settings, which flags set, are refused, and so are those of __consumer_offsets.
 func handleIncrementalAlterConfigs(b *base, c *client, req *kmsg.IncrementalAlterConfigsRequest) {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	resp.Resources = make([]kmsg.IncrementalAlterConfigsResponseResource, len(req.Resources))
@@ -44,7 +44,7 @@ func settingChanges(configs []kmsg.IncrementalAlterConfigsRequestResourceConfig)
 		case c.Op == kmsg.IncrementalAlterConfigOpSet && c.Value != nil:
 			changes[i].Value = *c.Value
 		default:
-			changes[i].Refused = catalog.Refuse(wire.CodeInvalidConfig, "%s: it can be set and deleted, not changed by %s", c.Name, c.Op)
+			changes[i].Refused = catalog.Refuse(wire.CodeInvalidConfig, "%s can be set or deleted, not changed by %s", c.Name, c.Op)
 		}
 	}
 	return changes

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// coldCacheShare is the part of the memory that records read from a disk may fill by default: what the newest records
-	// and the processes need is then in the other three quarters.
+	// coldCacheShare is the default share of the memory for records read from a disk; the newest records and the processes
+	// have the other three quarters.
 	coldCacheShare    = 4
 	minColdCacheBytes = 16 << 20
 	maxColdCacheBytes = 1 << 44
@@ -38,8 +38,8 @@ var defaultColdCacheBytes = sync.OnceValue(func() int64 {
 	return max(share>>20<<20, minColdCacheBytes)
 })
 
-// whyPageCacheHidden says why the kernel can't be asked what is in the page cache of a file that has just been read, or
-// nothing if it can: cachestat(2) is Linux 6.5, and overlayfs has it answer that nothing is.
+// whyPageCacheHidden says why cachestat(2) cannot tell what the page cache holds, or nothing if it can: it needs Linux 6.5,
+// and on overlayfs it reports no page at all.
 func whyPageCacheHidden(path string) string {
 	f, err := os.Open(path)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // Config is a broker's configuration. [DefaultConfig] is a working one. [Config.Flags] documents each field, with its limits and its
-// default; the comments here add what a program has to know.
+// default; the comments here are for programs.
 type Config struct {
 	Listen, Advertise, DataDir string
 	// NodeID is the broker's id in metadata, used when the data directory does not have one yet.
@@ -155,7 +155,7 @@ func (c *Config) catalog() catalog.Config {
 	}
 }
 
-// requestOverheadBytes is room for what a Produce request has beside its batch.
+// requestOverheadBytes is room for a Produce request beside its batch.
 const requestOverheadBytes = 1024
 
 // topicDefaults apply where a topic has no setting of its own.

@@ -21,8 +21,8 @@ const (
 	day, century = 24 * time.Hour, 100 * 365 * 24 * time.Hour
 )
 
-// Flags is the table of all settings that a user can change. Each entry has a setting's flag, where its value goes, default, limits
-// and help. What two settings have to do with each other is checked by [Config.Validate].
+// Flags is the table of all settings that a user can change. Each entry has a setting's flag, target, default, limits and help.
+// [Config.Validate] checks the limits between two settings.
 func (c *Config) Flags() []flags.Flag {
 	return slices.Concat(
 		flags.Under("ADDRESSES, DATA, LOG LINES", c.placeFlags()...),
@@ -123,7 +123,7 @@ func (c *Config) groupFlags() []flags.Flag {
 	}
 }
 
-// CheckAddress refuses what is not HOST:PORT with a port that is a number; the host may be missing for all addresses.
+// CheckAddress refuses anything but HOST:PORT with a numeric port; an empty host stands for all addresses.
 func CheckAddress(flag, address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {

@@ -9,12 +9,12 @@ import (
 	"oneplusn/fanout/catalog"
 )
 
-// descriptors divide the process's open files, so that no part can use up those of another.
+// descriptors divide the limit on open files, so that no part can exhaust the others' share.
 //
 //	limit on open files (ulimit -n)
 //	├── spare           the ring, the admin pages, files that background work opens and closes
 //	├── pipes           of --pipes, two each; fewer where the limit is low
-//	├── finishedFiles   segments that are finished and are read: the others are closed, see segment.Files
+//	├── finishedFiles   finished segments that are being read; the others are closed, see segment.Files
 //	├── unfinished      segments that have ended and wait for the disk
 //	└── all
 //	    ├── files       of partitions: see catalog.FilesEach
@@ -30,7 +30,7 @@ const (
 	leastDescriptors = 128
 )
 
-// openFilesLimit is the limit on open files. The Go runtime has raised it as far as it may be.
+// openFilesLimit is the limit on open files. The Go runtime has raised it to the hard limit.
 func openFilesLimit(c *Config) int64 {
 	if c.pace.descriptors > 0 {
 		return c.pace.descriptors
@@ -62,7 +62,7 @@ func newDescriptors(c *Config, existing int, log *slog.Logger) descriptors {
 	needed := int64(existing) * catalog.FilesEach
 	files := left - connections
 	if needed > files {
-		log.Warn("the topics that are there need more open files than the limit leaves for them", "partitions", existing,
+		log.Warn("the existing topics need more open files than the limit leaves for them", "partitions", existing,
 			"limit", openFilesLimit(c), "for_topics", files, "needed", needed, "remedy", "raise the limit on open files (ulimit -n)")
 		files = needed
 		left = max(left, needed+connections)

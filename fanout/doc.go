@@ -9,14 +9,14 @@
 //
 //	Wait                 one io_uring_enter: submits all that was queued, collects all completions
 //	dispatch             one switch over the kinds of completion
-//	tasks                what other goroutines handed over
+//	tasks                functions that other goroutines handed over
 //	writes that ended    their batches become part of their logs, and their producers are answered
 //	groups               the coordinator's records are queued, once for all requests of the turn, and these are answered
-//	costly requests      some of those that ask for much, within a few milliseconds
+//	costly requests      some requests with large answers, within a few milliseconds
 //	begin writes, syncs  one for every log with something to write, or to sync, and none in flight
 //	wake                 fetches whose partitions advanced; all their responses are queued before the next Wait
 //	expire               requests that waited long enough; once a second, connections that idle or stall; retention
-//	relieve memory       connections go on for which there is memory again
+//	relieve memory       connections resume that waited for memory
 //	transfers            stages for the flows that wait for one
 //
 // # The life of a request

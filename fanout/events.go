@@ -23,8 +23,8 @@ func tokenText(token int64) string {
 	return fmt.Sprintf("%s/%d.%d", tokenKinds[t.Kind()], t.Slot(), t.Generation())
 }
 
-// WriteEvents writes the last operations of the loop, the oldest first, a line each. The loop is held up meanwhile, for some
-// milliseconds at most, so w must take them at once, as a buffer does.
+// WriteEvents writes the last operations of the loop, the oldest first, a line each. It blocks the loop for some milliseconds at
+// most, so w must not block: pass a buffer.
 func (b *Broker) WriteEvents(ctx context.Context, w io.Writer) error {
 	return b.loop.Call(ctx, func() { b.loop.WriteEvents(w) })
 }

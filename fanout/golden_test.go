@@ -109,7 +109,7 @@ func framesFile(key int16) string {
 	return filepath.Join(framesDir, fmt.Sprintf("%02d_%s.txt", key, strings.ToLower(wire.Describe(key))))
 }
 
-// What goes over the wire is written down byte by byte, so that no change of this program or of a library changes it
+// The bytes on the wire are recorded, so that no change of this program or of a library changes it
 // unseen. Rewrite with: go test ./fanout -run Golden -rewrite
 func TestGoldenFramesAreWhatIsSentAndRead(t *testing.T) {
 	known := make(map[string]bool)

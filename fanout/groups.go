@@ -31,8 +31,8 @@ func newMemberID(clientID string) string {
 	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", clientID, u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
-// withCoordinator calls do when there is a coordinator, or with the error that kept its topic from being created. If the client has
-// disconnected meanwhile it does nothing: the coordinator would never hear of the disconnect.
+// withCoordinator calls do when there is a coordinator, or with the error of creating its topic. If the client has disconnected
+// meanwhile it does nothing: the coordinator would never hear of the disconnect.
 func (c *client) withCoordinator(do func(g *group.Coordinator, failed error)) {
 	end := c.Errand()
 	c.base.offsets.WithCoordinator(func(g *group.Coordinator, failed error) {
@@ -42,7 +42,7 @@ func (c *client) withCoordinator(do func(g *group.Coordinator, failed error)) {
 	})
 }
 
-// coordinated has the coordinator handle a request, which it answers with a later turn's output.
+// coordinated passes a request to the coordinator, which answers it with a later turn's output.
 func coordinated[R kmsg.Request](handle func(*group.Coordinator, group.Instant, group.Client, R)) func(*base, *client, R) {
 	return func(b *base, c *client, req R) {
 		c.withCoordinator(func(g *group.Coordinator, failed error) {
@@ -55,8 +55,8 @@ func coordinated[R kmsg.Request](handle func(*group.Coordinator, group.Instant, 
 	}
 }
 
-// asked has the coordinator answer a read-only request at once, not with the others at the end of a turn: so one such answer at a
-// time is in memory that no budget counts. A costly one waits for its turn.
+// asked answers a read-only request of the coordinator at once, not with the others at the end of a turn: so only one such answer
+// at a time is in memory that no budget counts. A costly one waits for its turn.
 func asked[R kmsg.Request](answer func(*group.Coordinator, R) kmsg.Response) func(*base, *client, R) {
 	return func(b *base, c *client, req R) {
 		if g := b.offsets.Coordinator(); g != nil && c.PutOff(g.Asked(req)) {

@@ -121,7 +121,7 @@ func (b *Broker) beginStop() {
 	b.conns.Drain()
 }
 
-// stopped says that nothing is left to wait for.
+// stopped reports whether nothing is left to wait for.
 func (b *Broker) stopped() bool {
 	if !b.stopping || !b.conns.Drained() || b.loop.Working() || b.committer.Pending() > 0 || b.loop.Kernel.InFlight() > 0 {
 		return false

@@ -11,8 +11,8 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// sharedMetadata caches the encoded list of all topics, by version. It is encoded at most once a turn, and until it changes all
-// responses send it from the same memory: five hundred clients that start together cost one list, not five hundred.
+// sharedMetadata caches the encoded list of all topics, by version. It is encoded at most once a turn, and all responses share its
+// memory until it changes: five hundred clients that start together cost one list, not five hundred.
 type sharedMetadata [wire.MetadataVersions]sharedList
 
 type sharedList struct {
@@ -104,7 +104,7 @@ func (c *client) sendTopics(names []string, refused map[string]bool) {
 	c.Respond(out)
 }
 
-// appendTopic appends the topic of a name, or why there is none: refused says that it was not created.
+// appendTopic appends a topic, or the error for a missing one; refused says that its creation was refused.
 func (b *base) appendTopic(dst []byte, version int16, name string, refused bool) []byte {
 	tp := b.catalog.Topic(name)
 	code, partitions, internal := int16(0), []*catalog.Partition(nil), false

@@ -22,7 +22,7 @@ func (c *client) Request(frame []byte, again bool) {
 	c.header, err = wire.ParseHeader(frame, readVersions)
 	switch {
 	case errors.Is(err, wire.ErrUnsupportedVersion) && c.header.Key == wire.KeyApiVersions:
-		// Clients find out by ApiVersions what is served, so that one is answered whatever its version is (KIP-511).
+		// Clients learn by ApiVersions which versions are served, so any version of it is answered (KIP-511).
 		c.answer()
 		return
 	case err != nil: // no answer that the client could read
@@ -83,8 +83,8 @@ func (c *client) reply(response kmsg.Response) {
 	}
 }
 
-// later begins work that outlives the turn, or the client ([conn.Conn.Errand]). reply ends it: with a response, if the client is
-// still there.
+// later begins work that outlives the turn, or the client ([conn.Conn.Errand]). reply ends it, and responds if the client is still
+// connected.
 func (c *client) later() (reply func(kmsg.Response)) {
 	end := c.Errand()
 	return func(response kmsg.Response) {

@@ -8,17 +8,17 @@ import (
 )
 
 // Request describes one kind of request. Its file registers it, and nothing else lists requests: the answer to ApiVersions and
-// docs/protocol.md come from the registry. Clients do without requests that ApiVersions does not list. Only ApiVersions 3 is flexible
+// docs/protocol.md come from the registry. Clients avoid requests that ApiVersions does not list. Only ApiVersions 3 is flexible
 // (KIP-482): every client in use negotiates down to these versions.
 type Request struct {
 	// Min and Max are the versions that are advertised. AcceptMin is the lowest that is read, by default Min.
 	Key, Min, Max, AcceptMin int16
-	// Does completes the sentence that the request's name begins. Versions says what differs between them, and why others are missing.
+	// Does completes a sentence that begins with the request's name. Versions tells how they differ, and why others are missing.
 	Does, Versions string
 	// Errors are the error codes that an answer may have, besides 0.
 	Errors []int16
 
-	// onlyAsks says that a request changes nothing, so that it can be answered twice.
+	// onlyAsks says that a request changes nothing, so it can be answered twice.
 	onlyAsks bool
 	answer   func(*base, *client) error
 }
@@ -28,7 +28,7 @@ const maxKey = 96
 
 var served [maxKey]*Request
 
-// Requests lists all that is served, in the order of the keys.
+// Requests lists the served requests, in the order of their keys.
 func Requests() []*Request {
 	return slices.DeleteFunc(slices.Clone(served[:]), func(r *Request) bool { return r == nil })
 }

@@ -277,7 +277,7 @@ func TestRequestNamesNoMorePartitionsThanThereMayBe(t *testing.T) {
 		bad.expectClosed()
 	}
 	s.await("both to be closed", func(st Stats) bool { return st.Closed["protocol"] == 2 })
-	if !strings.Contains(s.log.String(), "it names 20001, more than 20000 partitions") {
+	if !strings.Contains(s.log.String(), "it names 20001, the limit is 20000 partitions") {
 		t.Errorf("the log does not name the limit:\n%s", s.log)
 	}
 

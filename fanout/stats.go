@@ -56,8 +56,8 @@ type Stats struct {
 	RSSBytes         uint64                 `json:"rss_bytes"`
 	RSSAnonBytes     uint64                 `json:"rss_anon_bytes"`
 	Turns            uint64                 `json:"turns" metric:"loop_turns_total" help:"Turns of the loop."`
-	TurnTimes        metrics.Histogram      `json:"turn_times" metric:"loop_turn_seconds" help:"How long turns of the loop take: nobody else is served meanwhile."`
-	RecordedEvents   uint64                 `json:"recorded_events" metric:"loop_events_total" help:"Operations that the flight recorder was told of; /debug/events shows the last."`
+	TurnTimes        metrics.Histogram      `json:"turn_times" metric:"loop_turn_seconds" help:"How long turns of the loop take: all other clients wait meanwhile."`
+	RecordedEvents   uint64                 `json:"recorded_events" metric:"loop_events_total" help:"Operations recorded by the flight recorder; /debug/events shows the last."`
 	StaleCompletions uint64                 `json:"stale_completions" metric:"stale_completions_total" help:"Completions for a connection that no longer exists: anything but 0 is a bug."`
 	Budgets          map[string]BudgetStats `json:"budgets" label:"budget"`
 	Ring             RingStats              `json:"ring"`

@@ -16,7 +16,7 @@ func TestSlowTurnIsCountedAndItsRequestNamed(t *testing.T) {
 	c.ask(req)
 	lines := func(want string) bool {
 		for line := range strings.Lines(s.log.String()) {
-			if strings.Contains(line, "a turn of the loop took long") && strings.Contains(line, want) {
+			if strings.Contains(line, "slow turn of the loop") && strings.Contains(line, want) {
 				return true
 			}
 		}

@@ -35,10 +35,10 @@ type Config struct {
 	// Internal is the server's own topic: clients cannot change it.
 	Internal         string
 	InternalSettings map[string]string
-	// NewPartitions is the number of partitions of a topic whose creator does not say.
+	// NewPartitions is the default number of partitions of a new topic.
 	NewPartitions int
 	MaxPartitions int // of all topics
-	// AutoCreateLimit is the number of topics from which on asking for one creates no more.
+	// AutoCreateLimit is the number of topics from which automatic creation stops.
 	AutoCreateLimit int
 	OpenFilesLimit  int64 // of the process, for its error message
 	ExpireEvery     time.Duration
@@ -115,10 +115,10 @@ func (c *Catalog) PartitionCount() (n int) {
 // Topic returns the topic of a name, or nil.
 func (c *Catalog) Topic(name string) *Topic { return c.byName[name] }
 
-// NodeID is this node's, as the data directory says.
+// NodeID is this node's id, from the data directory.
 func (c *Catalog) NodeID() int32 { return c.identity.nodeID }
 
-// ClusterID is random, and as old as the data directory.
+// ClusterID was drawn at random when the data directory was made.
 func (c *Catalog) ClusterID() string { return c.identity.clusterID }
 
 // PartitionBudget counts the partitions of all topics but the server's own.
@@ -192,8 +192,8 @@ func (c *Catalog) Find(topic []byte, index int32) (p *Partition, code int16) {
 	return nil, wire.CodeKafkaStorageError
 }
 
-// serves reports whether a partition is still the one of its name, and online. What comes back to the loop late asks before it
-// touches the partition: it may have been deleted meanwhile.
+// serves reports whether a partition is still the one of its name, and online. Completions and tasks check it before they touch the
+// partition: it may have been deleted meanwhile.
 func (c *Catalog) serves(p *Partition) bool {
 	tp := c.byName[p.Topic.Name]
 	return tp == p.Topic && int(p.Index) < len(tp.Partitions) && tp.Partitions[p.Index] == p && p.Offline == nil

@@ -12,8 +12,8 @@ const maxChanges = 16
 // changeQueue orders the changes of the data directory: topics that are created, extended, deleted or configured.
 //
 // A change reserves the names of its topics from its begin to its end. Changes of one name run one after the other, in the
-// order of their requests; changes of different names run side by side. So a change finds what the one before it left, on the
-// disk and in memory, and nothing else touches either meanwhile. It belongs to the loop's thread.
+// order of their requests; changes of different names run concurrently. So a change starts from the result of the one before it,
+// on disk and in memory, and nothing else touches either meanwhile. It belongs to the loop's thread.
 type changeQueue struct {
 	reserved map[string][]*change // by name: the change that holds it, then those that wait for it, in order
 	ready    []*change            // hold all of their names, and wait for one of maxChanges to end
@@ -49,7 +49,7 @@ func (q *changeQueue) enter(names []string, begin func(*change)) {
 	}
 }
 
-// start begins what is ready. It does not nest: what becomes ready during a begin is begun by the outer call.
+// start begins the changes that are ready. It does not nest: the outer call begins those that become ready during a begin.
 func (q *changeQueue) start() {
 	if q.starting {
 		return

@@ -18,7 +18,7 @@ type SettingChange struct {
 // Configure makes all changes of a topic's configuration or none, and calls done on the loop when they are durable. With
 // onlyCheck nothing is changed.
 func (c *Catalog) Configure(name string, changes []SettingChange, onlyCheck bool, done func(Refusal)) {
-	// The change is computed when its turn has come: it starts from the configuration that the change before it left.
+	// The change is computed when it runs, from the configuration that the change before it left.
 	c.changes.enter([]string{name}, func(ch *change) {
 		tp := c.byName[name]
 		config, refused := c.checkChanges(tp, changes)

@@ -33,7 +33,7 @@ func (n *newPartitions) path(dir string, index int) string {
 	return filepath.Join(dir, fmt.Sprintf("%s-%d", n.topic, index))
 }
 
-// creation makes partitions of all topics that one request names. If the server ends before it has, the next start removes all of
+// creation makes the partitions of all topics of one request. If the server ends before that is done, the next start removes all of
 // them: no client was told of any.
 type creation struct {
 	catalog *Catalog
@@ -45,7 +45,7 @@ type creation struct {
 
 	removal *removal // of the planned partitions, until they are made
 	made    []*Topic // with the new partitions alone
-	// leftover: directories of failed topics could not be removed. That has to be finished before another try.
+	// leftover: directories of failed topics could not be removed; that comes first before another attempt.
 	leftover bool
 }
 
@@ -200,8 +200,8 @@ func (n *newPartitions) inTheWay(fsys segment.FS, dir string) error {
 	return nil
 }
 
-// make makes a topic's directories and logs, and writes its configuration down. After an error the logs of the topic that it
-// returns are still open.
+// make makes a topic's directories and logs, and writes its configuration. After an error the logs of the returned topic are
+// still open.
 func (n *newPartitions) make(fs segment.FS, dir string, epoch int32) (*Topic, error) {
 	config := *n.config
 	if config.Options.TopicID = n.id; n.id == [16]byte{} {

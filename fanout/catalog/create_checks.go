@@ -27,8 +27,8 @@ func (c *Catalog) CreateTopics(wanted []kmsg.CreateTopicsRequestTopic, onlyCheck
 	}, done)
 }
 
-// request makes the partitions that a client asks for, one topic for each name. check decides about one of them, when the names to
-// be reserved are; twice says that the name came before.
+// request makes the partitions that a client asks for, one topic for each name. check decides about one of them once the names are
+// reserved; twice says that the request has the name twice.
 func (c *Catalog) request(
 	names, reserve []string, onlyCheck bool, check func(ch *change, i int, twice bool) (newPartitions, Refusal), done func([]Refusal),
 ) {
@@ -86,7 +86,7 @@ func (c *Catalog) checkTopic(want *kmsg.CreateTopicsRequestTopic, twice bool) (n
 	case err != nil:
 		return n, Refusal{wire.CodeInvalidTopic, err.Error()}
 	case want.Topic == c.config.Internal:
-		return n, Refuse(wire.CodeInvalidTopic, "topic %s is the server's own, and made when the first group needs it", want.Topic)
+		return n, Refuse(wire.CodeInvalidTopic, "topic %s is internal: the server creates it for the first group", want.Topic)
 	case c.byName[want.Topic] != nil:
 		return n, Refuse(wire.CodeTopicAlreadyExists, "topic %s exists", want.Topic)
 	case twice:
@@ -141,7 +141,7 @@ func (c *Catalog) AddPartitions(wanted []kmsg.CreatePartitionsRequestTopic, only
 	}, done)
 }
 
-// checkMore checks a topic that is to have more partitions; tp is nil if there is none.
+// checkMore checks a request for more partitions; tp is nil for an unknown topic.
 func (c *Catalog) checkMore(want *kmsg.CreatePartitionsRequestTopic, tp *Topic, twice bool) Refusal {
 	switch {
 	case twice:
@@ -156,10 +156,10 @@ func (c *Catalog) checkMore(want *kmsg.CreatePartitionsRequestTopic, tp *Topic, 
 	added := int(want.Count) - len(tp.Partitions)
 	switch assigned := len(want.Assignment); {
 	case want.Count > MaxTopicPartitions || added < 1:
-		return Refuse(wire.CodeInvalidPartitions, "topic %s has %d partitions; allowed are more, up to %d, not %d",
+		return Refuse(wire.CodeInvalidPartitions, "topic %s has %d partitions; a larger number up to %d is allowed, not %d",
 			want.Topic, len(tp.Partitions), MaxTopicPartitions, want.Count)
 	case assigned > 0 && assigned != added:
-		return Refuse(wire.CodeInvalidReplicaAssignment, "%d partitions are to be made, %d are assigned", added, assigned)
+		return Refuse(wire.CodeInvalidReplicaAssignment, "%d partitions would be added, %d are assigned", added, assigned)
 	}
 	for _, a := range want.Assignment {
 		if !c.isThisNode(a.Replicas) {
@@ -172,7 +172,7 @@ func (c *Catalog) checkMore(want *kmsg.CreatePartitionsRequestTopic, tp *Topic, 
 // errTooManyTopics refuses to create topics automatically.
 var errTooManyTopics = errors.New("the limit on automatically created topics is reached: raise --auto-create-limit, or create topics with an admin client")
 
-// Creatable returns the names for which a topic can be created automatically. It adds to refused those that would be too many.
+// Creatable returns the names for which a topic can be created automatically. It adds those beyond the limit to refused.
 func (c *Catalog) Creatable(names []string, refused map[string]bool) (missing []string) {
 	left := c.config.AutoCreateLimit - len(c.byName)
 	for _, name := range names {
@@ -189,8 +189,8 @@ func (c *Catalog) Creatable(names []string, refused map[string]bool) (missing []
 	return missing
 }
 
-// CreateMissing creates those topics that still do not exist when their turn has come, and calls done on the loop. It adds to
-// refused those for which there is no room.
+// CreateMissing creates the topics that still do not exist when it runs, and calls done on the loop. It adds those without room to
+// refused.
 func (c *Catalog) CreateMissing(names []string, refused map[string]bool, done func()) {
 	plan := func(*change) (planned []newPartitions) {
 		for _, name := range names {

@@ -9,8 +9,8 @@ import (
 	"oneplusn/segment"
 )
 
-// DeleteTopics deletes topics with all of their partitions, or none of them if the deletion cannot be written down. done gets an
-// error code for each name, on the loop. A name is given once.
+// DeleteTopics deletes topics with all of their partitions, or none of them if the deletion cannot be recorded on disk. done gets
+// an error code for each name, on the loop. Names are distinct.
 func (c *Catalog) DeleteTopics(names []string, done func(codes []int16)) {
 	c.changes.enter(c.existing(names), func(ch *change) {
 		codes := make([]int16, len(names))
@@ -47,8 +47,8 @@ func UnknownTopic(name string) int16 {
 	return wire.CodeUnknownTopicOrPartition
 }
 
-// existing are the names that a request about existing topics has to reserve: a topic has them, or a change that runs or waits.
-// A request may name a hundred thousand others.
+// existing are the names that a request about existing topics reserves: names of topics and of running or waiting changes. A
+// request may name a hundred thousand others.
 func (c *Catalog) existing(names []string) (found []string) {
 	for _, name := range names {
 		if c.byName[name] != nil || c.changes.has(name) {
@@ -85,7 +85,7 @@ func (d *deletion) run(next func(error)) {
 			next(err)
 			return
 		}
-		// From here on they are deleted, and stay so: a later attempt finishes the rest. But only the mark tells the next start.
+		// From here on they are deleted, and stay so: a later attempt finishes the rest. The next start knows only from the mark.
 		f := &finishing{catalog: c, removal: d.removal, gone: d.forget()}
 		f.run(func(err error) {
 			if d.marked {
@@ -115,7 +115,7 @@ func (d *deletion) forget() (gone []*segment.Deleted) {
 		delete(c.byName, tp.Name)
 		c.sorted = nil
 		c.deleted(tp.Name)
-		// The last one first: without the mark a crash leaves a topic with fewer partitions, and not one with a gap.
+		// The last one first: without the mark a crash leaves a topic with fewer partitions, not one with a gap.
 		for _, p := range slices.Backward(tp.Partitions) {
 			delete(c.starts, p.Directory()) // the next log of this name would begin there
 			c.fetcher.Remove(&p.Fetch)

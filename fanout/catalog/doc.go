@@ -1,4 +1,4 @@
-// Package catalog is the table of topics and the data directory that holds them: what creates, extends, configures and deletes
+// Package catalog is the table of topics and the data directory that holds them. It creates, extends, configures and deletes
 // topics, and keeps their files.
 //
 //	request --> changes: one of a name at a time --> steps: on the loop and off it, in order --> the table --> answer

@@ -11,9 +11,9 @@ import (
 	"oneplusn/segment"
 )
 
-// leaderEpochs gives a topic that is deleted and created again a leader epoch above all that its name has used. Its offsets
-// name other records then, and clients that read without topic ids notice by nothing else: the epoch that they know is fenced,
-// and ended at the start of the log.
+// leaderEpochs gives a recreated topic a leader epoch above all that its name has used. Its offsets name other records, and
+// clients that read without topic ids can only notice by the epoch: the one that they know is fenced, and ended at the start of
+// the log.
 //
 // One number serves all names: a new topic gets the next epoch, and a deletion raises that above the epochs of the deleted logs.
 // It is 0 in a directory where nothing was ever deleted.
@@ -22,8 +22,8 @@ type leaderEpochs struct {
 	path string
 	file sharedFile
 	next int32 // the epoch of a topic that is created now
-	// reserved is the number in the file, with which the next start begins. Most deletions stay below it and write nothing, so a
-	// full disk does not keep them from making room.
+	// reserved is the number in the file, with which the next start begins. Most deletions stay below it and write nothing, so
+	// they work on a full disk.
 	reserved int32
 	wanted   int32 // deletions under way need this many
 }
@@ -76,8 +76,8 @@ func (l *leaderEpochs) raise(to int32) {
 	l.next = to
 }
 
-// reserveFor is a step of the deletion of topics: it makes durable that their names go on with higher epochs. Without topics it
-// reserves the epochs that are in use already: the disk may have been full before.
+// reserveFor is a step of the deletion of topics: it durably reserves higher epochs for their names. Without topics it reserves the
+// epochs that are in use already: the disk may have been full before.
 func (l *leaderEpochs) reserveFor(topics []*Topic) step {
 	return func(next func(error)) {
 		until := l.above(topics)

@@ -13,10 +13,10 @@ import (
 	"oneplusn/segment"
 )
 
-// A start takes damaged partitions offline, and serves the rest: a partition whose files cannot be used, or a topic whose
-// configuration cannot be read, keeps its place and answers with an error. What stops a start concerns the whole directory, and
-// nothing can replace it: its lock, its identity (meta.properties), a mark of a clean stop that cannot be removed; or a host
-// that is out of descriptors or memory, on which intact partitions would go offline.
+// A start takes damaged partitions offline and serves the rest: a partition whose files cannot be used, or a topic whose
+// configuration cannot be read, keeps its place and answers with an error. A start fails only for the whole directory (its lock,
+// its identity in meta.properties, a mark of a clean stop that cannot be removed), or if the host is out of descriptors or
+// memory, which would take intact partitions offline.
 
 // recover opens the directory.
 func (c *Catalog) recover() error {
@@ -92,11 +92,11 @@ func (c *Catalog) openAll(clean bool, points RecoveryPoints) error {
 				segment.OpenOptions{Clean: clean, LogStartOffset: c.starts[directory], RecoveryPoint: point})
 		}
 		if exhausted(err) {
-			return fmt.Errorf("catalog: %d partitions are there, and the limit on open files is %d: raise it (ulimit -n, LimitNOFILE=): %w",
+			return fmt.Errorf("catalog: there are %d partitions, and the limit on open files is %d: raise it (ulimit -n, LimitNOFILE=): %w",
 				len(found), c.config.OpenFilesLimit, err)
 		}
 		if err != nil {
-			c.loop.Log.Error("a partition is refused, the others are served", "topic", tp.Name, "partition", e.index, "error", err)
+			c.loop.Log.Error("a partition is offline, the others are served", "topic", tp.Name, "partition", e.index, "error", err)
 			p = &Partition{Index: e.index, Offline: err, recoveryPoint: point}
 		}
 		tp.add(p)
@@ -109,8 +109,8 @@ func (c *Catalog) openAll(clean bool, points RecoveryPoints) error {
 	return nil
 }
 
-// listPartitions returns the directories of partitions, in the order of topics and partitions. It removes what deletions have
-// left.
+// listPartitions returns the directories of partitions, in the order of topics and partitions. It removes the leftovers of
+// deletions.
 func (c *Catalog) listPartitions() ([]partitionEntry, error) {
 	entries, err := c.config.FS.ReadDir(c.config.Dir)
 	if err != nil {
@@ -139,9 +139,8 @@ func (c *Catalog) listPartitions() ([]partitionEntry, error) {
 // maxMissingPartitions bounds the places that are kept for partitions without a directory.
 const maxMissingPartitions = 10_000
 
-// fillGap takes the partitions offline that have no directory between those before and this one: without their places
-// producers would assign keys as if the topic were smaller. ok is false for a directory that is no part of the topic: it has no
-// segment, or is too far away.
+// fillGap adds missing partitions before this one as offline: without them producers would hash keys to a smaller number of
+// partitions. ok is false for a directory that is no part of the topic: it has no segment, or its number is too high.
 func (c *Catalog) fillGap(tp *Topic, e partitionEntry) (ok bool) {
 	have := int32(len(tp.Partitions))
 	if e.index == have {
@@ -189,7 +188,7 @@ func (c *Catalog) topicOf(name string) *Topic {
 		return tp
 	}
 	if foreign {
-		c.loop.Log.Info("a topic that was made elsewhere is kept whole", "topic", name, "remedy", "set its retention.ms or retention.bytes")
+		c.loop.Log.Info("nothing of a topic from another broker is deleted by retention", "topic", name, "remedy", "set its retention.ms or retention.bytes")
 	}
 	own, err := topicConfigOf(c.config.Defaults, set, c.config.MaxBatchBytes)
 	if err != nil {

@@ -32,8 +32,8 @@ const (
 	ProducerIDBlock = 1000
 	// maxProducerID is far below the largest number, and out of reach in blocks.
 	maxProducerID = 1 << 62
-	// producerIDsUnknown is where ids begin, at least, when those in use are unknown. Twice as much is still a number to
-	// clients that count in floating point.
+	// producerIDsUnknown is the lowest first id when those in use are unknown. Twice as much is still exact for clients that
+	// count in floating point.
 	producerIDsUnknown = 1 << 51
 )
 
@@ -94,7 +94,7 @@ func (ids *producerIDs) reserve() (write func() error, written func()) {
 	}, func() { ids.end = end }
 }
 
-// take calls done with the next id: at once, or when more are reserved. Requests that wait meanwhile share the reservation.
+// take calls done with the next id: at once, or when more are reserved. Waiting requests share the reservation.
 func (ids *producerIDs) take(done func(id int64, err error)) {
 	if ids.next < ids.end {
 		ids.next++

@@ -21,7 +21,7 @@ type RecoveryPoints struct {
 	from  map[string]int64
 }
 
-// ReadRecoveryPoints reads them. After an error they say that nothing is known, which is safe.
+// ReadRecoveryPoints reads them. After an error they are unknown, which is safe.
 func ReadRecoveryPoints(fsys segment.FS, dir string) (RecoveryPoints, error) {
 	path := filepath.Join(dir, segment.RecoveryPointFile)
 	r := RecoveryPoints{fsys: fsys, dir: dir}
@@ -35,8 +35,8 @@ func ReadRecoveryPoints(fsys segment.FS, dir string) (RecoveryPoints, error) {
 	return r, err
 }
 
-// Of is the recovery point of a partition, by the name of its directory. A log that is younger than the file has none
-// yet, if it was made here; of one that was copied here nothing is known.
+// Of is the recovery point of a partition, by the name of its directory. A log made here after the file was written has none
+// yet; that of a log copied here is unknown.
 func (r RecoveryPoints) Of(directory string) int64 {
 	if point, ok := r.from[directory]; ok {
 		return point
@@ -54,8 +54,8 @@ func (r RecoveryPoints) Of(directory string) int64 {
 // CheckpointEvery is how far a recovery point may lag behind its log, at most.
 const CheckpointEvery = 5 * time.Second
 
-// recoveryPoints are those of every partition. An offline one keeps its old one, or the next start would know less and cut what
-// this one refused; without an old one nothing is ever cut.
+// recoveryPoints are those of every partition. An offline partition keeps its old one, or the next start would cut the damage that
+// this one refused; without a recovery point nothing is ever cut.
 func (c *Catalog) recoveryPoints() map[*Partition]int64 {
 	points := make(map[*Partition]int64)
 	for _, tp := range c.byName {
@@ -115,7 +115,7 @@ func (c *Catalog) Settle() {
 
 func (c *Catalog) warnRecoveryPoints(err error) {
 	if err != nil {
-		c.loop.Log.Warn("the recovery points of logs could not be written down", "error", err, "remedy", commit.StorageRemedy(err))
+		c.loop.Log.Warn("the recovery points of logs could not be written", "error", err, "remedy", commit.StorageRemedy(err))
 	}
 }
 

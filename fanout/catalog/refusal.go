@@ -2,7 +2,7 @@ package catalog
 
 import "fmt"
 
-// Refusal is why a request is not done: a Kafka error, and a message for the user. The zero value is none.
+// Refusal is the reason to refuse a request: a Kafka error, and a message for the user. The zero value is none.
 type Refusal struct {
 	Code    int16
 	Message string

@@ -9,8 +9,8 @@ import (
 	"oneplusn/segment"
 )
 
-// finishRemovals does at the start what the marks in the data directory ask for: deletions that were decided and not finished,
-// and topics that were half made. It blocks. What cannot be removed is not served, and stays in unfinished.
+// finishRemovals finishes, at the start, the removals that marks in the data directory name: unfinished deletions and half-made
+// topics. It blocks. Partitions that cannot be removed are not served, and stay in unfinished.
 func (c *Catalog) finishRemovals() error {
 	entries, err := c.config.FS.ReadDir(c.config.Dir)
 	if err != nil {
@@ -28,7 +28,7 @@ func (c *Catalog) finishRemovals() error {
 				return err
 			}
 			if !ok {
-				c.loop.Log.Warn("a file is ignored: it has the name of a mark of removed partitions and not its content", "file", path)
+				c.loop.Log.Warn("a file is ignored: it has the name of a mark of removed partitions but not the content", "file", path)
 				continue
 			}
 			c.finishAtStart(r)

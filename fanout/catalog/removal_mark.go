@@ -16,7 +16,7 @@ import (
 	"oneplusn/segment"
 )
 
-// removal is a set of partitions that are to go, or that must not stay if the server ends now. A file of the data directory, the
+// removal is a set of partitions to remove, now or if the server ends before they are complete. A file in the data directory, the
 // mark, lists them: once it is durable, the next start removes the directories of those partitions before it serves anything.
 // So a topic is deleted with all of its partitions or not at all, whatever fails and whenever the server ends, and one that is
 // only half made never shows:
@@ -78,7 +78,7 @@ func (r *removal) announce() error {
 	}
 	fmt.Fprintln(&b, markEnd)
 	if err := segment.ReplaceFile(r.fs, r.mark, b.Bytes()); err != nil {
-		err = fmt.Errorf("catalog: noting what is to be removed: %w", err)
+		err = fmt.Errorf("catalog: writing the mark of partitions to remove: %w", err)
 		return errors.Join(err, r.removeMark())
 	}
 	return nil
@@ -147,7 +147,7 @@ func (r *removal) sweep() (aside []string, err error) {
 	return aside, errors.Join(errs...)
 }
 
-// readRemoval reads a mark. ok is false for a file that has the name of a mark, and not its content.
+// readRemoval reads a mark. ok is false for a file that has the name of a mark but not the content.
 func readRemoval(fs segment.FS, path string) (r *removal, ok bool, err error) {
 	text, err := segment.ReadFile(fs, path)
 	if err != nil {

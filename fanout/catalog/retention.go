@@ -86,7 +86,7 @@ func (c *Catalog) DeleteRecords(p *Partition, offset int64) (lowWatermark int64,
 func (c *Catalog) KeepStarts(moved []*Partition, done func(error)) {
 	c.startsFile.write(func(err error) {
 		if err != nil {
-			c.loop.Log.Error("the start of logs could not be written down", "error", err, "remedy", commit.StorageRemedy(err))
+			c.loop.Log.Error("the start offsets of logs could not be written", "error", err, "remedy", commit.StorageRemedy(err))
 			done(err)
 			return
 		}

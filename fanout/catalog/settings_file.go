@@ -14,8 +14,8 @@ import (
 	"oneplusn/segment"
 )
 
-// TopicConfigFile holds a topic's own settings. It lies in the directory of partition 0: so it goes with the topic, by the
-// same rename, and comes along when the topic's directories are copied. Apache Kafka ignores it there.
+// TopicConfigFile holds a topic's own settings. It is in the directory of partition 0, so a deletion renames it with the topic,
+// and a copy of the topic's directories has it. Apache Kafka ignores it there.
 const TopicConfigFile = "topic.properties"
 
 func topicConfigPath(dataDir, topic string) string {

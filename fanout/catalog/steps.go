@@ -56,7 +56,7 @@ func diskFull(err error) bool {
 }
 
 // sharedFile is a file of the data directory that changes of many topics write, such as a checkpoint. One write is in flight
-// at a time. Requests that come meanwhile share the next one, so a file costs the same however many ask.
+// at a time. Requests that come meanwhile share the next one, so the cost does not grow with their number.
 type sharedFile struct {
 	jobs jobs
 	// snapshot is called on the loop when a write begins. write may block; written, which may be nil, runs on the loop after a

@@ -36,7 +36,7 @@ type AppendOwner interface {
 	Appended(p *Partition, appended segment.Appended, err error)
 }
 
-// Append queues an append to a partition. It begins before the turn ends, together with all that came in it.
+// Append queues an append to a partition. All appends of a turn begin together, before it ends.
 func (c *Committer) Append(p *Partition, a *Append) {
 	if p.removed != nil || a.Owner == nil {
 		panic(fmt.Sprintf("commit: an append to %s for %v, the partition is removed: %v", p, a.Owner, p.removed))
@@ -46,7 +46,7 @@ func (c *Committer) Append(p *Partition, a *Append) {
 	c.scheduleWrite(p)
 }
 
-// scheduleWrite has the partition's queue looked at before the turn ends.
+// scheduleWrite marks the partition for [Committer.BeginWrites] of this turn.
 func (c *Committer) scheduleWrite(p *Partition) {
 	if q := &p.queue; !q.due && q.write == nil && q.waiting.Len() > 0 {
 		q.due = true
@@ -72,7 +72,7 @@ func (c *Committer) BeginWrites() {
 	}
 }
 
-// beginWrite checks and places what waits, as much as one write takes, and hands the write out. What is refused ends here.
+// beginWrite checks and places waiting batches, as many as one write takes, and hands the write out. It fails refused ones.
 func (c *Committer) beginWrite(p *Partition) {
 	q := &p.queue
 	if q.write != nil {
@@ -117,7 +117,7 @@ func (c *Committer) beginWrite(p *Partition) {
 	c.writers.hand(p)
 }
 
-// EndWrites takes over the writes that have run.
+// EndWrites ends the writes that have run.
 func (c *Committer) EndWrites() {
 	c.inline.bytes = 0
 	for p := c.writers.take(); p != nil; {

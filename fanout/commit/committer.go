@@ -25,7 +25,7 @@ type Partition struct {
 	removed       error // why; nil while the partition is served
 }
 
-// Watcher is told that a partition's high watermark has advanced, several times a turn perhaps. It must not act on that at once.
+// Watcher is told that a partition's high watermark has advanced, possibly several times a turn. It must defer its work.
 type Watcher interface{ Advanced() }
 
 // NewPartition begins to look after a log.
@@ -90,7 +90,7 @@ func (c *Committer) Pending() int { return c.pending }
 // Next returns when [Committer.BeginSyncs] has something to do next.
 func (c *Committer) Next() time.Duration { return c.syncs.next }
 
-// Configure follows a change of the log's options, of which [segment.Options.ManualCommit] goes with the policy.
+// Configure applies a new policy, after the log got the options that go with it ([segment.Options.ManualCommit]).
 func (c *Committer) Configure(p *Partition, policy FlushPolicy) {
 	p.flush.policy = policy
 	c.advance(p)

@@ -25,6 +25,6 @@
 //   - No waiter is told that a record is committed before the high watermark has passed it. Waiters are in the order of offsets.
 //   - After a failed sync a partition takes no more writes: the kernel reports a failed write-back once and may have dropped
 //     the pages, so a second fsync would succeed over a hole (fsync(2), "ERRORS").
-//   - Nothing is appended to a removed partition, and what ends late does not touch it.
+//   - Nothing is appended to a removed partition, and late completions do not touch it.
 //   - Everything but the writing itself belongs to the loop's thread, which never waits for a disk.
 package commit

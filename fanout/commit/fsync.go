@@ -61,7 +61,7 @@ func (f Fsync) String() string {
 	return "never"
 }
 
-// Validate says what is wrong with a policy that was not parsed.
+// Validate checks a policy that was not parsed.
 func (f Fsync) Validate() error {
 	if f.Every != 0 && (f.Always || f.Every < minFsyncEvery || f.Every > maxFsyncEvery) {
 		return fmt.Errorf("fsync is %v every %v, allowed are %v to %v, or always", f, f.Every, minFsyncEvery, maxFsyncEvery)
@@ -69,8 +69,8 @@ func (f Fsync) Validate() error {
 	return nil
 }
 
-// FlushPolicy is when a partition is synced, in the terms of Apache Kafka's flush.messages and flush.ms: the three
-// values of --fsync are three of its points.
+// FlushPolicy is when a partition is synced, in terms of Apache Kafka's flush.messages and flush.ms. Each value of
+// --fsync is such a policy.
 type FlushPolicy struct {
 	Messages int64
 	Every    time.Duration
@@ -91,10 +91,10 @@ func (f Fsync) Policy() FlushPolicy {
 // Waits says that no record is acknowledged or readable before it is on disk.
 func (p FlushPolicy) Waits() bool { return p.Messages == 1 }
 
-// Never says that nothing is synced but by the kernel.
+// Never reports whether syncing is left to the kernel.
 func (p FlushPolicy) Never() bool { return p.Messages == math.MaxInt64 && p.Every == loop.Never }
 
-// EveryMillis is the interval as flush.ms has it, where the largest number stands for never.
+// EveryMillis is the interval as a value of flush.ms, where the largest number stands for never.
 func (p FlushPolicy) EveryMillis() int64 {
 	if ms := p.Every.Milliseconds(); ms < loop.Never.Milliseconds() {
 		return ms

@@ -51,8 +51,8 @@ func (w *inlineWrites) takes(p *Partition, write *segment.Write, now time.Durati
 	return w.allowed && now >= w.from && w.bytes+write.Bytes() <= inlineBytes && write.Plain() && p.queue.fast >= inlineAfter
 }
 
-// stuck ends inline writes for a while. The more often it happens the longer: at most once in a backoff clients wait for a
-// disk that they do not need.
+// stuck ends inline writes for a while, longer each time: at most once in a backoff do clients wait for a disk that they do
+// not need.
 func (w *inlineWrites) stuck(now time.Duration) {
 	if now-w.from > 2*maxInlineBackoff {
 		w.backoff = 0
@@ -77,7 +77,7 @@ func (c *Committer) writeInline(p *Partition) {
 	before, began := voluntarySwitches(), c.loop.Kernel.Now()
 	p.queue.write.Run()
 	took := c.loop.Kernel.Now() - began
-	// A thread that was only without a processor has not been waiting.
+	// A thread that was only preempted did not wait for the disk.
 	if took > fastWrite && voluntarySwitches() != before {
 		p.queue.fast = 0
 		c.slowWrite(p, took)
@@ -85,18 +85,18 @@ func (c *Committer) writeInline(p *Partition) {
 	c.endWrite(p)
 }
 
-// slowWrite notes that writes wait for the disk.
+// slowWrite logs that writes block on the disk, and ends inline writes.
 func (c *Committer) slowWrite(p *Partition, took time.Duration) {
 	if !c.inline.allowed || c.loop.Now() < c.inline.from {
 		return // it is known
 	}
 	c.inline.stuck(c.loop.Now())
-	c.loop.Log.Warn("a write waited for the disk: for a while every write is handed to another thread, and takes some microseconds more",
+	c.loop.Log.Warn("a write blocked on the disk: for a while all writes go to other threads, which takes some microseconds more",
 		"topic", p.Topic, "partition", p.Index, "took", took, "for", c.inline.backoff,
 		"remedy", "a faster disk, or less dirty memory for the kernel (vm.dirty_background_bytes)")
 }
 
-// voluntarySwitches is how often this thread has gone to sleep by itself.
+// voluntarySwitches is the number of voluntary context switches of this thread.
 func voluntarySwitches() int64 {
 	var usage unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_THREAD, &usage); err != nil {

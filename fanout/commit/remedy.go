@@ -12,7 +12,7 @@ func StorageRemedy(err error) string {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "free space on the data directory's file system" + nothingLost
 	case errors.Is(err, syscall.EROFS):
-		return "the file system has become read-only, often after an error of the disk: see the kernel's log, mend it and mount it read-write" + nothingLost
+		return "the file system has become read-only, often after an error of the disk: see the kernel's log, repair it and mount it read-write" + nothingLost
 	case errors.Is(err, syscall.EIO):
 		return "the disk failed: see the kernel's log" + nothingLost
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):

@@ -35,7 +35,7 @@ type syncs struct {
 	slots ring.Slots[*Partition]
 }
 
-// maxSyncRetries bounds how often a sync is asked for again that did not run.
+// maxSyncRetries bounds the retries of a sync that did not run.
 const maxSyncRetries = 8
 
 // wrote counts the records of the write that has ended.
@@ -147,8 +147,8 @@ func (c *Committer) Complete(completion ring.Completion) bool {
 	case errno == 0:
 		c.partSynced(p, nil)
 	case ring.Interrupted(errno):
-		// Not an answer of the disk: the operation did not run, so the kernel has not forgotten anything. Which file it
-		// was is not known, and to sync the others again costs nothing. An error of one of them stays in the state.
+		// Not an answer of the disk: the operation did not run, so the kernel still has any error to report. The file is
+		// unknown, and syncing the others again costs nothing. An error of one of them stays in the state.
 		if p.flush.retries++; p.flush.retries <= maxSyncRetries {
 			c.syncFiles(p)
 			c.partSynced(p, nil)
@@ -161,7 +161,7 @@ func (c *Committer) Complete(completion ring.Completion) bool {
 	return true
 }
 
-// partSynced notes that one part of a sync has ended, and ends the sync with the last.
+// partSynced ends one part of a sync, and the sync with the last part.
 func (c *Committer) partSynced(p *Partition, err error) {
 	f := &p.flush
 	if f.left < 1 {
@@ -191,12 +191,12 @@ func (c *Committer) partSynced(p *Partition, err error) {
 	p.mustBeConsistent()
 }
 
-// syncFailed refuses what waited. It is never tried again.
+// syncFailed fails the waiters. A failed sync is never retried.
 func (c *Committer) syncFailed(p *Partition, plan *segment.SyncPlan, err error) {
 	c.stats.SyncErrors++
 	p.Log.SyncFailed(plan, err)
 	c.loop.Log.Error("a partition takes no more writes: an fsync failed", "topic", p.Topic, "partition", p.Index, "error", err,
-		"remedy", "mend the disk and restart the server, which checks what reached it; other partitions and all reads go on")
+		"remedy", "repair the disk and restart the server, which checks what reached it; other partitions and all reads go on")
 	p.refuseWaiters(err)
 	c.Work(p)
 }

@@ -13,11 +13,11 @@ type Waiter struct {
 	node   list.Node[*Waiter]
 }
 
-// WaitOwner is called once, when its records are committed or with the reason why they will not be.
+// WaitOwner is called once: when its records are committed, or with the reason why they never will be.
 type WaitOwner interface{ Committed(err error) }
 
-// Await lets a waiter wait for a record that is not committed. One that comes behind others waits for them too: only a
-// duplicate's offset can lie below theirs, and its producer is in no hurry.
+// Await queues a waiter for a record that is not committed. A waiter behind others waits for them too: only a duplicate's
+// offset can be below theirs, and its producer can wait.
 func (c *Committer) Await(p *Partition, w *Waiter, offset int64) {
 	if p.removed != nil || p.Log.Poisoned() != nil || offset < p.Log.HighWatermark() || offset >= p.Log.LogEndOffset() {
 		panic(fmt.Sprintf("commit: the commit of offset %d of %s cannot be waited for: high watermark %d, end %d, removed: %v, poisoned: %v",

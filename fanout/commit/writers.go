@@ -8,18 +8,18 @@ import (
 	"oneplusn/fanout/loop"
 )
 
-// maxWriters is how many logs are written to at the same time. Where more than that are stuck, appends to the others wait
-// too; everything else goes on.
+// maxWriters is how many logs are written to concurrently. If so many writes are stuck, appends to other logs wait too;
+// everything else goes on.
 const maxWriters = 64
 
-// writers are the goroutines that write to logs, so that a disk which makes a write wait stops no client of another
-// topic. They are started when they are needed, and stay.
+// writers are the goroutines that write to logs, so that a write blocked on its disk stops no client of another topic.
+// They are started on demand, and stay.
 type writers struct {
 	work    chan *Partition
 	ended   sync.WaitGroup
 	started int
 	busy    int
-	// done is the partitions whose write has run, the latest first, linked by nextDone.
+	// done lists the partitions whose write has run, the latest first, linked by nextDone.
 	done atomic.Pointer[Partition]
 	loop *loop.Loop
 }
@@ -37,7 +37,7 @@ func (w *writers) close() {
 
 func (w *writers) full() bool { return w.busy == maxWriters }
 
-// hand lets a partition's write run. There must be room for it: then this never waits.
+// hand queues a partition's write to run. There must be room for it: then this never blocks.
 func (w *writers) hand(p *Partition) {
 	if w.busy++; w.busy > w.started {
 		w.started++

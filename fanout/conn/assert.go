@@ -22,7 +22,7 @@ func (t *Table) recount() {
 	}
 }
 
-// mustBeConsistent says what is true of a connection between two turns.
+// mustBeConsistent asserts the invariants of a connection between two turns.
 func (c *Conn) mustBeConsistent() {
 	queued := c.forRequest.Linked() || c.forResponse.Linked() || c.forTurn.Linked()
 	switch {

@@ -13,7 +13,7 @@ const keptListBytes = 16 << 10
 // ten thousand partitions without an allocation.
 const chargedListBytes = 1 << 20
 
-// DecodedFactor is how many times its bytes a decoded request and its response take.
+// DecodedFactor is the memory of a decoded request and its response, as a multiple of the request's bytes.
 const DecodedFactor = 32
 
 // lists is the budget that the handler's lists and its decoded request are charged to.
@@ -24,10 +24,10 @@ func (c *Conn) lists() *budget.Budget {
 	return c.table.requests.general
 }
 
-// ListRoom is how many bytes the handler's lists may grow to. [Conn.ChargeLists] charges what they have grown to.
+// ListRoom is how many bytes the handler's lists may grow to. [Conn.ChargeLists] charges their growth.
 func (c *Conn) ListRoom() int64 { return keptListBytes + c.charged + c.lists().Left() }
 
-// ChargeLists takes what the handler's lists have grown to from the request memory, or closes the connection.
+// ChargeLists charges the growth of the handler's lists to the request memory, or closes the connection.
 func (c *Conn) ChargeLists() {
 	grown := max(c.handler.ListBytes()-keptListBytes, 0) - c.charged
 	if grown <= 0 || c.state != open {

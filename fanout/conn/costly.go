@@ -34,7 +34,7 @@ func (c *Conn) PutOff(items int) bool {
 	return true
 }
 
-// AnswerCostly answers requests of the line for a while.
+// AnswerCostly answers queued requests until costlyTime has passed.
 func (t *Table) AnswerCostly() {
 	line, began := &t.costly.line, t.loop.Kernel.Now()
 	for line.Len() > 0 && t.loop.Kernel.Now()-began < costlyTime {

@@ -1,6 +1,6 @@
-// Package conn serves connections: it accepts them, cuts what they send into frames, lends the memory for requests and
-// responses, holds clients back while memory is short, and closes in two steps. It knows frames and flows; what a frame asks
-// for is known to the [Handler] above it.
+// Package conn serves connections: it accepts them, splits received bytes into frames, lends the memory for requests and
+// responses, holds clients back while memory is short, and closes in two steps. It knows frames and flows; the [Handler]
+// above it knows requests.
 //
 // A connection and its slot:
 //
@@ -23,7 +23,7 @@
 //   - A request has exactly one answer, or RespondNothing, or the connection is closed.
 //   - A slot is freed when the kernel holds none of its operations, and no errand or pin is left: a completion that comes late
 //     finds the slot in another generation.
-//   - What a frame says about its size reserves nothing: its buffer is at most four times what has arrived.
+//   - The size in a frame's header reserves nothing: the buffer is at most four times the bytes that have arrived.
 //   - Each connection may always have a frame of [KeptFrameBytes], and one whole frame of each line (medium, large) always
 //     fits: small requests never wait for large ones, and requests that were begun can be finished one after the other.
 //   - Pinned bytes neither move nor are overwritten, and stay charged, though the connection may have been closed.

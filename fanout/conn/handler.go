@@ -7,7 +7,7 @@ import (
 	"oneplusn/fanout/transfer"
 )
 
-// Handler is the part above a connection, which knows what its frames mean. Its methods are called on the loop's thread.
+// Handler is the part above a connection that interprets its frames. Its methods are called on the loop's thread.
 type Handler interface {
 	// Request answers a frame that was received whole, or begins to; [Conn.Send] and what calls it, [Conn.RespondNothing] or
 	// [Conn.Close] ends it. The frame stays until then. again says that the frame came before and has waited for memory.

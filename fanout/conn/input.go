@@ -11,8 +11,8 @@ import (
 	"oneplusn/ring"
 )
 
-// PauseReadBytes is how much a client may send ahead of the request under way. Beyond that we stop reading its socket, so TCP
-// pushes back and our memory does not grow.
+// PauseReadBytes is how much a client may send ahead of the request under way. Beyond that we stop reading its socket, and TCP
+// flow control stops the client.
 const PauseReadBytes = 64 << 10
 
 // input holds received bytes that are not answered yet: frames in a borrowed buffer, from start to end, then the spill, which
@@ -228,7 +228,7 @@ func (c *Conn) unspill() bool {
 	return n > 0
 }
 
-// frameWant is the size of the frame at the front, with data behind the input; 0 if it is not known yet or not allowed.
+// frameWant is the size of the frame at the front, with data behind the input; 0 if it is unknown so far, or not allowed.
 func (c *Conn) frameWant(data []byte) int {
 	var first [wire.FrameSizeBytes]byte
 	n := copy(first[:], c.in.pending())

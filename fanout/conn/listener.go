@@ -126,7 +126,7 @@ func (a *Listener) stop() {
 	a.Close()
 }
 
-// Close closes the socket and refuses those who wait to be accepted.
+// Close closes the socket, which refuses the clients that wait to be accepted.
 func (a *Listener) Close() {
 	for _, fd := range []*int{&a.listenFD, &a.epollFD} {
 		if *fd >= 0 {

@@ -26,7 +26,7 @@ var closeReasonNames = [closeReasons]string{
 // String is the reason's name in logs and metrics.
 func (r CloseReason) String() string { return closeReasonNames[r] }
 
-// ordinary says that a close for this reason is nothing to warn of.
+// ordinary reports whether a close for this reason needs no warning.
 func (r CloseReason) ordinary() bool {
 	return r == ByPeer || r == ByIdle || r == ByShutdown || r == ByRefused
 }

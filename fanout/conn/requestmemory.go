@@ -11,10 +11,10 @@ import (
 const (
 	// MinFrameBytes is the smallest request buffer: a fetch of one partition needs about 100 bytes.
 	MinFrameBytes = 512
-	// KeptFrameBytes is the largest request buffer that every connection may hold, idle or not. It is no part of
-	// --request-memory but of what a connection costs, so a small request never waits for a large one.
+	// KeptFrameBytes is the largest request buffer that every connection may hold, idle or not. It is part of the cost of a
+	// connection, not of --request-memory, so a small request never waits for a large one.
 	KeptFrameBytes = 4096
-	// frameGrowth is how many times larger than what has arrived a request buffer may be. A power of two.
+	// frameGrowth is the largest ratio of a request buffer to the bytes that have arrived. A power of two.
 	frameGrowth = 4
 )
 

@@ -10,7 +10,7 @@ import (
 	"oneplusn/segment/list"
 )
 
-// errNoResponseMemory says that a response has to wait until others have been sent.
+// errNoResponseMemory makes a response wait until others have been sent.
 var errNoResponseMemory = errors.New("fanout: the response memory is used up")
 
 // minBlockClass makes the smallest block 8 KiB.

@@ -9,7 +9,7 @@ import (
 	"oneplusn/ring"
 )
 
-// request is how far a connection has got with the request under way: see the package comment.
+// request is the state of the request under way: see the package comment.
 type request uint8
 
 const (

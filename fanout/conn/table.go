@@ -23,7 +23,7 @@ const (
 // noSlot is the slot of tokens that belong to no connection.
 const noSlot = 1<<32 - 1
 
-// Stats is a look at a table, with what is counted from the start on.
+// Stats is a snapshot of a table, with its counters since the start.
 type Stats struct {
 	// Connections has those that are being closed, too.
 	Connections      int               `json:"connections" metric:"connections" help:"Connections open."`
@@ -103,7 +103,7 @@ func (t *Table) CloseAll(reason CloseReason) {
 // Drained says that no connection is left, and nothing of the listener is in flight.
 func (t *Table) Drained() bool { return t.conns.Taken() == 0 && !t.listener.polling }
 
-// Close gives back the memory outside the Go heap, after the kernel has let go of everything.
+// Close frees the memory outside the Go heap. No operation may be in flight.
 func (t *Table) Close() error {
 	if !t.Drained() {
 		return fmt.Errorf("fanout: %d connections are left after shutdown", t.conns.Taken())
@@ -214,7 +214,7 @@ func (t *Table) Pending() bool {
 	return t.Engine.Pending() || t.costly.line.Len() > 0 || t.Responses.resume
 }
 
-// Sweep closes connections that idle or whose peer has stopped taking bytes, and accepts again after a pause.
+// Sweep closes idle and stalled connections, and accepts again after a pause.
 func (t *Table) Sweep() {
 	now := t.loop.Now()
 	for c := range t.conns.All() {
@@ -236,7 +236,7 @@ func (t *Table) Sweep() {
 	}
 }
 
-// Stats is a look at the table.
+// Stats takes a snapshot of the table.
 func (t *Table) Stats() Stats {
 	s := Stats{
 		Connections: t.conns.Taken(), Accepted: t.accepted, Closed: make(map[string]uint64), Stale: t.stale,

@@ -7,8 +7,8 @@ import (
 	"oneplusn/segment"
 )
 
-// ByTime are the searches by time of one ListOffsets request. They go in rounds: each reads one segment of each partition in the
-// background, and then compares what was found with what the log is by then.
+// ByTime are the searches by time of one ListOffsets request. They run in rounds: each reads one segment of each partition in the
+// background, and then checks the result against the log, which may have changed.
 type ByTime struct {
 	fetcher   *Fetcher
 	isolation int8
@@ -24,8 +24,8 @@ type timeSearch struct {
 	*segment.TimeSearch
 }
 
-// ByTime begins the searches of a request, of which [ByTime.Run] calls done with the last. They are given up when wanted says that
-// the client has gone.
+// ByTime begins the searches of a request; [ByTime.Run] calls done after the last. They are abandoned when wanted says that the
+// client has gone.
 func (fr *Fetcher) ByTime(isolation int8, wanted func() bool, done func()) *ByTime {
 	return &ByTime{fetcher: fr, isolation: isolation, wanted: wanted, done: done}
 }
@@ -66,7 +66,7 @@ func (b *ByTime) Run() {
 	})
 }
 
-// roundEnded takes what a round has found, and begins the next.
+// roundEnded takes the results of a round, and begins the next.
 func (b *ByTime) roundEnded() {
 	ended := b.list
 	b.list = nil
@@ -79,7 +79,7 @@ func (b *ByTime) roundEnded() {
 	b.Run()
 }
 
-// searched takes the end of one search, and begins the next if the answer has to be elsewhere.
+// searched ends one search, and begins another if the answer is in a later segment.
 func (b *ByTime) searched(s *timeSearch) {
 	p, r := s.partition, s.answer
 	switch {

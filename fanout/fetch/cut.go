@@ -24,8 +24,8 @@ func (e *evaluation) cutZstd(r *result) {
 	}
 }
 
-// addAborted adds the aborted transactions that have records in a partition's range, or a little behind it: a consumer ignores those
-// of which it meets no record.
+// addAborted adds the aborted transactions with records in a partition's range, or a little behind it: consumers ignore those
+// without records.
 func (e *evaluation) addAborted(r *result, fetchOffset int64) {
 	to := min(r.LastStableOffset, r.records.Segment.NextOffset())
 	e.aborted = r.partition.Log.Aborted(e.aborted[:0], fetchOffset, to)
@@ -36,7 +36,7 @@ func (e *evaluation) addAborted(r *result, fetchOffset int64) {
 	r.Aborted = e.skipped
 }
 
-// cutUnstable ends a range at the last stable offset. What lies behind does not count as readable, nor as more to follow.
+// cutUnstable ends a range at the last stable offset. Records behind it count neither as readable nor as more to follow.
 func (r *result) cutUnstable() {
 	stable := r.partition.Log.Stable(r.records)
 	r.ended = r.ended && stable.Len == r.records.Len

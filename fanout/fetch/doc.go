@@ -1,4 +1,4 @@
-// Package fetch answers Fetch requests: it finds what each partition can be read, and sends it, or lets the request wait.
+// Package fetch answers Fetch requests: it finds the readable records of each partition and sends them, or parks the request.
 //
 //	Start --> evaluate --+--> respond ------------------------------> the connection sends
 //	             ^       +--> look up --> the disk was asked --+
@@ -20,7 +20,7 @@
 //     records begin with the batch that holds the offset, or the first above it. Their sizes add up to the frame's.
 //   - Every range that is sent holds its segment until the connection has sent it.
 //   - A fetch is parked at most once. Only then it is linked into its partitions' lists, and it has no lookups in flight.
-//   - What comes back from the disk is compared with the log again, and never reaches a fetch whose connection has ended.
+//   - The result of a lookup is compared with the log again, and never reaches a fetch whose connection has ended.
 //   - Session memory is charged before it is taken.
 //   - Everything belongs to the loop's thread, which never waits for a disk.
 package fetch

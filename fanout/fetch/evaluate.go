@@ -42,8 +42,8 @@ type result struct {
 	silent   bool            // the session's client knows all of this already
 }
 
-// evaluate finds what each partition would be answered with, beginning behind the one that came first in the last response, so that
-// none is starved by those before it.
+// evaluate finds the answer for each partition. It begins behind the one that came first in the last response, so that none is
+// starved by those before it.
 func (f *Fetch) evaluate() *evaluation {
 	fr := f.fetcher
 	e := &fr.evaluation
@@ -91,7 +91,7 @@ func (e *evaluation) begin(f *Fetch, wants []wire.FetchPartition) {
 	}
 }
 
-// evaluateOne evaluates a partition, when the response has room for left bytes. Its first batch may be larger.
+// evaluateOne evaluates a partition for a response with room for left bytes. Its first batch may be larger.
 func (e *evaluation) evaluateOne(r *result, want *wire.FetchPartition, left int64, first bool) {
 	f, p := e.fetch, r.partition
 	r.FetchResult = wire.FetchResult{ErrorCode: r.missing, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1}
@@ -134,7 +134,7 @@ func (e *evaluation) evaluateOne(r *result, want *wire.FetchPartition, left int6
 	r.RecordsBytes = int32(r.records.Len)
 }
 
-// read reads at an offset, with what was looked up for it.
+// read reads at an offset, with the result of the lookup for it.
 func (r *result) read(offset, maxBytes int64) (segment.Range, error) {
 	if r.looked != nil {
 		return r.partition.Log.Looked(r.looked, offset, maxBytes)

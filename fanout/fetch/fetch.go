@@ -46,7 +46,7 @@ type Fetch struct {
 	waits    []wait // one for each partition
 	readable int64  // the sum over its partitions
 
-	// What lasts from one request to the next.
+	// State that outlives a request.
 	session session
 	served  *Partition // came first in the last response with records
 }
@@ -60,7 +60,7 @@ const (
 	waitBytes      = int64(unsafe.Sizeof(wait{}))
 )
 
-// maxWait caps how long a fetch may wait, so that a connection is heard of now and then.
+// maxWait caps how long a fetch may wait, so that each connection is answered now and then.
 const maxWait = 5 * time.Minute
 
 // Open readies the fetch for a new connection.
@@ -115,7 +115,7 @@ func (f *Fetch) try() {
 	}
 }
 
-// SendAgain answers the fetch whose response found no room.
+// SendAgain answers the fetch again, after there was no memory for its response.
 func (f *Fetch) SendAgain() {
 	f.session.forgetSent()
 	f.try()
@@ -132,7 +132,7 @@ func (f *Fetch) HurryParked() bool {
 	return true
 }
 
-// wants are the partitions to be answered: with a session those of the session, also for the full request that begins it, since a
+// wants are the partitions to answer: with a session those of the session, also for the full request that begins it, since a
 // request may name a partition twice and a session has it once.
 func (f *Fetch) wants() []wire.FetchPartition {
 	if f.incremental || f.answerSession != 0 {
@@ -146,7 +146,7 @@ func (f *Fetch) maxBytes() int64 {
 	return int64(min(max(f.request.MaxBytes, 0), f.fetcher.config.MaxBytes))
 }
 
-// minBytes is how many there have to be. A fetch does not wait for more than its response may have.
+// minBytes is how many a fetch waits for, at most as many as its response may have.
 func (f *Fetch) minBytes() int64 { return min(int64(f.request.MinBytes), f.maxBytes()) }
 
 // Named is how many partitions the last request named.

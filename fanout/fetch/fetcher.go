@@ -16,7 +16,7 @@ type Config struct {
 	SessionMemoryBytes int64
 	// MostPartitions is how many partitions a session may have.
 	MostPartitions func() int64
-	// MaxInflatedBytes bounds what one batch inflates to in a search by time, and Inflating how many inflate at once.
+	// MaxInflatedBytes bounds the inflated size of a batch in a search by time, and Inflating how many inflate at once.
 	MaxInflatedBytes int64
 	Inflating        *loop.Bounded
 }
@@ -72,7 +72,7 @@ func (fr *Fetcher) Evaluated() uint64 { return fr.evaluations.partitions }
 // BeginTurn is called once a turn of the loop, before anything else.
 func (fr *Fetcher) BeginTurn() { fr.evaluations.until = fr.evaluations.partitions + EvaluatedPerTurn }
 
-// Pending says that partitions that have advanced were put off to the next turn.
+// Pending reports whether partitions that have advanced were left to the next turn.
 func (fr *Fetcher) Pending() bool { return len(fr.advanced) > 0 }
 
 // Next is when [Fetcher.Expire] has something to do next.
@@ -97,19 +97,19 @@ func (fr *Fetcher) Remove(p *Partition) {
 	p.Advanced()
 }
 
-// EvaluatedPerTurn bounds the partitions that are evaluated in a turn, which takes some milliseconds: one publish, or one
-// deadline, may make thousands of fetches of thousands of partitions ready at once.
+// EvaluatedPerTurn bounds the partitions evaluated in a turn, to some milliseconds: one publish or one deadline may make
+// thousands of fetches of thousands of partitions ready at once.
 const EvaluatedPerTurn = 20_000
 
 // evaluations counts evaluations and their partitions.
 type evaluations struct{ fetches, partitions, until uint64 }
 
-// first says that this evaluation meets a partition for the first time.
+// first reports whether this evaluation meets a partition for the first time.
 func (e *evaluations) first(p *Partition) bool {
 	before := p.evaluated
 	p.evaluated = e.fetches
 	return before != e.fetches
 }
 
-// enough says that the rest has to wait for the next turn.
+// enough reports whether the rest has to wait for the next turn.
 func (e *evaluations) enough() bool { return e.partitions >= e.until }

@@ -14,8 +14,8 @@ import (
 //
 //	evaluate --cold--> lookUp --> queue --> running --> lookedUp --> evaluate, with what was found
 //
-// A search whose fetches have all gone is not begun. What was found is compared with the log again before it is used, because
-// the log may have changed meanwhile: see [segment.Log.Looked].
+// A lookup whose fetches are all gone is not begun. Its result is compared with the log again before use, because the log may have
+// changed meanwhile: see [segment.Log.Looked].
 type lookups struct {
 	queue loop.Bounded
 	byKey map[lookupKey]*lookup // those that have not ended
@@ -35,7 +35,7 @@ type lookup struct {
 	waiting []waiter
 }
 
-// waiter is a fetch in one life of its connection.
+// waiter is a fetch and its life number: the slot may get another client.
 type waiter struct {
 	fetch *Fetch
 	life  uint64
@@ -49,7 +49,7 @@ const (
 	// maxFetchLookups are made for one fetch at once, so that a request of many partitions takes no more than its share of
 	// memory. The others come first the next time.
 	maxFetchLookups = 16
-	// maxFetchRounds is how often a fetch is looked up without a record to send, which happens only if the log changes under it.
+	// maxFetchRounds is how many lookups a fetch may need without a record to send, which happens only if the log changes under it.
 	maxFetchRounds = 8
 )
 
@@ -70,7 +70,7 @@ func (l *fetchLookups) forget() {
 	*l = fetchLookups{list: l.list[:0]}
 }
 
-// mayLookUp says that the disk was not asked too often for this fetch.
+// mayLookUp reports whether the fetch has lookups left.
 func (f *Fetch) mayLookUp() bool { return !f.fetcher.stopping && f.lookups.rounds < maxFetchRounds }
 
 // lookUp begins to look up the cold partitions, in the order in which they are served.
@@ -98,7 +98,7 @@ func (f *Fetch) lookUp(e *evaluation) {
 	f.fetcher.loop.Record(eventLookUp, int64(l.left), int64(l.rounds))
 }
 
-// join lets the fetch wait for a lookup, which is queued unless there is one.
+// join makes the fetch wait for a lookup, and queues it if it is new.
 func (f *Fetch) join(log *segment.Log, offset, maxBytes int64, codec records.Codec) *segment.Lookup {
 	fr := f.fetcher
 	search := log.Lookup(offset, maxBytes, codec)

@@ -77,7 +77,7 @@ func (f *Fetch) resume() {
 	f.try()
 }
 
-// recount holds that the sum of what is readable is that of the partitions.
+// recount asserts that the readable bytes of the partitions add up to the fetch's sum.
 func (f *Fetch) recount() {
 	sum := int64(0)
 	for i := range f.waits {
@@ -122,7 +122,7 @@ func (fr *Fetcher) wake(p *Partition) bool {
 	return true
 }
 
-// ready adds what has become readable to the fetch's sum, and says whether the fetch is to be answered.
+// ready adds newly readable bytes to the fetch's sum, and reports whether the fetch can be answered.
 func (w *wait) ready(p *Partition) bool {
 	f := w.fetch
 	want := &f.wants()[w.want]
@@ -141,7 +141,7 @@ func (w *wait) ready(p *Partition) bool {
 	return ended || f.readable >= f.minBytes()
 }
 
-// Expire answers the fetches that have waited for as long as their clients would.
+// Expire answers the fetches whose deadline has passed.
 func (fr *Fetcher) Expire() {
 	for fr.parked.Len() > 0 && fr.parked.First().deadline <= fr.loop.Now() && !fr.evaluations.enough() {
 		fr.parked.First().resume()

@@ -18,7 +18,7 @@ type Partition struct {
 	removed   bool   // deleted
 }
 
-// Advanced notes that the high watermark has moved. The fetches that wait are looked at once a turn, however often it moves.
+// Advanced notes that the high watermark has moved. Waiting fetches are checked once a turn, however often it moves.
 func (p *Partition) Advanced() {
 	first := p.waiting.First()
 	if p.advanced || first == nil {
@@ -40,8 +40,8 @@ func (p *Partition) ReadableEnd(isolation int8) int64 {
 	return p.Log.HighWatermark()
 }
 
-// CheckLeaderEpoch compares the epoch that a client knows, or -1, with the one that the log is written under (KIP-320). It
-// returns a Kafka error or 0.
+// CheckLeaderEpoch compares the leader epoch of a client, or -1, with the log's current one (KIP-320). It returns a Kafka
+// error or 0.
 func (p *Partition) CheckLeaderEpoch(known int32) int16 {
 	switch current := p.Log.LeaderEpoch(); {
 	case known < 0 || known == current:

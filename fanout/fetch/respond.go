@@ -17,7 +17,7 @@ type response struct {
 	skipped []wire.AbortedTransaction
 }
 
-// respond sends what was evaluated. The frame's size is fixed and its segments are held before the first byte leaves.
+// respond sends the answer of an evaluation. The frame's size is fixed and its segments are held before the first byte leaves.
 func (f *Fetch) respond(e *evaluation) {
 	if e.firstServed != nil {
 		f.served = e.firstServed
@@ -39,7 +39,7 @@ func (f *Fetch) respond(e *evaluation) {
 	f.conn.Send(parts)
 }
 
-// encode encodes all header bytes, and notes where records come between them. Neighbours of the same topic share an entry.
+// encode encodes all header bytes, and notes where records come between them. Consecutive partitions of a topic share an entry.
 func (e *evaluation) encode() (header []byte) {
 	f, wants := e.fetch, e.fetch.wants()
 	scratch := &f.fetcher.loop.Scratch

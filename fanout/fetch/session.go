@@ -64,14 +64,13 @@ type sessionTopic struct {
 	at   map[int32]int
 }
 
-// The epochs with a meaning of their own.
+// The special epochs.
 const (
 	beginSession = 0  // a full request that asks for a session
 	noSession    = -1 // a full request, which ends the session that it names
 )
 
-// enterSession reads the session part of a request. It returns the error for the whole request, or 0: then wants are the partitions
-// to be answered.
+// enterSession reads the session part of a request. It returns the error for the whole request, or 0: then [Fetch.wants] are known.
 func (f *Fetch) enterSession() int16 {
 	req, s := &f.request, &f.session
 	f.incremental, f.answerSession = false, 0
@@ -101,7 +100,7 @@ func (f *Fetch) enterSession() int16 {
 	return 0
 }
 
-// newSession begins a session with the partitions of a full request. If there is no memory for it the client goes on without.
+// newSession begins a session with the partitions of a full request. Without memory for it, the client fetches without a session.
 func (f *Fetch) newSession() {
 	if len(f.request.Partitions) == 0 || !f.session.update(f.fetcher, &f.request) {
 		f.endSession()
@@ -175,7 +174,7 @@ func (s *session) charge(fr *Fetcher, bytes int64) bool {
 	return true
 }
 
-// topic is the session's topic of a name, which is added if it is new. It is nil if there is no memory for it.
+// topic returns the session's topic of a name, and adds a new one. It returns nil if there is no memory for it.
 func (s *session) topic(fr *Fetcher, name []byte) *sessionTopic {
 	if t := s.topics[string(name)]; t != nil {
 		return t

@@ -5,16 +5,16 @@ import (
 	"runtime"
 )
 
-// Bounded runs background work a few at a time, in the order in which it was asked for. The zero value is for work that takes
-// memory and a processor (the check of a large batch, a search by time): it leaves the loop a processor.
+// Bounded runs background work, a few jobs at a time, in the order of requests. The zero value is for work that takes memory and a
+// processor (the check of a large batch, a search by time): it leaves the loop a processor.
 type Bounded struct {
 	Most    int // that run at once; 0 for as many as leave the loop a processor
 	running int
 	queue   []func() (work, done func())
 }
 
-// Go calls begin on the loop when its turn has come, some time soon. What it returns runs as by [Loop.Go]; a nil work skips
-// what is no longer wanted.
+// Go calls begin on the loop when there is room for another job. The returned work runs as by [Loop.Go]; nil skips a job that is no
+// longer wanted.
 func (b *Bounded) Go(l *Loop, begin func() (work, done func())) {
 	b.queue = append(b.queue, begin)
 	b.next(l)

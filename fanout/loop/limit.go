@@ -11,7 +11,7 @@ type LogLimit struct {
 
 const logLinesPerSecond = 5
 
-// Allow says whether one more line may be written at a time on the loop's clock.
+// Allow reports whether one more line may be written at a time on the loop's clock.
 func (l *LogLimit) Allow(now time.Duration) bool {
 	if s := now.Truncate(time.Second); s != l.second {
 		l.second, l.lines = s, 0

@@ -8,7 +8,7 @@
 //
 //   - Everything but [Loop.Do] and [Loop.Call] belongs to the loop's thread.
 //   - Time stands still within a turn: see [Loop.Now].
-//   - Work that was begun is ended on the loop before the loop is: see [Loop.Working].
+//   - The loop does not end before the done functions of all work have run: see [Loop.Working].
 package loop
 
 import (
@@ -26,7 +26,7 @@ import (
 // Never is later than any time.
 const Never = time.Duration(math.MaxInt64)
 
-// Loop is the thread that everything runs on, as the parts of the server see it. [New] makes it, [Loop.Start] gives it its kernel.
+// Loop is the thread of the server, as its parts see it. [New] makes it, [Loop.Use] gives it its kernel.
 type Loop struct {
 	Log    *slog.Logger
 	Kernel ring.Kernel // nil before Use
@@ -61,13 +61,13 @@ func (l *Loop) Use(k ring.Kernel) {
 	l.now = k.Now()
 }
 
-// Start lets others hand tasks to the loop: it runs from now on.
+// Start lets other goroutines hand tasks to the loop: it runs from now on.
 func (l *Loop) Start() { close(l.started) }
 
 // Started is closed when the loop runs.
 func (l *Loop) Started() <-chan struct{} { return l.started }
 
-// End says that no task is run any more, and waits for work that is left behind, which only happens if the kernel has failed.
+// End stops tasks, and waits for work that is still running, which only happens after a failure of the kernel.
 func (l *Loop) End() {
 	close(l.ended)
 	l.working.Wait()
@@ -85,10 +85,10 @@ func (l *Loop) Now() time.Duration { return l.now }
 // Turn is the number of the turn under way, from 1 on.
 func (l *Loop) Turn() uint64 { return l.turn }
 
-// UnixMillis is the time of day, which records and retention go by. It may be asked for from any goroutine.
+// UnixMillis is the time of day, for records and retention. Any goroutine may call it.
 func (l *Loop) UnixMillis() int64 { return l.wallClock().UnixMilli() }
 
-// Go runs work in a goroutine of its own, and done on the loop after it. It is for what may block.
+// Go runs work that may block in a goroutine of its own, and then done on the loop.
 func (l *Loop) Go(work, done func()) {
 	l.jobs++
 	l.working.Go(func() {
@@ -104,10 +104,10 @@ func (l *Loop) Go(work, done func()) {
 	})
 }
 
-// Working says that work that was handed out has not ended.
+// Working reports whether work has not ended.
 func (l *Loop) Working() bool { return l.jobs > 0 }
 
-// RunTasks runs what other goroutines have handed over, oldest first.
+// RunTasks runs the tasks from other goroutines, oldest first.
 func (l *Loop) RunTasks() { l.tasks.run() }
 
 // Do runs f on the loop's thread, some time soon. It may be called from any goroutine, and waits for the loop to start. After

@@ -1,6 +1,6 @@
 package loop
 
-// Scratch is memory in which responses are encoded, one after the other. What is in it is copied before anything else is encoded.
+// Scratch is memory in which responses are encoded, one after the other. Each is copied out before the next is encoded.
 type Scratch struct{ bytes []byte }
 
 // keptScratchBytes bounds what is kept between two sweeps: no budget counts it.
@@ -16,8 +16,8 @@ func (s *Scratch) Keep(encoded []byte) {
 	}
 }
 
-// Trim drops the memory if it is large. It is called once a second: one client's huge answer must not stay taken, but many that
-// come at once use the same memory.
+// Trim drops the memory if it is large. It is called once a second: the memory of one huge answer must not stay, but many answers
+// in a row share it.
 func (s *Scratch) Trim() {
 	if cap(s.bytes) > keptScratchBytes {
 		s.bytes = nil

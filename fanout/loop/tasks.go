@@ -2,8 +2,8 @@ package loop
 
 import "sync/atomic"
 
-// taskQueue carries functions from other goroutines to the loop: a stack that anyone pushes to without a lock, and that the
-// loop takes whole.
+// taskQueue carries functions from other goroutines to the loop: a lock-free stack that any goroutine pushes to and the loop takes
+// whole.
 type taskQueue struct {
 	top atomic.Pointer[task]
 }

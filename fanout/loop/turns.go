@@ -16,8 +16,8 @@ var turnBounds = [...]time.Duration{
 	time.Second, 2500 * time.Millisecond,
 }
 
-// Turns measures how long turns of the loop take, from the return of one Wait to the next. Nobody is served meanwhile, so
-// a turn that takes long is logged, with what it did.
+// Turns measures how long turns of the loop take, from the return of one Wait to the next. No other client is served
+// meanwhile, so a slow turn is logged with its longest step and request.
 type Turns struct {
 	loop     *Loop
 	slow     time.Duration // a turn that takes longer is logged; 0 for none
@@ -32,7 +32,7 @@ type Turns struct {
 	stepTook, requestTook time.Duration
 }
 
-// NewTurns makes the measure of a loop that has its kernel. describe says what the log tells of the longest request of a slow turn.
+// NewTurns measures a loop that has its kernel. describe returns the log attributes of the longest request of a slow turn.
 func NewTurns(l *Loop, slow time.Duration, describe func(took time.Duration) []any) *Turns {
 	return &Turns{loop: l, slow: slow, describe: describe}
 }
@@ -52,8 +52,8 @@ func (t *Turns) Stepped(name string) {
 	t.mark = now
 }
 
-// Requested notes a request that began at the time given and has been answered, or has begun to be. It reports whether the request
-// is the longest of the turn so far, which is the one to describe.
+// Requested notes a request that began at the given time and has run. It reports whether the request is the longest of the turn so
+// far, the one to describe.
 func (t *Turns) Requested(began time.Duration) bool {
 	took := t.loop.Kernel.Now() - began
 	if took <= t.requestTook {

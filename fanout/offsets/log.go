@@ -60,7 +60,7 @@ func New(
 	return &Log{loop: l, config: config, committer: committer, catalog: topics, reply: reply}
 }
 
-// use begins to coordinate on a topic whose logs are open.
+// use starts the coordinator on a topic whose logs are open.
 func (l *Log) use(tp *catalog.Topic) {
 	l.partitions = tp.Partitions
 	l.coordinator = group.New(l.config.Group, len(tp.Partitions))
@@ -86,7 +86,7 @@ func (l *Log) Instant() group.Instant {
 // Coordinator returns the coordinator, or nil before the topic is made.
 func (l *Log) Coordinator() *group.Coordinator { return l.coordinator }
 
-// WithCoordinator calls do with the coordinator: at once, or after the topic has been made. err is why it could not be.
+// WithCoordinator calls do with the coordinator: at once, or after the topic has been made. err is the error of making it.
 func (l *Log) WithCoordinator(do func(c *group.Coordinator, err error)) {
 	if l.coordinator != nil {
 		do(l.coordinator, nil)
@@ -107,7 +107,7 @@ func (l *Log) WithCoordinator(do func(c *group.Coordinator, err error)) {
 	})
 }
 
-// Turn does what is due, begins to write what has changed, and replies. It is called once a turn, after the requests.
+// Turn runs due work, begins to write changes, and replies. It is called once a turn, after the requests.
 func (l *Log) Turn() {
 	if l.coordinator == nil {
 		return

@@ -26,7 +26,7 @@ type batch struct {
 	records []group.Record
 }
 
-// spareBatches are used again, except those with large buffers.
+// spareBatches are reused, except those with large buffers.
 var spareBatches = sync.Pool{New: func() any { return new(batch) }}
 
 const spareBytes = 64 << 10
@@ -101,7 +101,7 @@ func (l *Log) writeBatch(p *catalog.Partition, list []group.Record, nowMillis in
 	return n
 }
 
-// Appended implements [commit.AppendOwner]: the batch was written, or not.
+// Appended implements [commit.AppendOwner]: the batch was written, or its write failed.
 func (b *batch) Appended(p *commit.Partition, appended segment.Appended, err error) {
 	l := b.log
 	w := &l.rewrites[p.Index]
@@ -122,8 +122,8 @@ func (b *batch) Appended(p *commit.Partition, appended segment.Appended, err err
 	l.batchEnded()
 }
 
-// lost leaves records that could not be written for the rewrite. The batches behind them are refused, too, so that the log
-// has what was committed first.
+// lost leaves records whose write failed to the rewrite. The batches behind them are refused too, so that the log keeps the order
+// of commits.
 func (l *Log) lost(p *commit.Partition, w *rewrite, list []group.Record, err error) {
 	for i := range list {
 		l.coordinator.Lost(&list[i])

@@ -10,14 +10,14 @@ import (
 
 // Restore reads the topic, if it exists. It blocks.
 //
-// A damaged partition does not stop the start. It goes offline, and its groups have no coordinator until it is mended: they
-// must not begin without their offsets, which were acknowledged. Records that cannot be parsed are left out.
+// A damaged partition does not stop the start. It goes offline, and its groups have no coordinator until it is repaired: they
+// must not begin without their acknowledged offsets. Records that cannot be parsed are skipped.
 func (l *Log) Restore() {
 	tp := l.catalog.Topic(Topic)
 	if tp == nil {
 		return
 	}
-	// What was read before a damage was found is forgotten by starting over without that partition.
+	// Records read before the damage was found are dropped by starting over without that partition.
 	for !l.restore(tp) {
 	}
 	counts := l.coordinator.Counts()
@@ -25,7 +25,7 @@ func (l *Log) Restore() {
 		"partitions_refused", tp.Offline())
 }
 
-// restore reads the partitions that are not offline. It is false if another one went offline.
+// restore reads the partitions that are not offline. It returns false if another one went offline.
 func (l *Log) restore(tp *catalog.Topic) bool {
 	l.use(tp)
 	for _, p := range tp.Partitions {
@@ -38,9 +38,9 @@ func (l *Log) restore(tp *catalog.Topic) bool {
 			continue
 		}
 		l.coordinator.RefusePartition(p.Index)
-		l.loop.Log.Error("the groups of a partition have no coordinator: what they have committed cannot be read", "topic", Topic,
+		l.loop.Log.Error("the groups of a partition have no coordinator: their committed offsets cannot be read", "topic", Topic,
 			"partition", p.Index, "error", p.Offline,
-			"remedy", "stop the server and restore the directory from a copy, or mend it as the error says, or move it away to begin without them")
+			"remedy", "stop the server and restore the directory from a copy, or repair it as the error says, or move it away to begin without them")
 	}
 	return true
 }
@@ -61,7 +61,7 @@ func (l *Log) restorePartition(p *catalog.Partition) error {
 		}
 	}, leaveOut)
 	if err == nil && unknown > 0 {
-		l.loop.Log.Warn("records of the offsets topic are left out: they cannot be parsed", "partition", p.Index, "records", read,
+		l.loop.Log.Warn("records of the offsets topic are skipped: they cannot be parsed", "partition", p.Index, "records", read,
 			"left_out", unknown, "first_error", first)
 	}
 	return err

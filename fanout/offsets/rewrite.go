@@ -9,8 +9,8 @@ import (
 )
 
 // The offsets topic stays short because its live records are written again at the end of the log, and the log's head is
-// dropped. The loop does that, a few records a turn: the coordinator has them in memory, so nothing is read, and an append
-// is what the loop does for every producer. The files go in the background.
+// dropped. The loop does that, a few records a turn: the coordinator has them in memory, so nothing is read. Files are
+// removed in the background.
 const (
 	// segmentBytes is small, for only whole segments can be dropped.
 	segmentBytes = 4 << 20
@@ -71,7 +71,7 @@ func (l *Log) rewrite() {
 			w.next = loop.Never
 		case l.loop.Now() < w.next:
 		case !w.active:
-			// What was lost is written first, so that a restart finds what groups are told until then.
+			// Lost records are written first, so that a restart finds the offsets that clients are told.
 			w.lost, w.next = !l.coordinator.Rewrite(p.Index, 0, rewriteRecords), l.loop.Now()
 		case w.end < 0:
 			l.rewriteSome(w, p)

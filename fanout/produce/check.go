@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// checkedInTurn is how long the loop checks batches in one turn, as estimated. What comes beyond that is checked in the
+	// checkedInTurn is how long the loop checks batches in one turn, as estimated. Batches beyond that are checked in the
 	// background.
 	checkedInTurn = 15 * time.Millisecond
 	// checkedInline is how many bytes of records the loop walks over for one batch: at most 8 ms, if they are the smallest.
 	checkedInline = 2 << 20
-	// inflatedInline is how much the loop inflates to find out whether a batch is small, and compressedInline the size of
-	// one with which it does not even try.
+	// inflatedInline is how much the loop inflates to find out whether a batch is small. It does not try with batches above
+	// compressedInline.
 	inflatedInline   = 256 << 10
 	compressedInline = 64 << 10
 
-	// What a check takes, from BenchmarkCheck on a slow machine: for each record, for each KiB of its CRC, for each KiB that
-	// is inflated.
+	// The cost of a check, from BenchmarkCheck on a slow machine: for each record, for each KiB of its CRC, for each KiB
+	// inflated.
 	recordCost  = 30 * time.Nanosecond
 	crcCost     = 100 * time.Nanosecond
 	inflateCost = 4 * time.Microsecond
@@ -53,7 +53,7 @@ func (k *checks) budget(batch []byte, turn uint64) int64 {
 	return checkedInline
 }
 
-// now checks a batch on the loop. It is false if that would take too long.
+// now checks a batch on the loop. It returns false if that would take too long.
 func (k *checks) now(r *part, zstd bool, turn uint64, nowMillis int64) bool {
 	batch := r.append.Batches
 	if k.inline.Budget = k.budget(batch, turn); k.inline.Budget == 0 {
@@ -71,7 +71,7 @@ func (k *checks) now(r *part, zstd bool, turn uint64, nowMillis int64) bool {
 // zstdSince is the version of Produce from which on batches may be compressed with zstd (KIP-110).
 const zstdSince = 7
 
-// check checks all batches. It is false if that is done in the background, which goes on with write.
+// check checks all batches. It returns false if the background does that, which calls write afterwards.
 func (p *Produce) check() bool {
 	pr := p.producer
 	transactional := false
@@ -99,7 +99,7 @@ func (p *Produce) check() bool {
 	return inline
 }
 
-// find looks up the partition that a part is for, or what it is refused with whatever it is.
+// find looks up a part's partition, or the error for the part, whatever its batch.
 func (r *part) find(want *wire.ProducePartition) {
 	req := &r.produce.request
 	var code int16
@@ -117,7 +117,7 @@ func (r *part) find(want *wire.ProducePartition) {
 	}
 }
 
-// checkLater checks in the background what has not been checked. Until that is back the loop touches no check of the produce.
+// checkLater checks the other batches in the background. Until that has ended the loop touches no check of the produce.
 func (p *Produce) checkLater(zstd bool) {
 	pr := p.producer
 	pr.config.Background.Go(pr.loop, func() (work, done func()) {
@@ -138,7 +138,7 @@ func (p *Produce) checkLater(zstd bool) {
 	})
 }
 
-// checkedLater goes on with a produce. Its client may have gone, and its topics may have been deleted.
+// checkedLater resumes a produce. Its client may be gone, and its topics may have been deleted.
 func (p *Produce) checkedLater() {
 	if p.conn.Open() {
 		for i := range p.parts {

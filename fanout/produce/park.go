@@ -35,7 +35,7 @@ func (p *Produce) unpark() {
 	}
 }
 
-// timeOut answers a produce that has waited for as long as its client would.
+// timeOut answers a produce whose timeout has passed.
 func (p *Produce) timeOut() {
 	p.unpark()
 	for i := range p.parts {

@@ -43,7 +43,7 @@ type Produce struct {
 	place         heap.Place // in Producer.parked
 }
 
-// part is one partition of a produce: its way to the log, and what it is answered with.
+// part is one partition of a produce: its batch, its append, and its result.
 type part struct {
 	wire.ProduceResult
 	produce *Produce
@@ -63,7 +63,7 @@ func (p *Produce) Open(pr *Producer, c Conn) { p.producer, p.conn = pr, c }
 // Close ends the wait of the request under way, whose client has gone.
 func (p *Produce) Close() { p.unpark() }
 
-// Start serves a request. Its error is that of a request that cannot be read; room bounds its partitions.
+// Start serves a request. It returns an error if the request cannot be parsed; room bounds its partitions.
 func (p *Produce) Start(h *wire.Header, room int) error {
 	if p.writing > 0 || p.place.Linked() {
 		panic(fmt.Sprintf("produce: a produce starts while %d parts of the one before are written (parked: %v)", p.writing, p.place.Linked()))
@@ -92,7 +92,7 @@ func (p *Produce) Parse(h *wire.Header) error { return p.request.Parse(h.Version
 // Named is how many partitions the request names, though there may be no room for them.
 func (p *Produce) Named() int { return p.request.Named }
 
-// ListBytesPerPartition is the most that a partition of a request takes of the lists: twice its size, because a list that grows is copied.
+// ListBytesPerPartition is the most list memory for a partition of a request: twice its size, because a list that grows is copied.
 const ListBytesPerPartition = 2 * int64(unsafe.Sizeof(wire.ProducePartition{})+unsafe.Sizeof(part{}))
 
 // ListBytes is the size of the lists.
@@ -101,7 +101,7 @@ func (p *Produce) ListBytes() int64 {
 	return partition*int64(cap(p.request.Partitions)) + own*int64(cap(p.parts))
 }
 
-// DropLists gives the lists up between two requests.
+// DropLists frees the lists between two requests.
 func (p *Produce) DropLists() {
 	if p.writing > 0 || p.place.Linked() {
 		panic(fmt.Sprintf("produce: the lists are dropped while %d parts are written (parked: %v)", p.writing, p.place.Linked()))
@@ -109,7 +109,7 @@ func (p *Produce) DropLists() {
 	p.request, p.parts = wire.ProduceRequest{}, nil
 }
 
-// write has the batches appended that were found good, and answers if there are none.
+// write appends the valid batches, and answers if there are none.
 func (p *Produce) write() {
 	pr := p.producer
 	for i := range p.parts {
@@ -140,7 +140,7 @@ func (p *Produce) write() {
 	}
 }
 
-// Appended implements [commit.AppendOwner]: one part was written, or not.
+// Appended implements [commit.AppendOwner]: a part was written, or its write failed.
 func (r *part) Appended(to *commit.Partition, appended segment.Appended, err error) {
 	p := r.produce
 	pr := p.producer
@@ -163,7 +163,7 @@ func (r *part) Appended(to *commit.Partition, appended segment.Appended, err err
 	}
 }
 
-// appended settles a part that was written, or not, unless it has to wait for the disk.
+// appended settles a part whose append has ended, unless it has to wait for the sync.
 func (r *part) appended(to *commit.Partition, appended segment.Appended, err error) {
 	if err != nil {
 		r.settle(refusal(err))
@@ -174,7 +174,7 @@ func (r *part) appended(to *commit.Partition, appended segment.Appended, err err
 		LogAppendTimeMillis: appended.AppendTimeMillis,
 		LogStartOffset:      appended.LogStartOffset,
 	}
-	// A duplicate waits too: its first copy may be on its way to the disk still.
+	// A duplicate waits too: its first copy may not be synced yet.
 	if r.produce.request.Acks != 0 && to.Policy().Waits() && appended.LastOffset >= to.Log.HighWatermark() {
 		r.wait.Owner = r
 		r.produce.producer.committer.Await(to, &r.wait, appended.LastOffset)
@@ -191,7 +191,7 @@ func (r *part) Committed(err error) {
 	r.settle(r.ProduceResult)
 }
 
-// settle gives one part its answer, and answers the produce with the last.
+// settle records one part's result, and answers the produce with the last.
 func (r *part) settle(result wire.ProduceResult) {
 	p := r.produce
 	if r.settled || p.unsettled < 1 {
@@ -220,7 +220,7 @@ func (p *Produce) answer() {
 	p.conn.RespondNothing()
 }
 
-// SendAgain sends the response, perhaps after there was no room for it.
+// SendAgain sends the response, again if there was no room for it.
 func (p *Produce) SendAgain() {
 	if p.unsettled != 0 || p.place.Linked() {
 		panic(fmt.Sprintf("produce: a produce is answered, %d of its parts are not settled", p.unsettled))

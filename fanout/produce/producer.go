@@ -13,8 +13,8 @@ import (
 
 // Config configures a [Producer].
 type Config struct {
-	// LeastWait is the least that a produce waits for its write and its sync, whatever its client says; 0 for a second. A disk
-	// that takes so long is slow and not broken, and a retry would not make it faster.
+	// LeastWait is the shortest wait of a produce for its write and its sync, whatever its timeout; 0 for a second. A disk that
+	// takes so long is slow, not broken, and a retry would not make it faster.
 	LeastWait time.Duration
 	// Background is for checks that take long.
 	Background *loop.Bounded
@@ -40,7 +40,7 @@ type Stats struct {
 	PublishedBytes   uint64 `json:"-"`
 	PublishedRecords uint64 `json:"published_records" metric:"published_records_total" help:"Records appended."`
 	ProduceErrors    uint64 `json:"produce_errors" metric:"produce_errors_total" help:"Produce requests refused or failed, by partition."`
-	Duplicates       uint64 `json:"duplicate_batches" metric:"duplicate_batches_total" help:"Batches that idempotent producers sent again, and that were not appended again."`
+	Duplicates       uint64 `json:"duplicate_batches" metric:"duplicate_batches_total" help:"Batches that idempotent producers retried, and that were not appended again."`
 }
 
 // New makes a producer.
@@ -63,14 +63,14 @@ func (pr *Producer) Next() time.Duration {
 	return pr.parked.First().deadline
 }
 
-// Expire answers the produces that have waited for long enough.
+// Expire answers the produces whose deadline has passed.
 func (pr *Producer) Expire() {
 	for pr.parked.Len() > 0 && pr.parked.First().deadline <= pr.loop.Now() {
 		pr.parked.First().timeOut()
 	}
 }
 
-// failed counts a batch that was refused, and logs failures of the disk. Those of the client's bytes are the client's to log.
+// failed counts a refused batch, and logs failures of the disk. The client logs errors in its own batches.
 func (pr *Producer) failed(p *commit.Partition, err error) {
 	pr.stats.ProduceErrors++
 	if errors.Is(err, segment.ErrStorage) && pr.log.Allow(pr.loop.Now()) {

@@ -33,7 +33,7 @@ var codes = []struct {
 	{commit.ErrRemoved, wire.CodeUnknownTopicOrPartition},
 }
 
-// refusal is the error that makes clients retry what may succeed, and give up on what cannot.
+// refusal returns the Kafka error for a refused batch: a retriable one only where a retry may succeed.
 func refusal(err error) wire.ProduceResult {
 	for _, e := range codes {
 		if errors.Is(err, e.err) {
