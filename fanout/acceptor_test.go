@@ -14,8 +14,8 @@ import (
 	"oneplusn/fanout/conn"
 )
 
-// Whatever accept(2) fails with, the server tries again once in a while, and not at once again and again; it says what is the
-// matter, serves those that it has, and takes new ones when it can.
+// Whatever the error of accept(2), the server retries with a pause, logs the error, serves its connections, and accepts new ones
+// when it can.
 func TestAcceptThatFailsIsTriedAgainAndNeverSpins(t *testing.T) {
 	for _, errno := range []syscall.Errno{
 		unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EPERM, unix.EINVAL, unix.EPROTO, unix.ENETDOWN,

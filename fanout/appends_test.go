@@ -40,7 +40,7 @@ func (g *gatedFS) shut(path string) {
 	g.closed, g.fail = path, nil
 }
 
-// open lets go on what waits. Writes among it fail if there is an error.
+// open lets waiting operations continue. With an error, the writes among them fail.
 func (g *gatedFS) open(fail error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -129,7 +129,7 @@ func (s *server) awaitAppends(n int) {
 	}
 }
 
-// Everything of other topics goes on while a write of one does not end, and what else is asked of that topic does too.
+// While a write of one topic is stuck, other topics are served, and so are other requests for that topic.
 func TestWriteThatDoesNotEndStopsNobodyElse(t *testing.T) {
 	s, gate := startGated(t, nil)
 	c, slow, subscriber := s.dial(), s.dial(), s.dial()
@@ -236,7 +236,7 @@ func TestConnectionThatEndsDuringItsWriteHurtsNobody(t *testing.T) {
 	}
 }
 
-// A produce that waits for a write for longer than its client would is told so. Its connection goes on when the write has
+// A produce that waits for a write beyond its timeout gets an error. Its connection continues when the write has
 // ended: the frame is needed until then.
 func TestProduceThatWaitsForAWriteTimesOut(t *testing.T) {
 	s, gate := startGated(t, nil)
@@ -265,7 +265,7 @@ func TestProduceThatWaitsForAWriteTimesOut(t *testing.T) {
 	}
 }
 
-// A producer that sends again what is being written, or waits to be, gets the answer of the first copy.
+// A producer that retries a batch which is being written, or queued, gets the answer of the first copy.
 func TestRetryOfWhatIsBeingWrittenIsADuplicate(t *testing.T) {
 	for _, fails := range []error{nil, syscall.ENOSPC} {
 		s, gate := startGated(t, nil)
@@ -303,7 +303,7 @@ func TestRetryOfWhatIsBeingWrittenIsADuplicate(t *testing.T) {
 	}
 }
 
-// With acks=0 there is no answer, and the order of what a client sends holds all the same.
+// With acks=0 there is no answer, and a client's batches still keep their order.
 func TestRequestsAfterAProduceWithoutAnswerWaitForItsWrite(t *testing.T) {
 	s, gate := startGated(t, nil)
 	c, admin := s.dial(), s.dial()
@@ -357,13 +357,13 @@ func TestTopicIsDeletedDuringItsWrite(t *testing.T) {
 	}
 	for i := 1; i < 3; i++ {
 		if r := produced(t, clients[i], requests[i], clients[i].next); r.ErrorCode != wire.CodeUnknownTopicOrPartition {
-			t.Errorf("what waited: error %d", r.ErrorCode)
+			t.Errorf("a queued batch: error %d", r.ErrorCode)
 		}
 	}
 	clients[1].alive()
 	gate.open(nil)
 	if r := produced(t, clients[0], requests[0], clients[0].next); r.ErrorCode != wire.CodeUnknownTopicOrPartition {
-		t.Errorf("what was being written: error %d", r.ErrorCode)
+		t.Errorf("the batch being written: error %d", r.ErrorCode)
 	}
 	if code := admin.receive(remove, admin.next).(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode; code != 0 {
 		t.Fatalf("deleting the topic: error %d", code)
@@ -401,7 +401,7 @@ func TestRollThatDoesNotEndStopsNobodyElse(t *testing.T) {
 	}
 }
 
-// A stop waits for what is being written, answers it, and closes cleanly.
+// A stop waits for writes in flight, answers them, and closes cleanly.
 func TestStopWaitsForTheWriteInFlight(t *testing.T) {
 	dir := t.TempDir()
 	s, gate := startGated(t, func(c *Config) { c.DataDir = dir })

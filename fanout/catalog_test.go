@@ -45,7 +45,7 @@ func TestTopicThatIsDeletedWhileItsRecordsAreDeletedIsGone(t *testing.T) {
 	c.publish(&shadow{topic: "feed"}, makeBatch(9, 1, 10, 0))
 }
 
-// A sync whose topic is deleted meanwhile has not failed: it has become of no interest.
+// A sync whose topic is deleted meanwhile has not failed: its result is ignored.
 func TestTopicThatIsDeletedDuringItsSyncIsNoFailedSync(t *testing.T) {
 	disk := newGateFS()
 	s := start(t, func(c *Config) { c.Log.FS, c.Fsync = disk, commit.Fsync{Always: true} })
@@ -82,7 +82,7 @@ func TestTopicThatIsDeletedDuringItsSyncIsNoFailedSync(t *testing.T) {
 	}
 }
 
-// However many ask for producer ids at once, each gets one that nobody had, and one write reserves them for all; after a
+// However many clients ask for producer ids at once, each gets a new one, and one write reserves them for all; after a
 // crash none of them comes again.
 func TestNoProducerIDIsHandedOutTwiceHoweverManyAsk(t *testing.T) {
 	dir := t.TempDir()

@@ -168,7 +168,7 @@ func TestOneThatReadsEverythingLeavesTheHotPagesOfOthers(t *testing.T) {
 	}
 }
 
-// Subscribers that follow each other through cold records share what the first of them read.
+// Subscribers that follow each other through cold records share the pages that the first one read.
 func TestSubscribersThatFollowFindWhatTheFirstReadFromDisk(t *testing.T) {
 	l := startCold(t, 128<<20, 0, 4, 0)
 	if err := l.s.dial().readAll(11, []*shadow{l.shadow}); err != nil {

@@ -246,7 +246,7 @@ func TestFetchTellsOfAnOffsetOutOfRangeThoughTheAnswerIsFull(t *testing.T) {
 	}
 }
 
-// While the disk is asked, what the fetch is about goes on: its topic, its records, the bytes behind it.
+// While a lookup reads the disk, the topic changes: it is deleted, its records are removed, or others are appended.
 func TestColdFetchIsAnsweredByWhatTheLogIsThen(t *testing.T) {
 	t.Run("the topic is deleted", func(t *testing.T) {
 		_, c, answer := whileCold(t, func(s *coldServer, _ *dialed) { s.dial().remove("feed") })
@@ -309,7 +309,7 @@ func TestColdFetchEndsWithItsClientAndItsServer(t *testing.T) {
 	})
 }
 
-// A disk that fails is told of to who asks for what is on it, and to nobody else.
+// A failure of the disk is an error for clients that read from it, and for no others.
 func TestFailedLookupIsAnErrorOfItsPartitionAlone(t *testing.T) {
 	s := startColdServer(t, 2, 30, seeded(t, 5))
 	c := s.dial()
@@ -324,7 +324,7 @@ func TestFailedLookupIsAnErrorOfItsPartitionAlone(t *testing.T) {
 	}
 }
 
-// A client from before zstd is told of a batch that it can't read, however cold it is.
+// A client that does not know zstd gets an error for a zstd batch, however cold it is.
 func TestOldClientGetsNoColdBatchOfZstd(t *testing.T) {
 	disk, dir := newGateFS(), t.TempDir()
 	log := &shadow{topic: "feed"}
@@ -384,7 +384,7 @@ func TestFetchFromADiskIsExact(t *testing.T) {
 	}
 }
 
-// A cold fetch that has too little waits like any other, and one whose time is up is answered.
+// A cold fetch with too few bytes waits like any other, and is answered at its deadline.
 func TestColdFetchWaitsForMinBytes(t *testing.T) {
 	s := startColdServer(t, 1, 20, seeded(t, 7))
 	c, log := s.dial(), s.logs[0]
@@ -403,7 +403,7 @@ func TestColdFetchWaitsForMinBytes(t *testing.T) {
 	}
 }
 
-// readLog reads what is not in the page cache, and ends where the rest was compacted away.
+// readLog reads a log that is not in the page cache, and ends where the rest was compacted away.
 func TestLogIsReadWholeHoweverColdItIs(t *testing.T) {
 	disk := newGateFS()
 	l, err := segment.Open(filepath.Join(t.TempDir(), "t-0"), segment.Options{FS: disk, SegmentBytes: 5000}, segment.OpenOptions{})

@@ -166,8 +166,8 @@ func TestPoisonInALogHidesNoLaterRecordFromTimeLookUps(t *testing.T) {
 	}
 }
 
-// Requests that follow one whose batch is checked in the background are answered after it, in their order, with acks and
-// without; a batch of a client that has gone is forgotten, with its memory.
+// Requests behind one whose batch is checked in the background are answered after it, in order, with acks and without; the
+// batch of a client that has disconnected is dropped, with its memory.
 func TestBatchesCheckedInTheBackgroundKeepTheOrderOfRequests(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()

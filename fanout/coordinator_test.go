@@ -9,7 +9,7 @@ import (
 	"oneplusn/fanout/offsets"
 )
 
-// Several clients look for a coordinator before there is one, and its topic cannot be made: all are told.
+// Several clients look for a coordinator before there is one, and its topic cannot be made: all get an error.
 func TestEveryClientIsToldWhenThereCanBeNoCoordinator(t *testing.T) {
 	var dir string
 	s := start(t, func(c *Config) { dir = c.DataDir })

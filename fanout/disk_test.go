@@ -57,8 +57,8 @@ func mount(t *testing.T, kind, dir, options string) {
 	})
 }
 
-// A full disk refuses what does not fit, with an error that producers retry; what was acknowledged stays readable, and
-// when there is room again everything goes on, across a restart too.
+// On a full disk, produces fail with an error that producers retry; acknowledged records stay readable, and when there is
+// room again the server continues, across a restart too.
 func TestFullDiskLosesNothingThatWasAcknowledged(t *testing.T) {
 	dir := smallDisk(t, "size=2m")
 	ballast := filepath.Join(dir, "ballast")

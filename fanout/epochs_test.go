@@ -27,7 +27,7 @@ func (c *dialed) epochEnd(topic string, current, epoch int32) kmsg.OffsetForLead
 	return c.ask(req).(*kmsg.OffsetForLeaderEpochResponse).Topics[0].Partitions[0]
 }
 
-// metadataEpoch is the leader epoch of partition 0 that clients are told.
+// metadataEpoch is the leader epoch of partition 0 in Metadata.
 func (c *dialed) metadataEpoch(topic string) int32 {
 	c.t.Helper()
 	req := kmsg.NewPtrMetadataRequest()
@@ -238,7 +238,7 @@ func TestUnreadableReserveOfEpochsBeginsFarAbove(t *testing.T) {
 	}
 }
 
-// A real client that has read further than the log now goes is told, and goes on where the log was cut.
+// A real client that has read beyond the log's new end notices, and continues where the log was cut.
 func TestConsumerIsToldThatItsRecordsAreGone(t *testing.T) {
 	for _, how := range []string{"cut", "deleted and made again"} {
 		t.Run(how, func(t *testing.T) { consumerIsTold(t, how) })

@@ -89,8 +89,8 @@ func ofProducer(batch []byte, id int64, sequence int32) []byte {
 	return seal(batch)
 }
 
-// A write that the disk refuses is told to its producer and harms nobody else: what was acknowledged is served, other
-// partitions go on, and when the disk writes again the producer's retry takes the place of what failed.
+// A failed write is an error for its producer and harms no other client: acknowledged records are served, other partitions
+// continue, and when the disk works again the producer's retry takes the place of the failed write.
 func TestFailedWriteIsToldToItsProducerAndHarmsNobodyElse(t *testing.T) {
 	for _, fsync := range []commit.Fsync{{}, {Always: true}} {
 		for _, row := range []struct {
@@ -169,7 +169,7 @@ func crashCopy(t *testing.T, dir string) string {
 	return to
 }
 
-// checkRestart stops a server and checks what the next one on its directory serves.
+// checkRestart stops a server and checks the records that the next one on its directory serves.
 func checkRestart(t *testing.T, s *server, dir string, logs ...*shadow) {
 	t.Helper()
 	for _, c := range s.clients {
@@ -188,7 +188,7 @@ func (s *shadow) first(n int) *shadow {
 	return f
 }
 
-// checkStart starts a server on a directory and checks what it serves, and that it goes on.
+// checkStart starts a server on a directory, checks its records, and that it accepts more.
 func checkStart(t *testing.T, dir string, logs ...*shadow) {
 	t.Helper()
 	s := start(t, func(c *Config) { c.DataDir, c.Log.RetentionAge = dir, -1 })

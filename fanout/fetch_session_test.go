@@ -21,7 +21,7 @@ type session struct {
 	id, epoch int32
 }
 
-// fetch sends the next request of the session, with what it wants to change, and returns what came by partition.
+// fetch sends the next request of the session, with its changes, and returns the answers by partition.
 func (s *session) fetch(forgotten []int32, wants ...wanted) map[string]kmsg.FetchResponseTopicPartition {
 	s.t.Helper()
 	resp := s.ask(s.request(forgotten, wants...)).(*kmsg.FetchResponse)

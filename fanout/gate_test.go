@@ -40,7 +40,7 @@ func (f *gateFS) hold(op, part string) *gate {
 	return g
 }
 
-// await waits until an operation has come.
+// await waits until an operation arrives.
 func (g *gate) await(t *testing.T) {
 	t.Helper()
 	select {
@@ -58,7 +58,7 @@ func (f *gateFS) fail(op, part string, err error) *gate {
 	return g
 }
 
-// release lets them go on, those that wait and those to come.
+// release lets operations continue, waiting and future ones.
 func (g *gate) release() {
 	g.fs.mu.Lock()
 	defer g.fs.mu.Unlock()

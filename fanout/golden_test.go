@@ -19,7 +19,7 @@ import (
 var rewrite = flag.Bool("rewrite", false, "write the golden frames again; review the difference")
 
 // framesDir holds one file for each request that is served, with request and response of its lowest and highest
-// version: a title line, then a line for each field, its bytes in hexadecimal and what they are.
+// version: a title line, then a line for each field with its bytes in hexadecimal and their meaning.
 const framesDir = "../testdata/frames"
 
 const correlationID = 0x01020304
@@ -141,7 +141,7 @@ func TestGoldenFramesAreWhatIsSentAndRead(t *testing.T) {
 			}
 		}
 		if string(stored) != text {
-			t.Errorf("%s: the comments are not those that -rewrite would write", path)
+			t.Errorf("%s: the comments differ from those that -rewrite writes", path)
 		}
 	}
 	files, err := filepath.Glob(filepath.Join(framesDir, "*"))

@@ -147,7 +147,7 @@ func TestCommitIsAcknowledgedAfterItsFsync(t *testing.T) {
 	}
 }
 
-// A member that waits for others does not hold up the server's end, nor does one whose connection has gone.
+// A member that waits for others does not delay a stop, nor does one whose connection is closed.
 func TestWaitingMembersAreAnsweredAtTheEnd(t *testing.T) {
 	s := start(t, nil)
 	first := s.dial()
@@ -167,7 +167,7 @@ func TestWaitingMembersAreAnsweredAtTheEnd(t *testing.T) {
 	s.broker.Stop()
 	for _, c := range waiting[1:] {
 		if resp := c.receive(joinRequest(5, "g", ""), c.next).(*kmsg.JoinGroupResponse); resp.ErrorCode != 15 {
-			t.Errorf("a waiting member is told error %d, want 15", resp.ErrorCode)
+			t.Errorf("a waiting member gets error %d, want 15", resp.ErrorCode)
 		}
 		c.close()
 	}
@@ -194,11 +194,11 @@ func TestTwoThatJoinAtOnceMeetInTheirFirstGeneration(t *testing.T) {
 		}
 	}
 	if members != 2 {
-		t.Errorf("the leader is told of %d members, want 2", members)
+		t.Errorf("the leader gets %d members, want 2", members)
 	}
 }
 
-// A client that got an id and closes its connection holds up nobody, and its id is charged no longer.
+// A client that got an id and closes its connection delays no rebalance, and its id is no longer charged.
 func TestIDOfAClosedConnectionIsForgotten(t *testing.T) {
 	s := start(t, nil)
 	member, ghost, late := s.dial(), s.dial(), s.dial()
@@ -274,7 +274,7 @@ func TestOffsetsTopicIsTheServersOwn(t *testing.T) {
 	}
 }
 
-// However often offsets are committed, their log stays as long as what still counts.
+// However often offsets are committed, their log stays short.
 func TestOffsetsLogStaysShort(t *testing.T) {
 	dir := t.TempDir()
 	change := func(c *Config) { c.DataDir, c.Fsync, c.RetentionCheck = dir, commit.Fsync{}, 10*time.Millisecond }

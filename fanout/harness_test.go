@@ -156,7 +156,7 @@ func (s *server) await(what string, ok func(Stats) bool) Stats {
 	return last
 }
 
-// logLines keeps what was logged.
+// logLines keeps the log.
 type logLines struct {
 	mu   sync.Mutex
 	text []byte
@@ -318,7 +318,7 @@ func (c *dialed) ask(req kmsg.Request) kmsg.Response {
 	return c.receive(req, c.next)
 }
 
-// expectClosed reads until the server closes the connection, and returns what came before that.
+// expectClosed reads until the server closes the connection, and returns the bytes received before.
 func (c *dialed) expectClosed() []byte {
 	c.t.Helper()
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience))

@@ -25,7 +25,7 @@ func header(key, version int16) []byte {
 
 func with(b []byte, more ...byte) []byte { return append(b, more...) }
 
-// hostileInputs each end in a close with a counted reason; logged is part of what the log says then.
+// hostileInputs each end in a close with a counted reason; logged is a part of the log line.
 var hostileInputs = []struct {
 	name   string
 	bytes  []byte
@@ -71,8 +71,8 @@ var hostileInputs = []struct {
 	{"ApiVersions with tags without end", framed(append(header(18, 3), 0xff, 0xff, 0xff, 0xff, 0x7f)), "lies"},
 }
 
-// Whatever one connection sends, it alone is closed, with a counted reason and a line that says what is wrong; the
-// other goes on being served.
+// Whatever a connection sends, only it is closed, with a counted reason and a log line with the cause; the other one is
+// still served.
 func TestHostileInputEndsItsOwnConnectionOnly(t *testing.T) {
 	for _, input := range hostileInputs {
 		t.Run(input.name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestTopicNamesThatCannotBeDirectoriesAreRefused(t *testing.T) {
 	}
 }
 
-// The longest name leaves no room for what a deleted topic's directory is called in the meantime.
+// The longest name leaves no room for the suffix of a deleted topic's directory.
 func TestTopicsWithTheLongestNameAreDeleted(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()
@@ -277,7 +277,7 @@ func btoi(b bool) int {
 	return 0
 }
 
-// Two clients that create the same topic at once: one makes it, the other is told that it exists.
+// Two clients create the same topic at once: one succeeds, the other gets TOPIC_ALREADY_EXISTS.
 func TestTopicsCreatedAtOnceAreMadeOnce(t *testing.T) {
 	s := start(t, nil)
 	codes := make(chan int16)
@@ -301,7 +301,7 @@ func TestTopicsCreatedAtOnceAreMadeOnce(t *testing.T) {
 	}
 }
 
-// The name says what is asked, the answers to many topics come in the order of the request.
+// The answers for many topics come in the order of the request.
 func TestAnswersKeepTheOrderOfTheRequest(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()

@@ -8,7 +8,7 @@ import (
 	"oneplusn/segment"
 )
 
-// Whether a write runs on the loop or off it, what was acknowledged is there, and a failure is told.
+// Whether a write runs on the loop or off it, acknowledged records are stored, and a failure is reported.
 func TestWritesOnTheLoopAndOffItDoTheSame(t *testing.T) {
 	for _, fsync := range []commit.Fsync{{}, {Always: true}} {
 		disk := &faultyFS{FS: segment.OS}

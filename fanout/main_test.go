@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestMain opens what the Go runtime opens once and keeps (its epoll), so that no test takes it for a leak.
+// TestMain opens the descriptors that the Go runtime keeps (its epoll), so that no test takes them for a leak.
 func TestMain(m *testing.M) {
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		_ = l.Close()
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// patience is how long a test waits for what must come. It is never waited out when all is well.
+// patience bounds the wait for an expected event. A passing test never waits that long.
 const patience = 30 * time.Second
 
 // holdings are the descriptors and goroutines of the process.
@@ -63,7 +63,7 @@ func (h holdings) checkNothingLeft(t *testing.T) {
 	}
 }
 
-// beyond says what is held beyond what was held before.
+// beyond lists the holdings that were not held before.
 func (h holdings) beyond(before holdings) string {
 	var more []string
 	for number, target := range h.descriptors {

@@ -95,7 +95,7 @@ func TestClientsLookForCoordinatorsOfGroupsAndLearnThatThereAreNoTransactions(t 
 	}
 }
 
-// However many clients ask for all topics, they are sent from the same memory, and each gets what there is when it asks.
+// However many clients ask for all topics, all answers share one block of memory, and each has the topics of its time.
 func TestClientsThatAskForAllTopicsShareOneAnswer(t *testing.T) {
 	s := start(t, func(c *Config) { c.ResponseMemoryBytes, c.SendBufferBytes = 1<<20, 16<<10 })
 	admin := s.dial()

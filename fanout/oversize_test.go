@@ -62,7 +62,7 @@ func TestBatchLargerThanItsSegmentsIsServed(t *testing.T) {
 	}
 }
 
-// Who lets a large file of a deleted topic go does not wait for it to be closed, and nobody else does.
+// The last release of a deleted topic's large file does not wait for the close, and no client does.
 func TestLastReaderOfADeletedTopicHoldsNobodyUp(t *testing.T) {
 	disk := newGateFS()
 	s := start(t, func(c *Config) { c.Log.FS = disk })

@@ -83,7 +83,7 @@ func TestDamagedPartitionIsRefusedAndTheOthersAreServed(t *testing.T) {
 	}
 }
 
-// Its files may be all that is left of its records, and what its first partition would say of the topic is not known.
+// Its files may be all that is left of its records, and the topic's settings are unknown without its first partition.
 func TestTopicWithARefusedPartitionIsNeitherExtendedNorDeleted(t *testing.T) {
 	dir := t.TempDir()
 	first := start(t, func(c *Config) { c.DataDir = dir })

@@ -16,7 +16,7 @@ import (
 	"oneplusn/segment"
 )
 
-// copyingFS copies the data directory before each operation that changes it: what a process that dies there leaves.
+// copyingFS copies the data directory before each operation that changes it: the state that a crash there leaves.
 type copyingFS struct {
 	segment.FS
 	t      *testing.T
@@ -26,7 +26,7 @@ type copyingFS struct {
 	copies []string
 }
 
-// copyNow copies what there is, and holds all other operations back until op is done.
+// copyNow copies the directory, and holds all other operations back until op is done.
 func (f *copyingFS) step(op func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -207,7 +207,7 @@ func TestDeletionWhoseRenameFailsIsRefusedOrFinishedLater(t *testing.T) {
 	}
 }
 
-// A full disk is no reason to keep what would make room.
+// A full disk does not prevent a deletion, which makes room.
 func TestTopicIsDeletedThoughTheDiskIsFull(t *testing.T) {
 	disk := newGateFS()
 	s := start(t, func(c *Config) { c.Log.FS, c.AutoCreateTopics = disk, false })
@@ -233,7 +233,7 @@ func TestTopicIsDeletedThoughTheDiskIsFull(t *testing.T) {
 	c.create("feed", 1)
 }
 
-// What was there before is not the server's to remove, whatever its name is.
+// The server never removes files that it did not make, whatever their names.
 func TestWhatIsInTheWayOfATopicStays(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, func(c *Config) { c.DataDir = dir })
@@ -295,6 +295,6 @@ func TestStartRemovesNothingThatIsNotItsOwn(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(gone); err == nil {
-		t.Error("what a deletion left is still there")
+		t.Error("the leftovers of a deletion are still there")
 	}
 }

@@ -24,8 +24,8 @@ func (s *seamScript) next() byte {
 	return b
 }
 
-// batch is a batch with some of its bytes changed; the CRC is made right again for most, so that what is behind it is
-// looked at. It may be compressed, or two batches in one.
+// batch is a batch with some of its bytes changed; most get a valid CRC again, so that the checks behind it are
+// reached. It may be compressed, or two batches in one.
 func (s *seamScript) batch() []byte {
 	how := s.next()
 	raw := makeBatch(uint64(s.next()), 1+int(how&7), int(s.next()), int64(s.next()))

@@ -215,7 +215,7 @@ func TestResponsesWaitForResponseMemory(t *testing.T) {
 	}
 }
 
-// A response that says what its request has done is kept while there is no room for it; one that was only asked for is
+// The response to a request that changed something is kept while there is no room for it; that to a read-only request is
 // made again.
 func TestEveryKindOfRequestWaitsForResponseMemory(t *testing.T) {
 	s := start(t, func(c *Config) { c.ResponseMemoryBytes = 1 << 20; c.SendBufferBytes = 64 << 10 })

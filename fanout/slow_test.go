@@ -107,7 +107,7 @@ func TestSlowSubscriberDoesNotStallOthers(t *testing.T) {
 	}
 }
 
-// trickle takes single bytes until it is told to stop, and says how many.
+// trickle takes single bytes until it is stopped, and returns how many.
 func (c *dialed) trickle(stop <-chan struct{}) (n int) {
 	var one [1]byte
 	tick := time.NewTicker(time.Millisecond)
@@ -126,7 +126,7 @@ func (c *dialed) trickle(stop <-chan struct{}) (n int) {
 	}
 }
 
-// drainRest reads what follows the first bytes of a response, and compares its end with the log's.
+// drainRest reads the rest of a response after its first bytes, and compares its end with the log's.
 func (c *dialed) drainRest(log *shadow, skipped int) error {
 	want := log.from(0)
 	rest := make([]byte, fetchOverhead(log.topic)+len(want)-skipped)

@@ -80,7 +80,7 @@ func (f *failingFS) Lock(path string) (func(), error) {
 	return f.FS.Lock(path)
 }
 
-// Whichever operation of a start the disk refuses, the start says so or goes on; the next one serves all that was acknowledged.
+// Whichever operation of a start fails, the start reports it or continues; the next one serves all acknowledged records.
 func TestStartThatTheDiskRefusesLosesNothing(t *testing.T) {
 	origin := t.TempDir()
 	s := start(t, func(c *Config) { c.DataDir = origin })

@@ -108,7 +108,7 @@ func TestNoFileOfOnePartitionOrTopicStopsTheStart(t *testing.T) {
 	}
 }
 
-// A start that cannot read what was durable cuts nothing, nor does the one after it.
+// A start that cannot read the recovery points cuts nothing, nor does the one after it.
 func TestRefusedPartitionStaysRefusedWhateverIsKnown(t *testing.T) {
 	dir := stopped(t)
 	crash(t, dir)

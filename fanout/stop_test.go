@@ -32,7 +32,7 @@ func TestStopAnswersWaitingFetches(t *testing.T) {
 	s.broker.Stop()
 	for _, c := range clients {
 		if got := recordsOf(t, c.receive(req, c.next)); len(got) != len(log.from(0)) {
-			t.Errorf("%d bytes came, want what there was: %d", len(got), len(log.from(0)))
+			t.Errorf("%d bytes were received, want all records: %d", len(got), len(log.from(0)))
 		}
 		c.expectClosed()
 	}

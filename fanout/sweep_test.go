@@ -224,7 +224,7 @@ func (w *sweeper) exchange(frame []byte, wait time.Duration) error {
 // sweptHeapBytes bounds the memory kept by topics and groups that the sweep made.
 const sweptHeapBytes = 48 << 20
 
-// checkMemory waits until only the good client is left, and looks at what is held.
+// checkMemory waits until only the good client is left, and checks that no memory is kept.
 func (w *sweeper) checkMemory(before uint64) {
 	w.t.Helper()
 	if w.conn != nil {
@@ -236,7 +236,7 @@ func (w *sweeper) checkMemory(before uint64) {
 	}
 }
 
-// checkTurns fails if the loop served nobody for too long.
+// checkTurns fails if a turn of the loop took too long.
 func (w *sweeper) checkTurns() {
 	w.t.Helper()
 	times := w.s.stats().TurnTimes

@@ -28,7 +28,7 @@ func (c *dialed) autoCreate(topic string) {
 	}
 }
 
-// The configuration of any topic can be changed, whatever made it: CreateTopics, a client's question, another broker.
+// The configuration of any topic can be changed, however it was made: by CreateTopics, automatically, by another broker.
 // The server's own keeps its configuration, and says so.
 func TestTopicsConfigurationCanBeChangedWhateverMadeIt(t *testing.T) {
 	dir := t.TempDir()
@@ -68,7 +68,7 @@ func TestTopicsConfigurationCanBeChangedWhateverMadeIt(t *testing.T) {
 	}
 }
 
-// Changes in any order, valid and not, with restarts in between, leave what a map would have.
+// Changes in any order, valid and not, with restarts in between, leave the same settings as in a map.
 func TestConfigurationIsWhatWasSetLastWhateverTheOrder(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

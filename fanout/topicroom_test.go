@@ -11,7 +11,7 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// tryCreateMany asks for topics in one request, and says what each was answered.
+// tryCreateMany creates topics in one request, and returns each one's error code.
 func (c *dialed) tryCreateMany(partitions int32, validateOnly bool, names ...string) []kmsg.CreateTopicsResponseTopic {
 	c.t.Helper()
 	req := kmsg.NewPtrCreateTopicsRequest()
@@ -112,7 +112,7 @@ func TestAskingForTopicsCreatesALimitedNumber(t *testing.T) {
 	}
 }
 
-// Topics are refused while there are descriptors left for what must go on.
+// Topics are refused while descriptors are left for connections, pipes and segments.
 func TestTopicsAreRefusedBeforeDescriptorsRunOut(t *testing.T) {
 	s := start(t, func(c *Config) { c.pace.descriptors = 300 })
 	c := s.dial()

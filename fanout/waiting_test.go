@@ -100,7 +100,7 @@ func TestFetchEndsWithWhatThereIsWhenMaxWaitHasPassed(t *testing.T) {
 	few := waitingFetch("feed", 0, 0, 50)
 	few.MinBytes = 1 << 20
 	if got := recordsOf(t, c.ask(few)); !bytes.Equal(got, log.from(0)) {
-		t.Errorf("%d bytes came, want what there was: %d", len(got), len(log.from(0)))
+		t.Errorf("%d bytes were received, want all records: %d", len(got), len(log.from(0)))
 	}
 }
 
@@ -269,7 +269,7 @@ func TestTwoThousandWaitingSubscribersAllGetOnePublish(t *testing.T) {
 	}
 }
 
-// A waiting fetch whose client goes away is forgotten.
+// A waiting fetch is dropped when its client disconnects.
 func TestDisconnectedSubscribersStopWaiting(t *testing.T) {
 	s := start(t, nil)
 	s.dial().create("feed", 1)

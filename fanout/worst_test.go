@@ -16,8 +16,8 @@ import (
 // A cost that is quadratic in the request's size is hundreds of them.
 const worstYardsticks = 40
 
-// yardstick is the processor time of work that is like a request's, and linear in its size, on this machine and under what else
-// runs on it: a request of 45,000 names is decoded, and each looked up.
+// yardstick is the processor time of work similar to a request's, linear in its size, on this machine under its present
+// load: a request of 45,000 names is decoded, and each looked up.
 func (s *server) yardstick() time.Duration {
 	body := worstCreate(true, 1).AppendTo(nil)
 	names, least := make(map[string]bool), time.Hour
@@ -74,7 +74,7 @@ func wide(t *testing.T) (*server, *dialed) {
 	return s, c
 }
 
-// worstRequests are for each kind those that make the most work for their bytes. n numbers the tries.
+// worstRequests are, for each kind, the requests with the most work for their bytes. n numbers the tries.
 var worstRequests = []struct {
 	name string
 	make func(n int) kmsg.Request

@@ -11,8 +11,8 @@ import (
 // recvGroup is the one group of provided buffers.
 const recvGroup = 1
 
-// buffers is the provided-buffer ring of recv: memory that the kernel takes from when bytes have come, so that a connection
-// that waits holds none.
+// buffers is the provided-buffer ring of recv: the kernel takes a buffer only when bytes have arrived, so that a waiting
+// connection holds none.
 //
 //	kernel's ----(recv completes with the buffer's number)----> ours ----(ReleaseBuffer)----> kernel's
 type buffers struct {
@@ -52,7 +52,7 @@ func (b *buffers) received(c Completion) {
 	b.ours[id] = true
 }
 
-// bytes are those that came with a completion.
+// bytes returns the received bytes of a completion.
 func (b *buffers) bytes(c Completion) []byte {
 	if !c.HasBuffer() || !b.ours[c.BufferID()] {
 		panic("ring: a buffer is read that has been released or never came: " + c.Token.String())

@@ -35,10 +35,10 @@
 // The caller then dispatches the copies in one visible switch. It may queue operations while it does so; nothing is
 // submitted before the next Wait, so one io_uring_enter carries a whole fan-out.
 //
-// # Whose completion is it
+// # The owner of a completion
 //
-// A [Token] travels with each operation: kind, slot, generation. The owner keeps what the operation is about in one of two
-// tables, which give the tokens out and are the only code that compares generations:
+// A [Token] travels with each operation: kind, slot, generation. The owner keeps the operation's state in one of two tables,
+// which hand out the tokens and are the only code that compares generations:
 //
 //   - [Slots] grows as needed and forgets an item when its slot is freed: Take(kind, item) Token, Find(Token) *T, Free(Token) T.
 //   - [Table] has a fixed number of slots and items that live in it and never move (connections): Take(kind) (Token, *T),

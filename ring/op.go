@@ -8,8 +8,8 @@ import (
 	"github.com/pawelgaczynski/giouring"
 )
 
-// Opcode says what an [Op] asks of the kernel. The set is exactly what the program uses: a simulated kernel has to
-// know these and no more.
+// Opcode is the kind of an [Op]. The set is exactly what the program uses: a simulated kernel needs to implement no
+// others.
 type Opcode uint8
 
 // The operations. The numbers are ours, not io_uring's; 0 is none, so that an [Op] that was not filled in is refused.
@@ -89,8 +89,8 @@ type Op struct {
 	Token Token
 }
 
-// Assert panics if no kernel could do what the operation asks: a mistake of its owner, which as a completion with an errno
-// would be taken for a fault of the peer or the disk. Every [Kernel] asserts what it is given.
+// Assert panics if no kernel could run the operation: a bug of its owner, which as a completion with an errno would be
+// taken for a fault of the peer or the disk. Every [Kernel] asserts its operations.
 func (op *Op) Assert() {
 	ok := op.Code.known() && (op.FD >= 0 || op.Code == OpCancelToken)
 	switch op.Code {

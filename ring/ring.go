@@ -138,8 +138,8 @@ func (r *Ring) overflown() bool {
 	return true
 }
 
-// submitAndWait is one io_uring_enter. The kernel's word for "nothing came in time" or "a signal came" is not an error
-// here: the caller looks at the completions, of which there may be none.
+// submitAndWait is one io_uring_enter. A timeout or a signal is not an error here: the caller looks at the completions, of
+// which there may be none.
 func (r *Ring) submitAndWait(timeout time.Duration) error {
 	ready := r.gr.SQReady()
 	r.stats.Enters++
@@ -162,7 +162,7 @@ func (r *Ring) submitAndWait(timeout time.Duration) error {
 	return fmt.Errorf("ring: io_uring_enter: %w", err)
 }
 
-// account settles the count in flight, and takes out the wake-up, which is the ring's own business.
+// account updates the count in flight, and removes the ring's own wake-up from the completions.
 func (r *Ring) account() {
 	keep := r.reaped[:0]
 	for _, c := range r.reaped {

@@ -106,7 +106,7 @@ func setup(c Config) (*giouring.Ring, error) {
 	return gr, nil
 }
 
-// The reasons for which a ring cannot be made, each with its own remedy.
+// The errors of making a ring, each with its own remedy.
 var (
 	ErrNoIoUring  = errors.New("ring: this kernel has no io_uring (built without CONFIG_IO_URING, or before 5.1): run Linux 6.1 or later")
 	ErrForbidden  = errors.New("ring: io_uring is forbidden here: see sysctl kernel.io_uring_disabled (0 allows it), or the container's seccomp profile must allow io_uring_setup, io_uring_enter and io_uring_register")

@@ -1,7 +1,7 @@
 package ring
 
-// Slots is a table of what operations in flight are about. It grows as needed, and forgets an item when its slot is freed.
-// The zero value is empty. It belongs to one thread.
+// Slots is a table of the owners of operations in flight. It grows as needed, and drops an item when its slot is freed. The
+// zero value is empty. It belongs to one thread.
 type Slots[T any] struct{ store[T] }
 
 // Take takes a slot for item. The token names it, for operations of one kind.
@@ -62,7 +62,7 @@ func (l *lives) take(kind uint8) Token {
 	return NewToken(kind, slot, l.slots[slot].generation)
 }
 
-// current reports whether a token's slot is taken, and by the life that the token names.
+// current reports whether a token's slot is taken, in the token's generation.
 func (l *lives) current(t Token) bool {
 	slot := t.Slot()
 	return int(slot) < len(l.slots) && l.slots[slot] == life{generation: t.Generation(), taken: true}

@@ -9,7 +9,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// What a caller must not do fails at once and says what was expected, and not later somewhere else.
+// Misuse by a caller panics at once with the expectation, not later somewhere else.
 func TestMisuseFailsAnAssertion(t *testing.T) {
 	for says, misuse := range map[string]func(l *Log){
 		"used after the last hold": func(l *Log) { r, _ := l.Read(0, 100); l.Delete(); r.Segment.Retain() },

@@ -174,7 +174,7 @@ func (u underWay) comeBack(t *testing.T, l *Log, deleted, syncFails bool) {
 	}
 }
 
-// Whatever comes back to a log that was closed or deleted meanwhile, in whatever order, does nothing to it, to its files,
+// Work that ends after its log was closed or deleted, in any order, does nothing to it, to its files,
 // or to those of the next log of its name; and no descriptor is left.
 func TestClosedLogDoesNothingWhateverIsCalled(t *testing.T) {
 	for i := range 4 {
@@ -219,7 +219,7 @@ func TestClosedLogDoesNothingWhateverIsCalled(t *testing.T) {
 	}
 }
 
-// The directory of a deleted log is moved when nobody uses it by name any more, and not before.
+// The directory of a deleted log is moved only after every job that uses it by name has ended.
 func TestDeletedLogsDirectoryIsMovedAfterItsWork(t *testing.T) {
 	parent := t.TempDir()
 	l := openLog(t, filepath.Join(parent, "t-0"), Options{SegmentBytes: 500, RetentionBytes: 1}, OpenOptions{})
@@ -252,7 +252,7 @@ func TestDeletedLogsDirectoryIsMovedAfterItsWork(t *testing.T) {
 	}
 }
 
-// Only what a deletion renamed is removed at a start: the names of anything else may end in whatever they like.
+// A start removes only directories that a deletion renamed, whatever the suffixes of other names.
 func TestOnlyTheNamesThatDeletionsMakeAreThoseOfDeletedDirectories(t *testing.T) {
 	const hex = "0123456789abcdef0123456789abcdef"
 	long := make([]byte, 249)

@@ -45,7 +45,7 @@
 //
 // # The high watermark
 //
-// It moves with the write, or with [Options.ManualCommit] when [Log.Synced] takes back a plan that covers the write. A plan
+// It moves with the write, or with [Options.ManualCommit] when [Log.Synced] completes a plan that covers the write. A plan
 // counts only as a whole: every file, and the directory if a file appeared. A failed sync is never retried, because the kernel
 // reports the error once and drops the pages: the log then refuses writes with [ErrPoisoned] until it is opened again. After
 // a failed sync the page cache may hold data that the disk never got. The log leaves a marker file; the next start drops the

@@ -59,7 +59,7 @@ func TestStartAfterAFailedSyncBelievesTheDiskAlone(t *testing.T) {
 	}
 }
 
-// The kernel may have found out by itself that pages cannot be written, and tells the first who asks: that is the next
+// The kernel may have failed to write pages back by itself, and reports that to the first sync: that is the next
 // start, if the process was killed before its sync.
 func TestStartWhoseSyncFailsRefusesAndTheNextReadsTheDisk(t *testing.T) {
 	for seed := range uint64(50) {

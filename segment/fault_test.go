@@ -99,7 +99,7 @@ func (m *faultModel) ack(base int64, raw []byte) {
 	m.next = max(m.next, base+1)
 }
 
-// adopt notes what a start serves: what was read is as good as acknowledged.
+// adopt notes the records that a start serves: a record that was read counts as acknowledged.
 func (m *faultModel) adopt(t *testing.T, l *Log) {
 	t.Helper()
 	fs := l.options.FS.(*simFS)
@@ -112,7 +112,7 @@ func (m *faultModel) adopt(t *testing.T, l *Log) {
 	}
 }
 
-// retry sends again what was not acknowledged, as an idempotent producer does, and syncs.
+// retry sends unacknowledged batches again, as an idempotent producer does, and syncs.
 func (m *faultModel) retry(t *testing.T, l *Log, what string) {
 	t.Helper()
 	sent := map[int64][]byte{}

@@ -81,7 +81,7 @@ func mustClose(t testing.TB, l *Log) {
 	}
 }
 
-// bytesOf reads what a range names.
+// bytesOf reads the bytes of a range.
 func bytesOf(t testing.TB, r Range) []byte {
 	t.Helper()
 	b := make([]byte, r.Len)

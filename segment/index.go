@@ -82,7 +82,7 @@ func (x *index) addTime() {
 	}
 }
 
-// place is an index's knowledge of where a batch is.
+// place narrows down where a batch is, as far as an index can tell.
 //
 //	    from            the batch begins here or later    lastStart        end
 //	-----|-----------------------------------------------------|------------|------>

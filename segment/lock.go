@@ -12,7 +12,7 @@ import (
 // lockFile is the file that a server locks. It is Apache Kafka's too, whose lock excludes this server's.
 const lockFile = ".lock"
 
-// ErrLocked is why a data directory cannot be used.
+// ErrLocked: another process uses the data directory.
 var ErrLocked = errors.New("another process holds the lock: stop that server, or choose another directory")
 
 // LockDataDir reserves a data directory for this process until unlock or its end: two servers on one directory would overwrite each

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// doSync does what a plan asks for.
+// doSync runs a plan.
 func doSync(p *SyncPlan) error {
 	var errs []error
 	for _, s := range p.Files {

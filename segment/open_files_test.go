@@ -25,7 +25,7 @@ func openFilesIn(t *testing.T, dir string) (n int) {
 	return n
 }
 
-// However many segments a log has, few of their files are open, at the start too, and what is read is the same.
+// However many segments a log has, few of their files are open, at the start too, and reads return the same.
 func TestFilesOfFinishedSegmentsAreOpenOnlyWhileTheyAreRead(t *testing.T) {
 	const limit, segments = 6, 40
 	dir := t.TempDir()
@@ -68,7 +68,7 @@ func TestFilesOfFinishedSegmentsAreOpenOnlyWhileTheyAreRead(t *testing.T) {
 	}
 }
 
-// A segment that somebody holds keeps its descriptor, whatever else is read; it is given back with the hold.
+// A held segment keeps its descriptor, whatever else is read; its release makes it evictable.
 func TestHeldSegmentKeepsItsFile(t *testing.T) {
 	o := Options{SegmentBytes: 1 << 14, Files: NewFiles(2, 1000)}
 	l := openLog(t, t.TempDir(), o, OpenOptions{})

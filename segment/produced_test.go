@@ -192,7 +192,7 @@ func TestCompressedBatchIsTakenUnderEveryCodec(t *testing.T) {
 	}
 }
 
-// What the loop has no time for is told so, and never counts as wrong.
+// A batch whose check exceeds the loop's budget gets ErrLaterPlease, never another error.
 func TestCheckBeyondItsBudgetIsPutOff(t *testing.T) {
 	var c Checker
 	for codec := records.None; codec <= records.Zstd; codec++ {

@@ -37,7 +37,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 		if err := l.replayTail(snapshot); err != nil {
 			return err
 		}
-		from, l.producers.forgot = snapshot, !l.knewEverybody()
+		from, l.producers.forgot = snapshot, !l.knewAllProducers()
 		break
 	}
 	for _, s := range l.segments {
@@ -62,9 +62,9 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 	return nil
 }
 
-// knewEverybody reports whether a snapshot has every producer that ever wrote to the log: the limit evicted none, and the log is
+// knewAllProducers reports whether a snapshot has every producer that ever wrote to the log: the limit evicted none, and the log is
 // younger than the time after which they expire. partition.metadata is as old as the partition.
-func (l *Log) knewEverybody() bool {
+func (l *Log) knewAllProducers() bool {
 	if len(l.producers.byID) >= l.producers.limit {
 		return false
 	}

@@ -271,7 +271,7 @@ func TestUnknownProducerBeginsAnywhereOnlyWhereItMayHaveBeenForgotten(t *testing
 	}
 }
 
-// What is remembered of a producer expires by when it was seen, and not by what its records say of their time: else the
+// A producer's state expires by the time of its last append, not by the timestamps of its records: else the
 // retry of an acknowledged batch is stored twice after a restart.
 func TestRetryIsKnownAfterARestartWhateverItsTimestamp(t *testing.T) {
 	now := time.Now().UnixMilli()

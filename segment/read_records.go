@@ -6,7 +6,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// EachRecord calls f with every record below the high watermark, which f may keep, and leftOut for a batch whose CRC is right but
+// EachRecord calls f with every record below the high watermark, which f may keep, and leftOut for a batch whose CRC matches but
 // whose records cannot be read. It skips transaction markers. It blocks.
 func (l *Log) EachRecord(maxInflatedBytes int64, f func(offset int64, r *records.Record), leftOut func(error)) error {
 	if l.closed {

@@ -55,7 +55,7 @@ func TestExactlyOneRecoveryCaseHoldsForEveryFinding(t *testing.T) {
 	}
 }
 
-// checkAction holds what the table must never say, whatever its rows.
+// checkAction asserts the rules that no row of the table may break.
 func checkAction(t *testing.T, f finding, c *recoveryCase) {
 	t.Helper()
 	switch {
@@ -325,7 +325,7 @@ func secondSegment(fs *simFS) string {
 	return logs[1]
 }
 
-// A removal of several segments that was cut short leaves what it leaves: that is no segment that was lost.
+// The leftovers of an interrupted removal of several segments do not count as a lost segment.
 func TestSegmentThatIsHalfRemovedIsNotTakenForALostOne(t *testing.T) {
 	fs, o, _ := manySegments(t)
 	second := secondSegment(fs)

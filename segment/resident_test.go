@@ -98,7 +98,7 @@ func residentFile(t *testing.T, dir string) (f File, content []byte) {
 	return f, content
 }
 
-// What was dropped from the page cache has to come from the disk, and nobody waits for that here.
+// Pages dropped from the page cache have to come from the disk, and ReadResident does not wait for that.
 func TestPagesThatAreNotResidentAreNotWaitedFor(t *testing.T) {
 	for _, name := range []string{"disk", "overlay"} {
 		t.Run(name, func(t *testing.T) {

@@ -74,7 +74,7 @@ func (l *Log) removal(gone []*Segment) func() error {
 	}
 }
 
-// removeSegment removes the files of a segment. It renames the .log first: without it a crash leaves the others without meaning.
+// removeSegment removes the files of a segment. It renames the .log first: after a crash, the other files mean nothing without it.
 func removeSegment(fsys FS, path string) error {
 	aside := path + removedSuffix
 	if err := fsys.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {

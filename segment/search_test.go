@@ -140,7 +140,7 @@ func TestLookupIsRightWhateverHappensMeanwhile(t *testing.T) {
 	}
 }
 
-// A disk that cannot be read, or a file that has become shorter, is an error of the one who asks, and no wrong range.
+// A disk that cannot be read, or a file that became shorter, gives the reader an error, and never a wrong range.
 func TestLookupOfAnUnreadableFileIsAnError(t *testing.T) {
 	fs, l, all := holedLog(t, 3)
 	fs.cold = 100

@@ -10,7 +10,7 @@ import (
 	"oneplusn/segment/records"
 )
 
-// survey is the knowledge that a start, or a check, has of a log from the names in its directory.
+// survey is what the names in a log's directory tell a start or a check.
 type survey struct {
 	found OpenOptions
 	fs    FS
@@ -62,7 +62,7 @@ func lost(path string, reason error) error {
 		Remedy: "restore it from a copy, or give up its records by removing the index files of that name"}
 }
 
-// finding is the knowledge of a segment before reading it.
+// finding describes a segment before reading it.
 func (v *survey) finding(i int) finding {
 	f := finding{place: closed, clean: v.found.Clean, synced: v.synced, index: indexMissing}
 	switch {

@@ -84,7 +84,7 @@ func TestMarkThatCannotBeLeftEndsTheWriting(t *testing.T) {
 	}
 }
 
-// Without the promise the mark is of no use any more, once the recovery point covers what was promised.
+// After a change of policy the mark goes once the recovery point covers all acknowledged records.
 func TestMarkGoesWhenTheRecoveryPointCoversWhatItProtects(t *testing.T) {
 	fs := newSimFS(newRand(t, 44))
 	strict := Options{FS: fs, ManualCommit: true}

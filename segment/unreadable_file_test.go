@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What lies beside a log can be done without, whatever has become of it: the records are served, and what is appended has
+// A log does not need the files beside it, whatever their damage: its records are served, and appended batches have
 // an epoch that no record has.
 func TestDamagedFileBesideALogKeepsNobodyFromItsRecords(t *testing.T) {
 	write := func(content string) func(string) error {
@@ -37,7 +37,7 @@ func TestDamagedFileBesideALogKeepsNobodyFromItsRecords(t *testing.T) {
 					t.Errorf("%d batches, want that of epoch 3", len(got))
 				}
 				if got, lost := l.LeaderEpoch(), file == epochFile && name != "empty" && name != "lost"; got < 3 || lost && got < 4 {
-					t.Errorf("what is appended has epoch %d, the last batch has 3", got)
+					t.Errorf("an appended batch has epoch %d, the last batch has 3", got)
 				}
 				mustClose(t, l)
 			})
@@ -55,7 +55,7 @@ func (f fullFS) Open(path string, access Access) (File, error) {
 	return f.FS.Open(path, access)
 }
 
-// A disk that is full when the server starts after a crash keeps nobody from reading, and the log begins its new epoch.
+// A full disk at a start after a crash does not prevent reads, and the log begins its new epoch.
 func TestStartAfterACrashOnAFullDiskServesTheLog(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "t-0")
 	l := openLog(t, dir, Options{}, OpenOptions{})

@@ -29,7 +29,7 @@ func offer(t *testing.T, w *Write, b testBatch) (Appended, error) {
 	return w.Add(raw, in, b.timestamp)
 }
 
-// What is being written is no part of the log, whatever is asked of it meanwhile; what comes meanwhile waits.
+// Batches of a write in flight are not part of the log, whatever runs meanwhile; later batches wait.
 func TestWriteInFlightIsNoPartOfTheLogUntilItHasEnded(t *testing.T) {
 	l := openLog(t, recoverDir, Options{FS: newSimFS(newRand(t, 81)), SegmentBytes: 500}, OpenOptions{})
 	mustAppend(t, l, testBatch{value: 20})

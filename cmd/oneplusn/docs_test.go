@@ -20,7 +20,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the generated parts of docs/ again")
 
-// checkGenerated compares what lies between two markers of a page of docs/ with what the code says.
+// checkGenerated compares the text between two markers of a page of docs/ with the code.
 func checkGenerated(t *testing.T, page, name, want string) {
 	t.Helper()
 	path := "../../docs/" + page

@@ -33,7 +33,7 @@ func startPiped(t *testing.T, args ...string) *piped {
 	return p
 }
 
-// interrupt does what Ctrl-C does, and wants the command to end well.
+// interrupt acts like Ctrl-C, and expects the command to end without an error.
 func (p *piped) interrupt(t *testing.T) {
 	t.Helper()
 	if err := p.Process.Signal(os.Interrupt); err != nil {

@@ -88,7 +88,7 @@ func TestChangeThatDoesNotRunCannotEnd(t *testing.T) {
 	}
 }
 
-// However many ask for a file to be written, one write is under way, and the next covers all who asked meanwhile.
+// However many changes write a file, one write is in flight, and the next one covers all changes that came meanwhile.
 func TestSharedFileIsWrittenOnceForAllWhoAskMeanwhile(t *testing.T) {
 	var (
 		pending heldJobs

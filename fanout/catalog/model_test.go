@@ -55,7 +55,7 @@ type labKernel struct{ ring.Kernel }
 func (labKernel) Now() time.Duration { return 0 }
 func (labKernel) Wake()              {}
 
-// lab is a catalog without a server, and what it has to hold.
+// lab is a catalog without a server, and the model that it must match.
 type lab struct {
 	*Catalog
 	t     *testing.T
@@ -144,7 +144,7 @@ func (l *lab) check() {
 	}
 }
 
-// verdict counts what storage refused, and fails if the answer is another one.
+// verdict counts storage errors, and fails on an unexpected answer.
 func (l *lab) verdict(what, name string, got, want int16) (done bool) {
 	l.t.Helper()
 	if got == wire.CodeKafkaStorageError && want == 0 && l.disk.of.Load() > 0 {

@@ -51,7 +51,7 @@ func TestWaitersAreToldOnceInTheirOrderWhenTheSyncHasEnded(t *testing.T) {
 	}
 }
 
-// A waiter whose offset lies below the last one's is that of a duplicate: it is told with those before it.
+// A waiter with an offset below the last one's belongs to a duplicate: it is told together with those before it.
 func TestWaiterForAnEarlierOffsetWaitsBehindTheOthers(t *testing.T) {
 	l := newLab(t)
 	p := l.partition(Fsync{Always: true})
@@ -92,7 +92,7 @@ func TestFailedSyncIsToldToThoseWhoWaitAndToThoseWhoCome(t *testing.T) {
 	}
 }
 
-// What is under way when a partition is removed ends, and everybody is told why.
+// When a partition is removed, all work in flight ends, and every owner gets the error.
 func TestRemovedPartitionTellsEverybodyOnce(t *testing.T) {
 	l := newLab(t)
 	p := l.partition(Fsync{Always: true})

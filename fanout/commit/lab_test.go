@@ -100,7 +100,7 @@ func batchOf(bytes int) []byte {
 	return batch
 }
 
-// told is an owner that notes what it was told.
+// told is an owner that records its notifications.
 type told struct {
 	Append
 	Waiter

@@ -141,7 +141,7 @@ func TestResponseThatFindsNoRoomIsSentWholeLater(t *testing.T) {
 	c.full = false
 	c.SendAgain()
 	if got := c.responses[1]; len(got.Topics) != 1 || got.Topics[0].Partitions[0].LogStartOffset != 1 {
-		t.Errorf("what the client was not sent is left out: %+v", got)
+		t.Errorf("a partition that was not sent is omitted: %+v", got)
 	}
 }
 

@@ -2,7 +2,7 @@ package group
 
 import "slices"
 
-// maxLost is the number of ranges of lost records that are told apart.
+// maxLost is the number of distinct ranges of lost records; beyond it ranges merge.
 const maxLost = 64
 
 // Appended says where a record of [Output] is in the log.
@@ -23,7 +23,7 @@ func (c *Coordinator) tombstoned(r *liveRecord) {
 	c.budget.give(r.source.bytes())
 }
 
-// Lost takes the news that a record could not be appended. It stays true here, and Rewrite writes it again before any other.
+// Lost notes that a record could not be appended. Its state stays in effect, and Rewrite writes it again before any other.
 func (c *Coordinator) Lost(record *Record) {
 	q := &c.queue
 	if len(q.lost) == maxLost {

@@ -17,7 +17,7 @@ func (c *Coordinator) checkOften() {
 	}
 }
 
-// recount adds up everything that is held. It always equals budget.used.
+// recount adds up the memory of everything held. It always equals the charge.
 func (c *Coordinator) recount() (bytes int64) {
 	for _, g := range c.groups.all {
 		bytes += g.bytes()
@@ -54,7 +54,7 @@ func offsetsBytes(l *offsetList) (bytes int64) {
 	return bytes
 }
 
-// check compares what is counted with what there is.
+// check compares the counts with the content.
 func (c *Coordinator) check() error {
 	if is := c.recount(); is != c.budget.used {
 		return fmt.Errorf("%d bytes are charged, what is held takes %d", c.budget.used, is)
@@ -89,7 +89,7 @@ func (c *Coordinator) check() error {
 	return nil
 }
 
-// check compares a group's list of members with its map, and its counts with what there is.
+// check compares a group's list of members with its map, and its counts with its content.
 func (g *group) check() error {
 	joining, syncing, awaited, explicit, record := 0, 0, 0, 0, int64(0)
 	for m := range g.list.All() {
@@ -128,7 +128,7 @@ func count(is bool) int {
 	return 0
 }
 
-// asked and answered hold that every request is answered exactly once.
+// asked and answered assert that every request is answered exactly once.
 func (q *queue) asked(ticket uint64) {
 	if !invariants.Enabled {
 		return

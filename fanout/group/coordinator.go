@@ -10,9 +10,9 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// Config bounds what clients can make the coordinator do and hold.
+// Config bounds the work and the memory that clients can cause.
 type Config struct {
-	// MinSessionTimeout and MaxSessionTimeout bound how long a member may ask to be silent.
+	// MinSessionTimeout and MaxSessionTimeout bound the session timeout that a member may request.
 	MinSessionTimeout, MaxSessionTimeout time.Duration
 	// InitialRebalanceDelay is the time that an empty group waits for another member after each that joins, up to the rebalance
 	// timeout (KIP-134). A member that is alone waits for LoneMemberDelay only.
@@ -24,7 +24,7 @@ type Config struct {
 	MaxGroups, MaxMembers int
 	// MaxMetadataBytes bounds the text that comes with one committed offset.
 	MaxMetadataBytes int
-	// MemoryBytes bounds what all groups hold together: members with their subscriptions and assignments, pending ids,
+	// MemoryBytes bounds the memory of all groups together: members with their subscriptions and assignments, pending ids,
 	// offsets.
 	MemoryBytes int64
 	// MaxRecordBytes bounds the record of one group's membership, so that the log can take it; 0 for no bound.
@@ -37,8 +37,7 @@ type Config struct {
 	PartitionExists func(topic string, partition int32) bool
 }
 
-// Instant is the time on two clocks: deadlines follow the one that never jumps, timestamps in the log the one that outlives
-// the process.
+// Instant is the time on two clocks: the monotonic one for deadlines, the wall clock for timestamps in the log.
 type Instant struct {
 	Monotonic  time.Duration
 	UnixMillis int64
@@ -114,7 +113,7 @@ func (c *Coordinator) Counts() Counts {
 // Next is the time at which [Coordinator.Advance] has something to do. ok is false if there is no such time.
 func (c *Coordinator) Next() (at time.Duration, ok bool) { return c.timers.next() }
 
-// Advance does what is due: silent members are removed, rebalances end, offsets expire. What is too much for one call
+// Advance runs due work: it removes silent members, ends rebalances and expires offsets. Work beyond the bounds of one call
 // stays due: see [Coordinator.Next].
 func (c *Coordinator) Advance(now Instant) {
 	for c.work = 0; c.work < c.steps.advance; c.work++ {
@@ -186,7 +185,7 @@ func (c *Coordinator) removeGroup(now Instant, g *group) {
 	}
 }
 
-// Refuse makes a durable reply the error of records that were lost. Clients try again by themselves.
+// Refuse turns a durable reply into the error for lost records, which clients retry.
 func (r *Reply) Refuse() {
 	const code = wire.CodeCoordinatorNotAvailable
 	switch resp := r.Response.(type) {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// maxValueVersion is the latest version of a value that is read; it is the first flexible one (KIP-482).
+// maxValueVersion is the latest supported version of a value, and the first flexible one (KIP-482).
 const maxValueVersion = 4
 
-// decodeValue decodes a value by kmsg, once walk has gone over it. kmsg believes a count of tags, and would look for four
-// thousand million of them in a value of a hundred bytes.
+// decodeValue decodes a value by kmsg, after walk has validated it. kmsg trusts the count of tags, and would look for four
+// billion of them in a value of a hundred bytes.
 func decodeValue(value []byte, into interface{ ReadFrom([]byte) error }, walk func(*flexible)) error {
 	f := &flexible{rest: value, ok: true}
 	version := int16(-1)
@@ -25,7 +25,7 @@ func decodeValue(value []byte, into interface{ ReadFrom([]byte) error }, walk fu
 	return into.ReadFrom(value)
 }
 
-// flexible goes over the fields of a flexible version.
+// flexible walks over the fields of a flexible version.
 type flexible struct {
 	rest []byte
 	ok   bool
@@ -46,7 +46,7 @@ func (f *flexible) uvarint() uint64 {
 	return v
 }
 
-// text goes over a string or bytes, whose length is written as one more; 0 is null.
+// text walks over a string or bytes, encoded with the length plus one; 0 is null.
 func (f *flexible) text() {
 	if n := f.uvarint(); n > 0 {
 		f.skip(n - 1)
@@ -60,7 +60,7 @@ func (f *flexible) tags() {
 	}
 }
 
-// offsetValue goes over OffsetCommitValue.
+// offsetValue walks over OffsetCommitValue.
 func (f *flexible) offsetValue() {
 	f.skip(8 + 4) // offset, leader epoch
 	f.text()      // metadata
@@ -68,7 +68,7 @@ func (f *flexible) offsetValue() {
 	f.tags()
 }
 
-// groupValue goes over GroupMetadataValue.
+// groupValue walks over GroupMetadataValue.
 func (f *flexible) groupValue() {
 	f.text()  // protocol type
 	f.skip(4) // generation

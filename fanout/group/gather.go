@@ -6,23 +6,23 @@ import "time"
 // in one generation; without it each would make all others rebalance again. It ends one delay after the last arrival; in
 // Apache Kafka after a whole delay without an arrival, up to twice as late.
 //
-// Most groups have one member, which should not wait in vain: it goes on alone after LoneMemberDelay. The price is one
-// more rebalance if a second member comes later; that one lasts until the delay since the group's beginning has passed, so
-// that the rest meet in it.
+// Most groups have one member, which should not wait in vain: it starts alone after LoneMemberDelay. The price is one more
+// rebalance if a second member comes later; it ends when the full delay since the group's beginning has passed, so that the
+// other members meet in it.
 type gathering struct {
 	active bool
 	until  time.Duration // when it ends at the latest
-	// young is the end of a lone member's wait without LoneMemberDelay; 0 if it is not alone.
-	young time.Duration
-	grew  bool // a client has come since the last rebalance began
+	// windowEnd is when the full delay of a lone member would end; 0 if it is not alone.
+	windowEnd time.Duration
+	joined    bool // a client has joined since the last rebalance began
 }
 
 // gather is the end of the wait for old and new members of a rebalance that begins now.
 func (c *Coordinator) gather(now Instant, g *group, fromEmpty bool) (until time.Duration) {
 	w, delay := &g.gathering, c.config.InitialRebalanceDelay
-	late := w.grew && now.Monotonic < w.young
-	until, w.until = w.young, now.Monotonic+g.rebalanceTimeout()
-	w.active, w.grew, w.young = delay > 0 && (fromEmpty || late), false, 0
+	late := w.joined && now.Monotonic < w.windowEnd
+	until, w.until = w.windowEnd, now.Monotonic+g.rebalanceTimeout()
+	w.active, w.joined, w.windowEnd = delay > 0 && (fromEmpty || late), false, 0
 	switch {
 	case !w.active:
 		return w.until
@@ -30,8 +30,8 @@ func (c *Coordinator) gather(now Instant, g *group, fromEmpty bool) (until time.
 	case g.pending.len() > 0:
 		until = now.Monotonic + delay
 	default:
-		w.young = now.Monotonic + delay
-		until = min(w.young, now.Monotonic+c.config.LoneMemberDelay)
+		w.windowEnd = now.Monotonic + delay
+		until = min(w.windowEnd, now.Monotonic+c.config.LoneMemberDelay)
 	}
 	return min(until, w.until)
 }
@@ -39,8 +39,8 @@ func (c *Coordinator) gather(now Instant, g *group, fromEmpty bool) (until time.
 // arrived notes that a client wants to be a member.
 func (c *Coordinator) arrived(now Instant, g *group) {
 	w := &g.gathering
-	if w.grew = true; w.active {
-		w.young = 0
+	if w.joined = true; w.active {
+		w.windowEnd = 0
 		c.timers.start(&g.phase, min(w.until, now.Monotonic+c.config.InitialRebalanceDelay))
 	}
 }

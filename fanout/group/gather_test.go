@@ -84,7 +84,7 @@ func TestTwoThatJoinAtOnceAreBothInTheFirstGeneration(t *testing.T) {
 	}
 }
 
-// The wait is counted from the last that has come.
+// The delay counts from the last arrival.
 func TestGroupGathersForTheDelayAfterTheLastThatCame(t *testing.T) {
 	l := gatheringLab(t)
 	a, b := l.person("g"), l.person("g")
@@ -111,7 +111,7 @@ func TestFirstMemberIsNotLeftBehindByThoseThatComeLate(t *testing.T) {
 	first.joined2(late, first.join(), lateJoin)
 }
 
-// The first one leaves before it was given anything: nobody is waited for.
+// The first member leaves before it gets a generation: the group waits for no one.
 func TestGroupThatIsLeftWhileItGathersIsEmptyAtOnce(t *testing.T) {
 	l := gatheringLab(t)
 	p := l.person("g")

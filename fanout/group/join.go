@@ -80,7 +80,7 @@ func (c *Coordinator) join(now Instant, g *group, from Client, req *kmsg.JoinGro
 	return c.rejoin(now, g, m, from, req)
 }
 
-// joinNew gives a client its id. The client joins with it at once, or has to come again with it.
+// joinNew gives a client its id. Depending on the version, the client joins with it at once or in another request.
 func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.JoinGroupRequest, instance string) int16 {
 	if !g.accepts(req.ProtocolType, req.Protocols, nil) {
 		return wire.CodeInconsistentGroupProtocol

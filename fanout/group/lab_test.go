@@ -64,7 +64,7 @@ func newLab(t *testing.T, change func(*Config)) *lab {
 		from: Client{ID: "test", Host: "/127.0.0.1"}, replies: make(map[uint64]kmsg.Response)}
 }
 
-// ask hands a request over, does what comes of it, and returns its ticket.
+// ask handles a request, runs its effects, and returns its ticket.
 func (l *lab) ask(req kmsg.Request) uint64 {
 	l.t.Helper()
 	l.hand(req)
@@ -103,13 +103,13 @@ func (l *lab) hand(req kmsg.Request) {
 	}
 }
 
-// answer collects what the broker sends at once.
+// answer collects the immediate replies.
 func (l *lab) answer(response kmsg.Response) {
 	l.c.queue.asked(l.tickets)
 	l.c.reply(l.tickets, response)
 }
 
-// check compares what the coordinator counts with what there is.
+// check compares the coordinator's counts with its content.
 func (l *lab) check() {
 	l.t.Helper()
 	if err := l.c.check(); err != nil {
@@ -117,7 +117,7 @@ func (l *lab) check() {
 	}
 }
 
-// collect does what the broker does with the output.
+// collect handles the output like the broker.
 func (l *lab) collect() {
 	l.t.Helper()
 	if !l.unchecked {
@@ -182,7 +182,7 @@ func (l *lab) waits(ticket uint64) {
 	}
 }
 
-// restart makes a new coordinator from what was kept.
+// restart makes a new coordinator from the log.
 func (l *lab) restart() {
 	l.t.Helper()
 	c := New(l.c.config, 1)

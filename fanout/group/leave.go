@@ -9,8 +9,8 @@ import (
 // leaveManyFrom is the version from which on a request names several members, each with its own error (KIP-345).
 const leaveManyFrom = 3
 
-// LeaveGroup removes members at once, where silence would only do so after the session timeout. An administrator
-// removes static members by their instance id.
+// LeaveGroup removes members at once, without waiting for the session timeout. An administrator removes static members by
+// their instance id.
 func (c *Coordinator) LeaveGroup(now Instant, from Client, req *kmsg.LeaveGroupRequest) {
 	c.queue.asked(from.Ticket)
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)

@@ -11,7 +11,7 @@ import (
 // source is the content of a record: a group's membership or an offset.
 type source interface {
 	key() []byte
-	// value is not much larger than a number of bytes, if that is not 0.
+	// value encodes at most a little more than a number of bytes, if that is not 0.
 	value(maxBytes int64) []byte
 	bytes() int64
 	// successor is the record that has the key now, or nil.
@@ -37,7 +37,7 @@ const (
 	lostOffset    = -1
 )
 
-// partitionLog is the coordinator's knowledge of one partition of the log.
+// partitionLog is the coordinator's state of one partition of the log.
 type partitionLog struct {
 	partition int32
 	live      list.List[*liveRecord] // in the order of the log

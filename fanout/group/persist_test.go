@@ -50,7 +50,7 @@ func TestMembersThatDoNotComeBackAfterARestartExpire(t *testing.T) {
 	}
 }
 
-// The log's head can be dropped after Rewrite: what is behind it says everything.
+// The log's head can be dropped after Rewrite: the rest has the whole state.
 func TestRewriteMakesTheHeadOfTheLogNeedless(t *testing.T) {
 	l := newLab(t, nil)
 	people := l.form("members", 3, nil)
@@ -182,7 +182,7 @@ func FuzzRestore(f *testing.F) {
 		again := New(c.config, 1)
 		for i, r := range l.kept {
 			if err := again.Restore(l.now, 0, int64(i), r.Key, r.Value); err != nil {
-				t.Fatalf("what was written can't be read: %v", err)
+				t.Fatalf("a written record cannot be read: %v", err)
 			}
 		}
 		again.Restored(l.now)

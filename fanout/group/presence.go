@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// pendingWait is the longest time that a pending id delays a rebalance: its client only has to send one more request. Apache
+	// pendingWait is the longest time that a pending id delays a rebalance: its client has to send just one more request. Apache
 	// Kafka waits for the client's session timeout.
 	pendingWait = 2 * time.Second
 	// maxPendingPerClient bounds the pending ids of one connection: one more drops the oldest.
 	maxPendingPerClient = 64
 )
 
-// pending is a member id that a client got, and has not joined with yet (KIP-394).
+// pending is a member id that was handed to a client which has not joined with it yet (KIP-394).
 type pending struct {
 	group  *group
 	id     string
@@ -97,7 +97,7 @@ func (p *pending) stopAwaiting() {
 	}
 }
 
-// forgetPending removes an id that was used or never will be.
+// forgetPending removes an id that was used, or never will be used.
 func (c *Coordinator) forgetPending(p *pending) {
 	p.stopAwaiting()
 	c.timers.stop(&p.timer)

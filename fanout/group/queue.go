@@ -10,7 +10,7 @@ type Output struct {
 }
 
 // queue holds the live records to be written. A record is encoded when it is taken: until then it takes no memory of its
-// own, and what is committed twice meanwhile is written once.
+// own, and an offset that is committed twice meanwhile is written once.
 type queue struct {
 	live []*liveRecord
 	head int
@@ -47,7 +47,7 @@ func (c *Coordinator) reply(ticket uint64, response kmsg.Response) {
 	c.queue.replies = append(c.queue.replies, Reply{Ticket: ticket, Response: response})
 }
 
-// replyDurable answers a request when what it wrote since begin is durable.
+// replyDurable answers a request when its records since begin are durable.
 func (c *Coordinator) replyDurable(ticket uint64, response kmsg.Response) {
 	q := &c.queue
 	q.answered(ticket)
@@ -90,7 +90,7 @@ func (c *Coordinator) HasOutput() bool {
 		len(q.reaping) > 0 && q.reaping[0].reaped <= c.reaper.reaped
 }
 
-// TakeOutput moves what there is to do into out, whose slices are used again. It reports false if there is nothing.
+// TakeOutput moves the pending work into out, whose slices it reuses. It reports false if there is none.
 func (c *Coordinator) TakeOutput(out *Output) bool {
 	c.checkOften()
 	q := &c.queue

@@ -104,7 +104,7 @@ func TestReplyIsRefusedIfOneOfItsRecordsWasLost(t *testing.T) {
 	}
 }
 
-// A tombstone that could not be written is written later: what was forgotten does not come back.
+// A tombstone that could not be written is written later: a deleted offset does not come back.
 func TestTombstoneThatWasLostIsWrittenAgain(t *testing.T) {
 	l := newLab(t, nil)
 	l.commit("g", "", -1, nil, "t", 0, 1)

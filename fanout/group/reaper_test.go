@@ -7,8 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Deleting topics takes as long as what was committed for them, in small steps; a topic of the same name begins without
-// offsets at once, and what is committed for it stays.
+// Deleting topics takes time in proportion to their committed offsets, in small steps; a topic of the same name begins
+// without offsets at once, and keeps those committed for it.
 func TestDeletingATopicTakesSmallStepsAndIsSeenAtOnce(t *testing.T) {
 	const partitions = 20 * testReap
 	l := newLab(t, roomy)

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// What each request is told that does not fit the group's state, and that it changes nothing.
+// The error of each request that does not fit the group's state; it changes nothing.
 func TestRequestsThatDoNotFitAreToldWhy(t *testing.T) {
 	const join, sync, beat, commit, leave = "join", "sync", "heartbeat", "commit", "leave"
 	do := func(p *person, what string) int16 {

@@ -12,7 +12,7 @@ import (
 )
 
 // Restore takes the records of an earlier process, in the order of the log. Unknown kinds of keys are ignored. The limits
-// of [Config] do not apply: what was accepted once is not refused later.
+// of [Config] do not apply: a record that was accepted once is not refused later.
 func (c *Coordinator) Restore(now Instant, partition int32, offset int64, key, value []byte) error {
 	if len(key) < 2 {
 		return fmt.Errorf("group: the key of record %d has %d bytes, the least is 2", offset, len(key))

@@ -11,7 +11,7 @@ func static(names ...string) func(i int, p *person) {
 	return func(i int, p *person) { p.instance, p.session = names[i], 2*time.Minute }
 }
 
-// KIP-345: a static member that restarts gets its old assignment, and nobody else notices.
+// KIP-345: a static member that restarts gets its old assignment, and no other member notices.
 func TestStaticMemberComesBackWithoutARebalance(t *testing.T) {
 	for _, name := range []string{"leader", "follower"} {
 		t.Run(name, func(t *testing.T) {

@@ -181,7 +181,7 @@ func (l *lab) commit(name string, offset int64) uint64 {
 	return ticket
 }
 
-// committed returns what is known of a group.
+// committed returns a group's committed offsets.
 func (l *lab) committed(name string) (offset int64, code int16) {
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.Version, req.Group = 5, name

@@ -90,7 +90,7 @@ func (l *lab) until(what string, so func() bool) {
 	}
 }
 
-// conn notes what it is asked to do.
+// conn records its calls.
 type conn struct {
 	gone          bool
 	pins, nothing int

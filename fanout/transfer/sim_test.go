@@ -32,7 +32,7 @@ func (s *simSource) Release()             { s.held-- }
 func (s *simSource) Held() bool           { return true }
 func (s *simSource) Size() int64          { return int64(len(s.Content())) }
 
-// simSubscriber is a flow, who reads from it, and what that must receive: the shadow of the engine's work.
+// simSubscriber is a flow, its reader, and the bytes that the reader must receive.
 type simSubscriber struct {
 	flow      *Flow
 	socket    *sim.Socket
@@ -311,6 +311,6 @@ func TestSimulatedSubscribersReceiveExactlyTheirBytes(t *testing.T) {
 	t.Logf("%d seeds, %d modes, %d connections reset, %d stages taken from stalled subscribers; page cache: %d bytes dropped, %d busy, %d read ahead",
 		last-first+1, modes, resets, reclaimed, dropped, busy, ahead)
 	if *simSeed == 0 && *simSeeds >= 100 && (min(resets, reclaimed, dropped, busy, ahead) == 0 || modes != len(movingModes)) {
-		t.Error("the simulation is too kind: it does not reach what it is there for")
+		t.Error("the simulation is too kind: it does not reach the cases that it is for")
 	}
 }

@@ -1,7 +1,7 @@
 package wire
 
-// The error codes of the protocol that the broker answers with (org.apache.kafka.common.protocol.Errors). What a
-// client does about each is its own; "retried" says that clients try again by themselves.
+// The error codes of the protocol that the broker uses (org.apache.kafka.common.protocol.Errors). "retried" says that
+// clients retry by themselves.
 const (
 	CodeOffsetOutOfRange                   int16 = 1
 	CodeCorruptMessage                     int16 = 2 // retried

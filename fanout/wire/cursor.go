@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// cursor reads big-endian fields off the front of a frame. A read that is not covered by the bytes that are left fails,
-// and so does every one after it; the caller checks once at the end. It does not allocate.
+// cursor reads big-endian fields from the front of a frame. A read beyond the remaining bytes fails, and so does every
+// read after it; the caller checks once at the end. It does not allocate.
 type cursor struct {
 	left    []byte
 	failed  bool
@@ -88,7 +88,7 @@ func (c *cursor) uvarint() int {
 	return int(v)
 }
 
-// room fails if n more partitions than the have that were read are more than allowed, or than there is room for.
+// room fails if have+n exceeds MaxPartitions, or the limit of a receiver that has one.
 func (c *cursor) room(have, n, limit int) {
 	switch {
 	case have+n > MaxPartitions:
@@ -101,8 +101,8 @@ func (c *cursor) room(have, n, limit int) {
 // minTopicBytes is the size of the smallest topic: the length of its name, and the number of its partitions.
 const minTopicBytes = 2 + 4
 
-// partitions appends what read makes of each partition of an array of topics to list; n is the number of partitions of the
-// topic, and i counts them. A partition takes at least minBytes. named is the number of all; those beyond the room are only
+// partitions reads an array of topics and appends the result of read for each partition to list; n is the number of partitions
+// of the topic, and i counts them. A partition takes at least minBytes. named is their total; those beyond room are only
 // counted.
 func partitions[P any](c *cursor, list []P, room, minBytes int, read func(topic []byte, i, n int) P) (_ []P, named int) {
 	for topics := c.count(minTopicBytes); topics > 0 && !c.failed; topics-- {

@@ -16,7 +16,7 @@ const minFrameBytes = 8
 // more than a hundred of memory until it is answered.
 const MaxPartitions = 1 << 16
 
-// The ways in which a frame can be unreadable.
+// The errors of unreadable frames.
 var (
 	// ErrFrameTooLarge: the size is above the server's limit.
 	ErrFrameTooLarge = errors.New("wire: the request is larger than allowed")
@@ -28,8 +28,8 @@ var (
 	ErrFrameMalformed = errors.New("wire: not a Kafka request")
 )
 
-// FrameSize reads the size of the frame at the start of b, which holds what has been received so far. ok is false while
-// it holds too little to tell. maxBytes bounds the size.
+// FrameSize reads the size of the frame at the start of b, the bytes received so far. ok is false while b is too short for
+// that. maxBytes bounds the size.
 func FrameSize(b []byte, maxBytes int32) (size int, ok bool, err error) {
 	if len(b) < FrameSizeBytes {
 		return 0, false, nil

@@ -255,7 +255,7 @@ func FuzzDecodeRequest(f *testing.F) {
 		again := kmsg.RequestForKey(h.Key)
 		again.SetVersion(h.Version)
 		if err := again.ReadFrom(written); err != nil {
-			t.Fatalf("%s v%d: what was written cannot be read: %v", Describe(h.Key), h.Version, err)
+			t.Fatalf("%s v%d: the encoded request cannot be parsed: %v", Describe(h.Key), h.Version, err)
 		}
 		if !bytes.Equal(again.AppendTo(nil), written) {
 			t.Fatalf("%s v%d: reading and writing changes it", Describe(h.Key), h.Version)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// The ways in which a readable request can be one that is not served.
+// The errors of requests that can be parsed and are not served.
 var (
 	// ErrUnknownKey: no version of this request is served.
 	ErrUnknownKey = errors.New("wire: this request is not served")

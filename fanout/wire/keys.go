@@ -2,7 +2,7 @@ package wire
 
 import "github.com/twmb/franz-go/pkg/kmsg"
 
-// The request keys that need more than kmsg knows of them.
+// The request keys that are handled beyond kmsg.
 const (
 	KeyProduce     int16 = 0
 	KeyFetch       int16 = 1

@@ -10,13 +10,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// maxControlBytes bounds the requests that kmsg decodes. kmsg takes a count if at least as many bytes are left, and its
-// elements are up to a hundred times as large in memory as the byte that pays for them. A metadata request of a mebibyte
-// names some twenty thousand topics.
+// maxControlBytes bounds the requests that kmsg decodes. kmsg accepts a count if at least as many bytes are left, but an
+// element may take a hundred times its encoded size in memory. A metadata request of a mebibyte names some twenty thousand
+// topics.
 const maxControlBytes = 1 << 20
 
-// DecodeRequest decodes the body of any request but Produce and Fetch by kmsg, and drops names that it repeats. The request
-// is the caller's to keep: kmsg's byte slices point into what it reads, so it reads a copy of the body.
+// DecodeRequest decodes the body of any request but Produce and Fetch by kmsg, and drops repeated names. The caller may keep
+// the request: kmsg's byte slices alias its input, so it gets a copy of the body.
 func DecodeRequest(h Header) (kmsg.Request, error) {
 	if len(h.Body) > maxControlBytes {
 		return nil, fmt.Errorf("%w: %s of %d bytes, the limit for it is %d", ErrFrameTooLarge, Describe(h.Key), len(h.Body), maxControlBytes)
@@ -49,8 +49,8 @@ func AppendResponse(dst []byte, correlationID int32, resp kmsg.Response) []byte 
 // maxTopicNameBytes leaves room for "-<partition>" in a file name of 255 bytes (org.apache.kafka.common.internals.Topic).
 const maxTopicNameBytes = 249
 
-// TopicNameError says what is wrong with a topic's name, or nil. The rules are Kafka's, and make every valid name a
-// valid name of a directory.
+// TopicNameError returns the error of an invalid topic name, or nil. The rules are Kafka's; every valid name is a valid
+// name of a directory.
 func TopicNameError(name []byte) error {
 	switch s := string(name); {
 	case s == "":

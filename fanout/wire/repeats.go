@@ -6,9 +6,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// dropRepeats answers for each name that a request repeats once, as Apache Kafka does, which takes them as sets. Without
-// it a request of a mebibyte that asks a quarter of a million times for one committed offset, or for the configuration of
-// one topic, would be answered with gigabytes. Requests whose repeats are refused or applied one after the other keep them.
+// dropRepeats removes repeated names from a request, like Apache Kafka, which treats them as sets. Without it a request of a
+// mebibyte that asks a quarter of a million times for one committed offset, or for the configuration of one topic, would be
+// answered with gigabytes. Requests keep repeats that are refused, or applied one after the other.
 func dropRepeats(req kmsg.Request) {
 	switch r := req.(type) {
 	case *kmsg.MetadataRequest:
@@ -72,8 +72,8 @@ func distinct[T any, K comparable](list []T, key func(*T) K) []T {
 	})
 }
 
-// distinctPartitions keeps the first of the partitions with the same topic and number. A topic whose partitions are all
-// repeats goes; one that came without any stays once.
+// distinctPartitions keeps the first of the partitions with the same topic and number. A topic with only repeated partitions
+// is dropped; one without any partition stays once.
 func distinctPartitions[T, P any](topics []T, open func(*T) (name string, partitions *[]P), number func(*P) int32) []T {
 	if len(topics) == 0 {
 		return topics

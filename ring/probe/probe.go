@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the server asks for by default, to be compared with what the host allows.
+// The server's defaults, to be compared with the host's limits.
 const (
 	workers   = 4 // the cap on the ring's workers
 	pipes     = 64
 	pipeBytes = 1 << 20
 )
 
-// Check is one thing that the server needs of its host, or is better with.
+// Check is one requirement or recommendation of the server for its host.
 type Check struct {
 	// Name says what was looked at, in the kernel's own words where it has some: "kernel", "io_uring_setup".
 	Name string `json:"name"`

@@ -12,7 +12,7 @@ import (
 	"oneplusn/ring"
 )
 
-// judged is one row of a table: what a check was made from, and what it must say.
+// judged is one row of a table: the input of a check, and its expected result.
 type judged struct {
 	name  string
 	check Check

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Whatever is done to a list, it holds what a slice holds to which the same is done.
+// After any operations a list has the same values as a slice after the same operations.
 func TestListIsWhatASliceWouldBe(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var l List[int]

@@ -24,8 +24,8 @@ const (
 	magicV2                           = 2
 )
 
-// The ways in which bytes can fail to be a batch. Each has another cause: a read that ended early, another producer, the
-// network or the disk.
+// The errors of invalid batches. Each has another cause: a read that ended early, another producer, the network or the
+// disk.
 var (
 	// ErrShort: the bytes end before the batch does.
 	ErrShort = errors.New("records: the batch is cut short")
@@ -56,7 +56,7 @@ type Batch struct {
 	RecordCount   int32
 }
 
-// Attributes are the bits that say how a batch is to be read.
+// Attributes are the bits that define the format of a batch.
 type Attributes int16
 
 const (

@@ -86,7 +86,7 @@ type claim struct {
 	partition  int32
 }
 
-// churn is a group and what its members were given.
+// churn is a group and the assignments of its members.
 type churn struct {
 	t       *testing.T
 	address string
@@ -151,7 +151,7 @@ func (m *churnMember) dial(ctx context.Context, network, address string) (net.Co
 	return conn, err
 }
 
-// kill tears out the member's connections, so that nobody hears of it any more.
+// kill cuts the member's connections, so that it falls silent.
 func (m *churnMember) kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -163,7 +163,7 @@ func (m *churnMember) kill() {
 	}
 }
 
-// own notes what a member holds in its generation, and that nobody else does.
+// own notes a member's partitions in its generation, and checks that no other member has them.
 func (c *churn) own(m *churnMember, cl *kgo.Client, got []int32) {
 	id, generation := cl.GroupMetadata()
 	c.mu.Lock()

@@ -257,7 +257,7 @@ func (m *member) lost() bool {
 	}
 }
 
-// Write implements [io.Writer]: it gets what the member prints.
+// Write implements [io.Writer]: it gets the member's output.
 func (m *member) Write(b []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -90,7 +90,7 @@ func wantSaid(t *testing.T, what, stderr string, err error, fails bool, phrase s
 	}
 }
 
-// TestKcatExplainsErrors: what the server answers becomes words that a person can act on.
+// TestKcatExplainsErrors: the server's errors become messages that a person can act on.
 func TestKcatExplainsErrors(t *testing.T) {
 	need(t, "kcat", installKcat)
 	s := startServer(t, t.TempDir(), "--auto-create-topics=false")

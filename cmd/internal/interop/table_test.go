@@ -61,7 +61,7 @@ func (o *outcomes) table() string {
 	return out.String()
 }
 
-// report leaves the table for `make interop` to print. What the documentation says must be what was seen.
+// report leaves the table for `make interop` to print. The documentation must match it.
 func (o *outcomes) report(t *testing.T) {
 	t.Helper()
 	table := o.table()
