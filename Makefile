@@ -40,7 +40,7 @@ check: ## gofmt, go vet, the house rules, module checksums
 	$(GO) mod verify
 
 race: ## run the unit tests with every assertion under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -tags invariants $(PKGS)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m -tags invariants $(PKGS)
 
 # go test fuzzes one target of one package at a time, so the targets are looked up. At the end of its time it sometimes fails
 # with "context deadline exceeded" and no failing input: that is no finding.

@@ -45,6 +45,7 @@ func testConfig(t *testing.T) Config {
 	c.Ring.Entries, c.Ring.RecvBuffers, c.Ring.Workers = 64, 64, 2
 	c.MaxConnections = 128
 	c.Log.SegmentBytes = 64 << 20
+	c.RetentionCheck = time.Hour // records of most tests have the time 0: a test of more than the default's minute would lose them
 	c.DrainTimeout = 5 * time.Second
 	c.Group.InitialRebalanceDelay, c.Group.LoneMemberDelay = 20*time.Millisecond, 5*time.Millisecond
 	c.pace.sweep, c.pace.busyPort, c.pace.produceWait = 50*time.Millisecond, 2*conn.BusyPortPoll, 50*time.Millisecond
