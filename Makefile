@@ -62,7 +62,7 @@ sim: ## simulate the kernel under the transfers: SEED=n for one run, SEEDS=n for
 sweep: ## send every request with its fields at their extremes, alone and in all pairs (PAIRS=n for fewer, SEED=n repeats a run)
 	$(GO) test -count=1 -timeout 90m -run=AtTheExtremes -v ./fanout -args -sweep.turn=50ms -sweep.pairs=$(or $(PAIRS),0) -sweep.seed=$(or $(SEED),0)
 
-bench: build ## run the load generator against a server of its own (BENCHFLAGS=)
+bench: build ## run the load generator against a server that it starts (BENCHFLAGS=)
 	$(BIN) bench $(BENCHFLAGS)
 
 bench-nginx: build ## the same client and the same bytes: every mode beside nginx's sendfile
@@ -74,7 +74,7 @@ bench-cold: build ## hot readers beside one that reads everything from disk (it 
 	@echo "with little memory: sudo systemd-run --scope -p MemoryMax=512M $(BIN) bench --cold $(BENCHFLAGS)"
 	$(BIN) bench --cold $(BENCHFLAGS)
 
-bench-groups: build ## what 5,000 consumer groups cost: CPU and memory of each
+bench-groups: build ## measure the CPU and memory of 5,000 consumer groups
 	ONEPLUSN_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -v -tags interop,groups -run TestManyGroups ./cmd/internal/interop
 
 # -parallel is for clients that wait side by side for their session timeouts, not for processors.
@@ -93,7 +93,7 @@ clients-table: build ## run the clients, and write their table into docs/clients
 compat-kafka: build ## data directories to and from a real Apache Kafka (fetched by Maven once; needs JDK 17)
 	ONEPLUSN_SERVER_BINARY=$(CURDIR)/$(BIN) $(GO) test -count=1 -tags compat -timeout 20m -v ./cmd/internal/compat
 
-crash: build ## kill the server N times (default 300) under load and look for what was acknowledged (SEED=)
+crash: build ## kill the server N times (default 300) under load and look for lost acknowledged records (SEED=)
 	$(GO) run ./cmd/internal/crash -kills $(or $(N),300) $(if $(SEED),-seed $(SEED)) -binary $(BIN)
 
 clean: ## remove bin/ and cached test results

@@ -9,7 +9,7 @@ import (
 func init() {
 	registerRaw(wire.KeyProduce, handleProduce, Request{Min: 0, Max: 8, AcceptMin: 3,
 		Does:     "appends record batches",
-		Versions: "3 to 8 are read. 0 to 2 are advertised only because librdkafka before 2.11.1 compresses with gzip, snappy and lz4 only when the range contains 0. From 7 on zstd is allowed (KIP-110)",
+		Versions: "3 to 8 are read. 0 to 2 are only advertised, because librdkafka before 2.11.1 compresses with gzip, snappy and lz4 only if the range contains 0. From 7 on zstd is allowed (KIP-110)",
 		Errors: []int16{wire.CodeCorruptMessage, wire.CodeUnknownTopicOrPartition, wire.CodeRequestTimedOut,
 			wire.CodeMessageTooLarge, wire.CodeInvalidTopic, wire.CodeRecordListTooLarge, wire.CodeInvalidRequiredAcks,
 			wire.CodeInvalidTimestamp, wire.CodeOutOfOrderSequenceNumber, wire.CodeInvalidProducerEpoch,

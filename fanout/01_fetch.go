@@ -7,7 +7,7 @@ import (
 
 func init() {
 	registerRaw(wire.KeyFetch, handleFetch, Request{Min: 4, Max: 11,
-		Does:     "reads record batches, waiting for them if told to",
+		Does:     "reads record batches, and waits for them if asked to",
 		Versions: "4 to 11 end with the last partition's records, so that a response alternates header bytes and file ranges, ending with a range. From 7 on with fetch sessions (KIP-227). Clients below 10 do not know zstd (KIP-110)",
 		Errors: []int16{wire.CodeOffsetOutOfRange, wire.CodeUnknownTopicOrPartition, wire.CodeKafkaStorageError,
 			wire.CodeFetchSessionIDNotFound, wire.CodeInvalidFetchSessionEpoch, wire.CodeFencedLeaderEpoch,
@@ -24,8 +24,8 @@ func init() {
 //     first batch of the response is (KIP-74), so that a consumer always makes progress.
 //   - A partition that is named more than once gets records once, which bounds what a request costs.
 //   - A fetch with less than min_bytes to read waits up to max_wait, unless a partition has an error or continues in another
-//     segment. Of min_bytes no more counts than the response may have.
-//   - What only the disk can tell is looked up in the background first.
+//     segment. min_bytes is capped at the size of the largest possible response.
+//   - Positions that only the disk knows are looked up in the background first.
 //   - Consumers with read_committed get the list of aborted transactions, and nothing from the last stable offset on. Both come
 //     from directories that a Kafka broker wrote: there are no transactions here.
 //   - Partitions are served in turn, beginning behind the one that came first in the last response, so none is starved by those

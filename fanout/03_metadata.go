@@ -8,14 +8,14 @@ import (
 
 func init() {
 	register(handleMetadata, Request{Max: 8, onlyAsks: true,
-		Does:     "says which topics there are and where they are; creates missing ones",
-		Versions: "from 4 on the client says whether a missing topic is to be created",
+		Does:     "lists topics, partitions and their leaders; creates missing topics",
+		Versions: "from 4 on the client decides whether a missing topic is created",
 		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeLeaderNotAvailable, wire.CodeInvalidTopic,
 			wire.CodePolicyViolation, wire.CodeKafkaStorageError},
 	})
 }
 
-// handleMetadata says which topics there are and where they are: all on this node.
+// handleMetadata lists topics and the leaders of their partitions: all on this node.
 //
 // Behaviour:
 //   - No list of topics means all of them; so does an empty one in version 0.

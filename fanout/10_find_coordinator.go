@@ -16,13 +16,13 @@ const (
 
 func init() {
 	register(handleFindCoordinator, Request{Max: 2,
-		Does:     "says where the coordinator of a group is",
+		Does:     "finds the coordinator of a group",
 		Versions: "0 asks for a group's; 1 and 2 for a group's or a transaction's, and have an error message. librdkafka takes 0 as the sign that lz4 may be used",
 		Errors:   []int16{wire.CodeCoordinatorNotAvailable, wire.CodeInvalidRequest, wire.CodeTransactionalIDAuthorizationFailed},
 	})
 }
 
-// handleFindCoordinator says where the coordinator of a group is: here.
+// handleFindCoordinator returns the coordinator of a group: this node.
 //
 // Behaviour:
 //   - The offsets topic is made first, if it does not exist.

@@ -8,13 +8,13 @@ import (
 
 func init() {
 	registerRaw(wire.KeyApiVersions, handleApiVersions, Request{Max: 3, onlyAsks: true,
-		Does:     "says which requests are served, and which versions of them",
+		Does:     "lists the served requests and their versions",
 		Versions: "3 has a request header with tags, and is the only flexible one; its response is built as in the others (KIP-511)",
 		Errors:   []int16{wire.CodeUnsupportedVersion},
 	})
 }
 
-// handleApiVersions lists what is served.
+// handleApiVersions lists the served requests and their versions.
 //
 // Behaviour:
 //   - An unsupported version is answered in version 0 with UNSUPPORTED_VERSION and the list, from which the client chooses

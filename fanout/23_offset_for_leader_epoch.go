@@ -8,14 +8,14 @@ import (
 
 func init() {
 	register(handleOffsetForLeaderEpoch, Request{Min: 3, Max: 3, onlyAsks: true,
-		Does:     "says where a leader epoch ended (KIP-320)",
+		Does:     "returns where a leader epoch ended (KIP-320)",
 		Versions: "Java's consumer does not use one below 3",
 		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeKafkaStorageError, wire.CodeFencedLeaderEpoch,
 			wire.CodeUnknownLeaderEpoch},
 	})
 }
 
-// handleOffsetForLeaderEpoch says where a leader epoch ended, by which consumers detect that a log was truncated (KIP-320). A
+// handleOffsetForLeaderEpoch returns where a leader epoch ended: so consumers detect that a log was truncated (KIP-320). A
 // log gets a new epoch at a start that may have lost records, and a topic that is created again begins above all epochs that its
 // name has used: see package catalog.
 //

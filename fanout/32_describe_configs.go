@@ -15,13 +15,13 @@ import (
 
 func init() {
 	register(handleDescribeConfigs, Request{Max: 3, onlyAsks: true,
-		Does:     "tells the configuration of topics and of the broker",
+		Does:     "describes the configuration of topics and of the broker",
 		Versions: "from 1 on with sources and synonyms, from 3 on with types and documentation",
 		Errors:   []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidTopic, wire.CodeInvalidRequest},
 	})
 }
 
-// handleDescribeConfigs tells the configuration of topics and of this broker.
+// handleDescribeConfigs describes the configuration of topics and of this broker.
 //
 // Behaviour:
 //   - A topic has every setting, each with the source of its value: the topic, a flag of the server, or the default.

@@ -11,11 +11,11 @@ import (
 
 func init() {
 	register(handleDescribeLogDirs, Request{Max: 1, onlyAsks: true,
-		Does: "says how large the partitions are",
+		Does: "returns the sizes of partitions",
 	})
 }
 
-// handleDescribeLogDirs tells the sizes of partitions, in the only data directory.
+// handleDescribeLogDirs returns the sizes of partitions, in the only data directory.
 //
 // Behaviour:
 //   - No list of topics means all of them. Unknown topics and partitions are omitted.

@@ -5,10 +5,10 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// DeleteGroups forgets groups without members, and their offsets.
+// DeleteGroups deletes groups without members, and their offsets.
 func init() {
 	register(coordinated((*group.Coordinator).DeleteGroups), Request{Max: 1,
-		Does: "forgets groups without members, and their offsets",
+		Does: "deletes groups without members, and their offsets",
 		Errors: []int16{wire.CodeCoordinatorNotAvailable, wire.CodeInvalidGroupID, wire.CodeNonEmptyGroup,
 			wire.CodeGroupIDNotFound},
 	})

@@ -5,10 +5,10 @@ import (
 	"oneplusn/fanout/wire"
 )
 
-// OffsetDelete forgets a group's offsets of topics that no member subscribes to (KIP-496).
+// OffsetDelete deletes a group's offsets of topics that no member subscribes to (KIP-496).
 func init() {
 	register(coordinated((*group.Coordinator).OffsetDelete), Request{Max: 0,
-		Does: "forgets a group's offsets of topics that no member subscribes to (KIP-496)",
+		Does: "deletes a group's offsets of topics that no member subscribes to (KIP-496)",
 		Errors: []int16{wire.CodeCoordinatorNotAvailable, wire.CodeInvalidGroupID, wire.CodeNonEmptyGroup,
 			wire.CodeGroupIDNotFound, wire.CodeUnknownTopicOrPartition, wire.CodeGroupSubscribedToTopic},
 	})

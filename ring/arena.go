@@ -30,7 +30,7 @@ func NewArena(size int) (*Arena, error) {
 }
 
 // Take carves n bytes off, aligned to 64 bytes so that no two users share a cache line. It panics when the arena is
-// exhausted: its size is the sum of what is taken, so that is a mistake in the program.
+// exhausted: its size is the sum of all Takes, so that is a bug.
 func (a *Arena) Take(n int) []byte {
 	const align = 64
 	start := (a.used + align - 1) &^ (align - 1)

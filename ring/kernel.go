@@ -71,8 +71,8 @@ type Pipe struct {
 //
 // All methods but Wake belong to the thread that made the Kernel.
 type Kernel interface {
-	// Queue accepts an operation. It never blocks and never fails: what does not fit in the submission queue waits in
-	// order, and what the kernel refuses comes back as a completion with an errno.
+	// Queue accepts an operation. It never blocks and never fails: operations beyond the submission queue wait in order,
+	// and those that the kernel refuses come back as completions with an errno.
 	Queue(op Op)
 	// Wait submits all that is queued, waits until something completes or timeout has passed (negative: for ever; 0:
 	// only looks), and returns the completions. The slice is valid until the next Wait.

@@ -14,7 +14,7 @@ func (s *Slots[T]) Take(kind uint8, item T) Token {
 	return t
 }
 
-// Free frees the slot that a token names, and returns what was in it. It panics if the slot has been freed before.
+// Free frees the slot that a token names, and returns its item. It panics if the slot has been freed before.
 func (s *Slots[T]) Free(t Token) T {
 	s.free(t)
 	at := &s.items[t.Slot()]

@@ -6,7 +6,7 @@
 //	  00000000000000000000.timeindex   latest timestamp so far -> offset, at the same places
 //	  00000000000000000000.txnindex    aborted transactions; only Repair writes it
 //	  00000000000000170210.log         batches from offset 170210 on: the active segment, which has no index files
-//	  00000000000000170210.snapshot    what was known of the idempotent producers at that offset
+//	  00000000000000170210.snapshot    state of the idempotent producers at that offset
 //	  leader-epoch-checkpoint          under which epoch which offsets were written
 //	  partition.metadata               the topic's id
 //	  fsync-failed                     only after a sync that failed, until the next start; not Kafka's, which ignores it
@@ -72,7 +72,7 @@
 // After a crash the tail of a log is not trusted: the last segment, and those before it that were closed but not finished.
 // Pages reach the disk in any order, so a loss of power leaves torn ends, holes of zeros with valid batches behind them, and
 // segments that end before the next one begins. What was never promised to be durable is cut there, with everything behind
-// it. Two things say what was promised:
+// it. Two things record the promises:
 //
 //   - The recovery point ([OpenOptions].RecoveryPoint): everything below it was synced. It may lag.
 //   - The mark acks-after-fsync: the log acknowledged only synced records, so any batch may have been a promise.

@@ -34,7 +34,7 @@ type Options struct {
 	IndexIntervalBytes int64
 	// MaxBatchBytes is the size of the largest batch (max.message.bytes). Default 1 MiB and 12 bytes.
 	MaxBatchBytes int
-	// MaxInflatedBytes bounds what the records of one compressed batch inflate to. Default 128 MiB.
+	// MaxInflatedBytes bounds the inflated size of one compressed batch's records. Default 128 MiB.
 	MaxInflatedBytes int64
 	// TimestampBeforeMaxMillis and TimestampAfterMaxMillis bound the distance in milliseconds of a record's time from its append
 	// (message.timestamp.before.max.ms and .after.max.ms); negative allows none. AppendTime disables them. Default unlimited,

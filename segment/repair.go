@@ -29,7 +29,7 @@ type Repaired struct {
 const cutSuffix = ".cut"
 
 // Repair repairs a log that nobody has open, as far as it may. It copies what it cuts to a file beside the segment that ends with
-// .cut, and renames segments that it takes out likewise. It returns what it did, after an error too. progress, if not nil, gets
+// .cut, and renames segments that it takes out likewise. It returns its actions, after an error too. progress, if not nil, gets
 // the number of bytes of each read.
 func Repair(dir string, o Options, found OpenOptions, what Repairs, progress func(bytes int64)) ([]Repaired, error) {
 	o = o.withDefaults()

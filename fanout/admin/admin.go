@@ -77,7 +77,7 @@ const index = `oneplusn
 
 const plainText = "text/plain; charset=utf-8"
 
-// page serves what the loop has to say. It is buffered, so that the loop waits for no client, and an error is never half a page.
+// page serves the loop's answer. It is buffered, so that the loop waits for no client, and an error is never half a page.
 func page(contentType string, ask func(ctx context.Context, to io.Writer) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), snapshotTimeout)

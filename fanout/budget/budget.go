@@ -1,12 +1,12 @@
-// Package budget counts what a part of the server has taken of something that is limited, before it is taken.
+// Package budget counts the use of limited resources by the parts of the server, before they take them.
 //
-// A budget may lie within another one: what is taken of it is taken of that one too. So one limit holds for the whole, and
+// A budget may be a share of another one, which is charged too. So one limit holds for the whole, and
 // each part has a share that the others cannot use up. Budgets belong to one thread.
 package budget
 
 import "fmt"
 
-// Budget is a limit and what is taken of it, in bytes or whatever its owner counts. The zero Budget has a limit of zero.
+// Budget is a limit and its use, in bytes or another unit of its owner. The zero Budget has a limit of zero.
 type Budget struct {
 	name, remedy string
 	limit, used  int64

@@ -204,7 +204,7 @@ func (c *Catalog) Idle() bool {
 	return c.changes.idle() && !c.startsFile.writing && !c.pointsFile.writing && !c.epochs.file.writing && !c.ids.file.writing
 }
 
-// Turn does what is due by the clock.
+// Turn runs the work that is due by the clock.
 func (c *Catalog) Turn() {
 	now := c.loop.Now()
 	if now >= c.nextCheckpoint {

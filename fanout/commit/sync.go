@@ -67,7 +67,7 @@ func (c *Committer) scheduleSync(p *Partition) {
 	}
 }
 
-// BeginSyncs begins what is due. It runs once a turn, after all completions, so that the produces of one turn share
+// BeginSyncs begins the syncs that are due. It runs once a turn, after all completions, so that the produces of one turn share
 // their sync; the operations go out with the next Wait.
 func (c *Committer) BeginSyncs() {
 	s := &c.syncs
@@ -186,7 +186,7 @@ func (c *Committer) partSynced(p *Partition, err error) {
 		p.Log.Synced(plan)
 		c.advance(p)
 		c.scheduleSync(p)
-		c.Work(p) // what was closed is finished after it was synced
+		c.Work(p) // a closed segment is finished after its sync
 	}
 	p.mustBeConsistent()
 }

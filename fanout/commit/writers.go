@@ -29,7 +29,7 @@ func (w *writers) open(l *loop.Loop) {
 	w.work = make(chan *Partition, maxWriters)
 }
 
-// close ends the goroutines, and waits for what they write.
+// close ends the goroutines, and waits for their writes.
 func (w *writers) close() {
 	close(w.work)
 	w.ended.Wait()

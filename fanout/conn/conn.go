@@ -129,7 +129,7 @@ func (c *Conn) Errand() (end func() bool) {
 
 var eventClose = loop.NewEventKind("close", "slot", "reason").As(1, func(reason int64) string { return CloseReason(reason).String() })
 
-// Close shuts the socket down and cancels what is in flight. The slot is freed with the last completion, errand or pin. On a
+// Close shuts the socket down and cancels operations in flight. The slot is freed with the last completion, errand or pin. On a
 // closed connection it does nothing.
 func (c *Conn) Close(reason CloseReason, err error) {
 	if c.state != open {

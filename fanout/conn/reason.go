@@ -5,7 +5,7 @@ type CloseReason uint8
 
 const (
 	ByPeer     CloseReason = iota // the client closed or reset it
-	ByProtocol                    // what the client sent could not be read or is not served
+	ByProtocol                    // the request could not be parsed, or is not served
 	ByWrite                       // the socket refused a response
 	ByStorage                     // a segment could not be read in the middle of a response
 	ByIdle                        // nothing happened for IdleTimeout

@@ -33,7 +33,7 @@ type requestMemory struct {
 	// lines are the connections that wait for memory: for medium frames, and for large ones.
 	lines [2]line
 	free  [32][][]byte
-	// freeBytes are the uncharged bytes in free. With what is charged they stay within the limit of total.
+	// freeBytes are the uncharged bytes in free. Together with the charged bytes they stay within the limit of total.
 	freeBytes int64
 }
 

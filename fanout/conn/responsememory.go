@@ -22,7 +22,7 @@ type ResponseMemory struct {
 	budget  *budget.Budget
 	waiters list.List[*Conn]
 	free    [40][]*Block
-	// freeBytes are the uncharged bytes in free. With what is charged they stay within the budget's limit.
+	// freeBytes are the uncharged bytes in free. Together with the charged bytes they stay within the budget's limit.
 	freeBytes int64
 	// turn is the connection whose answer is being repeated: it does not queue behind later ones.
 	turn *Conn

@@ -65,7 +65,7 @@ func (t *Table) relieveResponses() {
 	}
 }
 
-// feed gives the first connection of a line what it waits for, if there is memory.
+// feed gives the first connection of a line its memory, if there is enough.
 func (t *Table) feed(c *Conn, l *line) bool {
 	if c.needsRequest > 0 {
 		if !c.feedWhole() {

@@ -96,7 +96,7 @@ func (c *choice[T]) Set(text string) (err error) {
 	return err
 }
 
-// With says what the range of a flag's values does not: which are allowed, in words, and what checks them.
+// With describes in words the allowed values of a flag that a range does not express, and sets their check.
 func (f Flag) With(allowed string, check func() error) Flag {
 	f.Allowed, f.Check = allowed, check
 	return f

@@ -3,7 +3,7 @@ package loop
 // Scratch is memory in which responses are encoded, one after the other. Each is copied out before the next is encoded.
 type Scratch struct{ bytes []byte }
 
-// keptScratchBytes bounds what is kept between two sweeps: no budget counts it.
+// keptScratchBytes bounds the memory kept between two sweeps: no budget counts it.
 const keptScratchBytes = 1 << 20
 
 // Empty is the memory to append a response to.

@@ -18,8 +18,8 @@ type Ledger struct {
 	HeaderBytes uint64 `json:"header_bytes" metric:"copied_bytes_total" label:"copy" of:"headers"`
 }
 
-// countOp enters a completed ring operation: what it was is read off the operation itself and where its bytes lay,
-// not off the mode that asked for it.
+// countOp enters a completed ring operation. Its kind of copy follows from the operation itself and the place of its bytes,
+// not from the mode that queued it.
 func (l *Ledger) countOp(code ring.Opcode, from origin, result int, headerBytes int) {
 	n := uint64(max(result, 0))
 	switch {

@@ -85,7 +85,7 @@ func (m *coldMeasurement) warm(ctx context.Context) error {
 			return err
 		}
 	}
-	// What was read just now is cached. A file system that reports nothing of it hides its cache, as overlayfs does.
+	// The bytes just read are cached. A file system that reports none of them hides its cache, as overlayfs does.
 	cached, known := m.segments.Cached(m.cold.Bytes, m.segments.Bytes)
 	m.counted, m.warmBytes = known && cached > 0, cached
 	return nil

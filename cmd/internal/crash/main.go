@@ -163,7 +163,7 @@ func (h *harness) round(dir, address string, streams []*stream, idempotent *idem
 	return h.tear(dir, streams)
 }
 
-// check reads what is new in every log.
+// check reads the new records of every log.
 func (h *harness) check(address string, streams []*stream) error {
 	return h.read(address, streams, func(s *stream) *progress { return &s.progress }, &h.checked)
 }

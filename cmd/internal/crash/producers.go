@@ -33,8 +33,8 @@ func newStreams(random *rand.Rand) []*stream {
 	return all
 }
 
-// startRaw starts the raw producers of one round. They end with the server, and never send again what was not
-// acknowledged. wait returns when all have ended.
+// startRaw starts the raw producers of one round. They end with the server, and never retry unacknowledged batches. wait
+// returns when all have ended.
 func startRaw(address string, streams []*stream, seed uint64) (wait func() error, err error) {
 	ended := make(chan error, rawStreams)
 	for i, s := range streams[:rawStreams] {
@@ -83,14 +83,14 @@ func produce(c *load.Control, s *stream, random *rand.Rand) error {
 	}
 }
 
-// idempotent are franz-go producers that live through all kills of a directory. They send again what was not
-// acknowledged, and the server has to recognize what it has.
+// idempotent are franz-go producers that live through all kills of a directory. They retry unacknowledged batches, and the
+// server has to recognize duplicates.
 type idempotent struct {
 	clients []*kgo.Client
 	group   sync.WaitGroup
 	ctx     context.Context // ends with stop, or with the first failure as its cause
 	cancel  context.CancelCauseFunc
-	writing atomic.Bool // else they only repeat what was not acknowledged
+	writing atomic.Bool // else they only retry unacknowledged records
 }
 
 func startIdempotent(address string, streams []*stream) (*idempotent, error) {

@@ -9,7 +9,7 @@ import (
 type stream struct {
 	topic string // with one partition
 	id    uint64
-	// contiguous says that the producer is idempotent and repeats what was not acknowledged: the log may miss no number.
+	// contiguous says that the producer is idempotent and retries unacknowledged records: the log may miss no number.
 	contiguous bool
 
 	mu       sync.Mutex

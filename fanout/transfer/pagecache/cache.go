@@ -97,7 +97,7 @@ func New(kernel ring.Kernel, kind uint8, config Config) *Cache {
 		c.ahead = inBlocks(config.ReadaheadBytes)
 		// One window of the kernel's is there, and the next is read when a subscriber comes to it.
 		c.kernelAhead = inBlocks(2 * config.KernelReadaheadBytes)
-		// What is noted ahead of one subscriber must not evict what it reads.
+		// Blocks tracked ahead of a subscriber must not evict those that it reads.
 		c.limit = int(max(config.LimitBytes/c.blockBytes, 4*max(c.ahead, c.kernelAhead, 1)))
 		c.maxAheads = min(maxReadaheads, c.limit/2+1)
 		c.blocks = make(map[block]state)

@@ -42,7 +42,7 @@ func (c *Cache) keep(b block, s state) {
 	c.blocks[b] = s
 }
 
-// Trim evicts what is above the limit still. It is called once a turn.
+// Trim evicts blocks that are still above the limit. It is called once a turn.
 func (c *Cache) Trim(now time.Duration) {
 	if len(c.blocks)-c.evicting <= c.limit || now < c.nextTrim {
 		return
