@@ -1,42 +1,34 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"syscall"
 	"time"
 
 	"oneplusn/ring"
 )
 
-// Options say how unkind the kernel is. Each chance is one in so many; 0 is never.
-type Options struct {
-	// SendBufferBytes is the send buffer of every socket.
-	SendBufferBytes int
-	// PipesMax bounds the open pipes, like RLIMIT_NOFILE; 0 is no limit.
-	PipesMax int
-	// ShortOneIn lets an operation move less than it could.
-	ShortOneIn int
-	// RetryOneIn lets an operation be interrupted: it ends with an error that means "try again".
-	RetryOneIn int
-}
-
-// Kernel is a simulated [ring.Kernel].
+// Kernel is the kernel as one program sees it, with the program's descriptors, operations and threads. It is a [ring.Kernel].
 type Kernel struct {
-	options    Options
-	random     *rand.Rand
-	now        time.Duration
-	objects    map[int]any // *File, *pipe (under both of its ends) or *Socket, by descriptor
-	files      []*File     // in the order of their making, which a map does not have
-	sockets    []*Socket   // too
-	nextFD     int
-	pipes      int
-	pending    []*operation
-	completed  []ring.Completion
-	violations []string
-	stats      ring.Stats
-	closed     bool
+	// InlineWrites says that the loop's own thread may write to files: the page cache has room.
+	InlineWrites bool
+
+	machine   *Machine
+	objects   map[int]any // *File, *pipe (under both of its ends), *Socket or *listener (under both of its), by descriptor
+	nextFD    int
+	pipes     int
+	pending   []*operation
+	completed []ring.Completion
+	receive   receiveBuffers
+	jobs      []func()
+	inJob     bool
+	woken     bool
+	stats     ring.Stats
+	serving   bool // Wait was called
+	killed    bool
+	closed    bool
 }
 
 // operation is one that was queued and has not completed.
@@ -45,34 +37,59 @@ type operation struct {
 	done      int // bytes moved by a send that has to move all
 	tried     bool
 	cancelled bool
+	was       []byte // what is sent, as it was when it was queued
 }
 
 var _ ring.Kernel = (*Kernel)(nil)
 
-// New makes a kernel whose run is decided by the seed.
-func New(seed uint64, o Options) *Kernel {
-	return &Kernel{options: o, random: rand.New(rand.NewPCG(seed, 0)), objects: make(map[int]any), nextFD: 3}
-}
+// New makes a machine with one program, whose run is decided by the seed.
+func New(seed uint64, o Options) *Kernel { return NewMachine(seed, o).Start() }
 
-// Random is the generator that decides everything. A test draws from it too, so that one seed is enough.
-func (k *Kernel) Random() *rand.Rand { return k.random }
+// Start starts a program.
+func (m *Machine) Start() *Kernel { return &Kernel{machine: m, objects: make(map[int]any), nextFD: 3} }
 
-// Violations are the rules that were broken, in the order in which they were.
-func (k *Kernel) Violations() []string { return k.violations }
+// Random is the machine's generator.
+func (k *Kernel) Random() *rand.Rand { return k.machine.random }
 
+// Violations are the machine's.
+func (k *Kernel) Violations() []string { return k.machine.violations }
+
+// violate reports a rule that was broken, unless the program is dead: nobody cleans up after it.
 func (k *Kernel) violate(format string, args ...any) {
-	k.violations = append(k.violations, fmt.Sprintf("at %v: ", k.now)+fmt.Sprintf(format, args...))
-}
-
-func (k *Kernel) oneIn(n int) bool { return n > 0 && k.random.IntN(n) == 0 }
-
-// some is a count from 1 to n: often n.
-func (k *Kernel) some(n int) int {
-	if n > 1 && k.oneIn(k.options.ShortOneIn) {
-		return 1 + k.random.IntN(n)
+	if !k.killed {
+		k.machine.violate(format, args...)
 	}
-	return n
 }
+
+// Go runs f on another thread of the program: at some time in a later Wait, whole, and in any order.
+func (k *Kernel) Go(f func()) { k.jobs = append(k.jobs, f) }
+
+// mayBlock reports an operation of the loop's own thread that could wait for the disk.
+func (k *Kernel) mayBlock(op, name string) {
+	if k.serving && !k.inJob && !k.killed {
+		k.violate("the loop's thread does a %s of %s, which may wait for the disk", op, name)
+	}
+}
+
+// ErrKilled is what Wait returns after [Kernel.Kill].
+var ErrKilled = errors.New("sim: the program was killed")
+
+// Kill ends the program: its next Wait fails, and nothing that it does afterwards has an effect on the disk. Connections are reset.
+func (k *Kernel) Kill() {
+	k.killed = true
+	k.machine.disk.FailAt(0, ErrKilled)
+	for fd := range k.nextFD {
+		switch o := k.objects[fd].(type) {
+		case *Socket:
+			o.close()
+		case *listener:
+			o.close()
+		}
+	}
+}
+
+// Killed reports whether the program was killed.
+func (k *Kernel) Killed() bool { return k.killed }
 
 // Queue implements [ring.Kernel].
 func (k *Kernel) Queue(op ring.Op) {
@@ -82,7 +99,7 @@ func (k *Kernel) Queue(op ring.Op) {
 	o := &operation{Op: op}
 	k.checkOpen(o)
 	k.checkUse(o)
-	k.checkWarm(o)
+	k.checkSend(o)
 	k.pending = append(k.pending, o)
 }
 
@@ -103,6 +120,8 @@ func (k *Kernel) checkUse(o *operation) {
 			k.violate("%v and %v use one pipe at once", other.Token, o.Token)
 		case s != nil && s == k.writtenSocket(other):
 			k.violate("%v and %v write to one socket at once", other.Token, o.Token)
+		case o.Code == ring.OpRecv && other.Code == ring.OpRecv && o.FD == other.FD:
+			k.violate("%v and %v receive from one socket at once", other.Token, o.Token)
 		}
 	}
 }
@@ -129,46 +148,108 @@ func (k *Kernel) writtenSocket(o *operation) *Socket {
 	return nil
 }
 
-// tick is the step of the clock when nothing can complete.
+// tick is how far the clock goes on when nothing can complete and something may soon.
 const tick = 100 * time.Microsecond
 
-// Wait implements [ring.Kernel]. Peers read, operations that can complete do so in any order, some of them later.
+// Wait implements [ring.Kernel]. Peers read, threads run, and operations that can complete do so in any order, some of them later.
 func (k *Kernel) Wait(timeout time.Duration) ([]ring.Completion, error) {
 	k.assertOpen()
+	k.serving = true
 	k.stats.Enters++
 	k.completed = k.completed[:0]
-	deadline := k.now + timeout
+	m := k.machine
+	deadline := m.now + timeout
 	for {
-		k.now += time.Microsecond
-		k.peersRead()
-		k.step()
-		if len(k.completed) > 0 || timeout == 0 || timeout > 0 && k.now >= deadline {
+		m.now += time.Microsecond
+		m.runEvents()
+		m.disk.wander()
+		soon := m.peersRead()
+		soon = k.runJobs() || soon
+		soon = k.step() || soon
+		if k.killed {
+			return nil, ErrKilled
+		}
+		if len(k.completed) > 0 || k.woken || timeout == 0 || timeout > 0 && m.now >= deadline {
 			break
 		}
-		k.now += tick
+		k.sleep(soon, timeout, deadline)
 	}
+	k.woken = false
 	k.stats.Completed += uint64(len(k.completed))
 	return k.completed, nil
 }
 
-// step tries every pending operation in a random order. Some are left for later although they could complete.
-func (k *Kernel) step() {
-	order := k.random.Perm(len(k.pending))
+// sleep lets time pass: a tick if something may happen soon, or else until the next thing that is known to.
+func (k *Kernel) sleep(soon bool, timeout, deadline time.Duration) {
+	m := k.machine
+	if soon {
+		m.now += tick
+		return
+	}
+	next, known := deadline, timeout > 0
+	if len(m.events.heap) > 0 && (!known || m.events.heap[0].at < next) {
+		next, known = m.events.heap[0].at, true
+	}
+	for _, s := range m.sockets {
+		if at := s.peer.IdleUntil; at > m.now && len(s.queued) > 0 && (!known || at < next) {
+			next, known = at, true
+		}
+	}
+	if !known {
+		panic(fmt.Sprintf("sim: the program waits for ever: %d operations are in flight", len(k.pending)))
+	}
+	m.now = max(m.now, next)
+}
+
+// runJobs runs some of what other threads have to do. It says whether there is more.
+func (k *Kernel) runJobs() bool {
+	for range len(k.jobs) {
+		if i := k.machine.random.IntN(len(k.jobs)); k.machine.oneIn(2) {
+			job := k.jobs[i]
+			k.jobs = append(k.jobs[:i], k.jobs[i+1:]...)
+			k.inJob = true
+			job()
+			k.inJob = false
+		}
+	}
+	return len(k.jobs) > 0
+}
+
+// step tries every pending operation in a random order. Some are left for later although they could complete: it says whether
+// there are such.
+func (k *Kernel) step() (more bool) {
+	order := k.machine.random.Perm(len(k.pending))
 	completed := make(map[*operation]bool)
 	for _, i := range order {
 		o := k.pending[i]
-		if k.oneIn(3) {
+		if k.machine.oneIn(3) {
+			more = true
 			continue
 		}
-		if result, ok := k.attempt(o); ok {
+		if o.Code == ring.OpRecv && !o.cancelled {
+			completed[o] = k.recv(o)
+		} else if result, ok := k.attempt(o); ok {
 			completed[o] = true
-			k.completed = append(k.completed, ring.NewCompletion(o.Token, result, false, -1))
+			k.checkUnchanged(o)
+			k.complete(o, result, false, -1)
 		}
 	}
-	k.pending = slices.DeleteFunc(k.pending, func(o *operation) bool { return completed[o] })
+	keep := k.pending[:0]
+	for _, o := range k.pending {
+		if !completed[o] {
+			keep = append(keep, o)
+		}
+	}
+	clear(k.pending[len(keep):])
+	k.pending = keep
+	return more
 }
 
-// retryErrors are the results of an interrupted operation.
+func (k *Kernel) complete(o *operation, result int32, more bool, buffer int) {
+	k.completed = append(k.completed, ring.NewCompletion(o.Token, result, more, buffer))
+}
+
+// retryErrors are what an operation that was interrupted may end with.
 var retryErrors = []syscall.Errno{syscall.EINTR, syscall.ECANCELED, syscall.Errno(512)}
 
 // attempt runs an operation as far as it can. ok is false while it has to wait.
@@ -186,8 +267,8 @@ func (k *Kernel) attempt(o *operation) (result int32, ok bool) {
 	}
 	first := !o.tried
 	o.tried = true
-	if first && o.Code != ring.OpPoll && k.oneIn(k.options.RetryOneIn) {
-		return -int32(retryErrors[k.random.IntN(len(retryErrors))]), true
+	if first && o.Code != ring.OpPoll && k.machine.oneIn(k.machine.options.RetryOneIn) {
+		return -int32(retryErrors[k.machine.random.IntN(len(retryErrors))]), true
 	}
 	switch o.Code {
 	case ring.OpSend, ring.OpSendmsg:
@@ -201,6 +282,8 @@ func (k *Kernel) attempt(o *operation) (result int32, ok bool) {
 		return k.spliceOut(o), true
 	case ring.OpPoll:
 		return k.poll(o)
+	case ring.OpFsync:
+		return k.fsync(o), true
 	case ring.OpFadvise:
 		return k.advise(o), true
 	}
@@ -220,16 +303,10 @@ func (k *Kernel) cancel(c *operation) {
 func (k *Kernel) InFlight() int { return len(k.pending) }
 
 // Now implements [ring.Kernel].
-func (k *Kernel) Now() time.Duration { return k.now }
+func (k *Kernel) Now() time.Duration { return k.machine.now }
 
-// Buffer implements [ring.Kernel]. No completion here has a buffer.
-func (k *Kernel) Buffer(ring.Completion) []byte { return nil }
-
-// ReleaseBuffer implements [ring.Kernel].
-func (k *Kernel) ReleaseBuffer(ring.Completion) {}
-
-// Wake implements [ring.Kernel]. Nothing runs beside the loop, so nothing wakes it.
-func (k *Kernel) Wake() {}
+// Wake implements [ring.Kernel].
+func (k *Kernel) Wake() { k.woken = true }
 
 // Stats implements [ring.Kernel].
 func (k *Kernel) Stats() ring.Stats { return k.stats }
@@ -242,9 +319,32 @@ func (k *Kernel) assertOpen() {
 
 // Close implements [ring.Kernel].
 func (k *Kernel) Close() error {
-	k.closed = true
-	if len(k.pending) > 0 {
+	k.closed, k.serving = true, false
+	for k.killed && len(k.jobs) > 0 { // whoever waits for a thread need not wait for one that is dead
+		job := k.jobs[0]
+		k.jobs = k.jobs[1:]
+		job()
+	}
+	k.receive.close()
+	if len(k.pending) > 0 && !k.killed {
 		return fmt.Errorf("sim: %d operations are in flight", len(k.pending))
 	}
 	return nil
+}
+
+// Leaked lists what the program should have given back before it ended: descriptors and threads.
+func (k *Kernel) Leaked() (left []string) {
+	for fd := range k.nextFD {
+		if o, ok := k.objects[fd]; ok {
+			name := ""
+			if f, ok := o.(*File); ok {
+				name = " of " + f.name
+			}
+			left = append(left, fmt.Sprintf("descriptor %d, a %T%s", fd, o, name))
+		}
+	}
+	if n := len(k.jobs); n > 0 {
+		left = append(left, fmt.Sprintf("%d threads", n))
+	}
+	return left
 }

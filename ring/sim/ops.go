@@ -40,16 +40,16 @@ func (k *Kernel) send(o *operation) (result int32, ok bool) {
 	all := bytes.Join(pieces, nil)[o.done:]
 	waitAll := o.Flags&unix.MSG_WAITALL != 0
 	switch {
-	case s.dead && o.done > 0:
+	case s.Dead() && o.done > 0:
 		return int32(o.done), true
-	case s.dead:
+	case s.Dead():
 		return -int32(syscall.EPIPE), true
 	case s.space == 0 && o.Flags&unix.MSG_DONTWAIT != 0:
 		return -int32(syscall.EAGAIN), true
 	case s.space == 0 && len(all) > 0:
 		return 0, false
 	}
-	n := k.some(min(len(all), s.space))
+	n := k.machine.some(min(len(all), s.space))
 	if n > 0 {
 		s.put(all[:n])
 	}
@@ -60,25 +60,58 @@ func (k *Kernel) send(o *operation) (result int32, ok bool) {
 	return int32(o.done), true
 }
 
-// checkWarm reports an inline send of a page that is cold when it is queued: it would wait for a disk on the loop's
-// thread. That a page is evicted between the question and the send is a risk that no program can avoid.
-func (k *Kernel) checkWarm(o *operation) {
+// checkSend looks at what is sent when it is queued. From a mapping, an inline send of a page that is not resident would wait for a
+// disk on the loop's thread; that a page is evicted between the question and the send is a risk that no program can avoid. Other
+// memory must not change until the completion.
+func (k *Kernel) checkSend(o *operation) {
 	if o.Code != ring.OpSend && o.Code != ring.OpSendmsg {
 		return
 	}
-	pieces := gather(o)
-	for _, f := range k.files {
-		for _, b := range pieces {
-			at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - uintptr(unsafe.Pointer(unsafe.SliceData(f.content))))
-			if at < 0 || at >= int64(len(f.content)) {
-				continue
-			}
-			if !o.Async && !f.resident(at, int64(len(b))) {
-				k.violate("%v sends %d bytes at %d inline, and not all of them are resident", o.Token, len(b), at)
-			}
-			f.read(at, int64(len(b)))
+	for _, b := range gather(o) {
+		n, at := k.machine.disk.mappedAt(uintptr(unsafe.Pointer(unsafe.SliceData(b))))
+		if n == nil {
+			o.was = append(o.was, b...)
+			continue
 		}
+		if at+len(b) > n.size {
+			k.violate("%v sends %d bytes at %d of a file of %d", o.Token, len(b), at, n.size)
+			continue
+		}
+		if !o.Async && !n.resident(int64(at), int64(len(b))) {
+			k.violate("%v sends %d bytes at %d inline, and not all of them are resident", o.Token, len(b), at)
+		}
+		n.read(int64(at), int64(len(b)))
 	}
+}
+
+// checkUnchanged reports memory that was changed while the kernel held it.
+func (k *Kernel) checkUnchanged(o *operation) {
+	if o.was == nil {
+		return
+	}
+	for _, b := range gather(o) {
+		if n, _ := k.machine.disk.mappedAt(uintptr(unsafe.Pointer(unsafe.SliceData(b)))); n != nil {
+			continue
+		}
+		if !bytes.Equal(b, o.was[:min(len(b), len(o.was))]) {
+			k.violate("memory that %v sends was changed while the kernel held it", o.Token)
+			return
+		}
+		o.was = o.was[len(b):]
+	}
+}
+
+// fsync is fdatasync of a file.
+func (k *Kernel) fsync(o *operation) int32 {
+	f := k.file(int(o.FD))
+	d := k.machine.disk
+	switch {
+	case f == nil:
+		return -int32(syscall.EBADF)
+	case d.step("fsync", f.name) != nil || d.sync(f.inode, f.name) != nil:
+		return -int32(syscall.EIO)
+	}
+	return 0
 }
 
 // read copies from a file to memory.
@@ -87,13 +120,13 @@ func (k *Kernel) read(o *operation) int32 {
 	if f == nil {
 		return -int32(syscall.EBADF)
 	}
-	n := min(int64(o.Len), int64(len(f.content))-o.OffIn)
+	n := min(int64(o.Len), int64(f.inode.size)-o.OffIn)
 	if n <= 0 {
 		return 0
 	}
-	n = int64(k.some(int(n)))
-	f.read(o.OffIn, n)
-	copy(memoryAt(o.Addr, int(n)), f.content[o.OffIn:])
+	n = int64(k.machine.some(int(n)))
+	f.inode.read(o.OffIn, n)
+	copy(memoryAt(o.Addr, int(n)), f.inode.content[o.OffIn:])
 	return int32(n)
 }
 
@@ -103,18 +136,21 @@ func (k *Kernel) spliceIn(o *operation, p *pipe) int32 {
 	if f == nil {
 		return -int32(syscall.EBADF)
 	}
-	if len(p.pieces) == p.slots {
+	switch {
+	case o.OffIn >= int64(f.inode.size):
+		return 0
+	case len(p.pieces) == p.slots:
 		return -int32(syscall.EAGAIN)
 	}
-	want := k.some(int(min(int64(o.Len), int64(len(f.content))-o.OffIn)))
+	want := k.machine.some(int(min(int64(o.Len), int64(f.inode.size)-o.OffIn)))
 	moved := 0
 	for moved < want && len(p.pieces) < p.slots {
 		at := int(o.OffIn) + moved
 		n := min(want-moved, pageBytes-at%pageBytes)
-		p.pieces = append(p.pieces, piece(f.content[at:at+n]))
+		p.pieces = append(p.pieces, piece(f.inode.content[at:at+n]))
 		moved += n
 	}
-	f.read(o.OffIn, int64(moved))
+	f.inode.read(o.OffIn, int64(moved))
 	return int32(moved)
 }
 
@@ -130,12 +166,12 @@ func (k *Kernel) spliceOut(o *operation) int32 {
 		k.violate("%v splices %d bytes from a pipe that holds %d", o.Token, o.Len, held)
 	}
 	switch {
-	case s.dead:
+	case s.Dead():
 		return -int32(syscall.EPIPE)
 	case s.space == 0 || len(p.pieces) == 0:
 		return -int32(syscall.EAGAIN)
 	}
-	want := k.some(min(int(o.Len), s.space, p.bytes()))
+	want := k.machine.some(min(int(o.Len), s.space, p.bytes()))
 	for left := want; left > 0; {
 		n := min(left, len(p.pieces[0]))
 		s.put(p.pieces[0][:n])
@@ -153,31 +189,37 @@ func (k *Kernel) advise(o *operation) int32 {
 	if f == nil {
 		return -int32(syscall.EBADF)
 	}
-	end := min(o.OffIn+int64(o.Len), int64(len(f.content)))
+	end := min(o.OffIn+int64(o.Len), int64(f.inode.size))
 	switch o.Flags {
 	case unix.FADV_WILLNEED:
-		f.read(o.OffIn, end-o.OffIn)
+		f.inode.read(o.OffIn, end-o.OffIn)
 	case unix.FADV_DONTNEED:
-		if end < int64(len(f.content)) {
+		if end < int64(f.inode.size) {
 			end -= end % pageBytes
 		}
 		if from := (o.OffIn + pageBytes - 1) / pageBytes * pageBytes; from < end {
-			clear(f.pages(from, end-from))
+			clear(f.inode.pages(from, end-from))
 		}
 	}
 	return 0
 }
 
 func (k *Kernel) poll(o *operation) (result int32, ok bool) {
-	s, open := k.objects[int(o.FD)].(*Socket)
-	switch {
-	case !open:
+	switch at := k.objects[int(o.FD)].(type) {
+	case *Socket:
+		switch {
+		case at.Dead():
+			return unix.POLLHUP | unix.POLLERR, true
+		case at.space > 0:
+			return unix.POLLOUT, true
+		}
+	case *listener:
+		if len(at.waiting) > 0 {
+			return unix.POLLIN, true
+		}
+	default:
 		k.violate("%v polls descriptor %d, which is no open socket", o.Token, o.FD)
 		return unix.POLLNVAL, true
-	case s.dead:
-		return unix.POLLHUP | unix.POLLERR, true
-	case s.space > 0:
-		return unix.POLLOUT, true
 	}
 	return 0, false
 }
@@ -194,15 +236,15 @@ func (k *Kernel) Sendfile(socket, file int, offset int64, n int) int {
 		k.violate("sendfile to descriptor %d while another operation writes to it", socket)
 	}
 	switch {
-	case s.dead:
+	case s.Dead():
 		return -int(syscall.EPIPE)
 	case s.space == 0:
 		return -int(syscall.EAGAIN)
 	}
-	moved := k.some(min(n, s.space, len(f.content)-int(offset)))
-	if !f.resident(offset, int64(moved)) {
+	moved := k.machine.some(min(n, s.space, f.inode.size-int(offset)))
+	if !f.inode.resident(offset, int64(moved)) {
 		k.violate("sendfile of %d bytes at %d, not all of them resident", moved, offset)
 	}
-	s.put(f.content[offset : offset+int64(moved)])
+	s.put(f.inode.content[offset : offset+int64(moved)])
 	return moved
 }

@@ -1,0 +1,300 @@
+package sim
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// piece is bytes on their way: a reference, not a copy, as splice has it.
+type piece []byte
+
+// Socket is a connection, seen from the side under test.
+type Socket struct {
+	machine *Machine
+	fd      int
+	local   string
+	remote  string
+
+	queued   []piece // for the peer
+	space    int     // for more
+	inbound  []byte  // from the peer, not received yet
+	finished bool    // the peer sends no more
+	shut     bool    // shut down from this side
+	closed   bool    // its descriptor, which comes after
+	wasReset bool    // by the peer
+	vanished bool    // the peer neither reads nor sends, and nobody is told
+	peer     Peer
+}
+
+// Peer is the reader at the other end of a socket.
+type Peer struct {
+	// Received is called with the bytes, in order.
+	Received func(b []byte)
+	// Ended is called when no more will come: after all bytes if the server has closed, or at once after a reset. It may be nil.
+	Ended func()
+	// BytesPerTick is the most that it reads at once.
+	BytesPerTick int
+	// IdleUntil is when it begins to read.
+	IdleUntil time.Duration
+	// ResetAfter is how many bytes it takes before it resets the connection; negative for never.
+	ResetAfter int
+}
+
+// NewSocket makes a connection to a peer that only reads.
+func (k *Kernel) NewSocket(peer Peer) *Socket {
+	s := &Socket{machine: k.machine, space: k.machine.options.SendBufferBytes, peer: peer}
+	s.opened(k)
+	return s
+}
+
+func (s *Socket) opened(k *Kernel) {
+	s.fd = k.open(s)
+	k.machine.sockets = append(k.machine.sockets, s)
+}
+
+// Fd is the socket's descriptor.
+func (s *Socket) Fd() int { return s.fd }
+
+// Dead says that nothing more will reach the peer.
+func (s *Socket) Dead() bool { return s.shut || s.wasReset }
+
+func (k *Kernel) open(object any) (fd int) {
+	fd = k.nextFD
+	k.nextFD++
+	k.objects[fd] = object
+	return fd
+}
+
+// peersRead lets every peer take some of what is in its socket. It says whether there is more to take.
+func (m *Machine) peersRead() (more bool) {
+	for _, s := range m.sockets {
+		if !s.wasReset && !s.vanished && m.now >= s.peer.IdleUntil && len(s.queued) > 0 {
+			s.peerReads()
+			more = more || len(s.queued) > 0
+		}
+	}
+	m.sockets = slices.DeleteFunc(m.sockets, func(s *Socket) bool { return s.closed && (len(s.queued) == 0 || s.vanished) })
+	return more
+}
+
+func (s *Socket) peerReads() {
+	left := 1 + s.machine.random.IntN(s.peer.BytesPerTick)
+	for left > 0 && len(s.queued) > 0 && !s.wasReset {
+		n := min(left, len(s.queued[0]))
+		if s.peer.ResetAfter >= 0 {
+			n = min(n, s.peer.ResetAfter)
+		}
+		b := s.queued[0][:n]
+		s.space += n
+		left -= n
+		if s.queued[0] = s.queued[0][n:]; len(s.queued[0]) == 0 {
+			s.queued = s.queued[1:]
+		}
+		s.peer.Received(b)
+		if s.peer.ResetAfter >= 0 {
+			if s.peer.ResetAfter -= n; s.peer.ResetAfter == 0 {
+				s.reset()
+			}
+		}
+	}
+	if s.shut && len(s.queued) == 0 {
+		s.end()
+	}
+}
+
+// reset ends the connection from the peer's side.
+func (s *Socket) reset() {
+	if s.wasReset {
+		return
+	}
+	s.wasReset, s.queued, s.inbound = true, nil, nil
+	s.end()
+}
+
+// close closes the server's end. Like TCP, it resets the connection if the server has not read all that came.
+func (s *Socket) close() {
+	s.shut, s.closed = true, true
+	switch {
+	case len(s.inbound) > 0:
+		s.reset()
+	case len(s.queued) == 0:
+		s.end()
+	}
+}
+
+// end tells the peer, once.
+func (s *Socket) end() {
+	if f := s.peer.Ended; f != nil {
+		s.peer.Ended = nil
+		f()
+	}
+}
+
+// put queues bytes for the peer.
+func (s *Socket) put(b []byte) {
+	if len(b) == 0 || len(b) > s.space {
+		panic(fmt.Sprintf("sim: %d bytes are put into a socket with room for %d", len(b), s.space))
+	}
+	s.queued = append(s.queued, piece(b))
+	s.space -= len(b)
+}
+
+// take drops bytes that were received.
+func (s *Socket) take(n int) {
+	s.inbound = s.inbound[n:]
+}
+
+// Shutdown implements [ring.Kernel]. What the peer has not read yet still reaches it.
+func (k *Kernel) Shutdown(socket int) {
+	s, ok := k.objects[socket].(*Socket)
+	if !ok {
+		k.violate("descriptor %d is shut down and is no open socket", socket)
+		return
+	}
+	s.shut = true
+	if len(s.queued) == 0 {
+		s.end()
+	}
+}
+
+// Client is the other end of a connection to a program that listens.
+type Client struct {
+	machine *Machine
+	socket  *Socket // the server's end; before it is accepted too
+}
+
+// listener is a socket that was bound.
+type listener struct {
+	machine *Machine
+	address string
+	fd      int
+	listens bool
+	waiting []*Socket
+}
+
+func (l *listener) close() {
+	if l.machine.listeners[l.address] == l {
+		delete(l.machine.listeners, l.address)
+	}
+	for _, s := range l.waiting {
+		s.reset()
+	}
+	l.waiting = nil
+}
+
+// Bind makes a socket and binds it. The port 0 takes a free one.
+func (k *Kernel) Bind(address string) (fd int, bound string, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return -1, "", err
+	}
+	m := k.machine
+	if port == "0" {
+		m.nextPort++
+		address = net.JoinHostPort(host, strconv.Itoa(m.nextPort))
+	}
+	if m.listeners[address] != nil {
+		return -1, "", syscall.EADDRINUSE
+	}
+	l := &listener{machine: m, address: address}
+	m.listeners[address] = l
+	l.fd = k.open(l)
+	return l.fd, address, nil
+}
+
+// Listen begins to listen on a bound socket. It returns a descriptor to poll, which can be read from while connections wait.
+func (k *Kernel) Listen(socket, backlog int) (poll int, err error) {
+	l, ok := k.objects[socket].(*listener)
+	if !ok {
+		k.violate("descriptor %d listens and is no bound socket", socket)
+		return -1, syscall.EBADF
+	}
+	l.listens = true
+	return k.open(l), nil
+}
+
+// acceptErrors are what an accept may fail with for the sake of one client, or for a while.
+var acceptErrors = []syscall.Errno{syscall.ECONNABORTED, syscall.EINTR, syscall.EMFILE, syscall.ENOBUFS, syscall.EPERM}
+
+// Accept is accept4(2) on a non-blocking socket.
+func (k *Kernel) Accept(socket int) (fd int, err error) {
+	l, ok := k.objects[socket].(*listener)
+	if !ok {
+		k.violate("descriptor %d accepts and is no open socket", socket)
+		return -1, syscall.EBADF
+	}
+	if len(l.waiting) == 0 {
+		return -1, syscall.EAGAIN
+	}
+	if k.machine.oneIn(k.machine.options.AcceptOneIn) {
+		return -1, acceptErrors[k.machine.random.IntN(len(acceptErrors))]
+	}
+	s := l.waiting[0]
+	l.waiting = l.waiting[1:]
+	s.opened(k)
+	return s.fd, nil
+}
+
+// Dial connects to a program that listens. It is refused if there is none.
+func (m *Machine) Dial(address string, peer Peer) (*Client, error) {
+	l := m.listeners[address]
+	if l == nil || !l.listens {
+		return nil, syscall.ECONNREFUSED
+	}
+	m.nextPort++
+	s := &Socket{machine: m, fd: -1, local: address, remote: net.JoinHostPort("127.0.0.1", strconv.Itoa(m.nextPort)),
+		space: m.options.SendBufferBytes, peer: peer}
+	l.waiting = append(l.waiting, s)
+	return &Client{machine: m, socket: s}, nil
+}
+
+// Write sends as much of b as the server's socket has room for, and says how much that was. The error is that of a connection that has
+// ended.
+func (c *Client) Write(b []byte) (int, error) {
+	s := c.socket
+	switch {
+	case s.wasReset || s.shut:
+		return 0, syscall.EPIPE
+	case s.finished:
+		return 0, syscall.ESHUTDOWN
+	case s.vanished:
+		return len(b), nil
+	}
+	n := min(len(b), max(c.machine.options.ReceiveBufferBytes-len(s.inbound), 0))
+	s.inbound = append(s.inbound, b[:n]...)
+	return n, nil
+}
+
+// Idle lets the client read nothing until then.
+func (c *Client) Idle(until time.Duration) { c.socket.peer.IdleUntil = until }
+
+// CloseWrite says that nothing more comes. The client still reads.
+func (c *Client) CloseWrite() { c.socket.finished = true }
+
+// Reset ends the connection, with what is under way both ways.
+func (c *Client) Reset() { c.socket.peer.Ended = nil; c.socket.reset() }
+
+// Vanish lets the client neither read nor send any more, and nobody is told.
+func (c *Client) Vanish() { c.socket.peer.Ended, c.socket.vanished = nil, true }
+
+// Address is the client's, as the server sees it.
+func (c *Client) Address() string { return c.socket.remote }
+
+// LocalAddress is the address that a client connected to.
+func (k *Kernel) LocalAddress(socket int) string { return k.socketAt(socket).local }
+
+// PeerAddress is the address of a client.
+func (k *Kernel) PeerAddress(socket int) string { return k.socketAt(socket).remote }
+
+func (k *Kernel) socketAt(fd int) *Socket {
+	s, ok := k.objects[fd].(*Socket)
+	if !ok {
+		k.violate("descriptor %d is asked for its address and is no open socket", fd)
+		return &Socket{local: "?", remote: "?"}
+	}
+	return s
+}
