@@ -12,7 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/fanout/conn"
+	"oneplusn/ring"
 )
+
+// acceptKernel is a kernel whose accept may fail.
+type acceptKernel struct {
+	ring.Kernel
+	fails func() error
+}
+
+func (k acceptKernel) Accept(socket int) (int, error) {
+	if err := k.fails(); err != nil {
+		return -1, err
+	}
+	return k.Kernel.Accept(socket)
+}
 
 // Whatever the error of accept(2), the server retries with a pause, logs the error, serves its connections, and accepts new ones
 // when it can.
@@ -25,13 +39,14 @@ func TestAcceptThatFailsIsTriedAgainAndNeverSpins(t *testing.T) {
 			var fails atomic.Bool
 			var calls atomic.Int64
 			s := startWith(t, nil, func(b *Broker) {
-				b.listener.Accept = func(fd int) (int, error) {
-					calls.Add(1)
-					if fails.Load() {
-						return -1, errno
-					}
-					connection, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-					return connection, err
+				b.newKernel = func(c ring.Config) (ring.Kernel, error) {
+					k, err := ring.New(c)
+					return acceptKernel{k, func() error {
+						if calls.Add(1); fails.Load() {
+							return errno
+						}
+						return nil
+					}}, err
 				}
 			})
 			good := s.dial()

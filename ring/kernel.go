@@ -69,7 +69,7 @@ type Pipe struct {
 // Queue and Wait make up the asynchronous half. The other calls are made directly on the loop's thread because none of
 // them can block: they work on non-blocking descriptors or on memory.
 //
-// All methods but Wake belong to the thread that made the Kernel.
+// All methods but Wake and Now belong to the thread that made the Kernel.
 type Kernel interface {
 	// Queue accepts an operation. It never blocks and never fails: operations beyond the submission queue wait in order,
 	// and those that the kernel refuses come back as completions with an errno.
@@ -101,6 +101,18 @@ type Kernel interface {
 	Resident(file int, offset, n int64) bool
 	// Absent reports whether no page of the range is in the page cache. It answers false where the kernel cannot tell.
 	Absent(file int, offset, n int64) bool
+	// Listen begins to listen on a bound socket that does not block. poll can be polled for POLLIN while connections wait to be accepted.
+	//
+	// It is an epoll instance that watches the socket, not the socket itself: after a kill the kernel tears the ring down asynchronously,
+	// and a file with an operation stays open meanwhile, so the socket would go on accepting connections that nobody serves. An
+	// epoll instance holds no reference to what it watches: the socket closes with its process.
+	Listen(socket, backlog int) (poll int, err error)
+	// Accept is accept4(2). The accepted socket does not block either: splice honours the descriptor's O_NONBLOCK only, and a
+	// blocking one would hold a kernel worker until its peer reads.
+	Accept(socket int) (connection int, err error)
+	// LocalAddress and PeerAddress are the ends of a connection as host:port, "?" if the kernel does not tell.
+	LocalAddress(socket int) string
+	PeerAddress(socket int) string
 	// Shutdown is shutdown(2) of both directions. It wakes operations that wait on the socket.
 	Shutdown(socket int)
 	// CloseFD closes a descriptor on which no operation is in flight.

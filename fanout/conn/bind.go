@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/ring"
 )
 
 // listenBacklog is how many connections may wait to be accepted; the kernel caps it at net.core.somaxconn.
@@ -47,12 +48,7 @@ func Bind(address string, sendBufferBytes int, busyWait time.Duration) (*Listene
 		}
 		return nil, fmt.Errorf("fanout: cannot listen on %s: %w%s", address, err, remedy)
 	}
-	return &Listener{Accept: accept, listenFD: fd, epollFD: -1, address: addressOf(unix.Getsockname(fd))}, nil
-}
-
-func accept(fd int) (int, error) {
-	connection, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	return connection, err
+	return NewListener(fd, ring.LocalAddress(fd), func(fd int) { _ = unix.Close(fd) }), nil
 }
 
 // Address is where clients connect to, as bound.
@@ -82,18 +78,4 @@ func sockaddr(addr *net.TCPAddr) (family int, sa unix.Sockaddr) {
 	six := &unix.SockaddrInet6{Port: addr.Port}
 	copy(six.Addr[:], addr.IP.To16()) // no address at all is [::], which serves IPv4 too
 	return unix.AF_INET6, six
-}
-
-// addressOf is a socket's address as host:port, or "?" if the kernel would not tell.
-func addressOf(sa unix.Sockaddr, err error) string {
-	if err != nil {
-		return "?"
-	}
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)).String()
-	}
-	return "?"
 }

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"oneplusn/fanout/loop"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
@@ -76,10 +74,10 @@ func (c *Conn) Slot() int { return int(c.token.Slot()) }
 func (c *Conn) Open() bool { return c.state == open }
 
 // Peer is the client's address, for logs: "?" if the kernel does not tell.
-func (c *Conn) Peer() string { return addressOf(unix.Getpeername(c.fd)) }
+func (c *Conn) Peer() string { return c.table.loop.Kernel.PeerAddress(c.fd) }
 
 // LocalAddr is the address that the client connected to.
-func (c *Conn) LocalAddr() string { return addressOf(unix.Getsockname(c.fd)) }
+func (c *Conn) LocalAddr() string { return c.table.loop.Kernel.LocalAddress(c.fd) }
 
 // inFlight counts what keeps the slot: operations that the kernel holds, errands and pins.
 func (c *Conn) inFlight() int {

@@ -9,24 +9,24 @@ import (
 	"oneplusn/ring"
 )
 
-// Listener takes new connections from the listening socket.
-//
-// The ring polls an epoll instance that watches the socket, not the socket itself. After a kill the kernel tears the ring down
-// asynchronously, and a file with an operation stays open meanwhile: the socket would go on accepting connections that nobody
-// serves. An epoll instance holds no reference to what it watches, so the socket closes with its process.
+// Listener takes new connections from a bound socket.
 type Listener struct {
-	loop     *loop.Loop
-	address  string // as bound
-	listenFD int
-	epollFD  int // -1 while there is none
-	polling  bool
+	loop    *loop.Loop
+	address string // as bound
+	socket  int
+	pollFD  int // see [ring.Kernel]; -1 while there is none
+	polling bool
+	// closeFD closes a descriptor, also before there is a kernel.
+	closeFD func(fd int)
 	// paused: accept failed, and would fail again at once. The next sweep retries, and so does the close of a connection.
 	paused bool
 	inARow int // failures since the last accepted connection
 	log    loop.LogLimit
-	// Accept is accept4(2); tests replace it. Accepted sockets are non-blocking: splice honours the descriptor's O_NONBLOCK only,
-	// and a blocking socket would hold a kernel worker until its peer reads.
-	Accept func(fd int) (int, error)
+}
+
+// NewListener makes a listener of a bound socket that does not block.
+func NewListener(socket int, address string, closeFD func(fd int)) *Listener {
+	return &Listener{socket: socket, address: address, pollFD: -1, closeFD: closeFD}
 }
 
 const (
@@ -39,17 +39,9 @@ const (
 // listen begins to listen.
 func (a *Listener) listen(l *loop.Loop) error {
 	a.loop = l
-	if err := unix.Listen(a.listenFD, listenBacklog); err != nil {
-		return fmt.Errorf("fanout: cannot listen: %w", err)
-	}
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("fanout: epoll_create1: %w", err)
-	}
-	a.epollFD = fd
-	err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, a.listenFD, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(a.listenFD)})
-	if err != nil {
-		return fmt.Errorf("fanout: epoll_ctl: %w", err)
+	var err error
+	if a.pollFD, err = l.Kernel.Listen(a.socket, listenBacklog); err != nil {
+		return fmt.Errorf("fanout: cannot listen on %s: %w", a.address, err)
 	}
 	a.arm()
 	return nil
@@ -62,14 +54,14 @@ func (a *Listener) arm() {
 	a.paused = false
 	if !a.polling {
 		a.polling = true
-		a.loop.Kernel.Queue(ring.Poll(acceptToken, a.epollFD, unix.POLLIN))
+		a.loop.Kernel.Queue(ring.Poll(acceptToken, a.pollFD, unix.POLLIN))
 	}
 }
 
 // take accepts the connections that wait and passes them to open. It arms the poll again unless it has to pause.
 func (a *Listener) take(open func(fd int)) {
 	for range acceptsPerTurn {
-		fd, err := a.Accept(a.listenFD)
+		fd, err := a.loop.Kernel.Accept(a.socket)
 		if err == nil {
 			a.inARow = 0
 			open(fd)
@@ -128,9 +120,9 @@ func (a *Listener) stop() {
 
 // Close closes the socket, which refuses the clients that wait to be accepted.
 func (a *Listener) Close() {
-	for _, fd := range []*int{&a.listenFD, &a.epollFD} {
+	for _, fd := range []*int{&a.socket, &a.pollFD} {
 		if *fd >= 0 {
-			_ = unix.Close(*fd)
+			a.closeFD(*fd)
 		}
 		*fd = -1
 	}

@@ -76,10 +76,7 @@ func (t *Table) Start() (err error) {
 	if t.arena, err = ring.NewArena(t.config.MaxConnections * slabBytes); err != nil {
 		return err
 	}
-	if err := t.listener.listen(t.loop); err != nil {
-		return fmt.Errorf("%w (on %s)", err, t.listener.address)
-	}
-	return nil
+	return t.listener.listen(t.loop)
 }
 
 // Drain begins the end: no more connections, and those that are open are closed as soon as they have no request under way.
