@@ -101,10 +101,7 @@ func (b *Broker) run() error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		b.committer.Close()
-		_ = k.Close()
-	}()
+	defer func() { _ = k.Close() }()
 	if err := b.prepare(k); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type appendQueue struct {
 	due      bool           // on Committer.due
 	fast     int            // writes in a row that were: see inlineWrites
 	took     time.Duration  // the last write off the loop
+	start    func()         // runs the write off the loop: see writers
 	nextDone *Partition     // links partitions whose write has run: see writers
 }
 

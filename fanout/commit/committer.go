@@ -74,12 +74,9 @@ var (
 func New(l *loop.Loop, config Config) *Committer {
 	c := &Committer{loop: l, kind: config.SyncKind, syncs: syncs{next: loop.Never}}
 	c.inline.allowed = config.InlineWrites && onLocalFileSystem(config.Dir)
-	c.writers.open(l)
+	c.writers.loop = l
 	return c
 }
-
-// Close waits for the writes in flight. Nothing can be appended after it.
-func (c *Committer) Close() { c.writers.close() }
 
 // Stats returns the counts.
 func (c *Committer) Stats() Stats { return c.stats }

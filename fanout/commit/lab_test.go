@@ -44,7 +44,6 @@ func newLab(t *testing.T) *lab {
 	l.Use(d)
 	l.Start()
 	c := New(l, Config{Dir: t.TempDir(), SyncKind: syncKind})
-	t.Cleanup(c.Close)
 	return &lab{Committer: c, t: t, loop: l, disk: d, woken: d.woken}
 }
 

@@ -32,7 +32,9 @@ type Loop struct {
 	Kernel ring.Kernel // nil before Use
 	// CrashLog gets the last events when an assertion fails; [os.Stderr] unless a test changes it.
 	CrashLog io.Writer
-	Scratch  Scratch
+	// Spawn runs f on another thread. The default is a goroutine; a simulation chooses the time.
+	Spawn   func(f func())
+	Scratch Scratch
 
 	wallClock func() time.Time
 	now       time.Duration
@@ -50,7 +52,8 @@ func New(log *slog.Logger, wallClock func() time.Time) *Loop {
 	if wallClock == nil {
 		wallClock = time.Now
 	}
-	l := &Loop{Log: log, CrashLog: os.Stderr, wallClock: wallClock, started: make(chan struct{}), ended: make(chan struct{})}
+	l := &Loop{Log: log, CrashLog: os.Stderr, Spawn: func(f func()) { go f() }, wallClock: wallClock,
+		started: make(chan struct{}), ended: make(chan struct{})}
 	l.KeepEvents(4096)
 	return l
 }
@@ -91,17 +94,29 @@ func (l *Loop) UnixMillis() int64 { return l.wallClock().UnixMilli() }
 // Go runs work that may block in a goroutine of its own, and then done on the loop.
 func (l *Loop) Go(work, done func()) {
 	l.jobs++
-	l.working.Go(func() {
-		ended := false
-		defer l.Guard(&ended)
+	l.Thread(func() {
 		work()
-		ended = true
 		l.tasks.push(func() {
 			l.jobs--
 			done()
 		})
 		l.Kernel.Wake()
-	})
+	})()
+}
+
+// Thread prepares work for another thread. Each call of start runs it there once, and allocates nothing.
+func (l *Loop) Thread(work func()) (start func()) {
+	run := func() {
+		defer l.working.Done()
+		ended := false
+		defer l.Guard(&ended)
+		work()
+		ended = true
+	}
+	return func() {
+		l.working.Add(1)
+		l.Spawn(run)
+	}
 }
 
 // Working reports whether work has not ended.

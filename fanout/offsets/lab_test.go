@@ -58,7 +58,6 @@ func newLab(t *testing.T, dir string, partitions int) *lab {
 	shared.Use(k)
 	shared.Start()
 	l.committer = commit.New(shared, commit.Config{Dir: dir, SyncKind: 7})
-	t.Cleanup(l.committer.Close)
 	ids := 0
 	config := Config{MaxInflatedBytes: 1 << 20, Group: group.Config{
 		MinSessionTimeout: time.Second, MaxSessionTimeout: time.Hour, OffsetsRetention: time.Hour,

@@ -63,7 +63,6 @@ func newLab(t *testing.T, fsync commit.Fsync) *lab {
 	lp.Start()
 	lp.BeginTurn()
 	committer := commit.New(lp, commit.Config{Dir: t.TempDir()})
-	t.Cleanup(committer.Close)
 	l.Producer = New(lp, Config{Background: new(loop.Bounded)}, committer, l.Find)
 	return l
 }
