@@ -43,12 +43,13 @@ func Open(config Config) (*Broker, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	b := &Broker{
-		base:      base{config: config, loop: loop.New(config.Logger, nil)},
-		newKernel: func(c ring.Config) (ring.Kernel, error) { return ring.New(c) },
+		base:      base{config: config, loop: loop.New(config.Logger, config.Machine.Clock)},
+		newKernel: config.Machine.NewKernel,
 	}
+	b.loop.Spawn = config.Machine.Spawn
 	b.loop.KeepEvents(config.FlightRecorderEvents)
 	var err error
-	if b.listener, err = conn.Bind(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
+	if b.listener, err = config.Machine.Bind(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {
 		return nil, err
 	}
 	if b.catalog, err = catalog.Open(b.loop, config.catalog()); err != nil {
@@ -61,7 +62,8 @@ func Open(config Config) (*Broker, error) {
 	}, b.findToRead)
 	b.descriptors = newDescriptors(&b.config, b.catalog.PartitionCount(), b.loop.Log)
 	b.config.Transfer.MaxPipes = b.descriptors.pipes
-	inline := config.InlineWrites && (config.Log.FS == nil || config.pace.inlineWrites)
+	inline := config.InlineWrites && (config.Log.FS == nil || config.pace.inlineWrites || config.Machine.OneThread) &&
+		config.Machine.InlineWrites(config.DataDir)
 	b.committer = commit.New(b.loop, commit.Config{Dir: config.DataDir, InlineWrites: inline, SyncKind: kindSync})
 	produces := produce.Config{LeastWait: config.pace.produceWait, Background: &b.inflating}
 	b.producer = produce.New(b.loop, produces, b.committer, b.findToAppend)

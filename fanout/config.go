@@ -47,7 +47,8 @@ type Config struct {
 
 	Group group.Config
 
-	Logger *slog.Logger
+	Logger  *slog.Logger
+	Machine Machine
 
 	pace pace
 }
@@ -64,7 +65,7 @@ type pace struct {
 
 // DefaultConfig is the configuration of a server started without flags.
 func DefaultConfig() Config {
-	c := Config{NodeID: 1, Ring: ring.Config{RecvBuffers: 2048, RecvBufferBytes: 8 << 10}, Logger: slog.Default(),
+	c := Config{NodeID: 1, Ring: ring.Config{RecvBuffers: 2048, RecvBufferBytes: 8 << 10}, Logger: slog.Default(), Machine: ThisMachine(),
 		pace: pace{sweep: time.Second, busyPort: conn.BusyPortWait, checkpoint: catalog.CheckpointEvery}}
 	flags.Reset(c.Flags())
 	return c
@@ -142,6 +143,7 @@ func (c *Config) catalog() catalog.Config {
 		Dir:              c.DataDir,
 		NodeID:           c.NodeID,
 		FS:               c.Log.FS,
+		OneThread:        c.Machine.OneThread,
 		Defaults:         topicDefaults(c),
 		MaxBatchBytes:    int(c.MaxRequestBytes) - requestOverheadBytes,
 		Internal:         offsets.Topic,
@@ -162,7 +164,7 @@ const requestOverheadBytes = 1024
 func topicDefaults(c *Config) *catalog.TopicConfig {
 	o := c.Log
 	o.RetentionBytes, o.RetentionAge = cmp.Or(o.RetentionBytes, -1), cmp.Or(o.RetentionAge, -1)
-	o.Logger = c.Logger
+	o.Logger, o.Now = c.Logger, c.Machine.Clock
 	o.TimestampBeforeMaxMillis = math.MaxInt64
 	o.TimestampAfterMaxMillis = time.Hour.Milliseconds() // Apache Kafka's since 4.0
 	return catalog.NewDefaults(o, c.Fsync.Policy())

@@ -2,8 +2,6 @@ package segment
 
 import (
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // Closer closes released files and unmaps their mappings on a goroutine of its own, one after the other. The last close of a
@@ -20,6 +18,7 @@ type Closer struct {
 
 // closing is the files and mappings of one segment.
 type closing struct {
+	fs       FS
 	files    [2]File // nil for none
 	mapped   []byte
 	outgrown [][]byte
@@ -27,10 +26,10 @@ type closing struct {
 
 func (c closing) run() {
 	if c.mapped != nil {
-		_ = unix.Munmap(c.mapped)
+		c.fs.Unmap(c.mapped)
 	}
 	for _, m := range c.outgrown {
-		_ = unix.Munmap(m)
+		c.fs.Unmap(m)
 	}
 	for _, f := range c.files {
 		if f != nil {

@@ -30,6 +30,8 @@ type File interface {
 	// DropCache drops clean unused pages from the page cache, including those of a failed sync, which the kernel marks clean:
 	// the next read comes from the disk.
 	DropCache()
+	// Map maps the first n bytes, which may lie behind the end, to be read, until [FS.Unmap].
+	Map(n int) ([]byte, error)
 	Close() error
 }
 
@@ -49,6 +51,8 @@ type FS interface {
 	SyncDir(dir string) error
 	// IsNamed reports whether path still names that very file.
 	IsNamed(f File, path string) (bool, error)
+	// Unmap ends a mapping of a file.
+	Unmap(mapped []byte)
 	// Lock reserves a file for this process until unlock or its end. The error is [ErrLocked] if another process has it.
 	Lock(path string) (unlock func(), err error)
 }
@@ -172,6 +176,14 @@ func pwritev(fd int, pieces [][]byte, skip int, offset int64) (int, error) {
 	}
 	return int(wrote), nil
 }
+
+// Map is mmap(2).
+func (f *osFile) Map(n int) ([]byte, error) {
+	return unix.Mmap(f.fd, 0, n, unix.PROT_READ, unix.MAP_SHARED)
+}
+
+// Unmap is munmap(2).
+func (osFS) Unmap(mapped []byte) { _ = unix.Munmap(mapped) }
 
 // DropCache is posix_fadvise(2): advice, which the kernel may ignore.
 func (f *osFile) DropCache() { _ = unix.Fadvise(f.fd, 0, 0, unix.FADV_DONTNEED) }

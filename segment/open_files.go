@@ -235,6 +235,14 @@ func (r *evictableFile) Truncate(int64) error {
 	panic("segment: a finished segment is truncated: " + r.path)
 }
 
+func (r *evictableFile) Map(n int) ([]byte, error) {
+	file, err := r.get()
+	if err != nil {
+		return nil, err
+	}
+	return file.Map(n)
+}
+
 // Close may take long, so it holds no lock that the log's thread takes.
 func (r *evictableFile) Close() error {
 	file := r.end()

@@ -55,6 +55,8 @@ type Options struct {
 	Closer *Closer
 	// Files bounds the open files of finished segments over all logs that share it. Default none: all stay open.
 	Files *Files
+	// Now is the time of day. Default [time.Now].
+	Now func() time.Time
 	// Logger gets the actions of recovery. Default none.
 	Logger *slog.Logger
 }
@@ -74,6 +76,9 @@ func (o Options) withDefaults() Options {
 	o.MaxProducers = cmp.Or(o.MaxProducers, 10_000)
 	o.ProducerExpiry = cmp.Or(o.ProducerExpiry, day)
 	o.FS = cmp.Or(o.FS, OS)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	return o
 }
@@ -85,7 +90,7 @@ func (l *Log) Configure(o Options) {
 		return
 	}
 	o = o.withDefaults()
-	o.FS, o.Closer, o.Logger = l.options.FS, l.options.Closer, l.options.Logger
+	o.FS, o.Closer, o.Now, o.Logger = l.options.FS, l.options.Closer, l.options.Now, l.options.Logger
 	o.LeaderEpoch, o.TopicID = l.options.LeaderEpoch, l.options.TopicID
 	relaxed := l.options.ManualCommit && !o.ManualCommit
 	l.options = o

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"oneplusn/segment/records"
 )
@@ -74,7 +73,7 @@ func (l *Log) knewAllProducers() bool {
 	}
 	made, err := f.Stat()
 	_ = f.Close()
-	return err == nil && time.Since(made.ModTime()) < l.options.ProducerExpiry
+	return err == nil && l.options.Now().Sub(made.ModTime()) < l.options.ProducerExpiry
 }
 
 // seenMillis is the latest time at which the batch at an offset can have been appended; said is the snapshot's time, which
@@ -82,7 +81,7 @@ func (l *Log) knewAllProducers() bool {
 func (l *Log) seenMillis(offset, said int64) int64 {
 	s := l.segments[l.position(offset)]
 	if s.size == 0 || offset < s.base {
-		return min(said, time.Now().UnixMilli())
+		return min(said, l.options.Now().UnixMilli())
 	}
 	return s.appendedMillis
 }

@@ -86,7 +86,7 @@ func (l *Log) open(found OpenOptions) error {
 func (l *Log) loadedSegment() error {
 	n := len(l.segments)
 	if s := l.segments[n-1]; s.size > 0 {
-		if err := s.openTimes(); err != nil {
+		if err := s.openTimes(l.options.Now()); err != nil {
 			return err
 		}
 	}

@@ -3,8 +3,6 @@ package segment
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"oneplusn/segment/records"
 )
 
@@ -73,7 +71,7 @@ func (s *Segment) Release() {
 		return
 	}
 	s.counted()
-	s.closer.close(closing{[2]File{s.file, s.index.file}, s.mapped, s.outgrown})
+	s.closer.close(closing{s.fs, [2]File{s.file, s.index.file}, s.mapped, s.outgrown})
 	s.mapped, s.outgrown, s.index.file = nil, nil, nil
 }
 
@@ -92,7 +90,7 @@ func (s *Segment) Map() ([]byte, error) {
 		return s.mapped, nil
 	}
 	n := max(s.capacity, s.size)
-	m, err := unix.Mmap(s.file.Fd(), 0, int(n), unix.PROT_READ, unix.MAP_SHARED)
+	m, err := s.file.Map(int(n))
 	if err != nil {
 		return nil, fmt.Errorf("segment: mapping %d bytes of %s: %w", n, s.path, err)
 	}

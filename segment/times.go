@@ -36,14 +36,14 @@ func (t *segmentTimes) latest(maxTimestamp int64) int64 {
 
 // openTimes recovers the times of a segment from an earlier run. A copied file may have any modification time: then the latest
 // timestamp counts, unless it is in the future.
-func (s *Segment) openTimes() error {
+func (s *Segment) openTimes(now time.Time) error {
 	info, err := s.file.Stat()
 	if err != nil {
 		return fmt.Errorf("segment: %s: %w", s.path, err)
 	}
 	first, _ := s.firstTimestamp(s.size) // the segment opened; later damage is an error of reads
 	t := segmentTimes{appendedMillis: info.ModTime().UnixMilli()}
-	if latest := s.index.maxTimestamp; latest <= time.Now().UnixMilli() {
+	if latest := s.index.maxTimestamp; latest <= now.UnixMilli() {
 		t.appendedMillis = max(t.appendedMillis, latest)
 	}
 	if t.createdMillis = t.appendedMillis; first >= 0 && first < t.createdMillis {

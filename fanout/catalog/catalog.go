@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -29,6 +30,8 @@ type Config struct {
 	Dir    string
 	NodeID int32      // of a directory that has none yet
 	FS     segment.FS // nil for the real one
+	// OneThread: the loop's thread is the only one, so it must not wait for another.
+	OneThread bool
 	// Defaults apply where a topic has no setting of its own. MaxBatchBytes bounds both.
 	Defaults      *TopicConfig
 	MaxBatchBytes int
@@ -80,7 +83,9 @@ func Open(l *loop.Loop, config Config) (*Catalog, error) {
 	if c.config.FS == nil {
 		c.config.FS = segment.OS
 	}
-	c.config.Defaults.Options.Closer = &c.closer
+	if !config.OneThread {
+		c.config.Defaults.Options.Closer = &c.closer
+	}
 	c.startsFile = sharedFile{jobs: l, snapshot: c.snapshotStarts}
 	c.pointsFile = sharedFile{jobs: l, snapshot: c.snapshotPoints}
 	if err := c.config.FS.MkdirAll(config.Dir); err != nil {
@@ -106,7 +111,7 @@ func (c *Catalog) Serve(files *budget.Budget, committer *commit.Committer, fetch
 
 // PartitionCount is how many partitions take room.
 func (c *Catalog) PartitionCount() (n int) {
-	for _, tp := range c.byName {
+	for tp := range c.all() {
 		n += tp.counted()
 	}
 	return n
@@ -154,7 +159,7 @@ type Stats struct {
 // Stats walks through all partitions.
 func (c *Catalog) Stats() Stats {
 	s := Stats{Topics: len(c.byName)}
-	for _, tp := range c.byName {
+	for tp := range c.all() {
 		s.Partitions += len(tp.Partitions)
 		s.PartitionsRefused += tp.Offline()
 		for p := range tp.Online() {
@@ -170,6 +175,17 @@ func (c *Catalog) SortedNames() []string {
 		c.sorted = slices.Sorted(maps.Keys(c.byName))
 	}
 	return c.sorted
+}
+
+// all yields the topics in the order of their names: a run that is repeated repeats the order.
+func (c *Catalog) all() iter.Seq[*Topic] {
+	return func(yield func(*Topic) bool) {
+		for _, name := range c.SortedNames() {
+			if !yield(c.byName[name]) {
+				return
+			}
+		}
+	}
 }
 
 // add begins to serve a topic.
@@ -251,17 +267,24 @@ func (c *Catalog) closeLogs() error {
 		errs  []error
 		slots = make(chan struct{}, closeAtOnce)
 	)
-	for _, tp := range c.byName {
+	closeOne := func(p *Partition) {
+		if err := p.Log.Close(); err != nil {
+			c.loop.Log.Error("closing a partition", "topic", p.Topic.Name, "partition", p.Index, "error", err)
+			mu.Lock()
+			errs = append(errs, err)
+			mu.Unlock()
+		}
+	}
+	for tp := range c.all() {
 		for p := range tp.Online() {
+			if c.config.OneThread {
+				closeOne(p)
+				continue
+			}
 			slots <- struct{}{}
 			wait.Go(func() {
 				defer func() { <-slots }()
-				if err := p.Log.Close(); err != nil {
-					c.loop.Log.Error("closing a partition", "topic", tp.Name, "partition", p.Index, "error", err)
-					mu.Lock()
-					errs = append(errs, err)
-					mu.Unlock()
-				}
+				closeOne(p)
 			})
 		}
 	}

@@ -42,7 +42,7 @@ func (c *Catalog) recover() error {
 		return err
 	}
 	highest := int32(0)
-	for _, tp := range c.byName {
+	for tp := range c.all() {
 		for p := range tp.Online() {
 			highest = max(highest, p.Log.LeaderEpoch())
 		}

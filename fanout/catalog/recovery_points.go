@@ -58,7 +58,7 @@ const CheckpointEvery = 5 * time.Second
 // this one refused; without a recovery point nothing is ever cut.
 func (c *Catalog) recoveryPoints() map[*Partition]int64 {
 	points := make(map[*Partition]int64)
-	for _, tp := range c.byName {
+	for tp := range c.all() {
 		for _, p := range tp.Partitions {
 			offset := p.recoveryPoint
 			if p.Offline == nil {
@@ -74,7 +74,7 @@ func (c *Catalog) recoveryPoints() map[*Partition]int64 {
 
 // recoveryPointsMoved reports whether a log has become durable further than the file says.
 func (c *Catalog) recoveryPointsMoved() bool {
-	for _, tp := range c.byName {
+	for tp := range c.all() {
 		for p := range tp.Online() {
 			if p.Log.DurableOffset() != p.recoveryPoint {
 				return true

@@ -15,7 +15,7 @@ import (
 // a response under way keeps those that it sends.
 func (c *Catalog) expireSegments() {
 	var removals []func() error
-	for _, tp := range c.byName {
+	for tp := range c.all() {
 		for p := range tp.Online() {
 			removals = c.expireOne(p, removals)
 		}

@@ -73,7 +73,7 @@ var (
 // New makes a committer. It uses the loop's kernel, from the first append on.
 func New(l *loop.Loop, config Config) *Committer {
 	c := &Committer{loop: l, kind: config.SyncKind, syncs: syncs{next: loop.Never}}
-	c.inline.allowed = config.InlineWrites && onLocalFileSystem(config.Dir)
+	c.inline.allowed = config.InlineWrites
 	c.writers.loop = l
 	return c
 }

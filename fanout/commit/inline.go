@@ -41,7 +41,8 @@ var localFileSystems = map[int64]bool{
 	unix.TMPFS_MAGIC: true, unix.OVERLAYFS_SUPER_MAGIC: true,
 }
 
-func onLocalFileSystem(dir string) bool {
+// OnLocalFileSystem reports whether writes to a directory go to the page cache of this machine only.
+func OnLocalFileSystem(dir string) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(dir, &st) == nil && localFileSystems[int64(st.Type)]
 }

@@ -73,10 +73,10 @@ func TestWritesStayOnTheLoopOnlyWhereTheyAreFast(t *testing.T) {
 }
 
 func TestOnlyLocalFileSystemsAreWrittenToOnTheLoop(t *testing.T) {
-	if onLocalFileSystem("/proc") || onLocalFileSystem("/does/not/exist") {
+	if OnLocalFileSystem("/proc") || OnLocalFileSystem("/does/not/exist") {
 		t.Error("/proc is taken for a local disk")
 	}
-	if !onLocalFileSystem(t.TempDir()) {
+	if !OnLocalFileSystem(t.TempDir()) {
 		t.Error("the directory of temporary files is not taken for a local file system")
 	}
 }
