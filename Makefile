@@ -15,7 +15,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz sim sweep bench bench-nginx bench-cold bench-groups interop interop-kgo compat-kafka clients-table crash clean
+.PHONY: help demo build test check race fuzz sim sim-transfers sweep bench bench-nginx bench-cold bench-groups interop interop-kgo compat-kafka clients-table crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,7 +56,10 @@ fuzz: ## run every fuzz target for FUZZTIME (default 10s) each
 		done; \
 	done
 
-sim: ## simulate the kernel under the transfers: SEED=n for one run, SEEDS=n for the first n (default 20000)
+sim: ## the whole server in a simulated machine: SEED=n for one run, SEEDS=n for the first n (default 500)
+	$(GO) test -count=1 -tags invariants -timeout 10h -run=Simulated -v ./fanout/scenario -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),500)
+
+sim-transfers: ## the transfers alone in a simulated machine: SEED=n for one run, SEEDS=n for the first n (default 20000)
 	$(GO) test -count=1 -run=Simulated -v ./fanout/transfer -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),20000)
 
 sweep: ## send every request with its fields at their extremes, alone and in all pairs (PAIRS=n for fewer, SEED=n repeats a run)

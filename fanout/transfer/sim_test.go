@@ -295,7 +295,7 @@ func TestSimulatedSubscribersReceiveExactlyTheirBytes(t *testing.T) {
 		}
 		s.run()
 		if len(s.failed) > 0 {
-			t.Fatalf("seed %d, %+v:\n%s\nagain: make sim SEED=%d", seed, s.config, strings.Join(s.failed, "\n"), seed)
+			t.Fatalf("seed %d, %+v:\n%s\nagain: make sim-transfers SEED=%d", seed, s.config, strings.Join(s.failed, "\n"), seed)
 		}
 		resets += s.resets
 		n := s.engine.PageCache.Counts()
