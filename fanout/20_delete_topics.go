@@ -30,6 +30,7 @@ func handleDeleteTopics(b *base, c *client, req *kmsg.DeleteTopicsRequest) {
 			resp.Topics = append(resp.Topics, kmsg.DeleteTopicsResponseTopic{Topic: kmsg.StringPtr(name), ErrorCode: codes[i]})
 		}
 		if end() {
+			c.coordinated = true
 			b.offsets.ReplyReaped(uint64(c.ID()), resp)
 		}
 	})

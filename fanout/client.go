@@ -24,7 +24,8 @@ type client struct {
 	fetch     fetch.Fetch
 	produce   produce.Produce
 
-	kept kmsg.Response // an answer that waits for response memory; nil if the request is answered again
+	coordinated bool          // the coordinator owes the answer
+	kept        kmsg.Response // an answer that waits for response memory; nil if the request is answered again
 }
 
 // clientOf readies the client of a connection that was accepted.
@@ -52,6 +53,7 @@ func (c *client) answerAgain() {
 	default:
 		c.answer()
 	}
+	c.mustBeAnswered()
 }
 
 // FrameMoved implements [conn.Handler]: names and records of a fetch or produce alias its frame.
@@ -81,7 +83,7 @@ func (c *client) Closing() {
 	c.produce.Close()
 	c.fetch.End()
 	c.base.offsets.Disconnected(uint64(c.ID()))
-	c.kept = nil
+	c.kept, c.coordinated = nil, false
 }
 
 // Fail implements [fetch.Conn], and Refuse [produce.Conn].

@@ -50,6 +50,7 @@ func coordinated[R kmsg.Request](handle func(*group.Coordinator, group.Instant, 
 				c.Close(conn.ByStorage, failed)
 				return
 			}
+			c.coordinated = true
 			handle(g, b.offsets.Instant(), group.Client{Ticket: uint64(c.ID())}, req)
 		})
 	}
@@ -75,7 +76,12 @@ func asked[R kmsg.Request](answer func(*group.Coordinator, R) kmsg.Response) fun
 // replyTo answers the request of a ticket, unless its client has disconnected.
 func (b *base) replyTo(ticket uint64, response kmsg.Response) {
 	if open := b.conns.Find(conn.ID(ticket)); open != nil {
-		b.clients[open.Slot()].reply(response)
+		c := &b.clients[open.Slot()]
+		if !c.coordinated {
+			panic(fmt.Sprintf("fanout: the coordinator answers connection %d, whose request it does not have: %T", open.Slot(), response))
+		}
+		c.coordinated = false
+		c.reply(response)
 	}
 }
 

@@ -46,6 +46,15 @@ func (c *client) answer() {
 	default:
 		c.refuse(err)
 	}
+	c.mustBeAnswered()
+}
+
+// mustBeAnswered panics if a handler has returned without an answer, and nothing is under way that leads to one.
+func (c *client) mustBeAnswered() {
+	if c.Unanswered() && !c.fetch.Waits() && !c.produce.Parked() && !c.coordinated {
+		panic(fmt.Sprintf("fanout: a request is answered, or waits for what answers it; %s v%d has neither",
+			wire.Describe(c.header.Key), c.header.Version))
+	}
 }
 
 // refuse closes the connection of a request that cannot be read.

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 )
 
@@ -18,7 +19,12 @@ func inOrder(steps ...step) step {
 			next(nil)
 			return
 		}
+		ended := false
 		steps[0](func(err error) {
+			if ended {
+				panic(fmt.Sprintf("catalog: a step ends once; it ends again, with error %v", err))
+			}
+			ended = true
 			if err != nil {
 				next(err)
 				return

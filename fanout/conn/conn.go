@@ -116,10 +116,12 @@ func (c *Conn) armRecv() {
 func (c *Conn) Errand() (end func() bool) {
 	c.mustBeTaken("an errand")
 	c.errands++
+	ended := false
 	return func() bool {
-		if c.errands--; c.errands < 0 {
-			panic(fmt.Sprintf("conn: more errands of connection %v ended than began", c.token))
+		if c.errands--; ended || c.errands < 0 {
+			panic(fmt.Sprintf("conn: an errand of connection %v ends once; ended before %v, %d are left", c.token, ended, c.errands))
 		}
+		ended = true
 		c.freeIfIdle()
 		return c.state == open
 	}

@@ -92,8 +92,7 @@ func (c *Conn) rewind() {
 		c.table.requests.give(in.takeBuffer())
 		return
 	}
-	small, _ := c.table.requests.take(c.table.requests.connections, roundedUp(len(in.pending())))
-	c.enter(small)
+	c.enter(c.table.requests.takeOwn(roundedUp(len(in.pending()))))
 }
 
 func (in *input) pending() []byte { return in.buf[in.start:in.end] }
@@ -181,8 +180,7 @@ func (c *Conn) makeRoom(data []byte) bool {
 			return c.moved()
 		}
 		if len(in.buf) < KeptFrameBytes && in.pins == 0 { // there is always memory for a small frame
-			into, _ = c.table.requests.take(c.table.requests.connections, KeptFrameBytes)
-			c.enter(into)
+			c.enter(c.table.requests.takeOwn(KeptFrameBytes))
 			return c.moved()
 		}
 	}

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"fmt"
 	"math/bits"
 
 	"oneplusn/fanout/budget"
@@ -99,6 +100,16 @@ func (m *requestMemory) take(from *budget.Budget, n int) (l lent, ok bool) {
 		m.free, m.freeBytes = [32][][]byte{}, 0
 	}
 	return lent{make([]byte, n), from}, true
+}
+
+// takeOwn lends one of the buffers that every connection may hold. There is always memory for it.
+func (m *requestMemory) takeOwn(n int) lent {
+	l, ok := m.take(m.connections, n)
+	if !ok {
+		panic(fmt.Sprintf("conn: every connection has a small buffer, and one more is left to move to; %d bytes of %d are lent, %d are wanted",
+			m.connections.Used(), m.connections.Limit(), n))
+	}
+	return l
 }
 
 // takeRounded lends a buffer of n bytes, rounded up to a power of two if there is memory for that.

@@ -116,6 +116,12 @@ func (c *Conn) AwaitBlock(n int, err error) {
 // AwaitsBlock says that the request under way has an answer for which there is no response memory yet.
 func (c *Conn) AwaitsBlock() bool { return c.forResponse.Linked() }
 
+// Unanswered says that the request under way has no answer, and that the connection itself waits for nothing that leads to one: no
+// response memory, turn, errand or pin.
+func (c *Conn) Unanswered() bool {
+	return c.state == open && c.request == asked && !c.forResponse.Linked() && !c.forTurn.Linked() && c.errands == 0 && c.in.pins == 0
+}
+
 // end ends an answered request, and goes on with the next, as soon as nothing reads the frame any more.
 func (c *Conn) end() {
 	if c.request != answered {

@@ -77,7 +77,7 @@ func (f *Fetch) End() {
 
 // Start answers a request, or lets it wait. It fails with [wire.ErrNoRoom] if the request names more than room partitions.
 func (f *Fetch) Start(h *wire.Header, room int) error {
-	if f.parked || f.lookups.left > 0 {
+	if f.Waits() {
 		panic("fetch: a request starts while the connection's last one waits")
 	}
 	f.request.Room = room
@@ -131,6 +131,9 @@ func (f *Fetch) HurryParked() bool {
 	f.try()
 	return true
 }
+
+// Waits says that the fetch waits for its partitions or for lookups, which answer it.
+func (f *Fetch) Waits() bool { return f.parked || f.lookups.left > 0 }
 
 // wants are the partitions to answer: with a session those of the session, also for the full request that begins it, since a
 // request may name a partition twice and a session has it once.

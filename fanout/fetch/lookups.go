@@ -75,10 +75,8 @@ func (f *Fetch) mayLookUp() bool { return !f.fetcher.stopping && f.lookups.round
 
 // lookUp begins to look up the cold partitions, in the order in which they are served.
 func (f *Fetch) lookUp(e *evaluation) {
+	f.mustBeUnderWay(e, "looked up")
 	l := &f.lookups
-	if l.left != 0 {
-		panic(fmt.Sprintf("fetch: a fetch is looked up while %d of its lookups have not ended", l.left))
-	}
 	l.rounds++
 	clear(l.list)
 	l.list = l.list[:0]
@@ -94,6 +92,9 @@ func (f *Fetch) lookUp(e *evaluation) {
 			l.left++
 			l.list = append(l.list, partitionLookup{i, f.join(r.partition.Log, want.FetchOffset, limit, codec)})
 		}
+	}
+	if l.left == 0 {
+		panic(fmt.Sprintf("fetch: a fetch of %d partitions is looked up, none of them is cold", len(wants)))
 	}
 	f.fetcher.loop.Record(eventLookUp, int64(l.left), int64(l.rounds))
 }

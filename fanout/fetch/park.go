@@ -26,6 +26,7 @@ func (f *Fetch) HeapPlace() *heap.Place { return &f.place }
 
 // park lets a fetch that was just evaluated wait for its partitions to advance, or for its deadline.
 func (f *Fetch) park(e *evaluation) {
+	f.mustBeUnderWay(e, "parked")
 	n := len(e.results)
 	grew := cap(f.waits) < n
 	if grew {

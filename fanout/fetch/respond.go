@@ -19,6 +19,7 @@ type response struct {
 
 // respond sends the answer of an evaluation. The frame's size is fixed and its segments are held before the first byte leaves.
 func (f *Fetch) respond(e *evaluation) {
+	f.mustBeUnderWay(e, "answered")
 	if e.firstServed != nil {
 		f.served = e.firstServed
 	}
@@ -88,6 +89,14 @@ func (e *evaluation) appendParts(parts []transfer.Part, mem []byte) []transfer.P
 		parts = append(parts, transfer.Part{Header: mem[from:]})
 	}
 	return parts
+}
+
+// mustBeUnderWay panics if an evaluation is not of this fetch, or if the fetch still waits.
+func (f *Fetch) mustBeUnderWay(e *evaluation, what string) {
+	if e.fetch != f || f.parked || f.lookups.left != 0 {
+		panic(fmt.Sprintf("fetch: a fetch that was just evaluated is %s; evaluated was another %v, parked %v, %d lookups have not ended",
+			what, e.fetch != f, f.parked, f.lookups.left))
+	}
 }
 
 // mustAddUp panics if the parts of a response have another size than its frame says.

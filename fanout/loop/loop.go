@@ -91,13 +91,20 @@ func (l *Loop) Turn() uint64 { return l.turn }
 // UnixMillis is the time of day, for records and retention. Any goroutine may call it.
 func (l *Loop) UnixMillis() int64 { return l.wallClock().UnixMilli() }
 
-// Go runs work that may block in a goroutine of its own, and then done on the loop.
+// Go runs work that may block in a goroutine of its own, and then done on the loop, which has not ended.
 func (l *Loop) Go(work, done func()) {
+	select {
+	case <-l.ended:
+		panic("loop: work begins after the loop has ended: nothing would wait for it")
+	default:
+	}
 	l.jobs++
 	l.Thread(func() {
 		work()
 		l.tasks.push(func() {
-			l.jobs--
+			if l.jobs--; l.jobs < 0 {
+				panic("loop: more work ended than began")
+			}
 			done()
 		})
 		l.Kernel.Wake()

@@ -16,6 +16,9 @@ func (p *Produce) Before(other *Produce) bool { return p.deadline < other.deadli
 // HeapPlace implements [heap.Item].
 func (p *Produce) HeapPlace() *heap.Place { return &p.place }
 
+// Parked says that the produce waits for its parts, which answer it.
+func (p *Produce) Parked() bool { return p.place.Linked() }
+
 // park lets the produce wait until all its parts are settled.
 func (p *Produce) park() {
 	pr := p.producer

@@ -153,7 +153,9 @@ func (r *part) Appended(to *commit.Partition, appended segment.Appended, err err
 		pr.stats.PublishedBytes += uint64(appended.Bytes)
 		pr.stats.PublishedRecords += uint64(appended.Records)
 	}
-	p.writing--
+	if p.writing--; p.writing < 0 {
+		panic("produce: more parts of a produce were written than appended")
+	}
 	last := p.writing == 0
 	if p.conn.Open() && !r.settled { // else nobody waits for it
 		r.appended(to, appended, err)
