@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	register(handleMetadata, Request{Max: 8, onlyAsks: true,
+	register(handleMetadata, Request{Max: wire.MetadataVersions - 1, onlyAsks: true,
 		Does:     "lists topics, partitions and their leaders; creates missing topics",
 		Versions: "from 4 on the client decides whether a missing topic is created",
 		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeLeaderNotAvailable, wire.CodeInvalidTopic,

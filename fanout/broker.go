@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -131,10 +132,10 @@ func (b *Broker) prepare(k ring.Kernel) error {
 // tearDown runs after the loop: no operation may be in flight, and all memory that was lent must be back.
 func (b *Broker) tearDown() error {
 	if !b.catalog.Idle() {
-		return fmt.Errorf("fanout: changes of the data directory are still under way after shutdown")
+		return errors.New("changes of the data directory are still under way after shutdown")
 	}
 	if n := b.loop.Kernel.InFlight(); n != 0 {
-		return fmt.Errorf("fanout: %d operations are still in flight after shutdown", n)
+		return fmt.Errorf("%d operations are still in flight after shutdown", n)
 	}
 	b.metadata.drop(&b.conns.Responses)
 	return b.conns.Close()

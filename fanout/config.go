@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"math"
@@ -77,7 +78,7 @@ func (c Config) Validate() error {
 		return err
 	}
 	if err := c.Fsync.Validate(); err != nil {
-		return fmt.Errorf("fanout: %w", err)
+		return err
 	}
 	return c.validateTogether()
 }
@@ -168,4 +169,24 @@ func topicDefaults(c *Config) *catalog.TopicConfig {
 	o.TimestampBeforeMaxMillis = math.MaxInt64
 	o.TimestampAfterMaxMillis = time.Hour.Milliseconds() // Apache Kafka's since 4.0
 	return catalog.NewDefaults(o, c.Fsync.Policy())
+}
+
+// maxOffsetMetadataBytes is Apache Kafka's offset.metadata.max.bytes.
+const maxOffsetMetadataBytes = 4096
+
+// offsets is the configuration of the coordinator and its log.
+func (c *Config) offsets() offsets.Config {
+	groups := c.Group
+	groups.MaxMetadataBytes = maxOffsetMetadataBytes
+	groups.MaxReplyBytes = c.ResponseMemoryBytes / 4
+	groups.NewMemberID = newMemberID
+	return offsets.Config{Group: groups, MaxInflatedBytes: c.Log.MaxInflatedBytes}
+}
+
+// newMemberID is the client's id and a random UUID.
+func newMemberID(clientID string) string {
+	var u [16]byte
+	_, _ = rand.Read(u[:])
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80 // RFC 9562, version 4
+	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", clientID, u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }

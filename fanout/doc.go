@@ -23,8 +23,11 @@
 //
 //	conn: a whole frame --> client.Request --> registry --> NN_name.go --> a part --> client.Respond or Send --> conn
 //
-// A request's file registers its key, its versions, its handler, its error codes and its documentation; nothing else lists
-// requests. Requests of one connection are answered in order, one at a time.
+// A request's file registers its key, its versions, its handler, its error codes and its documentation: see [Request]. Requests of
+// one connection are answered in order, one at a time. When a handler returns, its request has its answer, or waits for what answers
+// it: memory, its turn, an errand, a pin, a parked fetch or produce, or the coordinator.
+//
+// Errors reach users and carry no name of a package. Panics begin with theirs.
 //
 // # Invariants
 //

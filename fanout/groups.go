@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"crypto/rand"
 	"fmt"
 	"net"
 
@@ -9,27 +8,7 @@ import (
 
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/group"
-	"oneplusn/fanout/offsets"
 )
-
-// maxOffsetMetadataBytes is Apache Kafka's offset.metadata.max.bytes.
-const maxOffsetMetadataBytes = 4096
-
-func (c *Config) offsets() offsets.Config {
-	groups := c.Group
-	groups.MaxMetadataBytes = maxOffsetMetadataBytes
-	groups.MaxReplyBytes = c.ResponseMemoryBytes / 4
-	groups.NewMemberID = newMemberID
-	return offsets.Config{Group: groups, MaxInflatedBytes: c.Log.MaxInflatedBytes}
-}
-
-// newMemberID is the client's id and a random UUID.
-func newMemberID(clientID string) string {
-	var u [16]byte
-	_, _ = rand.Read(u[:])
-	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80 // RFC 9562, version 4
-	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", clientID, u[:4], u[4:6], u[6:8], u[8:10], u[10:])
-}
 
 // withCoordinator calls do when there is a coordinator, or with the error of creating its topic. If the client has disconnected
 // meanwhile it does nothing: the coordinator would never hear of the disconnect.

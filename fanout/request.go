@@ -59,7 +59,7 @@ func (c *client) mustBeAnswered() {
 
 // refuse closes the connection of a request that cannot be read.
 func (c *client) refuse(err error) {
-	c.Close(conn.ByProtocol, fmt.Errorf("fanout: %s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
+	c.Close(conn.ByProtocol, fmt.Errorf("%s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
 }
 
 // Respond sends a whole response that was encoded on the heap. encoded becomes the loop's scratch memory.

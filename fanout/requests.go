@@ -7,8 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Request describes one kind of request. Its file registers it, and nothing else lists requests: the answer to ApiVersions and
-// docs/protocol.md come from the registry. Clients avoid requests that ApiVersions does not list. Only ApiVersions 3 is flexible
+// Request describes one kind of request. Its file registers it; the answer to ApiVersions and docs/protocol.md come from the registry.
+// Two places besides know single requests: client tells Produce and Fetch apart, whose state it keeps, and wire/repeats.go has the
+// requests whose repeated names it drops. Clients avoid requests that ApiVersions does not list. Only ApiVersions 3 is flexible
 // (KIP-482): every client in use negotiates down to these versions.
 type Request struct {
 	// Min and Max are the versions that are advertised. AcceptMin is the lowest that is read, by default Min.

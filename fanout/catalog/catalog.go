@@ -89,7 +89,7 @@ func Open(l *loop.Loop, config Config) (*Catalog, error) {
 	c.startsFile = sharedFile{jobs: l, snapshot: c.snapshotStarts}
 	c.pointsFile = sharedFile{jobs: l, snapshot: c.snapshotPoints}
 	if err := c.config.FS.MkdirAll(config.Dir); err != nil {
-		return nil, fmt.Errorf("catalog: cannot make the data directory: %w: choose another with --data", err)
+		return nil, fmt.Errorf("cannot make the data directory: %w: choose another with --data", err)
 	}
 	var err error
 	if c.unlock, err = segment.LockDataDir(c.config.FS, config.Dir); err != nil {

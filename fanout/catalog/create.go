@@ -194,7 +194,7 @@ func (n *newPartitions) inTheWay(fsys segment.FS, dir string) error {
 	for i := n.first; i < n.end; i++ {
 		path := n.path(dir, i)
 		if _, err := fsys.Stat(path); !errors.Is(err, os.ErrNotExist) {
-			return errors.Join(fmt.Errorf("catalog: %s is in the way: move it out of the data directory", path), err)
+			return errors.Join(fmt.Errorf("%s is in the way: move it out of the data directory", path), err)
 		}
 	}
 	return nil

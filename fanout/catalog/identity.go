@@ -33,7 +33,7 @@ func (id *identity) open(fsys segment.FS, dir string, nodeID int32) (fresh bool,
 		return true, id.create(fsys, path)
 	}
 	if err != nil {
-		return false, fmt.Errorf("catalog: %w", err)
+		return false, err
 	}
 	return false, id.parse(path, text)
 }
@@ -44,7 +44,7 @@ func (id *identity) create(fsys segment.FS, path string) error {
 	id.clusterID = base64.RawURLEncoding.EncodeToString(random[:])
 	text := fmt.Sprintf("version=1\ncluster.id=%s\nnode.id=%d\n", id.clusterID, id.nodeID)
 	if err := segment.ReplaceFile(fsys, path, []byte(text)); err != nil {
-		return fmt.Errorf("catalog: cannot write to the data directory: %w: choose another with --data", err)
+		return fmt.Errorf("cannot write to the data directory: %w: choose another with --data", err)
 	}
 	return nil
 }
@@ -63,13 +63,13 @@ func (id *identity) parse(path string, text []byte) error {
 		case "node.id", "broker.id":
 			n, err := strconv.ParseInt(value, 10, 32)
 			if err != nil || n < 0 {
-				return fmt.Errorf("catalog: %s: %s is %q, it must be a number from 0 on", path, key, value)
+				return fmt.Errorf("%s: %s is %q, it must be a number from 0 on", path, key, value)
 			}
 			id.nodeID = int32(n)
 		}
 	}
 	if id.clusterID == "" {
-		return fmt.Errorf("catalog: %s has no cluster.id: restore the file, or remove it to get a new identity", path)
+		return fmt.Errorf("%s has no cluster.id: restore the file, or remove it to get a new identity", path)
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (c *Catalog) openAll(clean bool, points RecoveryPoints) error {
 				segment.OpenOptions{Clean: clean, LogStartOffset: c.starts[directory], RecoveryPoint: point})
 		}
 		if exhausted(err) {
-			return fmt.Errorf("catalog: there are %d partitions, and the limit on open files is %d: raise it (ulimit -n, LimitNOFILE=): %w",
+			return fmt.Errorf("there are %d partitions, and the limit on open files is %d: raise it (ulimit -n, LimitNOFILE=): %w",
 				len(found), c.config.OpenFilesLimit, err)
 		}
 		if err != nil {
@@ -114,7 +114,7 @@ func (c *Catalog) openAll(clean bool, points RecoveryPoints) error {
 func (c *Catalog) listPartitions() ([]partitionEntry, error) {
 	entries, err := c.config.FS.ReadDir(c.config.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("catalog: cannot read the data directory: %w", err)
+		return nil, fmt.Errorf("cannot read the data directory: %w", err)
 	}
 	var found []partitionEntry
 	for _, e := range entries {
@@ -152,7 +152,7 @@ func (c *Catalog) fillGap(tp *Topic, e partitionEntry) (ok bool) {
 		return false
 	}
 	for index := have; index < e.index; index++ {
-		err := fmt.Errorf("catalog: topic %s has partition %d but not %d: put the directory %s-%d back, or move the topic's directories away",
+		err := fmt.Errorf("topic %s has partition %d but not %d: put the directory %s-%d back, or move the topic's directories away",
 			tp.Name, e.index, index, tp.Name, index)
 		c.loop.Log.Error("a partition is missing, the others are served", "topic", tp.Name, "partition", index, "error", err)
 		tp.add(&Partition{Index: index, Offline: err, recoveryPoint: segment.AllDurable})
@@ -192,7 +192,7 @@ func (c *Catalog) topicOf(name string) *Topic {
 	}
 	own, err := topicConfigOf(c.config.Defaults, set, c.config.MaxBatchBytes)
 	if err != nil {
-		tp.unusable = fmt.Errorf("catalog: %s: %w: correct the line, or remove it", path, err)
+		tp.unusable = fmt.Errorf("%s: %w: correct the line, or remove it", path, err)
 		return tp
 	}
 	tp.Config = own

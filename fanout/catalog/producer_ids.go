@@ -62,11 +62,11 @@ func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs,
 func readNumber(fsys segment.FS, path string, most int64) (int64, error) {
 	text, err := segment.ReadFile(fsys, path)
 	if err != nil {
-		return 0, fmt.Errorf("catalog: %w", err)
+		return 0, err
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	if err != nil || n < 0 || n > most {
-		return 0, fmt.Errorf("catalog: %s holds %.40q, it must be a number from 0 to %d", path, text, most)
+		return 0, fmt.Errorf("%s holds %.40q, it must be a number from 0 to %d", path, text, most)
 	}
 	return n, nil
 }
@@ -74,7 +74,7 @@ func readNumber(fsys segment.FS, path string, most int64) (int64, error) {
 // writeNumber replaces such a file. It blocks.
 func writeNumber(fs segment.FS, path string, n int64) error {
 	if err := segment.ReplaceFile(fs, path, []byte(strconv.FormatInt(n, 10)+"\n")); err != nil {
-		return fmt.Errorf("catalog: reserving numbers: %w", err)
+		return fmt.Errorf("reserving numbers: %w", err)
 	}
 	return nil
 }

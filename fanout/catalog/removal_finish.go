@@ -14,7 +14,7 @@ import (
 func (c *Catalog) finishRemovals() error {
 	entries, err := c.config.FS.ReadDir(c.config.Dir)
 	if err != nil {
-		return fmt.Errorf("catalog: cannot read the data directory: %w", err)
+		return fmt.Errorf("cannot read the data directory: %w", err)
 	}
 	for _, e := range entries {
 		path := filepath.Join(c.config.Dir, e.Name())

@@ -72,13 +72,13 @@ func (r *removal) announce() error {
 	fmt.Fprintln(&b, markHead)
 	for _, p := range r.parts {
 		if strings.ContainsAny(p.topic, " \n") {
-			return fmt.Errorf("catalog: topic %q was not made here: move its directories away by hand", p.topic)
+			return fmt.Errorf("topic %q was not made here: move its directories away by hand", p.topic)
 		}
 		fmt.Fprintln(&b, p.topic, p.first, p.end)
 	}
 	fmt.Fprintln(&b, markEnd)
 	if err := segment.ReplaceFile(r.fs, r.mark, b.Bytes()); err != nil {
-		err = fmt.Errorf("catalog: writing the mark of partitions to remove: %w", err)
+		err = fmt.Errorf("writing the mark of partitions to remove: %w", err)
 		return errors.Join(err, r.removeMark())
 	}
 	return nil
@@ -96,7 +96,7 @@ func (r *removal) withdraw() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.fs.SyncDir(r.dir); err != nil { // first: without the mark the names must be final
-		return fmt.Errorf("catalog: syncing the data directory: %w", err)
+		return fmt.Errorf("syncing the data directory: %w", err)
 	}
 	if err := r.removeMark(); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (r *removal) removeMark() error {
 		err = r.fs.SyncDir(r.dir)
 	}
 	if err != nil {
-		return fmt.Errorf("catalog: %s could not be removed: %w: remove it, or the next start removes the partitions that it names", r.mark, err)
+		return fmt.Errorf("%s could not be removed: %w: remove it, or the next start removes the partitions that it names", r.mark, err)
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (r *removal) sweep() (aside []string, err error) {
 	}
 	entries, err := r.fs.ReadDir(r.dir)
 	if err != nil {
-		return nil, fmt.Errorf("catalog: cannot read the data directory: %w", err)
+		return nil, fmt.Errorf("cannot read the data directory: %w", err)
 	}
 	byTopic := make(map[string]removedPartitions, len(r.parts))
 	for _, p := range r.parts {
@@ -151,7 +151,7 @@ func (r *removal) sweep() (aside []string, err error) {
 func readRemoval(fs segment.FS, path string) (r *removal, ok bool, err error) {
 	text, err := segment.ReadFile(fs, path)
 	if err != nil {
-		return nil, false, fmt.Errorf("catalog: %w", err)
+		return nil, false, err
 	}
 	r = &removal{fs: fs, dir: filepath.Dir(path), mark: path}
 	lines := bufio.NewScanner(bytes.NewReader(text))

@@ -30,7 +30,7 @@ func writeTopicConfig(fs segment.FS, path string, set map[string]string) error {
 		fmt.Fprintf(&b, "%s=%s\n", name, set[name])
 	}
 	if err := segment.ReplaceFile(fs, path, b.Bytes()); err != nil {
-		return fmt.Errorf("catalog: writing a topic's configuration: %w", err)
+		return fmt.Errorf("writing a topic's configuration: %w", err)
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ func readTopicConfig(fsys segment.FS, path string) (set map[string]string, forei
 		return map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}, true, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("catalog: %w", err)
+		return nil, false, err
 	}
 	set = make(map[string]string)
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -54,7 +54,7 @@ func readTopicConfig(fsys segment.FS, path string) (set map[string]string, forei
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok {
-			return nil, false, fmt.Errorf("catalog: %s: line %d is %q, it must be name=value", path, n, line)
+			return nil, false, fmt.Errorf("%s: line %d is %q, it must be name=value", path, n, line)
 		}
 		set[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}

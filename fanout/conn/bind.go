@@ -24,16 +24,16 @@ const (
 // Accepted sockets inherit its options. A port that is in use is waited for.
 func Bind(address string, sendBufferBytes int, busyWait time.Duration) (*Listener, error) {
 	if address == "" {
-		return nil, errors.New("fanout: --listen is empty, it must be host:port")
+		return nil, errors.New("--listen is empty, it must be host:port")
 	}
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("fanout: --listen %q: %w", address, err)
+		return nil, fmt.Errorf("--listen %q: %w", address, err)
 	}
 	family, sa := sockaddr(addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return nil, fmt.Errorf("fanout: socket: %w", err)
+		return nil, fmt.Errorf("cannot make a socket to listen: %w", err)
 	}
 	err = optionsAndBind(fd, sa, sendBufferBytes)
 	for waited := time.Duration(0); errors.Is(err, unix.EADDRINUSE) && waited < busyWait; waited += BusyPortPoll {
@@ -46,7 +46,7 @@ func Bind(address string, sendBufferBytes int, busyWait time.Duration) (*Listene
 		if errors.Is(err, unix.EADDRINUSE) {
 			remedy = ": another program has this port: stop it, or choose another with --listen"
 		}
-		return nil, fmt.Errorf("fanout: cannot listen on %s: %w%s", address, err, remedy)
+		return nil, fmt.Errorf("cannot listen on %s: %w%s", address, err, remedy)
 	}
 	return NewListener(fd, ring.LocalAddress(fd), func(fd int) { _ = unix.Close(fd) }), nil
 }

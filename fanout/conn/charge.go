@@ -1,8 +1,6 @@
 package conn
 
 import (
-	"fmt"
-
 	"oneplusn/fanout/budget"
 )
 
@@ -34,7 +32,7 @@ func (c *Conn) ChargeLists() {
 		return
 	}
 	if !c.lists().Take(grown) {
-		c.Close(ByMemory, fmt.Errorf("fanout: %w", c.lists().Refusal("a request's list of partitions", grown)))
+		c.Close(ByMemory, c.lists().Refusal("a request's list of partitions", grown))
 		return
 	}
 	c.charged += grown
@@ -63,7 +61,7 @@ func (c *Conn) AwaitRoom(what string, needs int64) error {
 		own = int64(len(c.in.buf))
 	}
 	if c.hasTurn || needs > max(m.general.Limit()-own, m.lines[1].turn.Limit()) {
-		return fmt.Errorf("fanout: %w", m.total.Refusal(what, needs))
+		return m.total.Refusal(what, needs)
 	}
 	c.request, c.in.held = none, false
 	c.dropLists()

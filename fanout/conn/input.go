@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -149,7 +150,7 @@ func (c *Conn) receive(data []byte) error {
 	}
 	if in.spill.empty() {
 		if in.end+len(data) > len(in.buf) && !c.makeRoom(data) {
-			return fmt.Errorf("fanout: the request under way cannot be read again after it was moved")
+			return errors.New("the request under way cannot be read again after it was moved")
 		}
 		n := copy(in.buf[in.end:], data)
 		in.end += n

@@ -41,7 +41,7 @@ func (a *Listener) listen(l *loop.Loop) error {
 	a.loop = l
 	var err error
 	if a.pollFD, err = l.Kernel.Listen(a.socket, listenBacklog); err != nil {
-		return fmt.Errorf("fanout: cannot listen on %s: %w", a.address, err)
+		return fmt.Errorf("cannot listen on %s: %w", a.address, err)
 	}
 	a.arm()
 	return nil

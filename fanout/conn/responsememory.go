@@ -2,7 +2,6 @@ package conn
 
 import (
 	"errors"
-	"fmt"
 	"math/bits"
 
 	"oneplusn/fanout/budget"
@@ -11,7 +10,7 @@ import (
 )
 
 // errNoResponseMemory makes a response wait until others have been sent.
-var errNoResponseMemory = errors.New("fanout: the response memory is used up")
+var errNoResponseMemory = errors.New("the response memory is used up")
 
 // minBlockClass makes the smallest block 8 KiB.
 const minBlockClass = 13
@@ -62,7 +61,7 @@ func (m *ResponseMemory) Take(c *Conn, n int) (*Block, error) {
 	size := int64(1) << class
 	switch {
 	case size > m.budget.Limit():
-		return nil, fmt.Errorf("fanout: %w", m.budget.Refusal("a response", size))
+		return nil, m.budget.Refusal("a response", size)
 	case m.waiters.Len() > 0 && m.turn != c, !m.budget.Take(size):
 		return nil, errNoResponseMemory
 	}

@@ -110,7 +110,7 @@ func (t *Table) closeLargest(c *Conn) bool {
 	if most == c {
 		return false
 	}
-	most.Close(ByMemory, fmt.Errorf("fanout: it held %d bytes, more than any other, of a request that had not come whole: %w",
+	most.Close(ByMemory, fmt.Errorf("it held %d bytes, more than any other, of a request that had not come whole: %w",
 		held, t.requests.total.Refusal("another connection", int64(len(c.in.buf)))))
 	t.requests.give(most.in.takeBuffer())
 	most.in.spill.drop(&t.requests)
@@ -141,7 +141,7 @@ func (c *Conn) frameOverdue() error {
 	if (held || silent <= limit) && (!inTheWay || since <= limit && (held || silent <= limit/HurryDivisor)) {
 		return nil
 	}
-	return fmt.Errorf("fanout: a request of %d bytes was begun %v ago, %d bytes came, the last %v ago (--frame-timeout %v)",
+	return fmt.Errorf("a request of %d bytes was begun %v ago, %d bytes came, the last %v ago (--frame-timeout %v)",
 		c.frameWant(nil), since.Round(time.Millisecond), len(c.in.pending())+c.in.spill.len(), silent.Round(time.Millisecond), limit)
 }
 

@@ -1,7 +1,5 @@
 package conn
 
-import "fmt"
-
 // spill holds bytes that arrived for a frame that could not grow: the kernel had received them before the recv was paused. They
 // are charged to the overflow share of the request memory, or, when that is used up, to the general one.
 type spill struct {
@@ -24,7 +22,7 @@ func (s *spill) add(m *requestMemory, data []byte) error {
 			into, ok = m.take(m.general, n)
 		}
 		if !ok {
-			return fmt.Errorf("fanout: %w", m.overflow.Refusal("what has arrived of a request", int64(n)))
+			return m.overflow.Refusal("what has arrived of a request", int64(n))
 		}
 		kept := copy(into.bytes, s.bytes[s.start:s.end])
 		m.give(s.lent)

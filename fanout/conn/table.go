@@ -103,7 +103,7 @@ func (t *Table) Drained() bool { return t.conns.Taken() == 0 && !t.listener.poll
 // Close frees the memory outside the Go heap. No operation may be in flight.
 func (t *Table) Close() error {
 	if !t.Drained() {
-		return fmt.Errorf("fanout: %d connections are left after shutdown", t.conns.Taken())
+		return fmt.Errorf("%d connections are left after shutdown", t.conns.Taken())
 	}
 	if err := t.Engine.Close(); err != nil {
 		return err

@@ -15,19 +15,19 @@ import (
 // of [Config] do not apply: a record that was accepted once is not refused later.
 func (c *Coordinator) Restore(now Instant, partition int32, offset int64, key, value []byte) error {
 	if len(key) < 2 {
-		return fmt.Errorf("group: the key of record %d has %d bytes, the least is 2", offset, len(key))
+		return fmt.Errorf("the key of record %d has %d bytes, the least is 2", offset, len(key))
 	}
 	switch version := int16(binary.BigEndian.Uint16(key)); version {
 	case 0, offsetKeyVersion:
 		var k kmsg.OffsetCommitKey
 		if err := k.ReadFrom(key); err != nil {
-			return fmt.Errorf("group: the key of record %d: %w", offset, err)
+			return fmt.Errorf("the key of record %d: %w", offset, err)
 		}
 		return c.restoreOffset(now, partition, offset, &k, value)
 	case groupKeyVersion:
 		var k kmsg.GroupMetadataKey
 		if err := k.ReadFrom(key); err != nil {
-			return fmt.Errorf("group: the key of record %d: %w", offset, err)
+			return fmt.Errorf("the key of record %d: %w", offset, err)
 		}
 		return c.restoreGroup(now, partition, offset, k.Group, value)
 	}
@@ -59,7 +59,7 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 	}
 	var v kmsg.OffsetCommitValue
 	if err := decodeValue(value, &v, (*flexible).offsetValue); err != nil {
-		return fmt.Errorf("group: the value of record %d, an offset of group %q: %w", offset, k.Group, err)
+		return fmt.Errorf("the value of record %d, an offset of group %q: %w", offset, k.Group, err)
 	}
 	g := c.restored(now, k.Group, partition)
 	o := g.offsets.get(at)
@@ -94,7 +94,7 @@ func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, i
 	}
 	var v kmsg.GroupMetadataValue
 	if err := decodeValue(value, &v, (*flexible).groupValue); err != nil {
-		return fmt.Errorf("group: the value of record %d, the membership of group %q: %w", offset, id, err)
+		return fmt.Errorf("the value of record %d, the membership of group %q: %w", offset, id, err)
 	}
 	g := c.restored(now, id, partition)
 	c.clearMembers(g)

@@ -31,7 +31,7 @@ func (l *Log) restore(tp *catalog.Topic) bool {
 	for _, p := range tp.Partitions {
 		if p.Offline == nil {
 			if err := l.restorePartition(p); err != nil {
-				p.Offline = fmt.Errorf("fanout: reading committed offsets from %s: %w", p.Directory(), err)
+				p.Offline = fmt.Errorf("reading committed offsets from %s: %w", p.Directory(), err)
 				p.Log.Abandon()
 				return false
 			}

@@ -215,7 +215,7 @@ func (p *Produce) answer() {
 	}
 	for i := range p.parts {
 		if r := &p.parts[i]; r.ErrorCode != 0 {
-			p.conn.Refuse(fmt.Errorf("fanout: a produce with acks=0 was refused with error %d: %s", r.ErrorCode, r.ErrorMessage))
+			p.conn.Refuse(fmt.Errorf("a produce with acks=0 was refused with error %d: %s", r.ErrorCode, r.ErrorMessage))
 			return
 		}
 	}

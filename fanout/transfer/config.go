@@ -27,7 +27,7 @@ type Config struct {
 
 func (c *Config) validate() error {
 	if c.ChunkBytes < 1 || c.ChunkBytes > math.MaxInt32 || c.MaxPipes < 1 || c.PipeBytes < 1 {
-		return fmt.Errorf("transfer: chunk size %d, pipes %d and pipe size %d must all be at least 1, and a chunk at most %d",
+		return fmt.Errorf("chunk size %d, pipes %d and pipe size %d must all be at least 1, and a chunk at most %d",
 			c.ChunkBytes, c.MaxPipes, c.PipeBytes, math.MaxInt32)
 	}
 	return nil

@@ -34,7 +34,7 @@ type Owner interface {
 
 // ErrReadSegment: a range could not be read from its file. ErrShortFile: the file ended before a range that was committed in it.
 var (
-	ErrReadSegment = errors.New("transfer: reading a segment failed")
+	ErrReadSegment = errors.New("reading a segment failed")
 	ErrShortFile   = fmt.Errorf("%w: it is shorter than what was committed in it", ErrReadSegment)
 )
 
@@ -65,7 +65,7 @@ func NewEngine(kernel ring.Kernel, config Config, owner Owner) (*Engine, error) 
 	e.methods = e.newMethods()
 	first := e.pipes.take()
 	if first == nil {
-		return nil, fmt.Errorf("transfer: cannot open a pipe of %d bytes: is the limit on open files reached?", config.PipeBytes)
+		return nil, fmt.Errorf("cannot open a pipe of %d bytes: is the limit on open files reached?", config.PipeBytes)
 	}
 	e.pipes.give(first, false)
 	if config.Mode == Copy {
@@ -198,7 +198,7 @@ func (e *Engine) wrote(f *Flow, c ring.Completion) {
 		return
 	case n == 0: // no operation is of no bytes
 		if f.retries++; f.retries > maxRetries {
-			e.fail(f, errors.New("transfer: the socket takes nothing and does not say why"))
+			e.fail(f, errors.New("the socket takes nothing and does not say why"))
 			return
 		}
 		e.step(f)
@@ -226,7 +226,7 @@ func (e *Engine) writeFailed(f *Flow, c ring.Completion) {
 }
 
 func (e *Engine) failWrite(f *Flow, errno syscall.Errno) {
-	e.fail(f, fmt.Errorf("transfer: writing to the subscriber: %w", errno))
+	e.fail(f, fmt.Errorf("writing to the subscriber: %w", errno))
 }
 
 // poll waits until the socket takes more. From here on another flow may take this one's stage.

@@ -109,7 +109,7 @@ func (p *pool) closeAll() error {
 	}
 	p.open, p.free, p.closed = borrowed, nil, true
 	if borrowed > 0 {
-		return fmt.Errorf("transfer: %d stages are still borrowed", borrowed)
+		return fmt.Errorf("%d stages are still borrowed", borrowed)
 	}
 	return nil
 }

@@ -19,13 +19,13 @@ const MaxPartitions = 1 << 16
 // The errors of unreadable frames.
 var (
 	// ErrFrameTooLarge: the size is above the server's limit.
-	ErrFrameTooLarge = errors.New("wire: the request is larger than allowed")
+	ErrFrameTooLarge = errors.New("the request is larger than allowed")
 	// ErrTooManyPartitions: the request names more than [MaxPartitions].
-	ErrTooManyPartitions = errors.New("wire: the request is about more partitions than allowed")
+	ErrTooManyPartitions = errors.New("the request is about more partitions than allowed")
 	// ErrNoRoom: the request names more partitions than its receiver has room for at present.
-	ErrNoRoom = errors.New("wire: the request is about more partitions than there is room for now")
+	ErrNoRoom = errors.New("the request is about more partitions than there is room for now")
 	// ErrFrameMalformed: the bytes are not a Kafka request.
-	ErrFrameMalformed = errors.New("wire: not a Kafka request")
+	ErrFrameMalformed = errors.New("not a Kafka request")
 )
 
 // FrameSize reads the size of the frame at the start of b, the bytes received so far. ok is false while b is too short for
@@ -67,7 +67,7 @@ func foreign(b []byte) string {
 func PatchFrameSize(head []byte, totalBytes int64) error {
 	size := totalBytes - FrameSizeBytes
 	if size < 0 || size > 1<<31-1 {
-		return fmt.Errorf("wire: a response of %d bytes does not fit a frame of at most %d", totalBytes, 1<<31-1)
+		return fmt.Errorf("a response of %d bytes does not fit a frame of at most %d", totalBytes, 1<<31-1)
 	}
 	binary.BigEndian.PutUint32(head, uint32(size))
 	return nil

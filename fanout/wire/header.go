@@ -8,9 +8,9 @@ import (
 // The errors of requests that can be parsed and are not served.
 var (
 	// ErrUnknownKey: no version of this request is served.
-	ErrUnknownKey = errors.New("wire: this request is not served")
+	ErrUnknownKey = errors.New("this request is not served")
 	// ErrUnsupportedVersion: other versions of this request are served.
-	ErrUnsupportedVersion = errors.New("wire: this version of the request is not served")
+	ErrUnsupportedVersion = errors.New("this version of the request is not served")
 )
 
 // Header is the start of every request. Its slices alias the frame.

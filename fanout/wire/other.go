@@ -54,15 +54,15 @@ const maxTopicNameBytes = 249
 func TopicNameError(name []byte) error {
 	switch s := string(name); {
 	case s == "":
-		return errors.New("wire: a topic's name cannot be empty")
+		return errors.New("a topic's name cannot be empty")
 	case s == "." || s == "..":
-		return fmt.Errorf("wire: a topic's name cannot be %q", s)
+		return fmt.Errorf("a topic's name cannot be %q", s)
 	case len(s) > maxTopicNameBytes:
-		return fmt.Errorf("wire: a topic's name of %d bytes is longer than %d", len(s), maxTopicNameBytes)
+		return fmt.Errorf("a topic's name of %d bytes is longer than %d", len(s), maxTopicNameBytes)
 	}
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 	if bad := strings.IndexFunc(string(name), func(r rune) bool { return !strings.ContainsRune(allowed, r) }); bad >= 0 {
-		return fmt.Errorf("wire: a topic's name has letters, digits, '.', '_' and '-'; byte %d of %q is another", bad, name)
+		return fmt.Errorf("a topic's name has letters, digits, '.', '_' and '-'; byte %d of %q is another", bad, name)
 	}
 	return nil
 }

@@ -202,7 +202,7 @@ func (c *Cache) Close() error {
 		c.recount()
 	}
 	if n := c.advices.Taken(); n > 0 {
-		return fmt.Errorf("pagecache: %d advices are in flight, %d of them readaheads and %d evictions", n, c.readaheads, c.evicting)
+		return fmt.Errorf("%d advices are in flight, %d of them readaheads and %d evictions", n, c.readaheads, c.evicting)
 	}
 	return nil
 }
