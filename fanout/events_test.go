@@ -62,3 +62,19 @@ func TestFailedAssertionShowsTheLastOperations(t *testing.T) {
 		t.Errorf("want the last operations, the assertion and where it stands:\n%s", text)
 	}
 }
+
+// A handler that forgets its request is found when it returns, not by a client that waits for ever.
+func TestRequestThatIsForgottenFailsAnAssertion(t *testing.T) {
+	const mark = "ONEPLUSN_TEST_FORGETS_A_REQUEST"
+	if os.Getenv(mark) != "" {
+		served[kmsg.ListGroups].answer = func(*base, *client) error { return nil }
+		start(t, nil).dial().ask(kmsg.NewPtrListGroupsRequest())
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), mark+"=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "panic: fanout: a request is answered, or waits for what answers it; ListGroups v0 has neither") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}

@@ -90,3 +90,12 @@ func TestTheNextLeaderEpochNeverFalls(t *testing.T) {
 	}()
 	l.raise(6)
 }
+
+func TestStepThatEndsTwiceIsFound(t *testing.T) {
+	defer func() {
+		if text, _ := recover().(string); !strings.Contains(text, "a step ends once") {
+			t.Errorf("it ends twice: %q", text)
+		}
+	}()
+	inOrder(func(next func(error)) { next(nil); next(nil) })(func(error) {})
+}

@@ -24,7 +24,13 @@ func TestAssertions(t *testing.T) {
 		h := asked
 		mustPanic(t, "an unpin without a pin", func() { h.Unpin() })
 		h.in.pins = 0
-		end := h.Errand()
+		if !h.Unanswered() {
+			t.Error("a request that waits for nothing has an answer")
+		}
+		end, _ := h.Errand(), h.Errand()
+		if h.Unanswered() {
+			t.Error("a request with errands waits for nothing")
+		}
 		end()
 		mustPanic(t, "an errand that ends twice", func() { end() })
 		h.errands = 0
@@ -52,6 +58,11 @@ func TestAssertions(t *testing.T) {
 	})
 	l.await("the slot to be free", func() bool { return l.table.conns.Taken() == 0 })
 	l.on(func() {
+		own := l.table.requests.connections
+		taken := own.Left()
+		own.Take(taken)
+		mustPanic(t, "a connection without a small buffer", func() { l.table.requests.takeOwn(KeptFrameBytes) })
+		own.Give(taken)
 		mustPanic(t, "a pin of a free slot", func() { asked.Pin() })
 		mustPanic(t, "an errand of a free slot", func() { asked.Errand() })
 	})

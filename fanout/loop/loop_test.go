@@ -1,0 +1,14 @@
+package loop
+
+import "testing"
+
+func TestWorkAfterTheEndIsRefused(t *testing.T) {
+	l := New(nil, nil)
+	l.End()
+	defer func() {
+		if recover() == nil {
+			t.Error("it began")
+		}
+	}()
+	l.Go(func() {}, func() {})
+}
