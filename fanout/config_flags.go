@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	kib, mib, gib, tib = 1 << 10, 1 << 20, 1 << 30, 1 << 40
-	maxInt31           = 1<<31 - 1
+	maxInt31 = 1<<31 - 1
 
 	day, century = 24 * time.Hour, 100 * 365 * 24 * time.Hour
 )
@@ -52,7 +51,7 @@ func (c *Config) topicFlags() []flags.Flag {
 		flags.Count("max-partitions", &c.MaxPartitions, 20_000, 1, 1<<24, "at most `N` partitions in all topics together, and in one produce or fetch (there at least 20000); each keeps two files open, and ulimit -n limits those"),
 		flags.Choice("fsync", &c.Fsync, "interval=1s", commit.ParseFsync, "`POLICY` for flushing records to disk: never, interval=D, or always (see above); a topic's flush.messages and flush.ms override it"),
 		flags.Bool("inline-writes", &c.InlineWrites, true, "write small batches on the event loop's thread while a local disk takes them at once; =false hands every write to another thread, which takes longer but never makes other clients wait"),
-		flags.Size("segment-bytes", &c.Log.SegmentBytes, gib, 16*kib, maxInt31, "end a segment and begin the next at `SIZE` (topics: segment.bytes)"),
+		flags.Size("segment-bytes", &c.Log.SegmentBytes, flags.GiB, 16*flags.KiB, maxInt31, "end a segment and begin the next at `SIZE` (topics: segment.bytes)"),
 		flags.Duration("segment-age", &c.Log.SegmentAge, 7*day, time.Millisecond, century, "end a segment `DURATION` after its first record (topics: segment.ms)"),
 		flags.Size("retention-bytes", &c.Log.RetentionBytes, 0, -1, math.MaxInt64, "delete the oldest segments of a partition above `SIZE`; 0 for no limit (topics: retention.bytes)").
 			With(noLimit, nil),
@@ -60,9 +59,9 @@ func (c *Config) topicFlags() []flags.Flag {
 			With(noLimit, nil),
 		flags.Duration("retention-check", &c.RetentionCheck, time.Minute, 10*time.Millisecond, day, "look for segments to delete every `DURATION`"),
 		// Apache Kafka's default: 1 MiB of records and the log's overhead.
-		flags.Size("max-message-bytes", &c.Log.MaxBatchBytes, mib+12, kib, gib, "refuse record batches larger than `SIZE`"),
+		flags.Size("max-message-bytes", &c.Log.MaxBatchBytes, flags.MiB+12, flags.KiB, flags.GiB, "refuse record batches larger than `SIZE`"),
 		// Inflating this much takes a tenth of a second of one processor.
-		flags.Size("max-inflated-bytes", &c.Log.MaxInflatedBytes, 128*mib, kib, tib, "refuse a compressed batch whose records inflate to more than `SIZE`"),
+		flags.Size("max-inflated-bytes", &c.Log.MaxInflatedBytes, 128*flags.MiB, flags.KiB, flags.TiB, "refuse a compressed batch whose records inflate to more than `SIZE`"),
 	}
 }
 
@@ -73,14 +72,14 @@ func (c *Config) moveFlags() []flags.Flag {
 	cold := defaultColdCacheBytes()
 	return []flags.Flag{
 		flags.Choice("transfer", &t.Mode, "auto", transfer.ParseMode, "`MODE` that moves records to subscribers: splice, send, sendfile, copy, or auto (splice for large or cold ranges, send for small hot ones)"),
-		flags.Size("splice-from", &t.SpliceFromBytes, 32*kib, 0, gib, "smallest `SIZE` of a range that --transfer auto splices; it splices cold ranges of any size"),
-		flags.Size("chunk-size", &t.ChunkBytes, mib, 1, gib, "move at most `SIZE` in one operation; smaller is fairer between subscribers, larger costs less CPU"),
-		flags.Size("pipe-size", &t.PipeBytes, mib, 4*kib, gib, "`SIZE` of each pipe between a segment and a socket"),
+		flags.Size("splice-from", &t.SpliceFromBytes, 32*flags.KiB, 0, flags.GiB, "smallest `SIZE` of a range that --transfer auto splices; it splices cold ranges of any size"),
+		flags.Size("chunk-size", &t.ChunkBytes, flags.MiB, 1, flags.GiB, "move at most `SIZE` in one operation; smaller is fairer between subscribers, larger costs less CPU"),
+		flags.Size("pipe-size", &t.PipeBytes, flags.MiB, 4*flags.KiB, flags.GiB, "`SIZE` of each pipe between a segment and a socket"),
 		flags.Count("pipes", &t.MaxPipes, 256, 1, 1<<20, "use at most `N` pipes, however many subscribers there are"),
-		flags.Size("copy-memory", &t.CopyBytes, 64*mib, kib, tib, "`SIZE` of all buffers of --transfer copy together"),
+		flags.Size("copy-memory", &t.CopyBytes, 64*flags.MiB, flags.KiB, flags.TiB, "`SIZE` of all buffers of --transfer copy together"),
 		flags.Size("cold-cache", &t.ColdCacheBytes, cold, 0, maxColdCacheBytes, "let records read from disk, for subscribers far behind, fill at most `SIZE` of page cache, 16MiB or more; the oldest are evicted first; 0 leaves it all to the kernel, and so does --transfer sendfile").
 			With(coldCacheAllowed, nil).ByDefault("a quarter of the memory, or of the cgroup's limit, here " + flags.FormatSize(cold)),
-		flags.Size("readahead", &t.ReadaheadBytes, 0, 0, gib, "read `SIZE` ahead of a subscriber that reads from disk, at most a quarter of --cold-cache; 0 leaves it to the kernel, which is best if the disk answers in less than a millisecond; 4MiB to 16MiB help on slower disks, and cost CPU"),
+		flags.Size("readahead", &t.ReadaheadBytes, 0, 0, flags.GiB, "read `SIZE` ahead of a subscriber that reads from disk, at most a quarter of --cold-cache; 0 leaves it to the kernel, which is best if the disk answers in less than a millisecond; 4MiB to 16MiB help on slower disks, and cost CPU"),
 		flags.Count("ring-size", &c.Ring.Entries, 1024, 1, ring.MaxEntries, fmt.Sprintf("`N` submission queue entries, 1 to %d, rounded up to a power of two; a small ring is correct, only slower", ring.MaxEntries)).
 			With(fmt.Sprintf("1 to %d", ring.MaxEntries), c.checkRingSize),
 		flags.Count("cq-size", &c.Ring.CompletionEntries, 0, 0, ring.MaxCompletionEntries, fmt.Sprintf("`N` completion queue entries, up to %d", ring.MaxCompletionEntries)).
@@ -94,12 +93,12 @@ func (c *Config) connectionFlags() []flags.Flag {
 	const long = 1000 * time.Hour
 	return []flags.Flag{
 		flags.Count("max-connections", &c.MaxConnections, 16384, 1, 1<<20, "accept at most `N` connections at a time"),
-		flags.Size("max-request-bytes", &c.MaxRequestBytes, 100*mib, 4*kib, maxInt31, "refuse requests larger than `SIZE`"), // Apache Kafka's socket.request.max.bytes
-		flags.Size("request-memory", &c.RequestMemoryBytes, 512*mib, mib, tib, "`SIZE` of memory for all requests together"),
-		flags.Size("response-memory", &c.ResponseMemoryBytes, 64*mib, mib, tib, "`SIZE` of memory for all large response headers together"),
-		flags.Size("fetch-max-bytes", &c.FetchMaxBytes, 55*mib, kib, maxInt31, "answer one fetch with at most `SIZE`"), // Apache Kafka's
-		flags.Size("fetch-session-memory", &c.FetchSessionMemoryBytes, 64*mib, 0, tib, "`SIZE` of memory for the fetch sessions of all connections together (KIP-227): about 256 bytes for each partition, and the topics' names; beyond it clients fetch without a session"),
-		flags.Size("send-buffer", &c.SendBufferBytes, 0, 0, gib, "`SIZE` of each socket's send buffer; 0 leaves it to the kernel"),
+		flags.Size("max-request-bytes", &c.MaxRequestBytes, 100*flags.MiB, 4*flags.KiB, maxInt31, "refuse requests larger than `SIZE`"), // Apache Kafka's socket.request.max.bytes
+		flags.Size("request-memory", &c.RequestMemoryBytes, 512*flags.MiB, flags.MiB, flags.TiB, "`SIZE` of memory for all requests together"),
+		flags.Size("response-memory", &c.ResponseMemoryBytes, 64*flags.MiB, flags.MiB, flags.TiB, "`SIZE` of memory for all large response headers together"),
+		flags.Size("fetch-max-bytes", &c.FetchMaxBytes, 55*flags.MiB, flags.KiB, maxInt31, "answer one fetch with at most `SIZE`"), // Apache Kafka's
+		flags.Size("fetch-session-memory", &c.FetchSessionMemoryBytes, 64*flags.MiB, 0, flags.TiB, "`SIZE` of memory for the fetch sessions of all connections together (KIP-227): about 256 bytes for each partition, and the topics' names; beyond it clients fetch without a session"),
+		flags.Size("send-buffer", &c.SendBufferBytes, 0, 0, flags.GiB, "`SIZE` of each socket's send buffer; 0 leaves it to the kernel"),
 		flags.Duration("frame-timeout", &c.FrameTimeout, 30*time.Second, time.Second, long, "close a client that began a request and sends no more of it for `DURATION`; sooner while others wait for --request-memory"),
 		flags.Duration("idle-timeout", &c.IdleTimeout, 10*time.Minute, time.Second, long, "close a connection without requests after `DURATION`"),
 		flags.Duration("stall-timeout", &c.StallTimeout, 5*time.Minute, time.Second, long, "close a subscriber that takes no byte of its response for `DURATION`"),
@@ -119,7 +118,7 @@ func (c *Config) groupFlags() []flags.Flag {
 		flags.Duration("offsets-retention", &c.Group.OffsetsRetention, 7*day, time.Second, century, "delete committed offsets `DURATION` after their group lost its last member, or stopped reading the topic"),
 		flags.Count("max-groups", &c.Group.MaxGroups, 100_000, 1, 10_000_000, "hold at most `N` consumer groups"),
 		flags.Count("max-group-members", &c.Group.MaxMembers, 2000, 1, 100_000, "allow at most `N` members in one consumer group"),
-		flags.Size("group-memory", &c.Group.MemoryBytes, 256*mib, mib, tib, "`SIZE` of memory for all consumer groups together: members, subscriptions, assignments, offsets"),
+		flags.Size("group-memory", &c.Group.MemoryBytes, 256*flags.MiB, flags.MiB, flags.TiB, "`SIZE` of memory for all consumer groups together: members, subscriptions, assignments, offsets"),
 	}
 }
 

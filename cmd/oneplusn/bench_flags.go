@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"oneplusn/fanout/flags"
 )
 
 const benchDescription = `Four scenarios. Drain and live also measure other servers that speak the Kafka protocol (--target).
@@ -77,13 +79,13 @@ func benchFlags() []cli.Flag {
 			&cli.BoolFlag{Name: "cold", Usage: "measure --subscribers that read the log's end again and again beside others that read the rest from disk"},
 		),
 		category("DATA AND SUBSCRIBERS",
-			sizeFlag("size", "`SIZE` of the data set; drain and cold", 256*mib, 1, tib),
+			sizeFlag("size", "`SIZE` of the data set; drain and cold", 256*flags.MiB, 1, flags.TiB),
 			&cli.StringFlag{Name: "file", Usage: "publish the content of `FILE` instead of noise, up to --size if that is given; drain and cold"},
-			sizeFlag("record-size", "`SIZE` of each record", kib, 1, 512*mib),
-			sizeFlag("batch-size", "`SIZE` of each record batch; not live (default: 256KiB, with --publish one record)", 256*kib, 100, gib),
+			sizeFlag("record-size", "`SIZE` of each record", flags.KiB, 1, 512*flags.MiB),
+			sizeFlag("batch-size", "`SIZE` of each record batch; not live (default: 256KiB, with --publish one record)", 256*flags.KiB, 100, flags.GiB),
 			&cli.StringFlag{Name: "subscribers", Value: "10", Usage: "`N` subscribers, or several numbers to measure in turn, as in 1,10,100 (one with --cold); not publish"},
 			&cli.StringFlag{Name: "transfer", Value: "all", Usage: "transfer `MODE` of the server: auto, splice, send, sendfile or copy; several separated by commas, or all (one with --cold); not publish (default: all, with --cold auto)"},
-			sizeFlag("fetch-size", "fetch at most `SIZE` at a time; drain and cold (default: 8MiB, with --cold 1MiB)", 8*mib, 4*kib, gib),
+			sizeFlag("fetch-size", "fetch at most `SIZE` at a time; drain and cold (default: 8MiB, with --cold 1MiB)", 8*flags.MiB, 4*flags.KiB, flags.GiB),
 			&cli.BoolFlag{Name: "discard", Usage: "let the kernel drop payloads instead of checking them; drain and cold"},
 			&cli.StringFlag{Name: "ring-size", Usage: "`N` submission queue entries of the server, or several numbers to measure in turn, as in 8,64,1024; drain and live (default: the server's)"},
 		),
@@ -99,9 +101,9 @@ func benchFlags() []cli.Flag {
 			&cli.DurationFlag{Name: "duration", Value: 10 * time.Second, Usage: "publish for `DURATION` for each row of the table"},
 		),
 		category("ONLY COLD",
-			sizeFlag("cold-cache", "compare a server's --cold-cache of `SIZE` with none", 64*mib, 16*mib, tib),
+			sizeFlag("cold-cache", "compare a server's --cold-cache of `SIZE` with none", 64*flags.MiB, 16*flags.MiB, flags.TiB),
 			within(1, 10_000, &cli.IntFlag{Name: "cold-readers", Value: 1, Usage: "let `N` subscribers read from the first record to the hot part, as fast as they can"}),
-			sizeFlag("hot-size", "`SIZE` of the hot part at the log's end (default: a quarter of --size)", 0, 1, tib),
+			sizeFlag("hot-size", "`SIZE` of the hot part at the log's end (default: a quarter of --size)", 0, 1, flags.TiB),
 			&cli.DurationFlag{Name: "hot-every", Value: 100 * time.Millisecond, Usage: "let each hot reader fetch every `DURATION`"},
 			&cli.DurationFlag{Name: "alone", Value: 2 * time.Second, Usage: "let the hot readers read alone for `DURATION` first; 0 to skip that"},
 		),

@@ -11,6 +11,7 @@ import (
 	"oneplusn/cmd/internal/bench"
 	"oneplusn/cmd/internal/load"
 	"oneplusn/cmd/internal/report"
+	"oneplusn/fanout/flags"
 )
 
 const copiesDescription = `Publishes a data set to a server on a temporary directory. N subscribers read it in every transfer mode, from a
@@ -25,8 +26,8 @@ func copiesCommand() *cli.Command {
 		Usage:       "count how often each transfer mode copies the data for N subscribers, and compare with the model",
 		Description: copiesDescription,
 		Flags: named("copies-",
-			sizeFlag("size", "`SIZE` of the data set", 256*mib, mib, 1024*gib),
-			sizeFlag("record-size", "`SIZE` of each record", kib, 1, 512*mib),
+			sizeFlag("size", "`SIZE` of the data set", 256*flags.MiB, flags.MiB, 1024*flags.GiB),
+			sizeFlag("record-size", "`SIZE` of each record", flags.KiB, 1, 512*flags.MiB),
 			within(1, 1<<17, &cli.IntFlag{Name: "subscribers", Value: 10, Usage: "let `N` subscribers read"}),
 			&cli.StringFlag{Name: "file", Usage: "publish the content of `FILE` instead of noise, up to --size if that is given"},
 			&cli.StringFlag{Name: "dir", Usage: "make the temporary data directory in `DIR` (default: a directory for temporary files on a disk)"},

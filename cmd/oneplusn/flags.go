@@ -10,8 +10,6 @@ import (
 	"oneplusn/fanout/flags"
 )
 
-const kib, mib, gib, tib = 1 << 10, 1 << 20, 1 << 30, 1 << 40
-
 // cliFlags turns entries of a table into flags of the library. Their current values are the defaults.
 func cliFlags(entries []flags.Flag) []cli.Flag {
 	out := make([]cli.Flag, 0, len(entries))

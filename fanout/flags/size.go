@@ -7,15 +7,18 @@ import (
 	"strings"
 )
 
+// The binary units, in bytes.
+const KiB, MiB, GiB, TiB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+
 // sizeUnits maps a unit to its bytes. Binary units and decimal ones are different numbers and are both accepted as
 // written (IEC 80000-13); a bare number is bytes.
 var sizeUnits = []struct {
 	name  string
 	bytes int64
 }{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"KiB", KiB}, {"MiB", MiB}, {"GiB", GiB}, {"TiB", TiB},
 	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
-	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40},
+	{"K", KiB}, {"M", MiB}, {"G", GiB}, {"T", TiB},
 	{"B", 1},
 }
 
