@@ -13,7 +13,7 @@ import (
 
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/transfer"
-	"oneplusn/ring"
+	"oneplusn/segment/cachestat"
 )
 
 const (
@@ -49,7 +49,7 @@ func whyPageCacheHidden(path string) string {
 	if _, err := f.ReadAt(make([]byte, 1), 0); err != nil {
 		return err.Error()
 	}
-	switch pages, ok := ring.CachedPages(int(f.Fd()), 0, 1); {
+	switch pages, ok := cachestat.Pages(int(f.Fd()), 0, 1); {
 	case !ok:
 		return "there is no cachestat(2) (Linux 6.5), or it is forbidden"
 	case pages == 0:

@@ -14,7 +14,7 @@ import (
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/transfer"
-	"oneplusn/ring"
+	"oneplusn/segment/cachestat"
 )
 
 // coldLog is a log on a real file system, most of which was dropped from the page cache.
@@ -118,7 +118,7 @@ func cachedBytes(t *testing.T, files []string) (cached int64) {
 	t.Helper()
 	for _, path := range files {
 		onFile(t, path, func(fd int, size int64) {
-			pages, ok := ring.CachedPages(fd, 0, size)
+			pages, ok := cachestat.Pages(fd, 0, size)
 			if !ok {
 				t.Fatalf("cachestat of %s failed", path)
 			}
@@ -193,7 +193,7 @@ func TestColdSubscriberIsReadAhead(t *testing.T) {
 	size := int64(len(c.frameBytes()))
 	ahead := func() (cached int64) {
 		onFile(t, l.cold[0], func(fd int, _ int64) {
-			pages, _ := ring.CachedPages(fd, size, coldSegmentBytes-size)
+			pages, _ := cachestat.Pages(fd, size, coldSegmentBytes-size)
 			cached = pages * int64(os.Getpagesize())
 		})
 		return cached

@@ -119,10 +119,12 @@ func (b *Broker) snapshot() Stats {
 		Turns:            b.loop.Turn() - 1, // the one under way is not over
 		TurnTimes:        b.turns.Histogram(),
 	}
+	budgets := b.budgets()
 	if g := b.offsets.Coordinator(); g != nil {
 		s.Groups = g.Counts()
+		budgets = append(budgets, g.Budget())
 	}
-	for _, one := range b.budgets() {
+	for _, one := range budgets {
 		s.Budgets[one.Name()] = BudgetStats{one.Used(), one.Limit()}
 	}
 	for _, op := range ring.Opcodes() {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/cachestat"
 )
 
 // OpenPipe implements [Kernel].
@@ -52,7 +54,7 @@ func (r *Ring) Sendfile(socket, file int, offset int64, n int) int {
 // Resident implements [Kernel].
 func (r *Ring) Resident(file int, offset, n int64) bool {
 	assertRange(offset, n)
-	cached, ok := CachedPages(file, offset, n)
+	cached, ok := cachestat.Pages(file, offset, n)
 	page := int64(unix.Getpagesize())
 	return ok && cached >= (offset+n+page-1)/page-offset/page
 }
@@ -60,7 +62,7 @@ func (r *Ring) Resident(file int, offset, n int64) bool {
 // Absent implements [Kernel].
 func (r *Ring) Absent(file int, offset, n int64) bool {
 	assertRange(offset, n)
-	cached, ok := CachedPages(file, offset, n)
+	cached, ok := cachestat.Pages(file, offset, n)
 	return ok && cached == 0
 }
 
@@ -68,14 +70,6 @@ func assertRange(offset, n int64) {
 	if offset < 0 || n < 1 {
 		panic(fmt.Sprintf("ring: a question about %d bytes at %d of a file: of none, the kernel counts to the end of the file", n, offset))
 	}
-}
-
-// CachedPages counts the pages of a range of a file that are in the page cache, by cachestat(2). ok is false where the
-// kernel does not have it or the file system does not support it. It never waits for a disk. n is 0 for "to the end".
-func CachedPages(file int, offset, n int64) (pages int64, ok bool) {
-	var st unix.Cachestat_t
-	err := unix.Cachestat(uint(file), &unix.CachestatRange{Off: uint64(offset), Len: uint64(n)}, &st, 0)
-	return int64(st.Cache), err == nil
 }
 
 // Shutdown implements [Kernel].

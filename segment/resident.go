@@ -4,6 +4,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/cachestat"
 )
 
 // ReadResident is preadv2(2) with RWF_NOWAIT (Linux 4.14). Since Linux 5.9 it starts readahead for what is missing.
@@ -42,9 +44,7 @@ func residentBytes(fd int, offset int64, n int) int {
 	page := int64(unix.Getpagesize())
 	skip := offset % page
 	length := min(skip+int64(n), residentPages*page)
-	var st unix.Cachestat_t
-	err := unix.Cachestat(uint(fd), &unix.CachestatRange{Off: uint64(offset - skip), Len: uint64(length)}, &st, 0)
-	if err == nil && int64(st.Cache) >= (length+page-1)/page {
+	if cached, ok := cachestat.Pages(fd, offset-skip, length); ok && cached >= (length+page-1)/page {
 		return int(length - skip)
 	}
 	return mappedBytes(fd, offset-skip, skip, length)

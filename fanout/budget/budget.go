@@ -55,6 +55,17 @@ func (b *Budget) Take(n int64) bool {
 	return true
 }
 
+// Force takes n even beyond the limit: for what was accepted before the limit was this low. A negative n is given back.
+func (b *Budget) Force(n int64) {
+	if n < 0 {
+		b.Give(-n)
+		return
+	}
+	for of := b; of != nil; of = of.within {
+		of.used += n
+	}
+}
+
 // Give gives back n that were taken.
 func (b *Budget) Give(n int64) {
 	for of := b; of != nil; of = of.within {

@@ -20,7 +20,7 @@ func (c *Coordinator) Appended(record *Record, offset int64) {
 // tombstoned forgets a record whose tombstone needs no more writing.
 func (c *Coordinator) tombstoned(r *liveRecord) {
 	r.unlink()
-	c.budget.give(r.source.bytes())
+	c.budget.Give(r.source.bytes())
 }
 
 // Lost notes that a record could not be appended. Its state stays in effect, and Rewrite writes it again before any other.

@@ -10,7 +10,7 @@ import (
 // make a larger one.
 func (c *Coordinator) checkOften() {
 	const small = 64 << 10
-	if invariants.Enabled && c.budget.used < small {
+	if invariants.Enabled && c.budget.Used() < small {
 		if err := c.check(); err != nil {
 			panic(fmt.Sprintf("group: %v", err))
 		}
@@ -56,8 +56,8 @@ func offsetsBytes(l *offsetList) (bytes int64) {
 
 // check compares the counts with the content.
 func (c *Coordinator) check() error {
-	if is := c.recount(); is != c.budget.used {
-		return fmt.Errorf("%d bytes are charged, what is held takes %d", c.budget.used, is)
+	if is := c.recount(); is != c.budget.Used() {
+		return fmt.Errorf("%d bytes are charged, what is held takes %d", c.budget.Used(), is)
 	}
 	members, offsets, ids := 0, 0, 0
 	for id, g := range c.groups.all {

@@ -1,33 +1,22 @@
 package group
 
 import (
-	"fmt"
-
+	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
 )
 
-// budget is the memory that all groups hold, as the bytes methods of their parts count it. Everything that a client makes
-// the coordinator hold is charged first: see [Coordinator.recount].
-type budget struct {
-	limit, used int64
-}
+// Budget is the memory that all groups hold, as the bytes methods of their parts count it. Everything that a client makes the
+// coordinator hold is charged first: see [Coordinator.recount].
+func (c *Coordinator) Budget() *budget.Budget { return c.budget }
 
-func (b *budget) take(bytes int64) bool {
-	if bytes > 0 && b.used+bytes > b.limit {
-		return false
+// take charges memory, of which a negative amount is given back.
+func take(from *budget.Budget, bytes int64) bool {
+	if bytes < 0 {
+		from.Give(-bytes)
+		return true
 	}
-	b.force(bytes)
-	return true
+	return from.Take(bytes)
 }
-
-// force takes memory beyond the limit, too: for what an earlier process accepted.
-func (b *budget) force(bytes int64) {
-	if b.used += bytes; b.used < 0 {
-		panic(fmt.Sprintf("group: %d bytes are given back more than were taken", -b.used))
-	}
-}
-
-func (b *budget) give(bytes int64) { b.force(-bytes) }
 
 // The memory of each part besides the bytes that clients send: structures, map entries, timers. Measured by
 // TestChargedMemoryCoversTheHeap, and rounded up.
@@ -77,20 +66,20 @@ func (n *Counts) refused(code int16) int16 {
 	return code
 }
 
-// fits reports whether a group's membership record may grow.
-func (c *Coordinator) fits(g *group, bytes int64) bool {
-	return bytes <= 0 || c.config.MaxRecordBytes == 0 || g.recordBytes+bytes <= c.config.MaxRecordBytes
+// fits reports whether a group's membership record may grow, up to a limit; 0 for none.
+func (g *group) fits(bytes, maxRecordBytes int64) bool {
+	return bytes <= 0 || maxRecordBytes == 0 || g.recordBytes+bytes <= maxRecordBytes
 }
 
 // room is the error if a group's memory and record cannot grow by so much, or 0. It charges nothing.
 func (c *Coordinator) room(g *group, memory, record int64) int16 {
 	switch {
-	case !c.fits(g, record):
+	case !g.fits(record, c.config.MaxRecordBytes):
 		return c.counts.refused(wire.CodeGroupMaxSizeReached)
-	case !c.budget.take(memory):
+	case !take(c.budget, memory):
 		return c.counts.refused(wire.CodePolicyViolation)
 	}
-	c.budget.give(memory)
+	c.budget.Give(memory)
 	return 0
 }
 
@@ -109,18 +98,18 @@ func (c *Coordinator) admit(m *member, protocolType string) int16 {
 // resize charges a member's growth, for which there is room.
 func (c *Coordinator) resize(m *member, was size) {
 	is := m.size()
-	c.budget.force(is.memory - was.memory)
+	c.budget.Force(is.memory - was.memory)
 	m.group.recordBytes += is.record - was.record
 }
 
 func (c *Coordinator) shed(m *member) {
 	is := m.size()
-	c.budget.give(is.memory)
+	c.budget.Give(is.memory)
 	m.group.recordBytes -= is.record
 }
 
 func (c *Coordinator) setProtocolType(g *group, protocolType string) {
-	c.budget.give(held(len(g.protocolType)))
-	c.budget.force(held(len(protocolType)))
+	c.budget.Give(held(len(g.protocolType)))
+	c.budget.Force(held(len(protocolType)))
 	g.protocolType = protocolType
 }

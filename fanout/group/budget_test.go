@@ -69,12 +69,12 @@ func TestChargedMemoryCoversTheHeap(t *testing.T) {
 				row.make(l, i)
 			}
 			l.forget()
-			before, charged := heapBytes(), l.c.budget.used
+			before, charged := heapBytes(), l.c.budget.Used()
 			for i := range many {
 				row.make(l, many+i)
 				l.forget()
 			}
-			grew, took := heapBytes()-before, l.c.budget.used-charged
+			grew, took := heapBytes()-before, l.c.budget.Used()-charged
 			if t.Logf("the heap grew by %d, charged were %d", grew, took); took < grew {
 				t.Errorf("the heap grew by %d bytes, charged were %d", grew, took)
 			}

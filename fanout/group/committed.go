@@ -38,7 +38,7 @@ func (g *group) offset(at topicPartition) *committed {
 func (c *Coordinator) offsetAt(g *group, at topicPartition, metadataBytes int) (*committed, int16) {
 	o := g.offset(at)
 	if o != nil {
-		if !c.budget.take(held(metadataBytes) - held(len(o.metadata))) {
+		if !take(c.budget, held(metadataBytes)-held(len(o.metadata))) {
 			return nil, c.counts.refused(wire.CodePolicyViolation)
 		}
 		return o, 0
@@ -47,7 +47,7 @@ func (c *Coordinator) offsetAt(g *group, at topicPartition, metadataBytes int) (
 		c.dropOffset(old) // of a deleted topic of the same name: its tombstone comes first
 	}
 	o = &committed{group: g, at: at, expireMillis: -1}
-	if !c.budget.take(o.bytes() + held(metadataBytes)) {
+	if !take(c.budget, o.bytes()+held(metadataBytes)) {
 		return nil, c.counts.refused(wire.CodePolicyViolation)
 	}
 	c.addOffset(o)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
 )
 
@@ -76,7 +77,7 @@ type Coordinator struct {
 	reaper      reaper
 	scan        scan
 	queue       queue
-	budget      budget
+	budget      *budget.Budget
 	counts      Counts
 	steps       steps
 	work        int // of steps.advance
@@ -95,7 +96,8 @@ type Counts struct {
 
 // New makes a coordinator without groups, whose records go to the given number of partitions (at least 1).
 func New(config Config, partitions int) *Coordinator {
-	c := &Coordinator{config: config, budget: budget{limit: config.MemoryBytes}, steps: defaultSteps, logs: make([]partitionLog, partitions)}
+	c := &Coordinator{config: config, budget: budget.New("group", "raise --group-memory", config.MemoryBytes), steps: defaultSteps,
+		logs: make([]partitionLog, partitions)}
 	for i := range c.logs {
 		c.logs[i].partition = int32(i)
 	}
@@ -106,7 +108,7 @@ func New(config Config, partitions int) *Coordinator {
 // Counts describes the coordinator as it is.
 func (c *Coordinator) Counts() Counts {
 	n := c.counts
-	n.Groups, n.MemoryBytes = c.groups.len(), c.budget.used
+	n.Groups, n.MemoryBytes = c.groups.len(), c.budget.Used()
 	return n
 }
 
@@ -151,7 +153,7 @@ func (c *Coordinator) checkGroup(id string, mayBeEmpty bool) int16 {
 // addGroup makes a group, or returns nil and the error if there are too many.
 func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
 	g := newGroup(id, now)
-	if c.groups.len() >= c.config.MaxGroups || !c.budget.take(g.bytes()) {
+	if c.groups.len() >= c.config.MaxGroups || !take(c.budget, g.bytes()) {
 		return nil, c.counts.refused(wire.CodePolicyViolation)
 	}
 	g.log = c.logOf(id)
@@ -178,7 +180,7 @@ func (c *Coordinator) removeGroup(now Instant, g *group) {
 	if g.persisted() {
 		c.tombstone(&g.live)
 	} else {
-		c.budget.give(g.bytes())
+		c.budget.Give(g.bytes())
 	}
 	if g.commits.Len() > 0 {
 		c.reapLater(now, &g.commits)

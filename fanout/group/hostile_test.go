@@ -136,7 +136,7 @@ func (h *hostile) step() {
 	}
 	h.ids = h.ids[max(0, len(h.ids)-12):]
 	h.checkAnswered()
-	if used := h.c.budget.used; used > h.c.config.MemoryBytes {
+	if used := h.c.budget.Used(); used > h.c.config.MemoryBytes {
 		h.t.Fatalf("%d bytes are charged", used)
 	}
 }

@@ -37,7 +37,7 @@ type presence struct {
 // handOut makes a pending id, if there is memory for it.
 func (c *Coordinator) handOut(now Instant, g *group, from Client, session time.Duration) (id string, code int16) {
 	p := &pending{group: g, id: c.config.NewMemberID(from.ID), ticket: from.Ticket, until: now.Monotonic + session}
-	if !c.budget.take(p.bytes()) {
+	if !take(c.budget, p.bytes()) {
 		return "", c.counts.refused(wire.CodePolicyViolation)
 	}
 	p.timer.owner = p
@@ -103,7 +103,7 @@ func (c *Coordinator) forgetPending(p *pending) {
 	c.timers.stop(&p.timer)
 	p.group.pending.remove(p.id)
 	c.unlinkPending(p)
-	c.budget.give(p.bytes())
+	c.budget.Give(p.bytes())
 }
 
 // dropPending forgets an unused id, which a rebalance may have waited for.

@@ -25,7 +25,7 @@ func (c *Coordinator) Asked(req kmsg.Request) (items int) {
 	const itemBytes = 128
 	switch r := req.(type) {
 	case *kmsg.ListGroupsRequest:
-		return c.groups.len() + int(c.budget.used/(64*itemBytes))
+		return c.groups.len() + int(c.budget.Used()/(64*itemBytes))
 	case *kmsg.DescribeGroupsRequest:
 		for _, id := range r.Groups {
 			if g := c.groups.get(id); g != nil {

@@ -41,7 +41,7 @@ func (c *Coordinator) restored(now Instant, id string, partition int32) *group {
 		g = newGroup(id, now)
 		g.log = &c.logs[partition]
 		c.groups.put(id, g)
-		c.budget.force(g.bytes())
+		c.budget.Force(g.bytes())
 	}
 	return g
 }
@@ -53,7 +53,7 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 			o := g.offsets.get(at)
 			o.live.unlink()
 			c.takeOffset(o)
-			c.budget.give(o.bytes())
+			c.budget.Give(o.bytes())
 		}
 		return nil
 	}
@@ -65,10 +65,10 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 	o := g.offsets.get(at)
 	if o == nil {
 		o = &committed{group: g, at: at, expireMillis: -1}
-		c.budget.force(o.bytes())
+		c.budget.Force(o.bytes())
 		c.addOffset(o)
 	}
-	c.budget.force(held(len(v.Metadata)) - held(len(o.metadata)))
+	c.budget.Force(held(len(v.Metadata)) - held(len(o.metadata)))
 	o.offset, o.metadata, o.commitMillis = v.Offset, v.Metadata, v.CommitTimestamp
 	if o.leaderEpoch = -1; v.Version >= 3 {
 		o.leaderEpoch = v.LeaderEpoch
@@ -150,7 +150,7 @@ func (c *Coordinator) Restored(now Instant) {
 	for id, g := range c.groups.all {
 		if g.list.Len() == 0 && g.commits.Len() == 0 && !g.persisted() {
 			c.groups.remove(id)
-			c.budget.give(g.bytes())
+			c.budget.Give(g.bytes())
 			continue
 		}
 		for m := range g.list.All() {

@@ -43,10 +43,10 @@ func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupR
 			more += held(len(assignment[i].MemberAssignment))
 		}
 	}
-	if !c.fits(g, more) || !c.budget.take(more) {
+	if !g.fits(more, c.config.MaxRecordBytes) || !take(c.budget, more) {
 		return c.counts.refused(wire.CodePolicyViolation)
 	}
-	c.budget.give(more) // resize charges it; it is less if a member is named twice
+	c.budget.Give(more) // resize charges it; it is less if a member is named twice
 	for i := range assignment {
 		if m := g.members.get(assignment[i].MemberID); m != nil {
 			was := m.size()

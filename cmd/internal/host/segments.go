@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"oneplusn/ring"
+	"oneplusn/segment/cachestat"
 )
 
 // Segments are the segment files of one log, and what the page cache holds of them.
@@ -84,7 +84,7 @@ func (s *Segments) pieces(from, to int64) (all []piece) {
 func (s *Segments) Cached(from, to int64) (bytes int64, known bool) {
 	known = true
 	for _, p := range s.pieces(from, to) {
-		pages, ok := ring.CachedPages(int(p.file.Fd()), p.offset, p.n)
+		pages, ok := cachestat.Pages(int(p.file.Fd()), p.offset, p.n)
 		bytes += min(pages*int64(os.Getpagesize()), p.n)
 		known = known && ok
 	}
