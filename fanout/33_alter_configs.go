@@ -11,9 +11,7 @@ import (
 
 func init() {
 	register(handleAlterConfigs, Request{Max: 1,
-		Does: "replaces the whole configuration of topics, for tools older than IncrementalAlterConfigs (KIP-339)",
-		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidConfig, wire.CodeInvalidRequest,
-			wire.CodePolicyViolation, wire.CodeKafkaStorageError},
+		Does: "replaces the whole configuration of topics, for tools older than IncrementalAlterConfigs (KIP-339)", Errors: alterErrors,
 	})
 }
 
@@ -25,13 +23,10 @@ func init() {
 func handleAlterConfigs(b *base, c *client, req *kmsg.AlterConfigsRequest) {
 	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
 	resp.Resources = make([]kmsg.AlterConfigsResponseResource, len(req.Resources))
-	alterEach(c, resp, len(req.Resources), func(i int, done func()) {
+	alterEach(b.catalog, c, resp, len(req.Resources), req.ValidateOnly, func(i int) alteration {
 		want, r := &req.Resources[i], &resp.Resources[i]
 		r.ResourceType, r.ResourceName = want.ResourceType, want.ResourceName
-		alter(b.catalog, want.ResourceType, want.ResourceName, replacement(want.Configs), req.ValidateOnly, func(refused catalog.Refusal) {
-			r.ErrorCode, r.ErrorMessage = refused.Answer()
-			done()
-		})
+		return alteration{want.ResourceType, want.ResourceName, replacement(want.Configs), &r.ErrorCode, &r.ErrorMessage}
 	})
 }
 

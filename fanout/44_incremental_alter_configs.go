@@ -9,9 +9,7 @@ import (
 
 func init() {
 	register(handleIncrementalAlterConfigs, Request{Max: 0,
-		Does: "changes the configuration of topics",
-		Errors: []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidConfig, wire.CodeInvalidRequest,
-			wire.CodePolicyViolation, wire.CodeKafkaStorageError},
+		Does: "changes the configuration of topics", Errors: alterErrors,
 	})
 }
 
@@ -25,13 +23,10 @@ func init() {
 func handleIncrementalAlterConfigs(b *base, c *client, req *kmsg.IncrementalAlterConfigsRequest) {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	resp.Resources = make([]kmsg.IncrementalAlterConfigsResponseResource, len(req.Resources))
-	alterEach(c, resp, len(req.Resources), func(i int, done func()) {
+	alterEach(b.catalog, c, resp, len(req.Resources), req.ValidateOnly, func(i int) alteration {
 		want, r := &req.Resources[i], &resp.Resources[i]
 		r.ResourceType, r.ResourceName = want.ResourceType, want.ResourceName
-		alter(b.catalog, want.ResourceType, want.ResourceName, settingChanges(want.Configs), req.ValidateOnly, func(refused catalog.Refusal) {
-			r.ErrorCode, r.ErrorMessage = refused.Answer()
-			done()
-		})
+		return alteration{want.ResourceType, want.ResourceName, settingChanges(want.Configs), &r.ErrorCode, &r.ErrorMessage}
 	})
 }
 
@@ -50,30 +45,52 @@ func settingChanges(configs []kmsg.IncrementalAlterConfigsRequestResourceConfig)
 	return changes
 }
 
-// alterEach alters n resources, and replies when all are done. Changes of one topic keep their order: see package catalog.
-func alterEach(c *client, resp kmsg.Response, n int, alterNth func(i int, done func())) {
-	reply, left := c.later(), n+1 // one for this function, so that it does not end before all have begun
-	done := func() {
-		if left--; left == 0 {
-			reply(resp)
-		}
-	}
-	for i := range n {
-		alterNth(i, done)
-	}
-	done()
+// alterErrors are what altering a resource may be refused with.
+var alterErrors = []int16{wire.CodeUnknownTopicOrPartition, wire.CodeInvalidConfig, wire.CodeInvalidRequest, wire.CodePolicyViolation,
+	wire.CodeKafkaStorageError}
+
+// alteration is one resource of a request to alter configurations, and where its answer goes.
+type alteration struct {
+	kind    kmsg.ConfigResourceType
+	name    string
+	changes []catalog.SettingChange
+	code    *int16
+	message **string
 }
 
-func alter(
-	topics *catalog.Catalog, kind kmsg.ConfigResourceType, name string, changes []catalog.SettingChange, onlyCheck bool,
-	done func(catalog.Refusal),
-) {
-	switch kind {
+// alterEach alters n resources one after the other, and then replies. So a request has one change waiting, however many it names,
+// and none once its client has gone. Those that are refused at once are a loop and no recursion, which would take stack for each.
+func alterEach(topics *catalog.Catalog, c *client, resp kmsg.Response, n int, onlyCheck bool, nth func(i int) alteration) {
+	reply, ended, looping := c.later(), 0, false
+	var next func()
+	next = func() {
+		if looping {
+			return
+		}
+		for looping = true; ended < n && c.Open(); {
+			a, i := nth(ended), ended
+			a.run(topics, onlyCheck, func(refused catalog.Refusal) {
+				*a.code, *a.message = refused.Answer()
+				ended++
+				next()
+			})
+			if ended == i {
+				looping = false
+				return
+			}
+		}
+		reply(resp)
+	}
+	next()
+}
+
+func (a *alteration) run(topics *catalog.Catalog, onlyCheck bool, done func(catalog.Refusal)) {
+	switch a.kind {
 	case kmsg.ConfigResourceTypeTopic:
-		topics.Configure(name, changes, onlyCheck, done)
+		topics.Configure(a.name, a.changes, onlyCheck, done)
 	case kmsg.ConfigResourceTypeBroker:
 		done(catalog.Refuse(wire.CodeInvalidRequest, "the broker's settings are flags: oneplusn serve --help lists them"))
 	default:
-		done(catalog.Refuse(wire.CodeInvalidRequest, "resources of type %s have no configuration here, topics do", kind))
+		done(catalog.Refuse(wire.CodeInvalidRequest, "resources of type %s have no configuration here, topics do", a.kind))
 	}
 }

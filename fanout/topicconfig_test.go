@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/metrics"
 	"strconv"
 	"strings"
@@ -187,6 +188,36 @@ func TestReplacingAConfigurationRemovesWhatItDoesNotName(t *testing.T) {
 	if _, own := c.described(kmsg.ConfigResourceTypeTopic, "feed"); !maps.Equal(own, map[string]string{"retention.ms": "2000"}) {
 		t.Errorf("set for the topic is %v", own)
 	}
+}
+
+// The resources of a request wait as the request, which is charged, and not each as a change of its own.
+func TestOneRequestHasOneChangeOfATopicWaiting(t *testing.T) {
+	disk := newGateFS()
+	s := start(t, func(c *Config) { c.Log.FS = disk })
+	c := s.dial()
+	c.create("feed", 1)
+	req := kmsg.NewPtrAlterConfigsRequest()
+	for range 40_000 {
+		req.Resources = append(req.Resources, kmsg.AlterConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "feed"})
+	}
+	writing := disk.hold("open", catalog.TopicConfigFile)
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	c.send(req)
+	<-writing.arrived
+	s.onLoop(func(*Broker) {})
+	charged := s.stats().RequestMemory
+	if took := heap() - before; took > charged {
+		t.Errorf("%d bytes are held for a request that is charged %d", took, charged)
+	}
+	c.close() // it would be answered after 40,000 changes
+	s.await("the client to be gone", func(st Stats) bool { return st.Closed["peer"] == 1 })
+	writing.release()
 }
 
 // Resources that are refused are answered at once, each within the call for the one before it if nobody takes care.
