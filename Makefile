@@ -6,6 +6,11 @@ export GOFLAGS := -ldflags=-checklinkname=0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -checklinkname=0 -X main.version=$(VERSION)
 
+# Tests of cold data need files on a disk: /tmp is in memory on many machines.
+ifeq ($(TMPDIR)$(shell stat -f -c %T /tmp),tmpfs)
+export TMPDIR := /var/tmp
+endif
+
 GO       ?= go
 BIN      := bin/oneplusn
 FUZZTIME ?= 10s
@@ -18,7 +23,7 @@ BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 .PHONY: help demo build test check race fuzz sim sim-transfers sweep bench bench-nginx bench-cold bench-groups interop interop-kgo compat-kafka clients-table crash clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: build ## count the copies of every transfer mode: 256 MiB, 10 subscribers
 	$(BIN) copies --size 256MiB --subscribers 10

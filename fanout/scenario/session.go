@@ -12,16 +12,15 @@ import (
 
 // session is a client's connection: it asks, and gets the answers in order.
 type session struct {
-	world   *World
-	name    string
-	client  *sim.Client
-	out     []byte // not written yet
-	in      []byte // not a whole response yet
-	asked   []question
-	nextID  int32
-	ended   bool
-	onEnd   func() // called once when the connection ends
-	written int
+	world  *World
+	name   string
+	client *sim.Client
+	out    []byte // not written yet
+	in     []byte // not a whole response yet
+	asked  []question
+	nextID int32
+	ended  bool
+	onEnd  func() // called once when the connection ends
 }
 
 // question is a request whose answer has not come.

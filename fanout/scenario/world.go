@@ -43,7 +43,7 @@ func New(seed uint64) *World {
 		PipesMax: 4 + draw.IntN(20),
 		Disk:     sim.DiskOptions{FileBytes: 256 << 10, EvictOneIn: 20 * draw.IntN(3)},
 	})
-	w := &World{seed: seed, random: m.Random(), machine: m, log: new(ringLog), fsync: []string{"always", "interval=100ms", "never"}[draw.IntN(3)]}
+	w := &World{random: m.Random(), machine: m, log: new(ringLog), fsync: []string{"always", "interval=100ms", "never"}[draw.IntN(3)]}
 	w.model = newModel(w)
 	return w
 }
