@@ -31,6 +31,7 @@ func TestSimulatedServerKeepsItsPromises(t *testing.T) {
 		records += len(w.model.order)
 	}
 	t.Logf("%d seeds: %v simulated, %d records", last-first+1, simulated, records)
+	coverage(t)
 }
 
 func TestSimulatedRunIsRepeatedByItsSeed(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"oneplusn/segment/mark"
 )
 
 // DiskOptions say how unkind the disk is. Each chance is one in so many; 0 is never.
@@ -77,6 +79,7 @@ func (d *Disk) step(op, name string) error {
 	}
 	d.ops++
 	if d.machine.oneIn(d.options.FailOneIn) {
+		mark.Hit("the disk let an operation fail")
 		return &fs.PathError{Op: op, Path: name, Err: syscall.EIO}
 	}
 	return nil
@@ -94,6 +97,7 @@ func (d *Disk) wander() {
 	if len(d.inodes) == 0 || !d.machine.oneIn(d.options.EvictOneIn) {
 		return
 	}
+	mark.Hit("the machine evicted pages of a file")
 	n := d.inodes[d.machine.random.IntN(len(d.inodes))]
 	for page := range pagesIn(n.size) {
 		if !n.lost[page] && d.machine.oneIn(2) {
@@ -244,6 +248,7 @@ func (d *Disk) losePower() {
 	for _, c := range d.journal[:d.machine.random.IntN(len(d.journal)+1)] {
 		c.apply(d.durable)
 	}
+	mark.HitIf(len(d.journal) > 0, "power was lost before changes of names were durable")
 	names := make(map[string]*inode)
 	for _, name := range slices.Sorted(maps.Keys(d.durable)) {
 		if names[name] = d.durable[name]; names[name] != nil {

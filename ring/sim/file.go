@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"path"
 	"syscall"
+
+	"oneplusn/segment/mark"
 )
 
 // File is an open file of a [Kernel].
@@ -149,12 +151,14 @@ func (f *File) WriteAt(pieces [][]byte, offset int64) (int, error) {
 	m := f.kernel.machine
 	if err == nil {
 		if room := m.disk.room(); room < int(offset)+len(b)-f.inode.size {
+			mark.Hit("the disk was full")
 			err = &fs.PathError{Op: "write", Path: f.name, Err: syscall.ENOSPC}
 			b = b[:max(room-(int(offset)-f.inode.size), 0)]
 		}
 	}
 	if err != nil {
 		b = b[:m.random.IntN(len(b)+1)]
+		mark.HitIf(len(b) > 0, "a write that failed had written some of its bytes")
 	}
 	f.inode.write(b, int(offset))
 	f.inode.modified = m.now
@@ -191,6 +195,7 @@ func (f *File) Sync() error {
 
 func (d *Disk) sync(n *inode, name string) error {
 	if d.machine.oneIn(d.options.FailSyncOneIn) {
+		mark.Hit("the disk let a sync fail")
 		n.failSync(d.machine)
 		return &fs.PathError{Op: "fsync", Path: name, Err: syscall.EIO}
 	}

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 const (
@@ -165,6 +166,7 @@ func (n *inode) evict(chosen func() bool) {
 		switch {
 		case !chosen():
 		case n.lost[page]:
+			mark.Hit("a page that a failed sync had lost was evicted")
 			copy(n.content[page*pageBytes:], n.onDisk(page))
 			delete(n.lost, page)
 			n.warm[page] = false
@@ -182,6 +184,7 @@ func (n *inode) afterPowerLoss(m *Machine) *inode {
 		size = n.size
 	case 1:
 		if d := n.size - size; d > 0 {
+			mark.Hit("power was lost, and a file had a size between two")
 			size += m.random.IntN(d + 1)
 		}
 	}
@@ -195,6 +198,7 @@ func (n *inode) afterPowerLoss(m *Machine) *inode {
 			copy(after.content[at:end], n.content[at:end])
 		}
 	}
+	mark.HitIf(!all && !bytes.Equal(after.content[:size], n.content[:size]), "power was lost, and of a file some sectors were old and some new")
 	after.disk = bytes.Clone(after.content[:size])
 	after.modified = n.modified
 	return after

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // Kernel is the kernel as one program sees it, with the program's descriptors, operations and threads. It is a [ring.Kernel].
@@ -76,6 +77,7 @@ var ErrKilled = errors.New("sim: the program was killed")
 
 // Kill ends the program: its next Wait fails, and nothing that it does afterwards has an effect on the disk. Connections are reset.
 func (k *Kernel) Kill() {
+	mark.Hit("the machine killed the server")
 	k.killed = true
 	k.machine.disk.FailAt(0, ErrKilled)
 	for fd := range k.nextFD {
@@ -268,6 +270,7 @@ func (k *Kernel) attempt(o *operation) (result int32, ok bool) {
 	first := !o.tried
 	o.tried = true
 	if first && o.Code != ring.OpPoll && k.machine.oneIn(k.machine.options.RetryOneIn) {
+		mark.Hit("the machine interrupted an operation")
 		return -int32(retryErrors[k.machine.random.IntN(len(retryErrors))]), true
 	}
 	switch o.Code {

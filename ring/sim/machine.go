@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"oneplusn/segment/mark"
 )
 
 // Options say how unkind the machine is. Each chance is one in so many; 0 is never.
@@ -73,6 +75,7 @@ func (m *Machine) oneIn(n int) bool { return n > 0 && m.random.IntN(n) == 0 }
 // some is a count from 1 to n: often n.
 func (m *Machine) some(n int) int {
 	if n > 1 && m.oneIn(m.options.ShortOneIn) {
+		mark.Hit("the machine let an operation move less than it could")
 		return 1 + m.random.IntN(n)
 	}
 	return n

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"oneplusn/segment/mark"
 )
 
 // piece is bytes on their way: a reference, not a copy, as splice has it.
@@ -111,6 +113,7 @@ func (s *Socket) reset() {
 	if s.wasReset {
 		return
 	}
+	mark.Hit("a client reset its connection, or the machine did")
 	s.wasReset, s.queued, s.inbound = true, nil, nil
 	s.end()
 }
@@ -120,6 +123,7 @@ func (s *Socket) close() {
 	s.shut, s.closed = true, true
 	switch {
 	case len(s.inbound) > 0:
+		mark.Hit("the server closed a connection with bytes that it had not read")
 		s.reset()
 	case len(s.queued) == 0:
 		s.end()
@@ -231,6 +235,7 @@ func (k *Kernel) Accept(socket int) (fd int, err error) {
 		return -1, syscall.EAGAIN
 	}
 	if k.machine.oneIn(k.machine.options.AcceptOneIn) {
+		mark.Hit("the machine let an accept fail")
 		return -1, acceptErrors[k.machine.random.IntN(len(acceptErrors))]
 	}
 	s := l.waiting[0]

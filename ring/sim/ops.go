@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // memoryAt is the memory that an operation names. It lies outside the Go heap, so an address is all there is to it.
@@ -41,10 +42,12 @@ func (k *Kernel) send(o *operation) (result int32, ok bool) {
 	waitAll := o.Flags&unix.MSG_WAITALL != 0
 	switch {
 	case s.Dead() && o.done > 0:
+		mark.Hit("a connection ended in the middle of a send")
 		return int32(o.done), true
 	case s.Dead():
 		return -int32(syscall.EPIPE), true
 	case s.space == 0 && o.Flags&unix.MSG_DONTWAIT != 0:
+		mark.Hit("a send that must not wait found the socket full")
 		return -int32(syscall.EAGAIN), true
 	case s.space == 0 && len(all) > 0:
 		return 0, false
@@ -140,6 +143,7 @@ func (k *Kernel) spliceIn(o *operation, p *pipe) int32 {
 	case o.OffIn >= int64(f.inode.size):
 		return 0
 	case len(p.pieces) == p.slots:
+		mark.Hit("a splice found the pipe full")
 		return -int32(syscall.EAGAIN)
 	}
 	want := k.machine.some(int(min(int64(o.Len), int64(f.inode.size)-o.OffIn)))
@@ -150,6 +154,7 @@ func (k *Kernel) spliceIn(o *operation, p *pipe) int32 {
 		p.pieces = append(p.pieces, piece(f.inode.content[at:at+n]))
 		moved += n
 	}
+	mark.HitIf(moved < want, "a splice into a pipe ended with its last slot")
 	f.inode.read(o.OffIn, int64(moved))
 	return int32(moved)
 }
@@ -169,6 +174,7 @@ func (k *Kernel) spliceOut(o *operation) int32 {
 	case s.Dead():
 		return -int32(syscall.EPIPE)
 	case s.space == 0 || len(p.pieces) == 0:
+		mark.Hit("a splice found the socket full")
 		return -int32(syscall.EAGAIN)
 	}
 	want := k.machine.some(min(int(o.Len), s.space, p.bytes()))
@@ -239,6 +245,7 @@ func (k *Kernel) Sendfile(socket, file int, offset int64, n int) int {
 	case s.Dead():
 		return -int(syscall.EPIPE)
 	case s.space == 0:
+		mark.Hit("a sendfile on the machine found the socket full")
 		return -int(syscall.EAGAIN)
 	}
 	moved := k.machine.some(min(n, s.space, f.inode.size-int(offset)))

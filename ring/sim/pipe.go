@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // pipe holds pieces, each of which lies in one page and takes one slot.
@@ -23,6 +24,7 @@ func (p *pipe) bytes() (n int) {
 // OpenPipe implements [ring.Kernel].
 func (k *Kernel) OpenPipe(wantBytes int) (ring.Pipe, error) {
 	if most := k.machine.options.PipesMax; most > 0 && k.pipes == most {
+		mark.Hit("the machine had no descriptor left for a pipe")
 		return ring.Pipe{}, fmt.Errorf("sim: pipe2: %w", syscall.EMFILE)
 	}
 	k.pipes++

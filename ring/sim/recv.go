@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // receiveBuffers are the provided buffers of recv.
@@ -45,6 +46,7 @@ func (k *Kernel) recv(o *operation) (ended bool) {
 		k.complete(o, -int32(syscall.EBADF), false, -1)
 		return true
 	case s.wasReset && !s.shut:
+		mark.Hit("the machine told of a reset connection")
 		k.complete(o, -int32(syscall.ECONNRESET), false, -1)
 		return true
 	case s.shut || len(s.inbound) == 0 && s.finished:
@@ -53,6 +55,7 @@ func (k *Kernel) recv(o *operation) (ended bool) {
 	case len(s.inbound) == 0:
 		return false
 	case len(b.free) == 0:
+		mark.Hit("the machine had no buffer left to receive into")
 		k.stats.NoBuffers++
 		k.complete(o, -int32(syscall.ENOBUFS), false, -1)
 		return true
@@ -65,6 +68,7 @@ func (k *Kernel) recv(o *operation) (ended bool) {
 	n := copy(b.slot(id), s.inbound[:k.machine.some(min(len(s.inbound), b.each))])
 	s.take(n)
 	ended = k.machine.oneIn(k.machine.options.EndOneIn)
+	mark.HitIf(ended, "the machine ended a multishot receive")
 	k.complete(o, int32(n), !ended, id)
 	return ended
 }
