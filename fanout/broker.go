@@ -44,10 +44,9 @@ func Open(config Config) (*Broker, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	b := &Broker{
-		base:      base{config: config, loop: loop.New(config.Logger, config.Machine.Clock)},
+		base:      base{config: config, loop: loop.New(config.Logger, config.Machine.Machine)},
 		newKernel: config.Machine.NewKernel,
 	}
-	b.loop.Spawn = config.Machine.Spawn
 	b.loop.KeepEvents(config.FlightRecorderEvents)
 	var err error
 	if b.listener, err = config.Machine.Bind(config.Listen, config.SendBufferBytes, config.pace.busyPort); err != nil {

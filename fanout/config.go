@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"cmp"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"math"
@@ -61,7 +60,6 @@ type pace struct {
 	checkpoint   time.Duration // see [catalog.CheckpointEvery]
 	produceWait  time.Duration // see [produce.Config]
 	inlineWrites bool          // with another file system, too
-	descriptors  int64         // the limit on open files; 0 is the process's
 }
 
 // DefaultConfig is the configuration of a server started without flags.
@@ -144,7 +142,6 @@ func (c *Config) catalog() catalog.Config {
 		Dir:              c.DataDir,
 		NodeID:           c.NodeID,
 		FS:               c.Log.FS,
-		OneThread:        c.Machine.OneThread,
 		Defaults:         topicDefaults(c),
 		MaxBatchBytes:    int(c.MaxRequestBytes) - requestOverheadBytes,
 		Internal:         offsets.Topic,
@@ -152,7 +149,7 @@ func (c *Config) catalog() catalog.Config {
 		NewPartitions:    c.Partitions,
 		MaxPartitions:    c.MaxPartitions,
 		AutoCreateLimit:  c.AutoCreateTopicLimit,
-		OpenFilesLimit:   openFilesLimit(c),
+		OpenFilesLimit:   c.Machine.OpenFilesLimit,
 		ExpireEvery:      c.RetentionCheck,
 		CheckpointEvery:  c.pace.checkpoint,
 	}
@@ -165,7 +162,7 @@ const requestOverheadBytes = 1024
 func topicDefaults(c *Config) *catalog.TopicConfig {
 	o := c.Log
 	o.RetentionBytes, o.RetentionAge = cmp.Or(o.RetentionBytes, -1), cmp.Or(o.RetentionAge, -1)
-	o.Logger, o.Now = c.Logger, c.Machine.Clock
+	o.Logger, o.Now, o.Random = c.Logger, c.Machine.Clock, c.Machine.Random
 	o.TimestampBeforeMaxMillis = math.MaxInt64
 	o.TimestampAfterMaxMillis = time.Hour.Milliseconds() // Apache Kafka's since 4.0
 	return catalog.NewDefaults(o, c.Fsync.Policy())
@@ -179,14 +176,14 @@ func (c *Config) offsets() offsets.Config {
 	groups := c.Group
 	groups.MaxMetadataBytes = maxOffsetMetadataBytes
 	groups.MaxReplyBytes = c.ResponseMemoryBytes / 4
-	groups.NewMemberID = newMemberID
+	groups.NewMemberID = c.newMemberID
 	return offsets.Config{Group: groups, MaxInflatedBytes: c.Log.MaxInflatedBytes}
 }
 
 // newMemberID is the client's id and a random UUID.
-func newMemberID(clientID string) string {
+func (c *Config) newMemberID(clientID string) string {
 	var u [16]byte
-	_, _ = rand.Read(u[:])
+	c.Machine.Random(u[:])
 	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80 // RFC 9562, version 4
 	return fmt.Sprintf("%s-%x-%x-%x-%x-%x", clientID, u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }

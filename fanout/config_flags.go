@@ -69,7 +69,7 @@ const coldCacheAllowed = "16MiB to 16TiB, or 0 to leave it to the kernel"
 
 func (c *Config) moveFlags() []flags.Flag {
 	t := &c.Transfer
-	cold := defaultColdCacheBytes()
+	cold := c.defaultColdCacheBytes()
 	return []flags.Flag{
 		flags.Choice("transfer", &t.Mode, "auto", transfer.ParseMode, "`MODE` that moves records to subscribers: splice, send, sendfile, copy, or auto (splice for large or cold ranges, send for small hot ones)"),
 		flags.Size("splice-from", &t.SpliceFromBytes, 32*flags.KiB, 0, flags.GiB, "smallest `SIZE` of a range that --transfer auto splices; it splices cold ranges of any size"),

@@ -3,8 +3,6 @@ package fanout
 import (
 	"log/slog"
 
-	"golang.org/x/sys/unix"
-
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/catalog"
 )
@@ -30,21 +28,9 @@ const (
 	leastDescriptors = 128
 )
 
-// openFilesLimit is the limit on open files. The Go runtime has raised it to the hard limit.
-func openFilesLimit(c *Config) int64 {
-	if c.pace.descriptors > 0 {
-		return c.pace.descriptors
-	}
-	var r unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
-		return 0
-	}
-	return int64(min(r.Cur, 1<<40))
-}
-
 // usableDescriptors is the number to divide.
 func usableDescriptors(c *Config) int64 {
-	return max(openFilesLimit(c)-spareDescriptors, leastDescriptors)
+	return max(c.Machine.OpenFilesLimit-spareDescriptors, leastDescriptors)
 }
 
 // unfinishedSegments is how many segments may have ended and not be finished: each keeps its file open.
@@ -63,7 +49,7 @@ func newDescriptors(c *Config, existing int, log *slog.Logger) descriptors {
 	files := left - connections
 	if needed > files {
 		log.Warn("the existing topics need more open files than the limit leaves for them", "partitions", existing,
-			"limit", openFilesLimit(c), "for_topics", files, "needed", needed, "remedy", "raise the limit on open files (ulimit -n)")
+			"limit", c.Machine.OpenFilesLimit, "for_topics", files, "needed", needed, "remedy", "raise the limit on open files (ulimit -n)")
 		files = needed
 		left = max(left, needed+connections)
 	}
@@ -72,7 +58,7 @@ func newDescriptors(c *Config, existing int, log *slog.Logger) descriptors {
 	d.files = d.all.Share("descriptor of files", files)
 	d.connections = d.all.Share("descriptor of connections", int64(c.MaxConnections))
 	if d.pipes < c.Transfer.MaxPipes {
-		log.Info("fewer pipes than --pipes, because of the limit on open files", "pipes", d.pipes, "limit", openFilesLimit(c))
+		log.Info("fewer pipes than --pipes, because of the limit on open files", "pipes", d.pipes, "limit", c.Machine.OpenFilesLimit)
 	}
 	return d
 }

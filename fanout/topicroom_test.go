@@ -114,7 +114,7 @@ func TestAskingForTopicsCreatesALimitedNumber(t *testing.T) {
 
 // Topics are refused while descriptors are left for connections, pipes and segments.
 func TestTopicsAreRefusedBeforeDescriptorsRunOut(t *testing.T) {
-	s := start(t, func(c *Config) { c.pace.descriptors = 300 })
+	s := start(t, func(c *Config) { c.Machine.OpenFilesLimit = 300 })
 	c := s.dial()
 	made := 0
 	for ; ; made++ {
@@ -142,7 +142,7 @@ func TestLogOfManySegmentsTakesFewDescriptors(t *testing.T) {
 	log := &shadow{topic: "feed"}
 	var most int
 	for life := range 2 {
-		s := start(t, func(c *Config) { c.DataDir, c.Log.SegmentBytes, c.pace.descriptors = dir, 1<<14, limit })
+		s := start(t, func(c *Config) { c.DataDir, c.Log.SegmentBytes, c.Machine.OpenFilesLimit = dir, 1<<14, limit })
 		c := s.dial()
 		if life == 0 {
 			c.create("feed", 1)

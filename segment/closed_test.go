@@ -259,8 +259,8 @@ func TestOnlyTheNamesThatDeletionsMakeAreThoseOfDeletedDirectories(t *testing.T)
 	for i := range long {
 		long[i] = 'x'
 	}
-	for _, name := range []string{"t-0." + hex + "-delete", "a.b-c-12." + hex + "-delete", filepath.Base(asideName("/d/t-0")),
-		filepath.Base(asideName("/d/" + string(long) + "-0"))} {
+	for _, name := range []string{"t-0." + hex + "-delete", "a.b-c-12." + hex + "-delete", filepath.Base(asideName("/d/t-0", randomBytes)),
+		filepath.Base(asideName("/d/"+string(long)+"-0", randomBytes))} {
 		if !IsDeleted(name) || len(name) > 255 {
 			t.Errorf("%s is not known", name)
 		}

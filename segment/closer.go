@@ -4,15 +4,19 @@ import (
 	"sync"
 )
 
-// Closer closes released files and unmaps their mappings on a goroutine of its own, one after the other. The last close of a
+// Closer closes released files and unmaps their mappings on a thread of its own, one after the other. The last close of a
 // removed file frees its blocks, and unmapping a segment frees its page tables: both take longer the larger the file, and
-// may wait for the disk. The goroutine exists only while there is something to close.
+// may wait for the disk. The thread exists only while there is something to close.
 //
 // A nil Closer closes at once.
 type Closer struct {
+	// Spawn runs f on another thread.
+	Spawn func(f func())
+
 	mu      sync.Mutex
 	queue   []closing
-	running bool
+	spawned bool
+	closing int // how many threads close something
 	idle    sync.Cond
 }
 
@@ -47,9 +51,9 @@ func (c *Closer) close(what closing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue = append(c.queue, what)
-	if !c.running {
-		c.running = true
-		go c.run()
+	if !c.spawned {
+		c.spawned = true
+		c.Spawn(c.run)
 	}
 }
 
@@ -58,6 +62,16 @@ func (c *Closer) closeFile(f File) { c.close(closing{files: [2]File{f}}) }
 func (c *Closer) run() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closeQueue()
+	c.spawned = false
+	if c.idle.L != nil {
+		c.idle.Broadcast()
+	}
+}
+
+// closeQueue closes all that waits, with mu free meanwhile.
+func (c *Closer) closeQueue() {
+	c.closing++
 	for len(c.queue) > 0 {
 		list := c.queue
 		c.queue = nil
@@ -67,13 +81,10 @@ func (c *Closer) run() {
 		}
 		c.mu.Lock()
 	}
-	c.running = false
-	if c.idle.L != nil {
-		c.idle.Broadcast()
-	}
+	c.closing--
 }
 
-// Wait blocks until everything is closed.
+// Wait returns when everything is closed. It helps, as the thread may not have begun.
 func (c *Closer) Wait() {
 	if c == nil {
 		return
@@ -81,7 +92,8 @@ func (c *Closer) Wait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle.L = &c.mu
-	for c.running {
+	c.closeQueue()
+	for c.closing > 0 {
 		c.idle.Wait()
 	}
 }

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 // Deleted is the directory of a deleted log.
 type Deleted struct {
 	fs     FS
+	random func([]byte)
 	dir    string
 	aside  string // empty until the directory has been moved
 	worker *worker
@@ -24,7 +24,7 @@ func (l *Log) Delete() *Deleted {
 		if !l.closed {
 			l.release()
 		}
-		l.deleted = &Deleted{fs: l.options.FS, dir: l.dir, worker: l.worker}
+		l.deleted = &Deleted{fs: l.options.FS, random: l.options.Random, dir: l.dir, worker: l.worker}
 	}
 	return l.deleted
 }
@@ -38,7 +38,7 @@ func (d *Deleted) MoveAside() (err error) {
 	}
 	d.worker.stop()
 	defer d.worker.mu.Unlock()
-	d.aside, err = MoveAside(d.fs, d.dir)
+	d.aside, err = MoveAside(d.fs, d.dir, d.random)
 	return err
 }
 
@@ -56,9 +56,9 @@ func (d *Deleted) Remove() error {
 	return nil
 }
 
-// MoveAside renames the directory of a partition to a name that [IsDeleted] recognizes. It may block.
-func MoveAside(fsys FS, dir string) (aside string, err error) {
-	aside = asideName(dir)
+// MoveAside renames the directory of a partition to a name that [IsDeleted] recognizes, with random bytes in it. It may block.
+func MoveAside(fsys FS, dir string, random func([]byte)) (aside string, err error) {
+	aside = asideName(dir, random)
 	if err := fsys.Rename(dir, aside); err != nil {
 		return "", fmt.Errorf("segment: deleting %s: %w", dir, err)
 	}
@@ -74,10 +74,10 @@ const (
 
 // asideName is a new name for a directory to be removed. As in Apache Kafka it is cut to NAME_MAX: the longest topic names
 // leave no room for the suffix.
-func asideName(dir string) string {
+func asideName(dir string, random func([]byte)) string {
 	parent, name := filepath.Split(dir)
 	var unique [16]byte
-	_, _ = rand.Read(unique[:])
+	random(unique[:])
 	rest := "." + hex.EncodeToString(unique[:]) + deletedSuffix
 	return filepath.Join(parent, name[:min(len(name), maxNameBytes-len(rest))]+rest)
 }

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"math"
@@ -57,9 +58,13 @@ type Options struct {
 	Files *Files
 	// Now is the time of day. Default [time.Now].
 	Now func() time.Time
+	// Random fills b with random bytes, for names. Any goroutine may call it. Default crypto/rand.
+	Random func(b []byte)
 	// Logger gets the actions of recovery. Default none.
 	Logger *slog.Logger
 }
+
+func randomBytes(b []byte) { _, _ = rand.Read(b) }
 
 const day = 24 * time.Hour
 
@@ -79,19 +84,22 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Random == nil {
+		o.Random = randomBytes
+	}
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	return o
 }
 
 // Configure changes the options of an open log. SegmentBytes and IndexIntervalBytes count from the next segment on, the others from
-// the next call on. FS, Closer, Logger, LeaderEpoch and TopicID stay.
+// the next call on. FS, Closer, Random, Logger, LeaderEpoch and TopicID stay.
 func (l *Log) Configure(o Options) {
 	if l.closed {
 		return
 	}
 	o = o.withDefaults()
 	o.FS, o.Closer, o.Now, o.Logger = l.options.FS, l.options.Closer, l.options.Now, l.options.Logger
-	o.LeaderEpoch, o.TopicID = l.options.LeaderEpoch, l.options.TopicID
+	o.Random, o.LeaderEpoch, o.TopicID = l.options.Random, l.options.LeaderEpoch, l.options.TopicID
 	relaxed := l.options.ManualCommit && !o.ManualCommit
 	l.options = o
 	switch {

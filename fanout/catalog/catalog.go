@@ -30,8 +30,6 @@ type Config struct {
 	Dir    string
 	NodeID int32      // of a directory that has none yet
 	FS     segment.FS // nil for the real one
-	// OneThread: the loop's thread is the only one, so it must not wait for another.
-	OneThread bool
 	// Defaults apply where a topic has no setting of its own. MaxBatchBytes bounds both.
 	Defaults      *TopicConfig
 	MaxBatchBytes int
@@ -83,9 +81,8 @@ func Open(l *loop.Loop, config Config) (*Catalog, error) {
 	if c.config.FS == nil {
 		c.config.FS = segment.OS
 	}
-	if !config.OneThread {
-		c.config.Defaults.Options.Closer = &c.closer
-	}
+	c.closer.Spawn = l.Spawn
+	c.config.Defaults.Options.Closer = &c.closer
 	c.startsFile = sharedFile{jobs: l, snapshot: c.snapshotStarts}
 	c.pointsFile = sharedFile{jobs: l, snapshot: c.snapshotPoints}
 	if err := c.config.FS.MkdirAll(config.Dir); err != nil {
@@ -277,12 +274,14 @@ func (c *Catalog) closeLogs() error {
 	}
 	for tp := range c.all() {
 		for p := range tp.Online() {
-			if c.config.OneThread {
+			if c.loop.OneThread {
 				closeOne(p)
 				continue
 			}
 			slots <- struct{}{}
-			wait.Go(func() {
+			wait.Add(1)
+			c.loop.Spawn(func() {
+				defer wait.Done()
 				defer func() { <-slots }()
 				closeOne(p)
 			})

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -158,7 +157,7 @@ func (m *creation) makePlanned() {
 		}
 		parts = append(parts, removedPartitions{n.topic, int32(n.first), int32(n.end)})
 	}
-	m.removal = newRemoval(config.FS, config.Dir, parts)
+	m.removal = m.catalog.newRemoval(parts)
 	if err := m.removal.announce(); err != nil {
 		m.fail(parts, err)
 		return
@@ -167,6 +166,9 @@ func (m *creation) makePlanned() {
 		n := &m.planned[i]
 		if m.failed[n.topic] != nil {
 			continue
+		}
+		if n.id == [16]byte{} {
+			m.catalog.loop.Random(n.id[:])
 		}
 		tp, err := n.make(config.FS, config.Dir, m.epoch)
 		if err != nil {
@@ -204,10 +206,7 @@ func (n *newPartitions) inTheWay(fsys segment.FS, dir string) error {
 // still open.
 func (n *newPartitions) make(fs segment.FS, dir string, epoch int32) (*Topic, error) {
 	config := *n.config
-	if config.Options.TopicID = n.id; n.id == [16]byte{} {
-		_, _ = rand.Read(config.Options.TopicID[:])
-	}
-	config.Options.LeaderEpoch = epoch
+	config.Options.TopicID, config.Options.LeaderEpoch = n.id, epoch
 	tp := &Topic{Name: n.topic, Config: &config, Internal: n.internal}
 	for i := n.first; i < n.end; i++ {
 		path := n.path(dir, i)

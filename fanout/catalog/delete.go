@@ -77,7 +77,7 @@ func (d *deletion) run(next func(error)) {
 	for _, tp := range d.topics {
 		parts = append(parts, removedPartitions{tp.Name, 0, int32(len(tp.Partitions))})
 	}
-	d.removal = newRemoval(c.config.FS, c.config.Dir, parts)
+	d.removal = c.newRemoval(parts)
 	inOrder(c.epochs.reserveFor(d.topics).orIfFull(), offLoop(c.loop, d.announce).orIfFull())(func(err error) {
 		if err != nil {
 			c.loop.Log.Error("topics could not be deleted, they stay", "topics", len(d.topics), "first", d.topics[0].Name, "error", err,

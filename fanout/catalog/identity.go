@@ -3,7 +3,6 @@ package catalog
 import (
 	"bufio"
 	"bytes"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -25,12 +24,12 @@ type identity struct {
 const IdentityFile = "meta.properties"
 
 // open reads the identity, or makes one with that node id: then fresh is true.
-func (id *identity) open(fsys segment.FS, dir string, nodeID int32) (fresh bool, err error) {
+func (id *identity) open(fsys segment.FS, random func([]byte), dir string, nodeID int32) (fresh bool, err error) {
 	path := filepath.Join(dir, IdentityFile)
 	id.nodeID = nodeID
 	text, err := segment.ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return true, id.create(fsys, path)
+		return true, id.create(fsys, random, path)
 	}
 	if err != nil {
 		return false, err
@@ -38,10 +37,10 @@ func (id *identity) open(fsys segment.FS, dir string, nodeID int32) (fresh bool,
 	return false, id.parse(path, text)
 }
 
-func (id *identity) create(fsys segment.FS, path string) error {
-	var random [16]byte
-	_, _ = rand.Read(random[:])
-	id.clusterID = base64.RawURLEncoding.EncodeToString(random[:])
+func (id *identity) create(fsys segment.FS, random func([]byte), path string) error {
+	var bytes [16]byte
+	random(bytes[:])
+	id.clusterID = base64.RawURLEncoding.EncodeToString(bytes[:])
 	text := fmt.Sprintf("version=1\ncluster.id=%s\nnode.id=%d\n", id.clusterID, id.nodeID)
 	if err := segment.ReplaceFile(fsys, path, []byte(text)); err != nil {
 		return fmt.Errorf("cannot write to the data directory: %w: choose another with --data", err)

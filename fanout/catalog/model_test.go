@@ -75,7 +75,7 @@ type modelTopic struct {
 
 func (l *lab) open() {
 	l.t.Helper()
-	running := loop.New(slog.New(slog.DiscardHandler), nil)
+	running := loop.New(slog.New(slog.DiscardHandler), loop.ThisMachine())
 	running.Use(labKernel{})
 	options := segment.Options{FS: l.disk, SegmentBytes: 1 << 14, MaxBatchBytes: 1 << 12, RetentionAge: -1, RetentionBytes: -1}
 	var err error

@@ -20,11 +20,11 @@ import (
 
 // recover opens the directory.
 func (c *Catalog) recover() error {
-	fresh, err := c.identity.open(c.config.FS, c.config.Dir, c.config.NodeID)
+	fresh, err := c.identity.open(c.config.FS, c.loop.Random, c.config.Dir, c.config.NodeID)
 	if err != nil {
 		return err
 	}
-	c.ids.open(c.config.FS, c.config.Dir, fresh, c.loop, c.loop.Log)
+	c.ids.open(c.config.FS, c.loop.Random, c.config.Dir, fresh, c.loop, c.loop.Log)
 	c.readStarts()
 	points, err := ReadRecoveryPoints(c.config.FS, c.config.Dir)
 	if err != nil {

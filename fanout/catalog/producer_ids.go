@@ -1,11 +1,11 @@
 package catalog
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	mrand "math/rand/v2"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -38,7 +38,7 @@ const (
 )
 
 // open continues above the ids that may be in use. A damaged or lost file stops no start; a fresh directory has none.
-func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs, log *slog.Logger) {
+func (ids *producerIDs) open(fsys segment.FS, random func([]byte), dir string, fresh bool, jobs jobs, log *slog.Logger) {
 	ids.log, ids.fs, ids.path = log, fsys, filepath.Join(dir, ProducerIDFile)
 	ids.file = sharedFile{jobs: jobs, snapshot: ids.reserve}
 	n, err := readNumber(fsys, ids.path, maxProducerID)
@@ -46,7 +46,9 @@ func (ids *producerIDs) open(fsys segment.FS, dir string, fresh bool, jobs jobs,
 		n, err = 0, nil
 	}
 	if err != nil {
-		n = producerIDsUnknown + mrand.Int64N(producerIDsUnknown)
+		var above [8]byte
+		random(above[:])
+		n = producerIDsUnknown + int64(binary.LittleEndian.Uint64(above[:])%producerIDsUnknown)
 		aside, notKept := segment.SetAside(fsys, ids.path)
 		log.Error("the producer ids in use are unknown: new ones begin at a random number far above", "error", err, "from", n,
 			"kept_as", aside, "not_kept", errorText(notKept))

@@ -23,7 +23,7 @@ func (c *Catalog) finishRemovals() error {
 		case markHalfName.MatchString(e.Name()):
 			_ = c.config.FS.RemoveAll(path) // was never decided
 		case markName.MatchString(e.Name()):
-			r, ok, err := readRemoval(c.config.FS, path)
+			r, ok, err := readRemoval(c.config.FS, c.loop.Random, path)
 			if err != nil {
 				return err
 			}

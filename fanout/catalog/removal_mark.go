@@ -3,7 +3,6 @@ package catalog
 import (
 	"bufio"
 	"bytes"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -27,9 +26,10 @@ import (
 // The removal of the mark is durable before the names may be used again. Its methods may block; they run off the loop, and may
 // be called from several goroutines.
 type removal struct {
-	fs   segment.FS
-	dir  string // the data directory
-	mark string // the mark's path
+	fs     segment.FS
+	random func([]byte)
+	dir    string // the data directory
+	mark   string // the mark's path
 
 	mu        sync.Mutex
 	parts     []removedPartitions
@@ -46,10 +46,11 @@ func (p removedPartitions) has(topic string, index int32) bool {
 	return p.topic == topic && index >= p.first && index < p.end
 }
 
-func newRemoval(fs segment.FS, dir string, parts []removedPartitions) *removal {
+func (c *Catalog) newRemoval(parts []removedPartitions) *removal {
 	var id [16]byte
-	_, _ = rand.Read(id[:])
-	return &removal{fs: fs, dir: dir, parts: parts, mark: filepath.Join(dir, MarkPrefix+hex.EncodeToString(id[:]))}
+	c.loop.Random(id[:])
+	mark := filepath.Join(c.config.Dir, MarkPrefix+hex.EncodeToString(id[:]))
+	return &removal{fs: c.config.FS, random: c.loop.Random, dir: c.config.Dir, parts: parts, mark: mark}
 }
 
 const (
@@ -138,7 +139,7 @@ func (r *removal) sweep() (aside []string, err error) {
 		if !e.IsDir() || !ok || !byTopic[name].has(name, index) {
 			continue
 		}
-		moved, err := segment.MoveAside(r.fs, filepath.Join(r.dir, e.Name()))
+		moved, err := segment.MoveAside(r.fs, filepath.Join(r.dir, e.Name()), r.random)
 		if err == nil {
 			aside = append(aside, moved)
 		}
@@ -148,12 +149,12 @@ func (r *removal) sweep() (aside []string, err error) {
 }
 
 // readRemoval reads a mark. ok is false for a file that has the name of a mark but not the content.
-func readRemoval(fs segment.FS, path string) (r *removal, ok bool, err error) {
+func readRemoval(fs segment.FS, random func([]byte), path string) (r *removal, ok bool, err error) {
 	text, err := segment.ReadFile(fs, path)
 	if err != nil {
 		return nil, false, err
 	}
-	r = &removal{fs: fs, dir: filepath.Dir(path), mark: path}
+	r = &removal{fs: fs, random: random, dir: filepath.Dir(path), mark: path}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	if !lines.Scan() || lines.Text() != markHead {
 		return nil, false, nil

@@ -53,7 +53,7 @@ func TestProducerIDsAreReservedBeforeTheyAreTaken(t *testing.T) {
 	dir := t.TempDir()
 	var pending heldJobs
 	var ids producerIDs
-	ids.open(segment.OS, dir, true, &pending, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	ids.open(segment.OS, nil, dir, true, &pending, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	last := int64(-1)
 	for range 5 * ProducerIDBlock {
 		ids.take(func(id int64, err error) {

@@ -3,8 +3,6 @@ package commit
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"oneplusn/segment"
 )
 
@@ -35,18 +33,6 @@ type inlineWrites struct {
 	bytes   int64         // written on the loop in this turn
 }
 
-// localFileSystems write to this machine's page cache, and over no network.
-var localFileSystems = map[int64]bool{
-	unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true, unix.F2FS_SUPER_MAGIC: true,
-	unix.TMPFS_MAGIC: true, unix.OVERLAYFS_SUPER_MAGIC: true,
-}
-
-// OnLocalFileSystem reports whether writes to a directory go to the page cache of this machine only.
-func OnLocalFileSystem(dir string) bool {
-	var st unix.Statfs_t
-	return unix.Statfs(dir, &st) == nil && localFileSystems[int64(st.Type)]
-}
-
 // takes says whether a write may run on the loop's thread now.
 func (w *inlineWrites) takes(p *Partition, write *segment.Write, now time.Duration) bool {
 	return w.allowed && now >= w.from && w.bytes+write.Bytes() <= inlineBytes && write.Plain() && p.queue.fast >= inlineAfter
@@ -75,11 +61,11 @@ func (q *appendQueue) ran(took time.Duration) {
 func (c *Committer) writeInline(p *Partition) {
 	c.stats.InlineWrites++
 	c.inline.bytes += p.queue.write.Bytes()
-	before, began := voluntarySwitches(), c.loop.Kernel.Now()
+	before, began := c.loop.Waits(), c.loop.Kernel.Now()
 	p.queue.write.Run()
 	took := c.loop.Kernel.Now() - began
 	// A thread that was only preempted did not wait for the disk.
-	if took > fastWrite && voluntarySwitches() != before {
+	if took > fastWrite && c.loop.Waits() != before {
 		p.queue.fast = 0
 		c.slowWrite(p, took)
 	}
@@ -95,13 +81,4 @@ func (c *Committer) slowWrite(p *Partition, took time.Duration) {
 	c.loop.Log.Warn("a write blocked on the disk: for a while all writes go to other threads, which takes some microseconds more",
 		"topic", p.Topic, "partition", p.Index, "took", took, "for", c.inline.backoff,
 		"remedy", "a faster disk, or less dirty memory for the kernel (vm.dirty_background_bytes)")
-}
-
-// voluntarySwitches is the number of voluntary context switches of this thread.
-func voluntarySwitches() int64 {
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &usage); err != nil {
-		return -1
-	}
-	return usage.Nvcsw
 }

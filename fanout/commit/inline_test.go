@@ -71,12 +71,3 @@ func TestWritesStayOnTheLoopOnlyWhereTheyAreFast(t *testing.T) {
 		t.Error("a write stays on the loop though that is not allowed")
 	}
 }
-
-func TestOnlyLocalFileSystemsAreWrittenToOnTheLoop(t *testing.T) {
-	if OnLocalFileSystem("/proc") || OnLocalFileSystem("/does/not/exist") {
-		t.Error("/proc is taken for a local disk")
-	}
-	if !OnLocalFileSystem(t.TempDir()) {
-		t.Error("the directory of temporary files is not taken for a local file system")
-	}
-}

@@ -40,7 +40,7 @@ const syncKind = 7
 
 func newLab(t *testing.T) *lab {
 	d := &disk{now: time.Hour, woken: make(chan struct{}, 1)}
-	l := loop.New(slog.New(slog.DiscardHandler), nil)
+	l := loop.New(slog.New(slog.DiscardHandler), loop.ThisMachine())
 	l.Use(d)
 	l.Start()
 	c := New(l, Config{Dir: t.TempDir(), SyncKind: syncKind})

@@ -91,7 +91,7 @@ func newLab(t *testing.T, answer func(h *echo, frame []byte), change func(c *Con
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t: t, loop: loop.New(slog.New(slog.DiscardHandler), nil), descriptors: budget.New("descriptor", "", 64),
+	l := &lab{t: t, loop: loop.New(slog.New(slog.DiscardHandler), loop.ThisMachine()), descriptors: budget.New("descriptor", "", 64),
 		handlers: make([]echo, 64), answer: answer, ended: make(chan error, 1)}
 	config := Config{
 		Handler: func(c *Conn) Handler {

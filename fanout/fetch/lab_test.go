@@ -37,7 +37,7 @@ func newLab(t *testing.T, partitions int, change func(*Config)) *lab {
 	if change != nil {
 		change(&config)
 	}
-	running := loop.New(slog.New(slog.DiscardHandler), nil)
+	running := loop.New(slog.New(slog.DiscardHandler), loop.ThisMachine())
 	running.Use(labKernel{lab: l})
 	l.Fetcher = New(running, config, l.Find)
 	options := segment.Options{FS: labFS{segment.OS, &l.cold}, SegmentBytes: 4096}

@@ -1,9 +1,6 @@
 package loop
 
-import (
-	"cmp"
-	"runtime"
-)
+import "cmp"
 
 // Bounded runs background work, a few jobs at a time, in the order of requests. The zero value is for work that takes memory and a
 // processor (the check of a large batch, a search by time): it leaves the loop a processor.
@@ -21,7 +18,7 @@ func (b *Bounded) Go(l *Loop, begin func() (work, done func())) {
 }
 
 func (b *Bounded) next(l *Loop) {
-	for len(b.queue) > 0 && b.running < cmp.Or(b.Most, max(runtime.GOMAXPROCS(0)-1, 1)) {
+	for len(b.queue) > 0 && b.running < cmp.Or(b.Most, max(l.Processors-1, 1)) {
 		begin := b.queue[0]
 		b.queue[0] = nil
 		b.queue = b.queue[1:]

@@ -32,28 +32,22 @@ type Loop struct {
 	Kernel ring.Kernel // nil before Use
 	// CrashLog gets the last events when an assertion fails; [os.Stderr] unless a test changes it.
 	CrashLog io.Writer
-	// Spawn runs f on another thread. The default is a goroutine; a simulation chooses the time.
-	Spawn   func(f func())
+	Machine
 	Scratch Scratch
 
-	wallClock func() time.Time
-	now       time.Duration
-	turn      uint64
-	recorder  recorder
-	tasks     taskQueue
-	jobs      int
-	working   sync.WaitGroup // the goroutines of jobs
-	started   chan struct{}
-	ended     chan struct{}
+	now      time.Duration
+	turn     uint64
+	recorder recorder
+	tasks    taskQueue
+	jobs     int
+	working  sync.WaitGroup // the goroutines of jobs
+	started  chan struct{}
+	ended    chan struct{}
 }
 
-// New makes a loop that has not started. wallClock is the time of day; nil for this machine's.
-func New(log *slog.Logger, wallClock func() time.Time) *Loop {
-	if wallClock == nil {
-		wallClock = time.Now
-	}
-	l := &Loop{Log: log, CrashLog: os.Stderr, Spawn: func(f func()) { go f() }, wallClock: wallClock,
-		started: make(chan struct{}), ended: make(chan struct{})}
+// New makes a loop that has not started.
+func New(log *slog.Logger, m Machine) *Loop {
+	l := &Loop{Log: log, CrashLog: os.Stderr, Machine: m, started: make(chan struct{}), ended: make(chan struct{})}
 	l.KeepEvents(4096)
 	return l
 }
@@ -89,7 +83,7 @@ func (l *Loop) Now() time.Duration { return l.now }
 func (l *Loop) Turn() uint64 { return l.turn }
 
 // UnixMillis is the time of day, for records and retention. Any goroutine may call it.
-func (l *Loop) UnixMillis() int64 { return l.wallClock().UnixMilli() }
+func (l *Loop) UnixMillis() int64 { return l.Clock().UnixMilli() }
 
 // Go runs work that may block in a goroutine of its own, and then done on the loop, which has not ended.
 func (l *Loop) Go(work, done func()) {

@@ -3,7 +3,7 @@ package loop
 import "testing"
 
 func TestWorkAfterTheEndIsRefused(t *testing.T) {
-	l := New(nil, nil)
+	l := New(nil, ThisMachine())
 	l.End()
 	defer func() {
 		if recover() == nil {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestRecorderKeepsTheLastEventsInOrder(t *testing.T) {
-	l := New(nil, nil)
+	l := New(nil, ThisMachine())
 	kind := NewEventKind("step", "n", "twice").As(1, func(n int64) string { return fmt.Sprintf("<%d>", n) })
 	const kept, n = 7, 17
 	l.KeepEvents(kept)
@@ -29,7 +29,7 @@ func TestRecorderKeepsTheLastEventsInOrder(t *testing.T) {
 }
 
 func TestRecordingAllocatesNothing(t *testing.T) {
-	l := New(nil, nil)
+	l := New(nil, ThisMachine())
 	kind := NewEventKind("step", "a", "b", "c")
 	if n := testing.AllocsPerRun(100, func() { l.Record(kind, 1, 2, 3) }); n != 0 {
 		t.Errorf("%v allocations an event", n)

@@ -18,7 +18,7 @@ func (k *ticking) Now() time.Duration { return k.now }
 
 func TestTurnsAreSortedIntoTheirBuckets(t *testing.T) {
 	k := &ticking{}
-	l := New(slog.New(slog.DiscardHandler), nil)
+	l := New(slog.New(slog.DiscardHandler), ThisMachine())
 	l.Use(k)
 	turns := NewTurns(l, 0, nil)
 	for _, took := range []time.Duration{0, 100 * time.Microsecond, 101 * time.Microsecond, 50 * time.Millisecond, time.Hour} {

@@ -54,7 +54,7 @@ func newLab(t *testing.T, dir string, partitions int) *lab {
 	t.Helper()
 	k := &kernel{now: time.Hour, woken: make(chan struct{}, 1)}
 	l := &lab{t: t, dir: dir, count: partitions, kernel: k, replies: make(map[uint64]kmsg.Response)}
-	shared := loop.New(slog.New(slog.DiscardHandler), nil)
+	shared := loop.New(slog.New(slog.DiscardHandler), loop.ThisMachine())
 	shared.Use(k)
 	shared.Start()
 	l.committer = commit.New(shared, commit.Config{Dir: dir, SyncKind: 7})

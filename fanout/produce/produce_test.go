@@ -58,7 +58,7 @@ func newLab(t *testing.T, fsync commit.Fsync) *lab {
 	t.Cleanup(func() { _ = log.Close() })
 	k := &kernel{now: time.Hour, woken: make(chan struct{}, 1)}
 	l := &lab{t: t, kernel: k, partition: commit.NewPartition("feed", 0, log, fsync.Policy())}
-	lp := loop.New(slog.New(slog.DiscardHandler), nil)
+	lp := loop.New(slog.New(slog.DiscardHandler), loop.ThisMachine())
 	lp.Use(k)
 	lp.Start()
 	lp.BeginTurn()

@@ -335,8 +335,16 @@ func (k *Kernel) Close() error {
 	return nil
 }
 
-// Leaked lists what the program should have given back before it ended: descriptors and threads.
+// Leaked lists what the program should have given back before it ended: descriptors, and threads that had something left to do.
 func (k *Kernel) Leaked() (left []string) {
+	before := k.machine.disk.ops
+	for _, job := range k.jobs {
+		job()
+	}
+	if did := k.machine.disk.ops - before; did > 0 {
+		left = append(left, fmt.Sprintf("%d threads, which did %d operations", len(k.jobs), did))
+	}
+	k.jobs = nil
 	for fd := range k.nextFD {
 		if o, ok := k.objects[fd]; ok {
 			name := ""
@@ -345,9 +353,6 @@ func (k *Kernel) Leaked() (left []string) {
 			}
 			left = append(left, fmt.Sprintf("descriptor %d, a %T%s", fd, o, name))
 		}
-	}
-	if n := len(k.jobs); n > 0 {
-		left = append(left, fmt.Sprintf("%d threads", n))
 	}
 	return left
 }

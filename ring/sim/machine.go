@@ -51,6 +51,13 @@ func NewMachine(seed uint64, o Options) *Machine {
 // Random is the generator that decides everything. A test draws from it too, so that one seed is enough.
 func (m *Machine) Random() *rand.Rand { return m.random }
 
+// RandomBytes fills b from the generator.
+func (m *Machine) RandomBytes(b []byte) {
+	for i := range b {
+		b[i] = byte(m.random.Uint32())
+	}
+}
+
 // Now is the time since the machine was made.
 func (m *Machine) Now() time.Duration { return m.now }
 

@@ -33,6 +33,7 @@ var rules = []rule{
 	{"file length", longFiles},
 	{"banned calls", bannedCalls},
 	{"banned imports", bannedImports},
+	{"behind hooks", behindHooks},
 	{"import order", importOrder},
 	{"panic text", panicText},
 	{"doc comments", undocumented},
