@@ -14,6 +14,8 @@
 //   - Listening sockets, whose accept may fail; sockets with buffers of a limited size, whose client reads fast, slowly, not at all for
 //     a while, closes one direction, resets the connection or vanishes ([Client]).
 //   - A multishot recv into provided buffers, which may end at any time, run out of buffers, or get a part of what has come.
+//   - Time: an operation, a thread and bytes on their way take a time that is drawn. The clock goes on to what happens next: an hour in
+//     which nothing happens costs nothing.
 //   - Operations that complete in any order that their dependencies allow, with short counts, EAGAIN, and now and then the errors
 //     that mean "try again" (EINTR, ECANCELED, ERESTARTSYS).
 //   - Threads ([Kernel.Go]): each piece of work runs whole, at any later time.

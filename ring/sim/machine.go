@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"container/heap"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -23,7 +23,11 @@ type Options struct {
 	EndOneIn int
 	// AcceptOneIn lets an accept fail: the client has gone, or descriptors are short for a moment.
 	AcceptOneIn int
-	Disk        DiskOptions
+	// NetworkTime is the most that bytes are under way before the other end sees them, DiskTime the most that an operation takes that
+	// waits for the disk, and another thread to run, and TurnTime the most that the program is busy between two calls of Wait. The times
+	// that are drawn are mostly far shorter. 0 is 5 ms, 20 ms and 200 us.
+	NetworkTime, DiskTime, TurnTime time.Duration
+	Disk                            DiskOptions
 }
 
 // Machine is a computer: its disk, its network and its clock. It outlives the programs that run on it: see [Machine.Start].
@@ -43,6 +47,9 @@ type Machine struct {
 
 // NewMachine makes a machine whose life is decided by the seed.
 func NewMachine(seed uint64, o Options) *Machine {
+	o.NetworkTime = cmp.Or(o.NetworkTime, 5*time.Millisecond)
+	o.DiskTime = cmp.Or(o.DiskTime, 20*time.Millisecond)
+	o.TurnTime = cmp.Or(o.TurnTime, 200*time.Microsecond)
 	m := &Machine{options: o, random: rand.New(rand.NewPCG(seed, 0)), listeners: make(map[string]*listener), nextPort: 40_000}
 	m.disk = newDisk(m, o.Disk)
 	return m
@@ -88,42 +95,24 @@ func (m *Machine) some(n int) int {
 	return n
 }
 
+// upTo draws a time from a nanosecond to most: a short one as often as a long one.
+func (m *Machine) upTo(most time.Duration) time.Duration {
+	return 1 + time.Duration(m.random.Int64N(max(int64(most)>>m.random.IntN(10), 1)))
+}
+
 // After calls f when so much time has passed, while a program waits for its kernel. Of two at the same time the one that was asked
 // for first is the first.
-func (m *Machine) After(d time.Duration, f func()) {
-	heap.Push(&m.events, event{m.now + max(d, 0), m.events.next, f})
-	m.events.next++
-}
+func (m *Machine) After(d time.Duration, f func()) { m.events.add(m.now+max(d, 0), call(f)) }
 
-// runEvents calls what is due.
-func (m *Machine) runEvents() {
-	for len(m.events.heap) > 0 && m.events.heap[0].at <= m.now {
-		heap.Pop(&m.events).(event).f()
+// advance lets time pass, and lets happen what is due.
+func (m *Machine) advance(until time.Duration) {
+	for {
+		at, known := m.events.first()
+		if !known || at > until {
+			m.now = max(m.now, until)
+			return
+		}
+		m.now = max(m.now, at)
+		m.events.take().happen()
 	}
-}
-
-type event struct {
-	at  time.Duration
-	seq uint64
-	f   func()
-}
-
-// events is a heap of what is to come.
-type events struct {
-	heap []event
-	next uint64
-}
-
-func (e *events) Len() int { return len(e.heap) }
-func (e *events) Less(i, j int) bool {
-	a, b := &e.heap[i], &e.heap[j]
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
-}
-func (e *events) Swap(i, j int) { e.heap[i], e.heap[j] = e.heap[j], e.heap[i] }
-func (e *events) Push(x any)    { e.heap = append(e.heap, x.(event)) }
-func (e *events) Pop() any {
-	last := e.heap[len(e.heap)-1]
-	e.heap[len(e.heap)-1] = event{}
-	e.heap = e.heap[:len(e.heap)-1]
-	return last
 }

@@ -30,6 +30,10 @@ type Socket struct {
 	wasReset bool    // by the peer
 	vanished bool    // the peer neither reads nor sends, and nobody is told
 	peer     Peer
+	reading  bool // the peer will read
+	// operations are those that wait for the socket.
+	operations waiting
+	copied     []byte // what of the queued bytes is a copy
 }
 
 // Peer is the reader at the other end of a socket.
@@ -55,7 +59,8 @@ func (k *Kernel) NewSocket(peer Peer) *Socket {
 
 func (s *Socket) opened(k *Kernel) {
 	s.fd = k.open(s)
-	k.machine.sockets = append(k.machine.sockets, s)
+	m := k.machine
+	m.sockets = append(slices.DeleteFunc(m.sockets, (*Socket).gone), s)
 }
 
 // Fd is the socket's descriptor.
@@ -71,16 +76,38 @@ func (k *Kernel) open(object any) (fd int) {
 	return fd
 }
 
-// peersRead lets every peer take some of what is in its socket. It says whether there is more to take.
-func (m *Machine) peersRead() (more bool) {
-	for _, s := range m.sockets {
-		if !s.wasReset && !s.vanished && m.now >= s.peer.IdleUntil && len(s.queued) > 0 {
-			s.peerReads()
-			more = more || len(s.queued) > 0
-		}
+// gone says that nothing more can happen to the socket.
+func (s *Socket) gone() bool { return s.wasReset || s.closed && (len(s.queued) == 0 || s.vanished) }
+
+// readable says that a recv completes.
+func (s *Socket) readable() bool { return len(s.inbound) > 0 || s.finished || s.Dead() }
+
+// wake lets the operations go on that wait for the socket.
+func (s *Socket) wake(reading, writing bool, within time.Duration) {
+	s.operations.wake(reading, writing, s.machine, within)
+}
+
+// peerWillRead lets the peer read when the bytes have come and it is not idle.
+func (s *Socket) peerWillRead() {
+	if !s.reading {
+		s.reading = true
+		m := s.machine
+		m.events.add(max(m.now+m.upTo(m.options.NetworkTime), s.peer.IdleUntil), s)
 	}
-	m.sockets = slices.DeleteFunc(m.sockets, func(s *Socket) bool { return s.closed && (len(s.queued) == 0 || s.vanished) })
-	return more
+}
+
+// happen lets the peer read.
+func (s *Socket) happen() {
+	s.reading = false
+	if s.gone() || s.vanished || len(s.queued) == 0 {
+		return
+	}
+	if s.machine.now >= s.peer.IdleUntil {
+		s.peerReads()
+	}
+	if len(s.queued) > 0 {
+		s.peerWillRead()
+	}
 }
 
 func (s *Socket) peerReads() {
@@ -103,6 +130,10 @@ func (s *Socket) peerReads() {
 			}
 		}
 	}
+	if len(s.queued) == 0 {
+		s.copied = s.copied[:0]
+	}
+	s.wake(false, true, inlineTime)
 	if s.shut && len(s.queued) == 0 {
 		s.end()
 	}
@@ -114,7 +145,8 @@ func (s *Socket) reset() {
 		return
 	}
 	mark.Hit("a client reset its connection, or the machine did")
-	s.wasReset, s.queued, s.inbound = true, nil, nil
+	s.wasReset, s.queued, s.inbound, s.copied = true, nil, nil, nil
+	s.wake(true, true, inlineTime)
 	s.end()
 }
 
@@ -138,6 +170,9 @@ func (s *Socket) end() {
 	}
 }
 
+// copyBytes is what is allocated at once for copies of what is sent.
+const copyBytes = 16 << 10
+
 // put queues bytes for the peer.
 func (s *Socket) put(b []byte) {
 	if len(b) == 0 || len(b) > s.space {
@@ -145,6 +180,16 @@ func (s *Socket) put(b []byte) {
 	}
 	s.queued = append(s.queued, piece(b))
 	s.space -= len(b)
+	s.peerWillRead()
+}
+
+// putCopy queues a copy of bytes.
+func (s *Socket) putCopy(b []byte) {
+	if len(s.copied)+len(b) > cap(s.copied) {
+		s.copied = make([]byte, 0, max(len(b), copyBytes))
+	}
+	s.copied = append(s.copied, b...)
+	s.put(s.copied[len(s.copied)-len(b):])
 }
 
 // take drops bytes that were received.
@@ -160,6 +205,7 @@ func (k *Kernel) Shutdown(socket int) {
 		return
 	}
 	s.shut = true
+	s.wake(true, true, inlineTime)
 	if len(s.queued) == 0 {
 		s.end()
 	}
@@ -178,6 +224,8 @@ type listener struct {
 	fd      int
 	listens bool
 	waiting []*Socket
+	// operations are those that wait for connections.
+	operations waiting
 }
 
 func (l *listener) close() {
@@ -254,6 +302,7 @@ func (m *Machine) Dial(address string, peer Peer) (*Client, error) {
 	s := &Socket{machine: m, fd: -1, local: address, remote: net.JoinHostPort("127.0.0.1", strconv.Itoa(m.nextPort)),
 		space: m.options.SendBufferBytes, peer: peer}
 	l.waiting = append(l.waiting, s)
+	l.operations.wake(true, true, m, m.options.NetworkTime)
 	return &Client{machine: m, socket: s}, nil
 }
 
@@ -271,6 +320,7 @@ func (c *Client) Write(b []byte) (int, error) {
 	}
 	n := min(len(b), max(c.machine.options.ReceiveBufferBytes-len(s.inbound), 0))
 	s.inbound = append(s.inbound, b[:n]...)
+	s.wake(true, false, c.machine.options.NetworkTime)
 	return n, nil
 }
 
@@ -278,7 +328,10 @@ func (c *Client) Write(b []byte) (int, error) {
 func (c *Client) Idle(until time.Duration) { c.socket.peer.IdleUntil = until }
 
 // CloseWrite says that nothing more comes. The client still reads.
-func (c *Client) CloseWrite() { c.socket.finished = true }
+func (c *Client) CloseWrite() {
+	c.socket.finished = true
+	c.socket.wake(true, false, c.machine.options.NetworkTime)
+}
 
 // Reset ends the connection, with what is under way both ways.
 func (c *Client) Reset() { c.socket.peer.Ended = nil; c.socket.reset() }

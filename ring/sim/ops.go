@@ -37,9 +37,10 @@ func (k *Kernel) send(o *operation) (result int32, ok bool) {
 		k.violate("%v writes to descriptor %d, which is no open socket", o.Token, o.FD)
 		return -int32(syscall.EBADF), true
 	}
-	pieces := gather(o)
-	all := bytes.Join(pieces, nil)[o.done:]
-	waitAll := o.Flags&unix.MSG_WAITALL != 0
+	all := -o.done
+	for _, b := range gather(o) {
+		all += len(b)
+	}
 	switch {
 	case s.Dead() && o.done > 0:
 		mark.Hit("a connection ended in the middle of a send")
@@ -49,18 +50,29 @@ func (k *Kernel) send(o *operation) (result int32, ok bool) {
 	case s.space == 0 && o.Flags&unix.MSG_DONTWAIT != 0:
 		mark.Hit("a send that must not wait found the socket full")
 		return -int32(syscall.EAGAIN), true
-	case s.space == 0 && len(all) > 0:
+	case s.space == 0 && all > 0:
 		return 0, false
 	}
-	n := k.machine.some(min(len(all), s.space))
-	if n > 0 {
-		s.put(all[:n])
-	}
+	n := k.machine.some(min(all, s.space))
+	s.putPieces(gather(o), o.done, n)
 	o.done += n
-	if waitAll && n < len(all) {
+	if o.Flags&unix.MSG_WAITALL != 0 && n < all {
 		return 0, false
 	}
 	return int32(o.done), true
+}
+
+// putPieces queues a copy of n bytes from a position in the pieces on.
+func (s *Socket) putPieces(pieces [][]byte, from, n int) {
+	for _, b := range pieces {
+		skip := min(from, len(b))
+		if b, from = b[skip:], from-skip; len(b) > n {
+			b = b[:n]
+		}
+		if n -= len(b); len(b) > 0 {
+			s.putCopy(b)
+		}
+	}
 }
 
 // checkSend looks at what is sent when it is queued. From a mapping, an inline send of a page that is not resident would wait for a
@@ -89,18 +101,19 @@ func (k *Kernel) checkSend(o *operation) {
 
 // checkUnchanged reports memory that was changed while the kernel held it.
 func (k *Kernel) checkUnchanged(o *operation) {
-	if o.was == nil {
+	was := o.was
+	if len(was) == 0 {
 		return
 	}
 	for _, b := range gather(o) {
 		if n, _ := k.machine.disk.mappedAt(uintptr(unsafe.Pointer(unsafe.SliceData(b)))); n != nil {
 			continue
 		}
-		if !bytes.Equal(b, o.was[:min(len(b), len(o.was))]) {
+		if !bytes.Equal(b, was[:min(len(b), len(was))]) {
 			k.violate("memory that %v sends was changed while the kernel held it", o.Token)
 			return
 		}
-		o.was = o.was[len(b):]
+		was = was[len(b):]
 	}
 }
 
@@ -238,7 +251,7 @@ func (k *Kernel) Sendfile(socket, file int, offset int64, n int) int {
 		k.violate("sendfile of %d bytes at %d from %d to %d, not an open file and socket or not a range", n, offset, file, socket)
 		return -int(syscall.EBADF)
 	}
-	if slices.ContainsFunc(k.pending, func(o *operation) bool { return k.writtenSocket(o) == s }) {
+	if slices.ContainsFunc(k.pending, func(o *operation) bool { return o.socket == s }) {
 		k.violate("sendfile to descriptor %d while another operation writes to it", socket)
 	}
 	switch {

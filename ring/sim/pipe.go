@@ -40,7 +40,7 @@ func (k *Kernel) ClosePipe(ends ring.Pipe) {
 		return
 	}
 	for _, o := range k.pending {
-		if k.pipeOf(o) == p {
+		if o.pipe == p {
 			k.violate("a pipe is closed while %v uses it", o.Token)
 		}
 	}

@@ -89,7 +89,15 @@ func (k *Kernel) ReleaseBuffer(c ring.Completion) {
 	}
 	k.receive.ours[id] = false
 	k.receive.free = append(k.receive.free, id)
-	for i := range k.receive.slot(id) {
-		k.receive.slot(id)[i] = 0xDB
+	scribble(k.receive.slot(id)[:max(c.Result, 0)])
+}
+
+// scribble overwrites what nobody may read any more.
+func scribble(b []byte) {
+	if len(b) > 0 {
+		b[0] = 0xDB
+		for n := 1; n < len(b); n *= 2 {
+			copy(b[n:], b[:n])
+		}
 	}
 }
