@@ -20,7 +20,7 @@ PKGS     ?= ./...
 BENCHFLAGS ?= --transfer all --subscribers 100 --discard
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check race fuzz sim sim-transfers sweep bench bench-nginx bench-cold bench-groups interop interop-kgo compat-kafka clients-table crash clean
+.PHONY: help demo build test check race fuzz sim sim-transfers mutants sweep bench bench-nginx bench-cold bench-groups interop interop-kgo compat-kafka clients-table crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +66,9 @@ sim: ## the whole server in a simulated machine: SEED=n for one run, SEEDS=n for
 
 sim-transfers: ## the transfers alone in a simulated machine: SEED=n for one run, SEEDS=n for the first n (default 20000)
 	$(GO) test -count=1 -run=Simulated -v ./fanout/transfer -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),20000)
+
+mutants: ## build the server with one deliberate bug at a time, and look for the seed of make sim that finds it (ONLY=regexp, SEEDS=n)
+	$(GO) run ./cmd/internal/mutants -seeds $(or $(SEEDS),2000) -only '$(ONLY)'
 
 sweep: ## send every request with its fields at their extremes, alone and in all pairs (PAIRS=n for fewer, SEED=n repeats a run)
 	$(GO) test -count=1 -timeout 90m -run=AtTheExtremes -v ./fanout -args -sweep.turn=50ms -sweep.pairs=$(or $(PAIRS),0) -sweep.seed=$(or $(SEED),0)
