@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 func init() {
@@ -39,6 +40,7 @@ func handleMetadata(b *base, c *client, req *kmsg.MetadataRequest) {
 		}
 		return
 	}
+	mark.Hit("topics were made because a client asked for them")
 	end := c.Errand()
 	b.catalog.CreateMissing(missing, refused, func() {
 		if end() {

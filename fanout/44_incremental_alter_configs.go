@@ -5,6 +5,7 @@ import (
 
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 func init() {
@@ -79,6 +80,7 @@ func alterEach(topics *catalog.Catalog, c *client, resp kmsg.Response, n int, on
 				return
 			}
 		}
+		mark.HitIf(ended < n, "a client left before all configurations that it named were changed")
 		reply(resp)
 	}
 	next()

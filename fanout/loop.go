@@ -6,6 +6,7 @@ import (
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // serveTurns turns until the broker has stopped.
@@ -104,6 +105,7 @@ func (b *Broker) sweep() {
 	b.metadata.drop(&b.conns.Responses)
 	b.loop.Scratch.Trim()
 	if b.stopping && b.loop.Now() >= b.stopBy {
+		mark.HitIf(!b.conns.Drained(), "clients that did not read in time were cut off when the server stopped")
 		b.conns.CloseAll(conn.ByShutdown)
 	}
 }
@@ -114,6 +116,7 @@ func (b *Broker) beginStop() {
 		return
 	}
 	b.stopping = true
+	mark.HitIf(b.committer.Pending() > 0, "the server was stopped while appends were under way")
 	b.stopBy = b.loop.Now() + b.config.DrainTimeout
 	b.nextSweep = min(b.nextSweep, b.stopBy)
 	b.offsets.Shutdown()

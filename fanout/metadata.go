@@ -9,6 +9,7 @@ import (
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // sharedMetadata caches the encoded list of all topics, by version. It is encoded at most once a turn, and all responses share its
@@ -116,6 +117,7 @@ func (b *base) appendTopic(dst []byte, version int16, name string, refused bool)
 	case wire.TopicNameError([]byte(name)) != nil:
 		code = wire.CodeInvalidTopic
 	case b.catalog.Changing(name):
+		mark.Hit("a client asked for a topic that was being made or deleted")
 		code = wire.CodeLeaderNotAvailable // the client asks again shortly
 	default:
 		code = wire.CodeUnknownTopicOrPartition

@@ -10,6 +10,7 @@ import (
 	"oneplusn/fanout/conn"
 	"oneplusn/fanout/loop"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 var eventRequest = loop.NewEventKind("request", "slot", "key", "bytes").As(1, func(key int64) string { return kmsg.Key(key).Name() })
@@ -26,6 +27,7 @@ func (c *client) Request(frame []byte, again bool) {
 		c.answer()
 		return
 	case err != nil: // no answer that the client could read
+		mark.Hit("a request with a header that cannot be read ended its connection")
 		c.Close(conn.ByProtocol, err)
 		return
 	}
@@ -59,6 +61,7 @@ func (c *client) mustBeAnswered() {
 
 // refuse closes the connection of a request that cannot be read.
 func (c *client) refuse(err error) {
+	mark.Hit("a request that cannot be read ended its connection")
 	c.Close(conn.ByProtocol, fmt.Errorf("%s v%d: %w", wire.Describe(c.header.Key), c.header.Version, err))
 }
 
@@ -88,6 +91,7 @@ func (c *client) decode() (kmsg.Request, error) {
 func (c *client) reply(response kmsg.Response) {
 	c.Respond(wire.AppendResponse(c.base.loop.Scratch.Empty(), c.header.CorrelationID, response))
 	if c.AwaitsBlock() && !requestOf(c.header.Key).onlyAsks {
+		mark.Hit("the answer to a change was kept until there was memory for it")
 		c.kept = response
 	}
 }

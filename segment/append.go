@@ -3,6 +3,7 @@ package segment
 import (
 	"fmt"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -113,12 +114,14 @@ func checkOwn(h records.Batch, maxBytes int) error {
 // assign writes offsets, epoch and times into the batches.
 func (l *Log) assign(batches []byte, in *Checked, base, nowMillis int64) {
 	if in.isProduced() && !l.options.AppendTime && in.produced.MaxTimestamp != in.maxTimestamp {
+		mark.Hit("a wrong latest timestamp in a header was corrected")
 		records.SetMaxTimestamp(batches, in.maxTimestamp)
 	}
 	for at := 0; at < len(batches); {
 		h, _ := records.ParseBatch(batches[at:])
 		records.Assign(batches[at:], base, l.LeaderEpoch())
 		if l.options.AppendTime {
+			mark.Hit("records got the time of their append")
 			records.SetAppendTime(batches[at:at+h.Size()], nowMillis)
 		}
 		base += int64(h.LastOffsetDelta) + 1

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"oneplusn/segment/mark"
 )
 
 // worker is the state that background jobs share with the log's thread: locks, so that Close and background jobs never touch
@@ -50,6 +52,7 @@ func (w *worker) alone(f func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.gone.Load() {
+		mark.Hit("a log went before its background job ran")
 		return nil
 	}
 	return f()
@@ -111,6 +114,7 @@ func background(l *Log, run func() error, done func(error)) (work func() func())
 // awaitsPlan reports whether a plan has to sync a closed segment before it is finished: one in flight, which may cover it,
 // or the one that acknowledgements wait for, which must not wait for index files too.
 func (l *Log) awaitsPlan(s *Segment) bool {
+	mark.HitIf(s.synced < s.size && l.planned, "a closed segment waited for a sync in flight to be finished")
 	return s.synced < s.size && (l.planned || l.options.ManualCommit)
 }
 
@@ -214,6 +218,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 	}
 	switch {
 	case r.syncErr != nil:
+		mark.Hit("the sync of a closed segment failed")
 		l.marked = true
 		l.poison(r.syncErr)
 	case r.err != nil:
@@ -234,6 +239,7 @@ func (l *Log) finish(s *Segment, r finishResult) {
 
 // failWork postpones work until the next roll or [Log.Expire]; until then its content stays in memory.
 func (l *Log) failWork(what string, err error) {
+	mark.Hit("a background job of a log failed and was put off")
 	l.workFailed = true
 	if !l.closed {
 		l.options.Logger.Warn(what+" failed and will be tried again", "directory", l.dir, "error", err)

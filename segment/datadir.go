@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"oneplusn/segment/mark"
 )
 
 // Files of a data directory that belong to no partition, all of them Apache Kafka's too.
@@ -34,6 +36,7 @@ func TakeCleanMark(fsys FS, dataDir string) (clean bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("segment: removing the mark of a clean stop: %w", err)
 	}
+	mark.HitIf(unreadable == nil, "a start followed a clean stop")
 	return unreadable == nil, nil
 }
 

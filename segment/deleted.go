@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+
+	"oneplusn/segment/mark"
 )
 
 // Deleted is the directory of a deleted log.
@@ -20,6 +22,7 @@ type Deleted struct {
 // The directory keeps its name until MoveAside. Ranges in flight can still be sent.
 func (l *Log) Delete() *Deleted {
 	if l.deleted == nil {
+		mark.HitIf(l.working, "a log was deleted while a background job of it ran")
 		l.worker.gone.Store(true)
 		if !l.closed {
 			l.release()

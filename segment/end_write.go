@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -19,6 +20,7 @@ func (l *Log) EndWrite(w *Write) error {
 		return nil
 	}
 	if l.closed || !w.ran {
+		mark.Hit("a log was closed while a write was in flight")
 		return l.dropWrite(w)
 	}
 	s := w.target
@@ -34,6 +36,7 @@ func (l *Log) EndWrite(w *Write) error {
 	case w.err != nil:
 		return w.err
 	case l.poisoned != nil: // meanwhile: the file has batches that the log does not
+		mark.Hit("a sync failed while a write was in flight")
 		s.leftovers = true
 		return l.poisoned
 	}

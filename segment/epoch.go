@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -82,6 +83,7 @@ func (l *Log) openEpochs(mayHaveLost bool) error {
 	end := l.LogEndOffset()
 	known := len(l.epochs)
 	for n := known; n > 0 && l.epochs[n-1].offset > end; n-- {
+		mark.Hit("a leader epoch was cut with its records")
 		l.epochs = l.epochs[:n-1] // its records were cut
 	}
 	n := len(l.epochs)
@@ -109,6 +111,7 @@ func putEpochs(fsys FS, path string, content []byte) error {
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}
+	mark.Hit("a full disk let leader epochs be written only in place")
 	f, oerr := fsys.Open(path, ReadWrite)
 	if oerr != nil {
 		return err
@@ -140,6 +143,7 @@ func (l *Log) nextEpoch(mayHaveLost bool) (int32, error) {
 		mayHaveLost = mayHaveLost && used >= 0
 	}
 	if mayHaveLost && used < math.MaxInt32 {
+		mark.Hit("a log got a new leader epoch, for records may be lost")
 		used++
 	}
 	return max(used, l.options.LeaderEpoch), nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+
+	"oneplusn/segment/mark"
 )
 
 // ErrPoisoned: the log takes no more writes because an fsync failed. The kernel may have dropped the written pages and reports
@@ -20,6 +22,7 @@ const failedSyncFile = "fsync-failed"
 // poison ends all writing to the log.
 func (l *Log) poison(err error) {
 	if l.poisoned == nil {
+		mark.Hit("a log took no more writes after a failed sync")
 		l.poisoned = fmt.Errorf("%w: %w: restart the server, which checks what reached the disk", ErrPoisoned, err)
 		l.options.Logger.Error("the log takes no more writes", "directory", l.dir, "error", err)
 	}
@@ -40,6 +43,7 @@ func (l *Log) markWork() func() func() {
 	l.marked = true
 	return background(l, func() error { return markFailedSync(l.worker.fs, l.dir) }, func(err error) {
 		if err != nil {
+			mark.Hit("the mark of a failed sync could not be left")
 			l.options.Logger.Error("the next start may serve pages that the disk never got", "directory", l.dir, "error", err,
 				"remedy", "unmount and mount the file system before the next start: that empties the page cache")
 		}
@@ -48,6 +52,7 @@ func (l *Log) markWork() func() func() {
 
 // forgetFailedSync removes the mark, after the log was read from the disk.
 func (l *Log) forgetFailedSync() error {
+	mark.Hit("a start read a log from the disk, a sync of it had failed")
 	if err := l.options.FS.RemoveAll(filepath.Join(l.dir, failedSyncFile)); err != nil {
 		return fmt.Errorf("segment: removing the mark of a failed sync: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -70,6 +71,7 @@ func (l *Log) Looked(k *Lookup, offset, maxBytes int64) (Range, error) {
 		return Range{}, err
 	}
 	if s != k.segment || offset != k.offset || maxBytes > k.maxBytes {
+		mark.Hit("a log changed while a place in it was looked up")
 		return l.Read(offset, maxBytes)
 	}
 	if !k.ran {
@@ -79,6 +81,7 @@ func (l *Log) Looked(k *Lookup, offset, maxBytes int64) (Range, error) {
 		return Range{}, k.err
 	}
 	if maxBytes < k.maxBytes && k.end-k.start > maxBytes {
+		mark.Hit("a lookup found more than there is room for now")
 		return l.Read(offset, maxBytes)
 	}
 	l.lastRead = lastRead{offset, maxBytes, s.span(k.start, k.end)}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"oneplusn/segment/mark"
 )
 
 // Files bounds the open files of finished segments over all logs that share it. It evicts by second chance (CLOCK), never the
@@ -175,6 +177,7 @@ func (r *evictableFile) get() (File, error) {
 	})
 	switch {
 	case err != nil:
+		mark.Hit("a file that was closed to save descriptors could not be opened again")
 		return nil, fmt.Errorf("%w: opening %s again: %w", ErrStorage, r.path, err)
 	case file == nil || r.closed: // the log was closed
 		if file != nil {
@@ -182,6 +185,7 @@ func (r *evictableFile) get() (File, error) {
 		}
 		return nil, fmt.Errorf("%w: %s", ErrClosed, r.path)
 	}
+	mark.Hit("a file that was closed to save descriptors was opened again")
 	r.opened(file)
 	return file, nil
 }

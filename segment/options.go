@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -106,6 +107,7 @@ func (l *Log) Configure(o Options) {
 	case o.ManualCommit:
 		l.awaitsSync = false
 	case relaxed:
+		mark.HitIf(l.planned, "acknowledgements stopped to wait for syncs while one was in flight")
 		// Under the new policy written records count at once, unless their sync failed or may still fail.
 		l.awaitsSync = l.planned || l.poisoned != nil
 		l.worker.acks.until = l.highWatermark // up to here records were acknowledged under the old one

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -79,34 +80,46 @@ func (c *Checker) Spent() (bytes, records int64) {
 func (c *Checker) Check(b []byte, rules Rules, zstd bool, nowMillis int64) (Checked, error) {
 	h, err := parseProduced(b)
 	if err != nil {
+		mark.HitIf(errors.Is(err, records.ErrMagic), "a batch of an old format was refused")
+		mark.HitIf(errors.Is(err, ErrBatchCount), "bytes that are not one whole batch were refused")
 		return Checked{}, err
 	}
 	codec := h.Attributes.Codec()
 	switch {
 	case codec == records.Zstd && !zstd:
+		mark.Hit("a batch of zstd in an old request was refused")
 		return Checked{}, fmt.Errorf("%w: zstd needs version 7 or later of the request", ErrCompression)
 	case h.Size() > rules.MaxBatchBytes:
+		mark.Hit("a batch above the limit of its topic was refused")
 		return Checked{}, fmt.Errorf("%w: %d bytes, the limit is %d (max.message.bytes)", ErrBatchTooLarge, h.Size(), rules.MaxBatchBytes)
 	}
 	if c.Budget > 0 && int64(len(b)) > c.Budget {
 		return Checked{}, ErrLaterPlease
 	}
 	if err := h.CheckCRC(records.UpdateCRC(0, b[records.CRCFrom:])); err != nil {
+		mark.Hit("a batch with a wrong CRC was refused")
 		return Checked{}, err
 	}
 	if err := checkHeader(h); err != nil {
+		mark.Hit("a batch whose header contradicts itself was refused")
 		return Checked{}, err
 	}
 	if codec > records.Zstd {
+		mark.Hit("a batch of an unknown codec was refused")
 		return Checked{}, fmt.Errorf("%w: codec %d", ErrCompression, codec)
 	}
 	times, err := c.checkRecords(h, codec, b[records.HeaderSize:], rules.MaxInflatedBytes)
 	if err == nil && !rules.AppendTime {
 		err = times.check(rules, nowMillis)
+		mark.HitIf(err != nil, "a batch with a timestamp out of range was refused")
 	}
 	if err != nil {
 		return Checked{}, err
 	}
+	mark.HitIf(codec == records.Gzip, "a batch of gzip was checked")
+	mark.HitIf(codec == records.Snappy, "a batch of snappy was checked")
+	mark.HitIf(codec == records.LZ4, "a batch of lz4 was checked")
+	mark.HitIf(codec == records.Zstd, "a batch of zstd was checked")
 	in := Checked{offsets: int64(h.RecordCount), records: int(h.RecordCount), maxTimestamp: times.max, producer: sequence{id: -1}, produced: h}
 	if h.ProducerID >= 0 {
 		in.producer = sequenceOf(h)
@@ -191,10 +204,13 @@ func (c *Checker) checkRecords(h records.Batch, codec records.Codec, payload []b
 func (c *Checker) recordsError(err error, bounded bool) error {
 	switch {
 	case bounded && errors.Is(err, records.ErrTooLarge), c.Budget > 0 && errors.Is(err, records.ErrWindow):
+		mark.Hit("a batch inflates to too much to be checked on the loop")
 		return ErrLaterPlease
 	case errors.Is(err, records.ErrTooLarge):
+		mark.Hit("a batch that inflates to more than allowed was refused")
 		return fmt.Errorf("%w: %w (--max-inflated-bytes)", ErrInflatedTooLarge, err)
 	}
+	mark.Hit("a batch whose records cannot be read was refused")
 	return fmt.Errorf("%w: %w", records.ErrMalformed, err)
 }
 

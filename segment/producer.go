@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -87,14 +88,19 @@ func (ps *producers) check(q sequence, whole bool) error {
 	p := ps.byID[q.id]
 	switch {
 	case p == nil && whole && !ps.forgot && q.first != 0:
+		mark.Hit("an unknown producer that began in the middle was refused")
 		return fmt.Errorf("%w: producer %d has written nothing here, the batch begins at %d", ErrOutOfOrderSequence, q.id, q.first)
 	case p == nil:
+		mark.HitIf(q.first != 0, "an unknown producer that began in the middle was let in")
 		return nil
 	case q.epoch < p.epoch:
+		mark.Hit("a fenced producer was refused")
 		return fmt.Errorf("%w: producer %d has epoch %d, the batch has %d", ErrInvalidProducerEpoch, q.id, p.epoch, q.epoch)
 	case q.epoch > p.epoch && q.first != 0:
+		mark.Hit("a producer that began an epoch in the middle was refused")
 		return fmt.Errorf("%w: producer %d begins epoch %d with sequence number %d", ErrOutOfOrderSequence, q.id, q.epoch, q.first)
 	case q.epoch == p.epoch && p.n > 0 && q.first != (p.lastSequence()+1)&math.MaxInt32:
+		mark.Hit("a sequence number out of order was refused")
 		return fmt.Errorf("%w: producer %d wrote up to %d, the batch begins at %d", ErrOutOfOrderSequence, q.id, p.lastSequence(), q.first)
 	}
 	return nil
@@ -105,6 +111,7 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 	p := ps.byID[q.id]
 	if p == nil {
 		if len(ps.byID) >= ps.limit {
+			mark.Hit("a producer was forgotten to make room for another")
 			p = ps.forgetOldest() // reuse its memory
 		}
 		if p == nil {
@@ -119,12 +126,14 @@ func (ps *producers) add(q sequence, nowMillis int64) {
 		panic(fmt.Sprintf("segment: %d producers by id, %d by the time they were seen", len(ps.byID), ps.bySeen.Len()))
 	}
 	if p.epoch != q.epoch {
+		mark.Hit("a producer began a new epoch")
 		p.epoch, p.n = q.epoch, 0
 	}
 	if p.n == rememberedBatches {
 		copy(p.batches[:], p.batches[1:])
 		p.n--
 	}
+	mark.HitIf(q.last < q.first, "sequence numbers wrapped around")
 	p.batches[p.n] = q
 	p.n++
 	p.seenMillis = nowMillis
@@ -137,6 +146,7 @@ func (ps *producers) expire(beforeMillis int64) {
 			return
 		}
 		if !p.isOpen() {
+			mark.Hit("a producer was forgotten after its time")
 			ps.forget(p)
 		}
 	}

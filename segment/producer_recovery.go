@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -16,6 +17,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 	for _, snapshot := range slices.Backward(snapshots) {
 		path := filePath(l.dir, snapshot, snapshotSuffix)
 		if snapshot > l.LogEndOffset() {
+			mark.Hit("a start removed a producer snapshot of what was cut")
 			// It describes batches that were cut, and would look valid once other batches have their offsets.
 			if err := l.options.FS.RemoveAll(path); err != nil {
 				return fmt.Errorf("segment: removing a producer snapshot of what was cut: %w", err)
@@ -29,6 +31,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 			list, err = parseSnapshot(content)
 		}
 		if err != nil {
+			mark.Hit("a start met a damaged producer snapshot")
 			l.options.Logger.Warn("a producer snapshot is damaged: an older one is used", "file", path, "error", err)
 			continue
 		}
@@ -46,6 +49,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 		at := s.index.find(relative(max(from, s.base), s.base), s.size, &l.scratch).from
 		err := walkFile(s.file, s.size, s.base, at, func(h records.Batch, pos int64) bool {
 			if h.BaseOffset >= from {
+				mark.HitIf(h.ProducerID >= 0, "a start read a producer's batch behind the last snapshot")
 				l.producers.replay(h, s.appendedMillis)
 			}
 			at = pos + int64(h.Size())

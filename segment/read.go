@@ -3,6 +3,8 @@ package segment
 import (
 	"errors"
 	"fmt"
+
+	"oneplusn/segment/mark"
 )
 
 // ErrCold: the answer needs the disk, or more work than the loop should do: see [Log.Lookup].
@@ -38,6 +40,7 @@ func (l *Log) Read(offset, maxBytes int64) (Range, error) {
 		return s.span(s.visible, s.visible), nil
 	}
 	if s.evicted() {
+		mark.Hit("a read met a segment whose file was closed to save descriptors")
 		return Range{}, ErrCold
 	}
 	if l.lastRead.found.Segment != nil && l.lastRead.offset == offset && l.lastRead.maxBytes == maxBytes {
@@ -67,6 +70,7 @@ func (l *Log) segmentOf(offset int64) (*Segment, error) {
 func (l *Log) holder(offset int64) *Segment {
 	i := l.position(offset)
 	for l.segments[i].next <= offset && i+1 < len(l.segments) {
+		mark.Hit("a read skipped offsets that no segment has")
 		i++ // the offsets up to the next segment were compacted away
 	}
 	return l.segments[i]

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -101,6 +102,7 @@ func (l *Log) noteMissing(v *survey) bool {
 	if !v.missing(l.LogEndOffset()) {
 		return false
 	}
+	mark.Hit("a log ended below its recovery point")
 	l.options.Logger.Error("records that were durable are gone: the log ends below its recovery point", "directory", l.dir,
 		"end_offset", l.LogEndOffset(), "recovery_point", v.found.RecoveryPoint,
 		"remedy", "look for errors of the disk; if a copy of the directory has more, stop the server and put it in place")
@@ -130,6 +132,7 @@ func (l *Log) openDir() ([]string, error) {
 		if !leftover.MatchString(name) {
 			continue
 		}
+		mark.Hit("a start removed what an interrupted write had left")
 		if err := fsys.RemoveAll(filepath.Join(l.dir, name)); err != nil {
 			return nil, fmt.Errorf("segment: removing the leftovers of an interrupted write: %w", err)
 		}
@@ -159,18 +162,23 @@ func (l *Log) load(v *survey, i int) (did loaded, err error) {
 	}
 	c := decide(f)
 	did = loaded{scanned: f.damage != notScanned, cut: c.action == cut}
+	mark.HitIf(did.scanned && f.place == unfinished, "a start scanned a segment that was closed and not finished")
 	if did.scanned {
 		l.options.Logger.Info("a segment was scanned", "case", c.label, "file", s.path, "bytes", found.validBytes, "batches", found.batches)
 	}
 	switch c.action {
 	case refuse:
+		mark.Hit("a start refused a damaged log")
 		return did, &DamagedError{Case: c.label, File: s.path, Position: found.validBytes, Offset: found.nextOffset, Reason: found.reason}
 	case cut:
+		mark.HitIf(found.damage == tornTail, "a start cut a torn tail")
+		mark.HitIf(found.damage == interior, "a start cut a hole, and the batches behind it that nobody was promised")
 		return did, l.cutAt(v, i, s, found, c)
 	}
 	if !did.scanned || f.place == last {
 		return did, nil
 	}
+	mark.Hit("a start rebuilt the index of a segment")
 	s.index.seal()
 	r := finishJob{*s, l.worker, l.dir}.run()
 	if err := errors.Join(r.syncErr, r.err); err != nil {
@@ -226,6 +234,7 @@ func (s *Segment) syncBeforeScan(fromDisk bool) error {
 		s.file.DropCache()
 	}
 	if err != nil {
+		mark.Hit("a sync before a scan failed")
 		return fmt.Errorf("segment: syncing %s: %w", s.path, err)
 	}
 	return nil
@@ -250,6 +259,7 @@ func (l *Log) cutAt(v *survey, i int, s *Segment, found verdict, c *recoveryCase
 		}
 	}
 	if len(dropped) > 0 {
+		mark.Hit("a start dropped the segments behind a cut")
 		if err := l.syncDir(); err != nil {
 			return err
 		}
@@ -273,6 +283,7 @@ func (l *Log) cutAt(v *survey, i int, s *Segment, found verdict, c *recoveryCase
 // openActive makes the last segment ready for appends.
 func (l *Log) openActive() error {
 	if len(l.segments) == 0 || l.LogEndOffset() < l.logStart {
+		mark.HitIf(len(l.segments) > 0, "a log ended below its start and was begun again there")
 		// There was nothing, or DeleteRecords deleted all of it.
 		path := segmentPath(l.dir, l.logStart)
 		file, err := l.options.FS.Open(path, Create)

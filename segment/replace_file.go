@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/mark"
 )
 
 // maxSmallFile bounds the memory that ReadFile allocates.
@@ -97,6 +99,7 @@ func (l *Log) readAside(path, instead string, parse func(text []byte) error) (lo
 	if err != nil {
 		return false, fmt.Errorf("segment: %s cannot be parsed (%w) and not be renamed: %w", path, reason, err)
 	}
+	mark.Hit("a file of a partition could not be parsed")
 	l.dirUnsynced = true
 	l.options.Logger.Error("a file of a partition cannot be parsed: "+instead, "file", path, "error", reason, "kept_as", aside)
 	return true, nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"oneplusn/segment/mark"
 )
 
 // Expire removes segments from the log by Options.RetentionBytes and RetentionAge, and those below the log's start: whole ones, the
@@ -24,6 +26,7 @@ func (l *Log) Expire(nowMillis int64) (remove func() error) {
 	for l.expires(l.segments[0], excess, nowMillis) {
 		s := l.segments[0]
 		if len(l.segments) == 1 {
+			mark.HitIf(s.size > 0, "the segment that is written to was to go by its age")
 			l.rollDue = s.size > 0 // the next Expire finds it closed
 			break
 		}
@@ -46,11 +49,13 @@ func (l *Log) expires(s *Segment, excess, nowMillis int64) bool {
 		return false
 	}
 	if len(l.segments) > 1 && l.segments[1].base <= l.logStart {
+		mark.Hit("a segment was to go because all of its records were deleted")
 		return true
 	}
 	if s.size == 0 {
 		return len(l.segments) > 1
 	}
+	mark.HitIf(excess >= s.size, "a segment was to go by the size of its log")
 	return excess >= s.size ||
 		l.options.RetentionAge >= 0 && nowMillis-s.latest(s.index.maxTimestamp) > l.options.RetentionAge.Milliseconds() ||
 		s.next <= l.logStart
@@ -98,8 +103,10 @@ func (l *Log) DeleteRecords(offset int64) error {
 		return l.closedError()
 	}
 	if offset < 0 || offset > l.highWatermark {
+		mark.Hit("records above the high watermark were to be deleted")
 		return fmt.Errorf("%w: records can be deleted up to the high watermark %d, not up to %d", ErrOffsetOutOfRange, l.highWatermark, offset)
 	}
+	mark.HitIf(l.holder(offset).base < offset && offset < l.LogEndOffset(), "records were deleted up to the middle of a segment")
 	l.logStart = max(l.LogStartOffset(), offset)
 	l.lastRead = lastRead{}
 	l.checkOffsets()

@@ -1,6 +1,10 @@
 package segment
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"oneplusn/segment/mark"
+)
 
 func (l *Log) newSegment(file File, base int64) *Segment {
 	return &Segment{
@@ -38,6 +42,7 @@ func (l *Log) rollWork() func() func() {
 		w.Run()
 		return func() {
 			if err := l.EndWrite(w); err != nil && !l.closed {
+				mark.Hit("an expired segment could not be ended")
 				l.rollDue = false // until the next Expire
 				l.options.Logger.Warn("an expired segment could not be ended", "directory", l.dir, "error", err)
 			}

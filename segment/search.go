@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -62,6 +63,7 @@ func (sc *scratch) read(f File, b []byte, at int64) (int, error) {
 // header reads the header of the batch at a position.
 func (v *view) header(at int64) (records.Batch, error) {
 	if v.looked++; v.looked > maxLooked && !v.waits {
+		mark.Hit("a read had too many batches to look at on the loop")
 		return records.Batch{}, ErrCold
 	}
 	if v.visible-at < records.HeaderSize {
@@ -86,11 +88,13 @@ func (v *view) header(at int64) (records.Batch, error) {
 // missing is the error for committed bytes that could not be read.
 func (v *view) missing(at int64, err error) error {
 	if !v.waits {
+		mark.Hit("a read on the loop met a header that is not in the page cache")
 		return ErrCold
 	}
 	if err == nil {
 		err = io.ErrUnexpectedEOF
 	}
+	mark.Hit("a read off the loop failed")
 	return fmt.Errorf("%w: reading %s at %d: %w", ErrStorage, v.path, at, err)
 }
 
@@ -113,6 +117,7 @@ func (v *view) start(offset int64) (start, firstEnd int64, err error) {
 		return 0, 0, nil // no batch is below it
 	}
 	if p.coarse && !v.waits {
+		mark.Hit("a read on the loop met an index that is not in the page cache")
 		return 0, 0, ErrCold
 	}
 	at := p.from

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -96,6 +97,7 @@ func (v *survey) noteGap(i int, found *verdict) {
 	if found.nextOffset >= next || v.found.RecoveryPoint == AllDurable && !v.synced {
 		return
 	}
+	mark.Hit("a segment ended before the next one began")
 	found.damage = tornTail
 	found.reason = fmt.Errorf("%w: it ends at offset %d, the next segment begins at %d", records.ErrShort, found.nextOffset, next)
 }
@@ -106,6 +108,7 @@ func (v *survey) lookBehind(i int, found *verdict) error {
 		case err != nil:
 			return err
 		case d != tornTail:
+			mark.Hit("batches lay behind a torn segment that was not finished")
 			found.damage = d
 			return nil
 		}

@@ -3,6 +3,8 @@ package segment
 import (
 	"errors"
 	"fmt"
+
+	"oneplusn/segment/mark"
 )
 
 // SyncPlan is one group commit: [Log.SyncPlan] makes it, the caller syncs every one of Files (fdatasync(2)) and calls SyncDir
@@ -44,6 +46,7 @@ func (l *Log) SyncPlan() (plan *SyncPlan, ok bool) {
 		p.SyncDir = l.syncNamed
 	}
 	if p.finishing != nil {
+		mark.Hit("a sync joined the one of a segment that was being finished")
 		p.SyncDir = l.syncFinishing(p.finishing.file, l.dirUnsynced)
 	}
 	if l.lacksMark() {
@@ -81,6 +84,7 @@ func (l *Log) syncDir() error {
 func (l *Log) Synced(p *SyncPlan) {
 	l.checkPlan(p)
 	if l.closed || l.poisoned != nil { // finishing a segment failed meanwhile: nothing new counts as durable
+		mark.HitIf(!l.closed, "a sync ended after another of its log had failed")
 		l.endPlan(p)
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
+
+	"oneplusn/segment/mark"
 )
 
 // syncedAcksFile marks the directory of a log that acknowledges only synced records ([Options.ManualCommit]). It tells a start that
@@ -55,6 +57,7 @@ func markSyncedAcks(fsys FS, dir string) error {
 
 // lacksMark reports whether the next plan has to leave the mark, before anything that it covers is acknowledged.
 func (l *Log) lacksMark() bool {
+	mark.HitIf(l.options.ManualCommit && l.worker.acks.state.Load() == markGoing, "the mark of synced acknowledgements was wanted again while it went")
 	return l.options.ManualCommit && l.worker.acks.state.Load() != markPresent
 }
 
@@ -96,6 +99,7 @@ func (l *Log) wantsMarkGone() bool {
 
 func (l *Log) unmarkWork() func() func() {
 	state := &l.worker.acks.state
+	mark.Hit("the mark of synced acknowledgements went after a change of policy")
 	state.Store(markGoing)
 	return background(l, func() (err error) {
 		if state.Load() != markGoing {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"oneplusn/segment/mark"
 )
 
 // The bounds of one write; the next one takes the rest. The page cache takes a write of that size in about a millisecond.
@@ -68,6 +70,7 @@ func (l *Log) BeginWrite() (*Write, error) {
 	case l.poisoned != nil:
 		return nil, l.poisoned
 	case w.inFlight, l.working && l.options.Files.behind():
+		mark.HitIf(!w.inFlight, "appends waited for segments to be finished")
 		return nil, ErrNextWrite
 	}
 	s := l.active()
@@ -101,6 +104,7 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 		panic(fmt.Sprintf("segment: %s: %d offsets are added to a write (in flight %v, ran %v)", l.dir, in.offsets, w.inFlight, w.ran))
 	}
 	if len(w.pieces) > 0 && (len(w.pieces) == maxWritePieces || w.bytes+int64(len(batches)) > maxWriteBytes || w.has(in.producer)) {
+		mark.HitIf(w.has(in.producer), "a producer's next batch waited for the write of the last one")
 		return Appended{}, ErrNextWrite
 	}
 	if in.producer.id >= 0 {
@@ -113,6 +117,7 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 		}
 	}
 	if n := int64(len(batches)); in.isProduced() && n > l.options.SegmentBytes {
+		mark.Hit("a batch larger than a segment was refused")
 		return Appended{}, fmt.Errorf("%w: it has %d bytes, segments have %d (segment.bytes)", ErrBatchAboveSegment, n, l.options.SegmentBytes)
 	}
 	if in.isProduced() && int64(len(batches)) != int64(in.produced.Size()) {
@@ -167,6 +172,9 @@ func (w *Write) fits(n, lastOffset, nowMillis int64) bool {
 	}
 	w.createdMillis = cmp.Or(w.createdMillis, nowMillis)
 	age := nowMillis - w.createdMillis
+	mark.HitIf(size+n > w.capacity, "a segment ended by its size")
+	mark.HitIf(lastOffset-w.base > math.MaxInt32, "a segment ended because its index has no room for higher offsets")
+	mark.HitIf(age > w.log.options.SegmentAge.Milliseconds(), "a segment ended by its age")
 	return size+n <= w.capacity && lastOffset-w.base <= math.MaxInt32 && age <= w.log.options.SegmentAge.Milliseconds()
 }
 
@@ -187,6 +195,7 @@ func (w *Write) Run() {
 	l.worker.writing.Lock()
 	defer l.worker.writing.Unlock()
 	if l.worker.gone.Load() {
+		mark.Hit("a write ran after its log had gone, and wrote nothing")
 		return
 	}
 	if w.ran {
@@ -199,6 +208,7 @@ func (w *Write) Run() {
 func (w *Write) run(fsys FS, dir string) error {
 	file := w.target.file
 	if w.leftovers {
+		mark.Hit("what a failed write left was cut before the next one")
 		if err := cutFile(file, w.size, w.target.path); err != nil {
 			return err
 		}
@@ -206,6 +216,7 @@ func (w *Write) run(fsys FS, dir string) error {
 	}
 	if w.begins {
 		if err := w.openNext(fsys, dir); err != nil {
+			mark.Hit("the next segment could not be begun")
 			return fmt.Errorf("%w: beginning the segment %s: %w", ErrStorage, w.path, err)
 		}
 		file = w.fresh
@@ -221,12 +232,15 @@ func (w *Write) run(fsys FS, dir string) error {
 		return nil
 	}
 	w.remains = n > 0 && cutFile(file, w.at, w.path) != nil // then before the next write
+	mark.HitIf(n > 0 && !w.remains, "a write to a segment failed, and what it left was cut")
+	mark.HitIf(w.remains, "a write to a segment failed, and what it left could not be cut")
 	return fmt.Errorf("%w: %d of %d bytes at %d of %s: %w", ErrStorage, n, w.bytes, w.at, w.path, err)
 }
 
 // openNext makes the file of the new segment, or renames the prepared one.
 func (w *Write) openNext(fsys FS, dir string) (err error) {
 	if w.prepared == nil {
+		mark.Hit("a segment began without a prepared file")
 		w.fresh, err = fsys.Open(w.path, Create)
 		return err
 	}

@@ -3,6 +3,8 @@ package catalog
 import (
 	"fmt"
 	"slices"
+
+	"oneplusn/segment/mark"
 )
 
 // maxChanges is how many changes of the data directory run at once. More would not make the disk faster, and each occupies a
@@ -43,6 +45,7 @@ func (q *changeQueue) enter(names []string, begin func(*change)) {
 		}
 		q.reserved[name] = append(q.reserved[name], ch)
 	}
+	mark.HitIf(ch.ahead > 0, "a change waited for another one of its topic")
 	if ch.ahead == 0 {
 		q.ready = append(q.ready, ch)
 		q.start()

@@ -6,6 +6,7 @@ import (
 
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // SettingChange sets a setting of a topic, or removes what was set.
@@ -33,8 +34,10 @@ func (c *Catalog) Configure(name string, changes []SettingChange, onlyCheck bool
 				panic(fmt.Sprintf("catalog: topic %s changed while it was configured: its name was not reserved", name))
 			}
 			if err == nil {
+				mark.Hit("the configuration of a topic was changed")
 				c.useConfig(tp, config)
 			} else {
+				mark.Hit("the configuration of a topic could not be written")
 				c.loop.Log.Error("a topic's configuration could not be changed", "topic", name, "error", err, "remedy", commit.StorageRemedy(err))
 				refused = Refusal{wire.CodeKafkaStorageError, err.Error()}
 			}

@@ -9,6 +9,7 @@ import (
 
 	"oneplusn/fanout/commit"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // newPartitions are the partitions of a topic that are to be made, from first up to but without end.
@@ -69,6 +70,7 @@ func (m *creation) finishLeftovers(next func(error)) {
 		if r == nil || slices.Contains(left, r) {
 			continue
 		}
+		mark.Hit("a topic was to be made whose removal was not finished")
 		left = append(left, r)
 		steps = append(steps, func(next func(error)) {
 			(&finishing{catalog: m.catalog, removal: r}).run(func(err error) {
@@ -84,6 +86,7 @@ func (m *creation) finishLeftovers(next func(error)) {
 
 // decide is a step that plans, and drops topics whose earlier removal is still stuck.
 func (m *creation) decide(next func(error)) {
+	mark.HitIf(m.catalog.epochs.next > 0, "a topic was made after another was deleted")
 	m.epoch = m.catalog.epochs.next
 	for _, n := range m.plan(m.change) {
 		if m.failed[n.topic] != nil {
@@ -117,6 +120,8 @@ func (m *creation) adopt(next func(error)) {
 		if err == nil {
 			continue
 		}
+		mark.HitIf(m.leftover, "what was made of a topic could not be removed")
+		mark.HitIf(!m.leftover, "a topic could not be made, and nothing of it was left")
 		if m.leftover {
 			c.unfinished[n.topic] = m.removal
 		}
@@ -138,6 +143,7 @@ func (c *Catalog) adopt(ch *change, made *Topic) {
 		c.loop.Log.Info("topic created", "topic", made.Name, "partitions", len(made.Partitions))
 		return
 	}
+	mark.Hit("a topic got more partitions")
 	for _, p := range made.Partitions {
 		tp.add(p)
 	}

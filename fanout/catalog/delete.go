@@ -7,6 +7,7 @@ import (
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // DeleteTopics deletes topics with all of their partitions, or none of them if the deletion cannot be recorded on disk. done gets
@@ -22,6 +23,7 @@ func (c *Catalog) DeleteTopics(names []string, done func(codes []int16)) {
 			case tp.Internal:
 				codes[i] = wire.CodeInvalidTopic
 			case tp.Offline() > 0: // its files may be all that is left of the records
+				mark.Hit("a topic with damaged partitions was not deleted")
 				codes[i] = wire.CodeKafkaStorageError
 			default:
 				d.topics = append(d.topics, tp)
@@ -80,6 +82,7 @@ func (d *deletion) run(next func(error)) {
 	d.removal = c.newRemoval(parts)
 	inOrder(c.epochs.reserveFor(d.topics).orIfFull(), offLoop(c.loop, d.announce).orIfFull())(func(err error) {
 		if err != nil {
+			mark.Hit("a topic stayed because its deletion could not be noted")
 			c.loop.Log.Error("topics could not be deleted, they stay", "topics", len(d.topics), "first", d.topics[0].Name, "error", err,
 				"remedy", commit.StorageRemedy(err))
 			next(err)

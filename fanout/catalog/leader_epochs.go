@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // leaderEpochs gives a recreated topic a leader epoch above all that its name has used. Its offsets name other records, and
@@ -85,6 +86,7 @@ func (l *leaderEpochs) reserveFor(topics []*Topic) step {
 			next(nil)
 			return
 		}
+		mark.Hit("a deletion reserved leader epochs")
 		l.wanted = max(l.wanted, until)
 		l.file.write(next)
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // A start takes damaged partitions offline and serves the rest: a partition whose files cannot be used, or a topic whose
@@ -97,6 +98,7 @@ func (c *Catalog) openAll(clean bool, points RecoveryPoints) error {
 		}
 		if err != nil {
 			c.loop.Log.Error("a partition is offline, the others are served", "topic", tp.Name, "partition", e.index, "error", err)
+			mark.Hit("a start took a partition offline")
 			p = &Partition{Index: e.index, Offline: err, recoveryPoint: point}
 		}
 		tp.add(p)
@@ -120,6 +122,7 @@ func (c *Catalog) listPartitions() ([]partitionEntry, error) {
 	for _, e := range entries {
 		path := filepath.Join(c.config.Dir, e.Name())
 		if e.IsDir() && segment.IsDeleted(e.Name()) {
+			mark.Hit("a start removed the files of a deleted partition")
 			c.loop.Log.Info("removing a deleted partition's files", "directory", e.Name())
 			if err := c.config.FS.RemoveAll(path); err != nil {
 				c.loop.Log.Error("a deleted partition's files could not be removed", "directory", e.Name(), "error", err)

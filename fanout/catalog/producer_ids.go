@@ -12,6 +12,7 @@ import (
 
 	"oneplusn/fanout/commit"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // producerIDs hands out ids, none of them twice. A file reserves them in blocks, so that it is written rarely; after a crash
@@ -105,6 +106,7 @@ func (ids *producerIDs) take(done func(id int64, err error)) {
 	}
 	ids.file.write(func(err error) {
 		if err != nil {
+			mark.Hit("no producer id could be reserved")
 			done(-1, err)
 			return
 		}

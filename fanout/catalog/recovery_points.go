@@ -10,6 +10,7 @@ import (
 
 	"oneplusn/fanout/commit"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // RecoveryPoints are the offsets below which the logs of a data directory were durable, as its file says. They decide
@@ -115,6 +116,7 @@ func (c *Catalog) Settle() {
 
 func (c *Catalog) warnRecoveryPoints(err error) {
 	if err != nil {
+		mark.Hit("the recovery points of logs could not be written")
 		c.loop.Log.Warn("the recovery points of logs could not be written", "error", err, "remedy", commit.StorageRemedy(err))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // finishRemovals finishes, at the start, the removals that marks in the data directory name: unfinished deletions and half-made
@@ -21,6 +22,7 @@ func (c *Catalog) finishRemovals() error {
 		switch {
 		case !e.Type().IsRegular():
 		case markHalfName.MatchString(e.Name()):
+			mark.Hit("a start removed a note of a removal that was never decided")
 			_ = c.config.FS.RemoveAll(path) // was never decided
 		case markName.MatchString(e.Name()):
 			r, ok, err := readRemoval(c.config.FS, c.loop.Random, path)
@@ -31,6 +33,7 @@ func (c *Catalog) finishRemovals() error {
 				c.loop.Log.Warn("a file is ignored: it has the name of a mark of removed partitions but not the content", "file", path)
 				continue
 			}
+			mark.Hit("a start finished a removal")
 			c.finishAtStart(r)
 		}
 	}
@@ -69,6 +72,7 @@ func (c *Catalog) beginRemoval(r *removal) {
 
 func (c *Catalog) endRemoval(r *removal, err error) {
 	if err != nil {
+		mark.Hit("the directories of a deleted topic could not be moved away")
 		c.loop.Log.Error("the directories of removed partitions could not be moved away: they are not served, and no topic of their name is made",
 			"error", err, "mark", r.mark, "remedy", "make the data directory writable; the next start tries again, and so does a request that makes a topic of that name")
 		return
@@ -135,6 +139,7 @@ func (f *finishing) removeFiles(next func(error)) {
 		return errors.Join(errs...)
 	})(func(err error) {
 		if err != nil {
+			mark.Hit("the files of a deleted topic could not be removed")
 			c.loop.Log.Error("the files of deleted partitions could not be removed", "error", err, "remedy", "the next start tries again")
 		}
 		next(nil)

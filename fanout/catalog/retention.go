@@ -9,6 +9,7 @@ import (
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // expireSegments removes from every log the segments that its retention no longer keeps. That is cheap: the files go in the background, and
@@ -27,6 +28,7 @@ func (c *Catalog) expireSegments() {
 func (c *Catalog) expireOne(p *Partition, removals []func() error) []func() error {
 	before := p.Log.LogStartOffset()
 	if remove := p.Log.Expire(c.loop.UnixMillis()); remove != nil {
+		mark.Hit("segments of a log were removed")
 		c.loop.Log.Info("old segments are deleted", "topic", p.Topic.Name, "partition", p.Index,
 			"start_before", before, "start_offset", p.Log.LogStartOffset())
 		removals = append(removals, remove)
@@ -86,12 +88,14 @@ func (c *Catalog) DeleteRecords(p *Partition, offset int64) (lowWatermark int64,
 func (c *Catalog) KeepStarts(moved []*Partition, done func(error)) {
 	c.startsFile.write(func(err error) {
 		if err != nil {
+			mark.Hit("the new start of a log could not be written")
 			c.loop.Log.Error("the start offsets of logs could not be written", "error", err, "remedy", commit.StorageRemedy(err))
 			done(err)
 			return
 		}
 		var removals []func() error
 		for _, p := range moved {
+			mark.HitIf(!c.serves(p), "a topic was deleted while the new start of its log was written")
 			if c.serves(p) { // it may have been deleted meanwhile
 				removals = c.expireOne(p, removals)
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"oneplusn/fanout/budget"
+	"oneplusn/segment/mark"
 )
 
 // room limits partitions and their open files. It is taken before anything of a topic is made, and given back when the topic is
@@ -26,10 +27,12 @@ func newRoom(maxPartitions, existing int, files *budget.Budget) room {
 // take takes room for n partitions. The error names the limit, and the remedy.
 func (r *room) take(n int) error {
 	if !r.partitions.Take(int64(n)) {
+		mark.Hit("partitions were refused, there are too many")
 		return fmt.Errorf("%d partitions were asked for, there are %d and may be %d: raise --max-partitions, or delete topics",
 			n, r.partitions.Used(), r.partitions.Limit())
 	}
 	if !r.files.Take(int64(n) * FilesEach) {
+		mark.Hit("partitions were refused for lack of descriptors")
 		r.partitions.Give(int64(n))
 		return fmt.Errorf("%d partitions were asked for, which need %d open files each; %d more can be opened: "+
 			"raise the limit on open files (ulimit -n), or delete topics", n, FilesEach, r.files.Left())

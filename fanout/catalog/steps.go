@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"oneplusn/segment/mark"
 )
 
 // jobs runs work in the background, and done on the loop after it: see [loop.Loop.Go].
@@ -47,6 +49,7 @@ func (s step) orIfFull(others ...step) step {
 	return func(next func(error)) {
 		s(func(err error) {
 			if diskFull(err) {
+				mark.Hit("a deletion went on although the disk was full")
 				inOrder(others...)(next)
 				return
 			}
@@ -89,6 +92,8 @@ func (f *sharedFile) writeNext() {
 		if err == nil && written != nil {
 			written()
 		}
+		mark.HitIf(len(asked) > 1, "changes shared one write of a file")
+		mark.HitIf(err != nil, "a file that changes share could not be written")
 		for _, next := range asked {
 			next(err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"oneplusn/segment"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // appendQueue holds the batches on their way to a partition's log. Those that arrive during a write have no offset yet.
@@ -84,9 +85,11 @@ func (c *Committer) beginWrite(p *Partition) {
 	}
 	w, err := p.Log.BeginWrite()
 	if errors.Is(err, segment.ErrNextWrite) {
+		mark.Hit("appends waited for the log to end a segment")
 		return // the log ends a segment: Work looks again
 	}
 	if err != nil {
+		mark.Hit("a log that takes no writes refused appends")
 		c.RefuseQueued(p, err)
 		return
 	}
@@ -96,10 +99,12 @@ func (c *Committer) beginWrite(p *Partition) {
 		a := n.Value()
 		appended, err := w.Add(a.Batches, a.Checked, now)
 		if errors.Is(err, segment.ErrNextWrite) {
+			mark.Hit("appends were left for the next write")
 			break
 		}
 		n.Remove()
 		if err != nil || appended.Duplicate {
+			mark.HitIf(appended.Duplicate, "a producer sent a batch again and it was not appended again")
 			c.endAppend(p, a, appended, err)
 			continue
 		}
@@ -112,6 +117,7 @@ func (c *Committer) beginWrite(p *Partition) {
 		return
 	}
 	if c.syncs.slots.Taken() == 0 && c.inline.takes(p, w, c.loop.Now()) {
+		mark.Hit("a write ran on the thread of the loop")
 		c.writeInline(p)
 		return
 	}
@@ -143,8 +149,10 @@ func (c *Committer) endWrite(p *Partition) {
 	case p.removed != nil && err == nil:
 		panic(fmt.Sprintf("commit: a write of %s became part of a log that was removed: %v", p, p.removed))
 	case p.removed != nil:
+		mark.Hit("a topic was deleted while a write to it was in flight")
 		err = p.removed
 	case err == nil:
+		mark.HitIf(q.inFlight.Len() > 1, "several appends shared one write")
 		c.wrote(p)
 		c.advance(p)
 	}

@@ -8,6 +8,7 @@ import (
 	"oneplusn/fanout/loop"
 	"oneplusn/segment"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // Partition is the commit side of a partition. [NewPartition] makes it.
@@ -104,6 +105,8 @@ func (c *Committer) Remove(p *Partition, err error) {
 		panic(fmt.Sprintf("commit: %s is removed because of %v, it was because of %v", p, err, p.removed))
 	}
 	p.removed = err
+	mark.HitIf(p.waiters.Len() > 0, "a topic was deleted while acknowledgements waited for a sync")
+	mark.HitIf(p.queue.waiting.Len() > 0, "a topic was deleted while appends waited for a write")
 	p.flush.unsynced = 0
 	p.refuseWaiters(err)
 	c.RefuseQueued(p, err)

@@ -8,6 +8,7 @@ import (
 	"oneplusn/fanout/loop"
 	"oneplusn/ring"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // flushState tracks which of a partition's records no sync covers yet, and the sync in flight.
@@ -111,6 +112,7 @@ func (c *Committer) beginSync(p *Partition) {
 		panic(fmt.Sprintf("commit: a second sync of %s begins while one is in flight", p))
 	}
 	f.unsynced = 0
+	mark.HitIf(p.waiters.Len() > 1, "several acknowledgements shared one sync")
 	plan, ok := p.Log.SyncPlan()
 	if !ok {
 		c.advance(p)
@@ -147,6 +149,7 @@ func (c *Committer) Complete(completion ring.Completion) bool {
 	case errno == 0:
 		c.partSynced(p, nil)
 	case ring.Interrupted(errno):
+		mark.Hit("an fdatasync was interrupted")
 		// Not an answer of the disk: the operation did not run, so the kernel still has any error to report. The file is
 		// unknown, and syncing the others again costs nothing. An error of one of them stays in the state.
 		if p.flush.retries++; p.flush.retries <= maxSyncRetries {
@@ -156,6 +159,7 @@ func (c *Committer) Complete(completion ring.Completion) bool {
 		}
 		c.partSynced(p, fmt.Errorf("fdatasync did not run, %d times in a row: %w", p.flush.retries, errno))
 	default:
+		mark.Hit("an fdatasync failed")
 		c.partSynced(p, fmt.Errorf("fdatasync of a segment of %s: %w", p, errno))
 	}
 	return true
@@ -179,6 +183,7 @@ func (c *Committer) partSynced(p *Partition, err error) {
 	c.loop.Record(eventSynced, int64(p.Index), plan.Offset, int64(len(plan.Files)))
 	switch {
 	case p.removed != nil:
+		mark.Hit("a topic was deleted while a sync of it was in flight")
 		p.Log.Synced(plan) // nothing has become durable, and nothing has failed
 	case failed != nil:
 		c.syncFailed(p, plan, failed)
@@ -194,6 +199,7 @@ func (c *Committer) partSynced(p *Partition, err error) {
 // syncFailed fails the waiters. A failed sync is never retried.
 func (c *Committer) syncFailed(p *Partition, plan *segment.SyncPlan, err error) {
 	c.stats.SyncErrors++
+	mark.HitIf(p.waiters.Len() > 0, "a sync failed that acknowledgements waited for")
 	p.Log.SyncFailed(plan, err)
 	c.loop.Log.Error("a partition takes no more writes: an fsync failed", "topic", p.Topic, "partition", p.Index, "error", err,
 		"remedy", "repair the disk and restart the server, which checks what reached it; other partitions and all reads go on")

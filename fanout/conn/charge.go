@@ -2,6 +2,7 @@ package conn
 
 import (
 	"oneplusn/fanout/budget"
+	"oneplusn/segment/mark"
 )
 
 // keptListBytes is the uncharged memory of the lists that requests are parsed into. It is part of the cost of a connection.
@@ -61,6 +62,7 @@ func (c *Conn) AwaitRoom(what string, needs int64) error {
 		own = int64(len(c.in.buf))
 	}
 	if c.hasTurn || needs > max(m.general.Limit()-own, m.lines[1].turn.Limit()) {
+		mark.Hit("a request that can never fit was refused")
 		return m.total.Refusal(what, needs)
 	}
 	c.request, c.in.held = none, false
@@ -76,6 +78,7 @@ func (c *Conn) feedWhole() bool {
 		return true
 	}
 	c.hasTurn = m.lines[1].turn.Used() == 0 && m.lines[1].turn.Limit() >= c.needsRequest
+	mark.HitIf(c.hasTurn, "a whole request got the turn of the large line")
 	return c.hasTurn
 }
 

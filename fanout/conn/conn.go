@@ -10,6 +10,7 @@ import (
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // state is where a slot is in its life.
@@ -121,6 +122,7 @@ func (c *Conn) Errand() (end func() bool) {
 		if c.errands--; ended || c.errands < 0 {
 			panic(fmt.Sprintf("conn: an errand of connection %v ends once; ended before %v, %d are left", c.token, ended, c.errands))
 		}
+		mark.HitIf(c.state != open, "a client left while its request was worked on elsewhere")
 		ended = true
 		c.freeIfIdle()
 		return c.state == open
@@ -150,6 +152,8 @@ func (c *Conn) Close(reason CloseReason, err error) {
 		}
 		t.loop.Log.Log(context.Background(), level, "connection closed", attrs...)
 	}
+	mark.HitIf(c.forRequest.Linked() || c.forResponse.Linked(), "a client left while it waited for memory")
+	mark.HitIf(c.flow.InFlight() > 0, "a connection closed in the middle of a response")
 	c.handler.Closing()
 	c.forRequest.Remove()
 	c.forResponse.Remove()

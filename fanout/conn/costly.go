@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // costly queues requests that take long to answer: large requests, and small ones with large answers. They are answered in the order
@@ -29,6 +30,7 @@ func (c *Conn) PutOff(items int) bool {
 	if items <= costlyItems || c.table.costly.turn == c {
 		return false
 	}
+	mark.Hit("a costly request was put off")
 	c.mustBeAsked("a turn")
 	c.table.costly.line.PushBack(&c.forTurn, c)
 	return true

@@ -10,6 +10,7 @@ import (
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // PauseReadBytes is how much a client may send ahead of the request under way. Beyond that we stop reading its socket, and TCP
@@ -58,6 +59,7 @@ func (c *Conn) Unpin() {
 		c.trimLists()
 	}
 	c.rewind()
+	mark.HitIf(c.state == closing, "a client left while its batches were read off the loop")
 	if c.request == answered && c.state == open {
 		c.end()
 	}
@@ -71,6 +73,7 @@ func (c *Conn) enter(into lent) {
 	in.end = copy(into.bytes, in.pending())
 	in.buf, in.from, in.start = into.bytes, into.from, 0
 	if in.pins > 0 {
+		mark.Hit("a frame moved while its batches were read off the loop")
 		in.retired = append(in.retired, old)
 		return
 	}
@@ -112,6 +115,7 @@ func (in *input) takeBuffer() lent {
 func (c *Conn) onRecv(completion ring.Completion) {
 	if !completion.More() {
 		c.recvArmed = false
+		mark.HitIf(completion.Result > 0, "a multishot receive ended although its client goes on")
 	}
 	if c.state != open {
 		c.table.releaseBuffer(completion)
@@ -124,11 +128,13 @@ func (c *Conn) onRecv(completion ring.Completion) {
 		err := c.receive(c.table.loop.Kernel.Buffer(completion))
 		c.table.releaseBuffer(completion)
 		if err != nil {
+			mark.Hit("nothing was left to keep what a client had sent")
 			c.Close(ByMemory, err)
 			return
 		}
 		c.serve()
 	case completion.Result == 0:
+		mark.HitIf(c.request != none, "a client closed its side while its request was under way")
 		c.table.releaseBuffer(completion)
 		c.Close(ByPeer, nil)
 		return
@@ -136,6 +142,7 @@ func (c *Conn) onRecv(completion ring.Completion) {
 		c.Close(ByPeer, completion.Err())
 		return
 	}
+	mark.HitIf(completion.Err() == unix.ENOBUFS, "all buffers to receive into were in use")
 	if c.state == open && !c.recvArmed && !c.recvPaused {
 		c.armRecv()
 	}
@@ -263,6 +270,7 @@ func (c *Conn) throttleReading() {
 	hold = hold || !c.in.spill.empty() || c.forRequest.Linked()
 	switch {
 	case hold && !c.recvPaused:
+		mark.Hit("a client that sends far ahead was not read for a while")
 		c.recvPaused = true
 		if c.recvArmed {
 			c.cancels++
@@ -270,6 +278,7 @@ func (c *Conn) throttleReading() {
 		}
 	case !hold && c.recvPaused:
 		c.recvPaused = false
+		mark.HitIf(c.recvArmed, "a client was read again before its receive had been cancelled")
 		if !c.recvArmed {
 			c.armRecv()
 		}

@@ -7,6 +7,7 @@ import (
 
 	"oneplusn/fanout/loop"
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // Listener takes new connections from a bound socket.
@@ -83,6 +84,7 @@ func (a *Listener) failed(err error) bool {
 	remedy, short := "", false
 	switch err {
 	case unix.EINTR, unix.ECONNABORTED: // the client has gone
+		mark.Hit("a client left before it was accepted")
 	case unix.EMFILE, unix.ENFILE:
 		remedy, short = "raise the limit on open files (ulimit -n)", true
 	case unix.ENOBUFS, unix.ENOMEM:
@@ -93,6 +95,7 @@ func (a *Listener) failed(err error) bool {
 	default:
 		remedy = "an error of the network, or of the listening socket: restart the server if it stays"
 	}
+	mark.HitIf(short, "accepting paused for lack of descriptors or memory")
 	a.paused = short || a.inARow >= AcceptFailures
 	if remedy != "" {
 		a.log.Warn(a.loop, "cannot accept connections", "error", err, "pause", a.paused, "remedy", remedy)

@@ -7,6 +7,7 @@ import (
 	"oneplusn/fanout/budget"
 	"oneplusn/ring"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // errNoResponseMemory makes a response wait until others have been sent.
@@ -61,6 +62,7 @@ func (m *ResponseMemory) Take(c *Conn, n int) (*Block, error) {
 	size := int64(1) << class
 	switch {
 	case size > m.budget.Limit():
+		mark.Hit("a response was larger than the memory for all responses")
 		return nil, m.budget.Refusal("a response", size)
 	case m.waiters.Len() > 0 && m.turn != c, !m.budget.Take(size):
 		return nil, errNoResponseMemory

@@ -7,6 +7,7 @@ import (
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // request is the state of the request under way: see the package comment.
@@ -29,6 +30,7 @@ func (c *Conn) serve() {
 		pending := c.in.pending()
 		size, ok, err := wire.FrameSize(pending, c.table.config.MaxRequestBytes)
 		if err != nil {
+			mark.Hit("a client announced a frame of an impossible size")
 			c.Close(ByProtocol, err)
 			break
 		}
@@ -133,6 +135,7 @@ func (c *Conn) end() {
 	c.request = none
 	c.handler.RequestEnded()
 	if c.table.stopping {
+		mark.Hit("a request was answered while the server stopped")
 		c.Close(ByShutdown, nil)
 		return
 	}

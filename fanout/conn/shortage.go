@@ -3,6 +3,8 @@ package conn
 import (
 	"fmt"
 	"time"
+
+	"oneplusn/segment/mark"
 )
 
 // When memory for requests or responses is used up, clients are held back. None is closed as long as it makes progress.
@@ -14,12 +16,14 @@ const HurryDivisor = 30
 // awaitMemory queues the connection for request memory: for a buffer for its frame of that many bytes, or, if the frame is
 // whole, for needs bytes to answer it. Its socket is not read meanwhile.
 func (c *Conn) awaitMemory(frame int, needs int64) {
+	mark.Hit("a connection waited for request memory")
 	c.needsRequest = needs
 	c.table.requests.lineOf(frame).waiters.PushBack(&c.forRequest, c)
 }
 
 // awaitResponse queues the connection for n bytes of response memory.
 func (c *Conn) awaitResponse(n int) {
+	mark.Hit("a response waited for memory")
 	c.needsResponse = n
 	if m := &c.table.Responses; m.turn == c { // it could not use its turn
 		m.waiters.PushFront(&c.forResponse, c)
@@ -76,6 +80,7 @@ func (t *Table) feed(c *Conn, l *line) bool {
 		if !ok {
 			return false
 		}
+		mark.Hit("a frame got the turn of its line")
 		c.enter(into)
 		c.unspill()
 	}
@@ -92,6 +97,7 @@ func (t *Table) reclaim() {
 		switch {
 		case c.state != open:
 		case (c.charged > 0 || c.in.large(&t.requests)) && c.handler.Reclaim():
+			mark.Hit("a parked fetch was answered to free its memory")
 		case !c.in.held && c.charged > 0:
 			c.dropLists()
 		}
@@ -110,6 +116,7 @@ func (t *Table) closeLargest(c *Conn) bool {
 	if most == c {
 		return false
 	}
+	mark.Hit("the connection with the largest unfinished request was closed")
 	most.Close(ByMemory, fmt.Errorf("it held %d bytes, more than any other, of a request that had not come whole: %w",
 		held, t.requests.total.Refusal("another connection", int64(len(c.in.buf)))))
 	t.requests.give(most.in.takeBuffer())
@@ -141,6 +148,7 @@ func (c *Conn) frameOverdue() error {
 	if (held || silent <= limit) && (!inTheWay || since <= limit && (held || silent <= limit/HurryDivisor)) {
 		return nil
 	}
+	mark.HitIf(inTheWay, "a slow request was in the way of others")
 	return fmt.Errorf("a request of %d bytes was begun %v ago, %d bytes came, the last %v ago (--frame-timeout %v)",
 		c.frameWant(nil), since.Round(time.Millisecond), len(c.in.pending())+c.in.spill.len(), silent.Round(time.Millisecond), limit)
 }

@@ -1,5 +1,7 @@
 package conn
 
+import "oneplusn/segment/mark"
+
 // spill holds bytes that arrived for a frame that could not grow: the kernel had received them before the recv was paused. They
 // are charged to the overflow share of the request memory, or, when that is used up, to the general one.
 type spill struct {
@@ -16,9 +18,11 @@ func (s *spill) add(m *requestMemory, data []byte) error {
 		return nil
 	}
 	if s.end+len(data) > len(s.bytes) {
+		mark.Hit("bytes came for a frame that could not grow")
 		n := roundedUp(s.len() + len(data))
 		into, ok := m.take(m.overflow, n)
 		if !ok {
+			mark.Hit("the overflow of request memory was used up")
 			into, ok = m.take(m.general, n)
 		}
 		if !ok {

@@ -10,6 +10,7 @@ import (
 	"oneplusn/fanout/transfer"
 	"oneplusn/ring"
 	"oneplusn/segment/invariants"
+	"oneplusn/segment/mark"
 )
 
 // The token kinds of connections' operations, beside those of transfer. Owners of others use kinds from [KindsEnd] on.
@@ -134,10 +135,12 @@ func (t *Table) Accepted() {
 // begin puts an accepted socket into a slot and starts to receive.
 func (t *Table) begin(fd int) {
 	if t.conns.Taken() == t.conns.Len() {
+		mark.Hit("a connection was refused for lack of slots")
 		t.refuse(fd, "connection refused: all slots are taken", "max_connections", t.conns.Len(), "remedy", "raise --max-connections")
 		return
 	}
 	if !t.config.Descriptors.Take(1) {
+		mark.Hit("a connection was refused for lack of descriptors")
 		t.refuse(fd, "connection refused: all descriptors for connections are taken",
 			"connections", t.conns.Taken(), "remedy", "raise the limit on open files (ulimit -n)")
 		return
@@ -192,6 +195,7 @@ func (t *Table) FlowDone(f *transfer.Flow) {
 func (t *Table) FlowFailed(f *transfer.Flow, err error) {
 	reason := ByWrite
 	if errors.Is(err, transfer.ErrReadSegment) {
+		mark.Hit("a response ended because its segment could not be read")
 		reason = ByStorage
 		t.loop.Log.Error("a segment could not be read", "error", err)
 	}
@@ -218,11 +222,14 @@ func (t *Table) Sweep() {
 		switch {
 		case c.state != open:
 		case c.flow.WaitsForPeer() && now-c.flow.LastProgress() > c.stallTimeout():
+			mark.Hit("a client that takes no byte of its response was cut off")
 			c.Close(ByStall, nil)
 		case c.request == none && now-c.lastActive > t.config.IdleTimeout:
+			mark.Hit("an idle connection was closed")
 			c.Close(ByIdle, nil)
 		default:
 			if err := c.frameOverdue(); err != nil {
+				mark.Hit("a request was begun and not finished in time")
 				c.Close(ByFrame, err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // ByTime are the searches by time of one ListOffsets request. They run in rounds: each reads one segment of each partition in the
@@ -52,6 +53,7 @@ func (b *ByTime) Run() {
 	fr := b.fetcher
 	fr.config.Inflating.Go(fr.loop, func() (work, done func()) {
 		if !b.wanted() {
+			mark.Hit("a client left before its search by time")
 			for i := range b.list {
 				b.list[i].Release()
 			}
@@ -84,11 +86,13 @@ func (b *ByTime) searched(s *timeSearch) {
 	p, r := s.partition, s.answer
 	switch {
 	case p.removed:
+		mark.Hit("a topic was deleted during a search by time")
 		r.ErrorCode = wire.CodeUnknownTopicOrPartition
 	case s.Err != nil:
 		r.ErrorCode = wire.CodeKafkaStorageError
 		b.fetcher.warnings.Warn(b.fetcher.loop, "finding an offset by time failed", "topic", p.Topic, "partition", p.Index, "error", s.Err)
 	case s.Offset < 0:
+		mark.Hit("a search by time went on in the next segment")
 		b.add(*s, s.NextOffset())
 	case s.Offset < p.Log.LogStartOffset(): // deleted meanwhile
 		b.add(*s, 0)

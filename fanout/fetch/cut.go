@@ -3,6 +3,7 @@ package fetch
 import (
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -17,9 +18,11 @@ func (e *evaluation) cutZstd(r *result) {
 	case err != nil:
 		e.unread(r, err)
 	case before.Len == 0 && found:
+		mark.Hit("an old client met a batch of zstd")
 		r.ErrorCode = wire.CodeUnsupportedCompressionType
 		r.records = segment.Range{}
 	default:
+		mark.HitIf(found, "an old client got the batches before one of zstd")
 		r.records = before
 	}
 }
@@ -33,12 +36,14 @@ func (e *evaluation) addAborted(r *result, fetchOffset int64) {
 	for _, a := range e.aborted {
 		e.skipped = append(e.skipped, wire.AbortedTransaction{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset})
 	}
+	mark.HitIf(len(e.skipped) > 0, "a reader of committed data got a list of aborted transactions")
 	r.Aborted = e.skipped
 }
 
 // cutUnstable ends a range at the last stable offset. Records behind it count neither as readable nor as more to follow.
 func (r *result) cutUnstable() {
 	stable := r.partition.Log.Stable(r.records)
+	mark.HitIf(stable.Len < r.records.Len, "a reader of committed data got records up to an open transaction")
 	r.ended = r.ended && stable.Len == r.records.Len
 	r.records, r.readable = stable, stable.Len
 }

@@ -5,6 +5,7 @@ import (
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // evaluation is a possible answer to a fetch, as of now. The fetcher has one: evaluate fills it, and the caller reads it before the
@@ -105,11 +106,14 @@ func (e *evaluation) evaluateOne(r *result, want *wire.FetchPartition, left int6
 	r.LastStableOffset = p.Log.LastStableOffset()
 	r.LogStartOffset = p.Log.LogStartOffset()
 	if want.FetchOffset < r.LogStartOffset || want.FetchOffset > r.HighWatermark {
+		mark.HitIf(want.FetchOffset < r.LogStartOffset, "a fetch asked for an offset below the start of the log")
+		mark.HitIf(want.FetchOffset > r.HighWatermark, "a fetch asked for an offset above the high watermark")
 		r.ErrorCode = wire.CodeOffsetOutOfRange
 		return
 	}
 	unstable := f.request.Isolation == readCommitted && r.LastStableOffset < r.HighWatermark
 	r.repeated = !f.fetcher.evaluations.first(p)
+	mark.HitIf(r.repeated, "a fetch named a partition twice")
 	if r.repeated || left == 0 && !first || unstable && want.FetchOffset >= r.LastStableOffset {
 		return
 	}
@@ -121,6 +125,8 @@ func (e *evaluation) evaluateOne(r *result, want *wire.FetchPartition, left int6
 	}
 	behind, ended := p.Log.Behind(found)
 	r.found, r.readable, r.ended = found, max(min(behind, limit), found.Len), ended
+	mark.HitIf(found.Len > min(limit, left) && first, "a first batch was larger than the limit of its fetch")
+	mark.HitIf(found.Len > min(limit, left) && !first, "a batch was left for the next fetch")
 	if found.Len == 0 || found.Len > min(limit, left) && !first {
 		return
 	}
@@ -151,6 +157,7 @@ func (e *evaluation) unread(r *result, err error) {
 	case errors.Is(err, segment.ErrOffsetOutOfRange):
 		r.ErrorCode = wire.CodeOffsetOutOfRange
 	default:
+		mark.Hit("a fetch failed because its segment could not be read")
 		r.ErrorCode = wire.CodeKafkaStorageError
 		fr := e.fetch.fetcher
 		fr.warnings.Warn(fr.loop, "fetch failed", "topic", r.partition.Topic, "partition", r.partition.Index, "error", err)

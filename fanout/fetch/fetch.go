@@ -8,6 +8,7 @@ import (
 	"oneplusn/fanout/heap"
 	"oneplusn/fanout/transfer"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // Conn is the connection of a fetch.
@@ -109,6 +110,7 @@ func (f *Fetch) try() {
 	case e.cold && (e.sent == 0 || f.lookups.rounds == 0) && f.mayLookUp():
 		f.lookUp(e)
 	case e.cold || e.final || e.readable >= f.minBytes() || f.fetcher.loop.Now() >= f.deadline || f.fetcher.stopping:
+		mark.HitIf(!e.cold && !e.final && e.readable < f.minBytes(), "a fetch ended by its time with less than it waited for")
 		f.respond(e)
 	default:
 		f.park(e)

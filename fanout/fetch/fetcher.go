@@ -6,6 +6,7 @@ import (
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/heap"
 	"oneplusn/fanout/loop"
+	"oneplusn/segment/mark"
 )
 
 // Config configures a [Fetcher].
@@ -87,6 +88,7 @@ func (fr *Fetcher) Next() time.Duration {
 func (fr *Fetcher) Stop() {
 	fr.stopping = true
 	for fr.parked.Len() > 0 {
+		mark.Hit("a parked fetch was answered because the server stops")
 		fr.parked.First().resume()
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"oneplusn/fanout/loop"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 	"oneplusn/segment/records"
 )
 
@@ -77,6 +78,7 @@ func (f *Fetch) mayLookUp() bool { return !f.fetcher.stopping && f.lookups.round
 func (f *Fetch) lookUp(e *evaluation) {
 	f.mustBeUnderWay(e, "looked up")
 	l := &f.lookups
+	mark.HitIf(l.rounds > 0, "a fetch asked the disk once more")
 	l.rounds++
 	clear(l.list)
 	l.list = l.list[:0]
@@ -106,6 +108,7 @@ func (f *Fetch) join(log *segment.Log, offset, maxBytes int64, codec records.Cod
 	key := lookupKey{search.Segment(), offset, maxBytes, codec}
 	job := fr.lookups.byKey[key]
 	if job != nil {
+		mark.Hit("two fetches shared a lookup")
 		search.Release()
 		job.waiting = append(job.waiting, waiter{f, f.life})
 		return job.search
@@ -114,6 +117,7 @@ func (f *Fetch) join(log *segment.Log, offset, maxBytes int64, codec records.Cod
 	fr.lookups.byKey[key] = job
 	fr.lookups.queue.Go(fr.loop, func() (work, done func()) {
 		if !job.wanted() {
+			mark.Hit("a lookup was not wanted any more")
 			fr.endLookup(job)
 			return nil, nil
 		}
@@ -138,6 +142,7 @@ func (fr *Fetcher) lookedUp(job *lookup) {
 	fr.endLookup(job)
 	for _, w := range job.waiting {
 		if !w.waits() {
+			mark.Hit("a client left while its fetch was looked up")
 			continue
 		}
 		if w.fetch.lookups.left--; w.fetch.lookups.left < 0 {

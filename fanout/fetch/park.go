@@ -7,6 +7,7 @@ import (
 	"oneplusn/segment"
 	"oneplusn/segment/invariants"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // wait is one partition of a parked fetch, linked into the partition's list.
@@ -115,9 +116,11 @@ func (fr *Fetcher) wake(p *Partition) bool {
 		}
 		w := p.waiting.First().Value()
 		if !p.removed && !w.ready(p) {
+			mark.Hit("a parked fetch waited on, it had too little")
 			p.waiting.MoveToBack(&w.node)
 			continue
 		}
+		mark.HitIf(p.removed, "a topic was deleted under a parked fetch")
 		w.fetch.resume()
 	}
 	return true
@@ -129,6 +132,7 @@ func (w *wait) ready(p *Partition) bool {
 	want := &f.wants()[w.want]
 	switch {
 	case want.FetchOffset < p.Log.LogStartOffset():
+		mark.Hit("records were deleted under a parked fetch")
 		return true
 	case f.request.Isolation == readCommitted && p.Log.LastStableOffset() < p.Log.HighWatermark():
 		return false // it advances behind what the fetch may have
@@ -139,6 +143,8 @@ func (w *wait) ready(p *Partition) bool {
 	readable = max(min(readable, int64(max(want.PartitionMaxBytes, 0))), w.readable)
 	f.readable += readable - w.readable
 	w.readable = readable
+	mark.HitIf(ended, "a segment ended under a parked fetch")
+	mark.HitIf(f.readable >= f.minBytes(), "a parked fetch got the bytes that it waited for")
 	return ended || f.readable >= f.minBytes()
 }
 

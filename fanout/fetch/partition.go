@@ -4,6 +4,7 @@ import (
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // Partition is the fetch side of a partition. It must not move.
@@ -47,7 +48,9 @@ func (p *Partition) CheckLeaderEpoch(known int32) int16 {
 	case known < 0 || known == current:
 		return 0
 	case known < current:
+		mark.Hit("a client knew an old leader epoch")
 		return wire.CodeFencedLeaderEpoch
 	}
+	mark.Hit("a client knew a leader epoch that is to come")
 	return wire.CodeUnknownLeaderEpoch
 }

@@ -8,6 +8,7 @@ import (
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
 	"oneplusn/segment/invariants"
+	"oneplusn/segment/mark"
 )
 
 // response has the parts of the last response. The next one reuses the memory.
@@ -51,6 +52,7 @@ func (e *evaluation) encode() (header []byte) {
 	for i := range e.results {
 		r, want := &e.results[i], &wants[i]
 		r.silent = f.answerSession != 0 && !f.session.lastSent[i].update(&r.FetchResult) && f.incremental
+		mark.HitIf(r.silent, "a fetch session left out what its client knows")
 		if !r.silent {
 			if topics == 0 || !bytes.Equal(topic, want.Topic) {
 				topic = want.Topic

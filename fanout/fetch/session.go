@@ -7,6 +7,7 @@ import (
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment/invariants"
+	"oneplusn/segment/mark"
 )
 
 // session remembers a client's partitions and its position in each, so that fetches name only changes (KIP-227). It belongs to its
@@ -77,22 +78,28 @@ func (f *Fetch) enterSession() int16 {
 	switch {
 	case req.SessionEpoch == noSession:
 		if s.id != 0 && s.id == req.SessionID {
+			mark.Hit("a client ended its fetch session")
 			f.endSession()
 		}
 	case req.SessionEpoch == beginSession:
+		mark.HitIf(s.id != 0, "a client began another fetch session in place of its own")
 		f.endSession()
 		f.newSession()
 		f.answerSession = s.id
 	case s.id == 0 || s.id != req.SessionID:
+		mark.Hit("a fetch named a session that is not there")
 		return wire.CodeFetchSessionIDNotFound
 	case s.epoch != req.SessionEpoch:
+		mark.Hit("a fetch named a wrong epoch of its session")
 		return wire.CodeInvalidFetchSessionEpoch
 	default:
 		if !s.update(f.fetcher, req) {
+			mark.Hit("a fetch session could not grow")
 			f.endSession()
 			return wire.CodeFetchSessionIDNotFound // the client begins with a full request again
 		}
 		if len(s.partitions) == 0 {
+			mark.Hit("a fetch session ended with its last partition")
 			f.endSession()
 		}
 		f.incremental, f.answerSession = true, s.id
@@ -167,6 +174,7 @@ func (s *session) want(fr *Fetcher, p *wire.FetchPartition) bool {
 // charge takes memory before the session does.
 func (s *session) charge(fr *Fetcher, bytes int64) bool {
 	if !fr.sessions.Take(bytes) {
+		mark.Hit("the memory of fetch sessions was used up")
 		fr.warnings.Warn(fr.loop, "clients fetch without a session", "reason", fr.sessions.Refusal("a fetch session", bytes))
 		return false
 	}
@@ -214,6 +222,7 @@ func (s *session) forget(fr *Fetcher, topic []byte, partition int32) {
 		s.charged -= nameBytes(topic)
 		delete(s.topics, string(topic))
 	}
+	mark.Hit("a fetch session forgot a partition")
 	last := len(s.partitions) - 1
 	if at != last {
 		moved := &s.partitions[last]

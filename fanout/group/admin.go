@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // DescribeGroups shows groups and their members. An unknown group is reported as "Dead", not as an error, as in Apache
@@ -74,8 +75,10 @@ func (c *Coordinator) DeleteGroups(now Instant, from Client, req *kmsg.DeleteGro
 		case g == nil:
 			r.ErrorCode = wire.CodeGroupIDNotFound
 		case g.state != Empty:
+			mark.Hit("a group with members was to be deleted")
 			r.ErrorCode = wire.CodeNonEmptyGroup
 		default:
+			mark.HitIf(g.commits.Len() > 0, "a group was deleted with its offsets")
 			c.removeGroup(now, g)
 		}
 		resp.Groups = append(resp.Groups, r)

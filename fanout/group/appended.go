@@ -1,6 +1,10 @@
 package group
 
-import "slices"
+import (
+	"slices"
+
+	"oneplusn/segment/mark"
+)
 
 // maxLost is the number of distinct ranges of lost records; beyond it ranges merge.
 const maxLost = 64
@@ -10,6 +14,7 @@ func (c *Coordinator) Appended(record *Record, offset int64) {
 	r := record.live
 	switch {
 	case r.number != record.number || r.log == nil: // it has changed since, and will be written again
+		mark.Hit("an offset or group changed while its record was written")
 	case r.dead:
 		c.tombstoned(r)
 	default:

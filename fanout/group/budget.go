@@ -3,6 +3,7 @@ package group
 import (
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // Budget is the memory that all groups hold, as the bytes methods of their parts count it. Everything that a client makes the
@@ -77,6 +78,7 @@ func (c *Coordinator) room(g *group, memory, record int64) int16 {
 	case !g.fits(record, c.config.MaxRecordBytes):
 		return c.counts.refused(wire.CodeGroupMaxSizeReached)
 	case !take(c.budget, memory):
+		mark.Hit("the memory of groups was used up")
 		return c.counts.refused(wire.CodePolicyViolation)
 	}
 	c.budget.Give(memory)

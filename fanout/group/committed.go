@@ -3,6 +3,7 @@ package group
 import (
 	"oneplusn/fanout/wire"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 type topicPartition struct {
@@ -44,6 +45,7 @@ func (c *Coordinator) offsetAt(g *group, at topicPartition, metadataBytes int) (
 		return o, 0
 	}
 	if old := g.offsets.get(at); old != nil {
+		mark.Hit("an offset was committed for a topic that was deleted and made again")
 		c.dropOffset(old) // of a deleted topic of the same name: its tombstone comes first
 	}
 	o = &committed{group: g, at: at, expireMillis: -1}

@@ -9,6 +9,7 @@ import (
 
 	"oneplusn/fanout/budget"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // Config bounds the work and the memory that clients can cause.
@@ -132,6 +133,7 @@ func (c *Coordinator) Advance(now Instant) {
 func (c *Coordinator) Shutdown() {
 	for _, g := range c.groups.all {
 		for m := range g.list.All() {
+			mark.HitIf(m.join.waits || m.sync.waits, "a member waited for a rebalance when the server stopped")
 			c.answerJoin(g, m, wire.CodeCoordinatorNotAvailable, m.id)
 			c.answerSync(m, wire.CodeCoordinatorNotAvailable)
 		}
@@ -154,6 +156,7 @@ func (c *Coordinator) checkGroup(id string, mayBeEmpty bool) int16 {
 func (c *Coordinator) addGroup(id string, now Instant) (*group, int16) {
 	g := newGroup(id, now)
 	if c.groups.len() >= c.config.MaxGroups || !take(c.budget, g.bytes()) {
+		mark.Hit("a group was refused, there are too many")
 		return nil, c.counts.refused(wire.CodePolicyViolation)
 	}
 	g.log = c.logOf(id)

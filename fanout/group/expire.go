@@ -1,6 +1,10 @@
 package group
 
-import "time"
+import (
+	"time"
+
+	"oneplusn/segment/mark"
+)
 
 const (
 	// emptyGroupLinger is the time that tools see a group without members and offsets.
@@ -57,6 +61,7 @@ func (e expiry) fire(c *Coordinator, now Instant) {
 		}
 		s.next = o.following()
 		if o.topic.scanned != s.number && !o.topic.deleted && c.expiresMillis(o) <= now.UnixMillis {
+			mark.Hit("a committed offset expired")
 			c.dropOffset(o)
 		}
 	}
@@ -100,6 +105,7 @@ func (c *Coordinator) unscan(o *committed) {
 
 func (c *Coordinator) afterScan(now Instant, g *group) {
 	if g.commits.Len() == 0 && g.state == Empty {
+		mark.Hit("an empty group was forgotten")
 		c.removeGroup(now, g)
 		return
 	}

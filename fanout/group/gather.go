@@ -1,6 +1,10 @@
 package group
 
-import "time"
+import (
+	"time"
+
+	"oneplusn/segment/mark"
+)
 
 // gathering is the wait for more members before a group's first generation (KIP-134). Consumers that start together meet
 // in one generation; without it each would make all others rebalance again. It ends one delay after the last arrival; in
@@ -27,6 +31,7 @@ func (c *Coordinator) gather(now Instant, g *group, fromEmpty bool) (until time.
 	case !w.active:
 		return w.until
 	case late:
+		mark.Hit("a member came in the time that a lone one should have waited")
 	case g.pending.len() > 0:
 		until = now.Monotonic + delay
 	default:

@@ -9,6 +9,7 @@ import (
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // State is a group's place in the drawing of the package's documentation.
@@ -111,6 +112,7 @@ func (g *group) find(memberID, instanceID string) (*member, int16) {
 	case m == nil:
 		return nil, wire.CodeUnknownMemberID
 	case m.id != memberID:
+		mark.Hit("a fenced instance of a static member was refused")
 		return nil, wire.CodeFencedInstanceID
 	}
 	return m, 0

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 const (
@@ -26,6 +27,7 @@ func (c *Coordinator) JoinGroup(now Instant, from Client, req *kmsg.JoinGroupReq
 	switch {
 	case code != 0:
 	case g == nil && req.MemberID != "":
+		mark.Hit("a member of a group that is not there joined")
 		code = wire.CodeUnknownMemberID
 	case g == nil:
 		g, code = c.addGroup(req.Group, now)
@@ -63,6 +65,7 @@ func (c *Coordinator) join(now Instant, g *group, from Client, req *kmsg.JoinGro
 		return c.joinNew(now, g, from, req, instance)
 	}
 	if p := g.pending.get(req.MemberID); p != nil {
+		mark.Hit("a client joined with the member id that it was given")
 		if !g.accepts(req.ProtocolType, req.Protocols, nil) {
 			return wire.CodeInconsistentGroupProtocol
 		}
@@ -86,6 +89,7 @@ func (c *Coordinator) joinNew(now Instant, g *group, from Client, req *kmsg.Join
 		return wire.CodeInconsistentGroupProtocol
 	}
 	if g.list.Len()+g.pending.len() >= c.config.MaxMembers {
+		mark.Hit("a group was full")
 		return c.counts.refused(wire.CodeGroupMaxSizeReached)
 	}
 	if instance != "" || req.Version < memberIDRequiredFrom {
@@ -141,6 +145,7 @@ func (c *Coordinator) rejoin(now Instant, g *group, m *member, from Client, req 
 	same := m.sameProtocols(req.Protocols)
 	m.alive(now)
 	if same && (g.state == Completing || g.state == Stable && m.id != g.leader) {
+		mark.Hit("a member joined again and got the answer that was lost")
 		// The answer got lost: repeat it. In a stable group only the leader rebalances without a visible change: it may have
 		// seen new partitions.
 		c.replyJoined(g, m, waiter{ticket: from.Ticket, version: req.Version}, g.leader)
@@ -179,6 +184,7 @@ func (c *Coordinator) update(m *member, req *kmsg.JoinGroupRequest, id string, f
 // waitForJoin lets a member's request wait for the end of the rebalance. An earlier request that its client has given up
 // is answered, so that it does not block its connection.
 func (c *Coordinator) waitForJoin(g *group, m *member, ticket uint64, version int16) {
+	mark.HitIf(m.join.waits, "a member joined again before its last request was answered")
 	c.answerJoin(g, m, wire.CodeRebalanceInProgress, m.id)
 	m.join = waiter{waits: true, ticket: ticket, version: version}
 	g.joining++

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // leaveManyFrom is the version from which on a request names several members, each with its own error (KIP-345).
@@ -42,6 +43,7 @@ func (c *Coordinator) leaveOne(now Instant, g *group, memberID, instance string)
 		return 0
 	}
 	if m := g.instances.get(instance); m != nil && memberID == "" {
+		mark.Hit("a static member was removed by its instance id")
 		memberID = m.id
 	}
 	m, code := g.find(memberID, instance)

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // consumerProtocol is the protocol type of consumers, as against that of Kafka Connect's workers and others.
@@ -108,6 +109,7 @@ func (m *member) fire(c *Coordinator, now Instant) {
 		c.timers.start(&m.session, m.aliveUntil)
 		return
 	}
+	mark.Hit("a silent member was removed")
 	c.counts.Expired++
 	c.leave(m.group, m, now)
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // OffsetCommit stores how far a group has read. Clients that are not members may commit while the group has none.
@@ -45,6 +46,7 @@ func (c *Coordinator) commitsTo(now Instant, req *kmsg.OffsetCommitRequest) (*gr
 	case g == nil:
 		return c.addGroup(req.Group, now)
 	case g.state == Empty && req.Generation < 0:
+		mark.Hit("a client that is no member committed")
 		return g, 0
 	}
 	m, code := g.find(req.MemberID, textOf(req.InstanceID))
@@ -52,10 +54,12 @@ func (c *Coordinator) commitsTo(now Instant, req *kmsg.OffsetCommitRequest) (*gr
 	case code != 0:
 		return g, code
 	case req.Generation != g.generation:
+		mark.Hit("a commit of another generation was refused")
 		return g, wire.CodeIllegalGeneration
 	}
 	m.alive(now)
 	if g.state == Completing {
+		mark.Hit("a commit before the assignments were known was refused")
 		// Its partitions may have a new owner already: make it join again.
 		return g, wire.CodeRebalanceInProgress
 	}
@@ -70,6 +74,7 @@ func (c *Coordinator) commit(
 		return wire.CodeOffsetMetadataTooLarge
 	}
 	if c.config.PartitionExists != nil && !c.config.PartitionExists(at.topic, at.partition) {
+		mark.Hit("a commit for a partition that is not there was refused")
 		return wire.CodeUnknownTopicOrPartition
 	}
 	o, code := c.offsetAt(g, at, len(metadata))
@@ -80,6 +85,7 @@ func (c *Coordinator) commit(
 	expires := int64(-1)
 	if req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis >= 0 {
 		expires = now.UnixMillis + min(req.RetentionTimeMillis, maxWaitMillis)
+		mark.Hit("a commit came with its own time to expire")
 		c.timers.stop(&g.expiry) // this offset may expire earlier
 	}
 	o.setExpiry(expires)

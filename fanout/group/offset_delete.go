@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // OffsetDelete forgets offsets of topics that no member subscribes to (KIP-496).
@@ -41,8 +42,10 @@ func (c *Coordinator) OffsetDelete(now Instant, from Client, req *kmsg.OffsetDel
 			r := kmsg.NewOffsetDeleteResponseTopicPartition()
 			r.Partition = req.Topics[i].Partitions[j].Partition
 			if subscribed {
+				mark.Hit("an offset was to be deleted that a member needs")
 				r.ErrorCode = wire.CodeGroupSubscribedToTopic
 			} else if o := g.offset(topicPartition{topic.Topic, r.Partition}); o != nil {
+				mark.Hit("an offset was deleted on request")
 				c.dropOffset(o)
 			}
 			topic.Partitions = append(topic.Partitions, r)

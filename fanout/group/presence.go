@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 const (
@@ -48,6 +49,7 @@ func (c *Coordinator) handOut(now Instant, g *group, from Client, session time.D
 	at := c.presenceOf(p.ticket)
 	p.older, at.newest = at.newest, p
 	if at.ids++; at.ids > maxPendingPerClient {
+		mark.Hit("a connection held too many member ids")
 		c.dropPending(at.oldest(), now)
 	}
 	return p.id, 0
@@ -116,6 +118,7 @@ func (c *Coordinator) dropPending(p *pending, now Instant) {
 // fire implements alarm: first rebalances stop waiting for the id, then it expires.
 func (p *pending) fire(c *Coordinator, now Instant) {
 	if p.until > now.Monotonic {
+		mark.HitIf(p.awaited, "a rebalance stopped to wait for a member id that was handed out")
 		c.timers.start(&p.timer, p.until)
 		p.stopAwaiting()
 		c.rebalanceStep(now, p.group)
@@ -133,9 +136,11 @@ func (c *Coordinator) Disconnected(now Instant, ticket uint64) {
 		return
 	}
 	for at.newest != nil {
+		mark.Hit("a client left with a member id that it had not used")
 		c.dropPending(at.newest, now)
 	}
 	if m := at.joining; m != nil {
+		mark.Hit("a client left before its first generation")
 		c.leave(m.group, m, now)
 	}
 }

@@ -1,6 +1,10 @@
 package group
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment/mark"
+)
 
 // Output is work for the caller: records to append, and replies to send after that. A large request's records come in
 // several outputs, so that no turn of the loop takes long.
@@ -34,6 +38,7 @@ func (q *queue) begin() { q.first = q.queued + 1 }
 
 func (q *queue) push(r *liveRecord) {
 	if r.queued {
+		mark.Hit("an offset or group changed before its record was written")
 		q.first = min(q.first, r.number)
 		return
 	}
@@ -127,6 +132,7 @@ func (c *Coordinator) takeRecords(records []Record) []Record {
 			continue
 		}
 		if next := r.source.successor(c); next != nil && next != r && next.number < r.number {
+			mark.Hit("a tombstone came after the new record of its key")
 			// The key's new record was written before this one, a tombstone that came late or was lost once.
 			if r.dead {
 				c.tombstoned(r)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // offsetList is the list of a group's offsets or of a topic's.
@@ -74,6 +75,7 @@ func (c *Coordinator) TopicDeleted(now Instant, topic string) {
 	if x == nil {
 		return
 	}
+	mark.Hit("a topic was deleted for which offsets were committed")
 	x.deleted = true
 	c.topics.remove(topic)
 	c.reapLater(now, &x.list)

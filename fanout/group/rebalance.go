@@ -1,6 +1,9 @@
 package group
 
-import "oneplusn/fanout/wire"
+import (
+	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
+)
 
 // rebalance begins a rebalance, if none is under way, and ends it if all members have joined.
 func (c *Coordinator) rebalance(now Instant, g *group) {
@@ -14,6 +17,7 @@ func (c *Coordinator) beginRebalance(now Instant, g *group) {
 	c.counts.Rebalances++
 	fromEmpty := g.state == Empty
 	if g.state == Completing {
+		mark.Hit("a rebalance began before members had their assignments")
 		for m := range g.list.All() {
 			c.answerSync(m, wire.CodeRebalanceInProgress)
 		}
@@ -53,6 +57,7 @@ func (c *Coordinator) endRebalance(now Instant, g *group) {
 	c.work += g.list.Len()
 	for m := range g.list.All() {
 		if !m.join.waits && !m.static() {
+			mark.Hit("a member did not join again in time and was removed")
 			c.removeMember(g, m)
 		}
 	}
@@ -61,6 +66,7 @@ func (c *Coordinator) endRebalance(now Instant, g *group) {
 		c.becomeEmpty(now, g)
 		return
 	case g.joining == 0:
+		mark.Hit("a rebalance waited for static members alone")
 		// Only static members are left, and none is back: this ends with their sessions, or when one joins.
 		c.timers.start(&g.phase, now.Monotonic+max(g.rebalanceTimeout(), c.config.MinSessionTimeout))
 		return
@@ -93,6 +99,7 @@ func (c *Coordinator) dropUnsynced(now Instant, g *group) {
 	dropped := false
 	for m := range g.list.All() {
 		if m.awaitingSync {
+			mark.Hit("a member did not come for its assignment and was removed")
 			c.counts.Expired++
 			c.removeMember(g, m)
 			dropped = true
@@ -108,6 +115,7 @@ func (c *Coordinator) becomeEmpty(now Instant, g *group) {
 	g.nextGeneration()
 	g.become(Empty)
 	g.protocol, g.leader = "", ""
+	mark.Hit("a group lost its last member")
 	g.emptySinceMillis = now.UnixMillis
 	c.timers.stop(&g.phase)
 	c.persistMembership(g)

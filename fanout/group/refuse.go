@@ -1,11 +1,15 @@
 package group
 
-import "oneplusn/fanout/wire"
+import (
+	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
+)
 
 // RefusePartition refuses every group of a partition of the log that cannot be read: a group that began without its
 // committed offsets would read everything again, or skip records. Clients keep looking for the coordinator.
 func (c *Coordinator) RefusePartition(partition int32) {
 	if t := &c.logs[partition]; !t.refused {
+		mark.Hit("the groups of a damaged partition were refused")
 		t.refused = true
 		c.refusedLogs++
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment/mark"
 )
 
 // Restore takes the records of an earlier process, in the order of the log. Unknown kinds of keys are ignored. The limits
@@ -50,6 +52,7 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 	at := topicPartition{k.Topic, k.Partition}
 	if value == nil {
 		if g := c.groups.get(k.Group); g != nil && g.offsets.get(at) != nil {
+			mark.Hit("a start met the tombstone of an offset")
 			o := g.offsets.get(at)
 			o.live.unlink()
 			c.takeOffset(o)
@@ -85,6 +88,7 @@ func (c *Coordinator) restoreOffset(now Instant, partition int32, offset int64, 
 func (c *Coordinator) restoreGroup(now Instant, partition int32, offset int64, id string, value []byte) error {
 	if value == nil {
 		if g := c.groups.get(id); g != nil {
+			mark.Hit("a start met the tombstone of a group")
 			c.clearMembers(g)
 			g.live.unlink()
 			c.setProtocolType(g, "")
@@ -155,6 +159,7 @@ func (c *Coordinator) Restored(now Instant) {
 		}
 		for m := range g.list.All() {
 			// Clients first have to notice that the server is back: they get a little more than their session.
+			mark.Hit("a member outlived a restart")
 			m.aliveUntil = now.Monotonic + m.sessionTimeout + restartGrace
 			c.timers.start(&m.session, m.aliveUntil)
 		}

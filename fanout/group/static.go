@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // replaceStatic lets a client with a known instance id (KIP-345) take the place and the assignment of the member that had
@@ -22,6 +23,7 @@ func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Clien
 	}
 	c.answerJoin(g, m, wire.CodeFencedInstanceID, old)
 	c.answerSync(m, wire.CodeFencedInstanceID)
+	mark.Hit("a static member came back in place of its last instance")
 	oldLeader := g.leader
 	if g.leader == old {
 		g.leader = m.id
@@ -29,6 +31,7 @@ func (c *Coordinator) replaceStatic(now Instant, g *group, m *member, from Clien
 	m.alive(now)
 	c.timers.start(&m.session, m.aliveUntil)
 	if g.state == Stable && g.vote() == g.protocol && sameTopics(topics, m.topics(g.protocol)) {
+		mark.HitIf(oldLeader == old, "a static leader came back without a rebalance")
 		c.persistMembership(g)
 		// A returning leader gets the old leader's id: it must not believe that it leads, and compute an assignment that
 		// nobody receives.

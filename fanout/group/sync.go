@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // SyncGroup gives a member its assignment; the leader's request brings it.
@@ -13,6 +14,7 @@ func (c *Coordinator) SyncGroup(now Instant, from Client, req *kmsg.SyncGroupReq
 	c.queue.asked(from.Ticket)
 	g, m, code := c.member(req.Group, req.MemberID, textOf(req.InstanceID), req.Generation)
 	if code == 0 && g.state == Preparing {
+		mark.Hit("a member came for its assignment while the group rebalances again")
 		code = wire.CodeRebalanceInProgress
 	}
 	if code != 0 {
@@ -44,6 +46,7 @@ func (c *Coordinator) assign(now Instant, g *group, assignment []kmsg.SyncGroupR
 		}
 	}
 	if !g.fits(more, c.config.MaxRecordBytes) || !take(c.budget, more) {
+		mark.Hit("an assignment was too large")
 		return c.counts.refused(wire.CodePolicyViolation)
 	}
 	c.budget.Give(more) // resize charges it; it is less if a member is named twice
@@ -107,6 +110,7 @@ func (c *Coordinator) Heartbeat(now Instant, from Client, req *kmsg.HeartbeatReq
 	if code == 0 {
 		m.alive(now)
 		if g.state == Preparing {
+			mark.Hit("a member learnt of a rebalance by its heartbeat")
 			code = wire.CodeRebalanceInProgress
 		}
 	}
@@ -128,6 +132,7 @@ func (c *Coordinator) member(groupID, memberID string, instance string, generati
 		return g, nil, code
 	}
 	if generation != g.generation {
+		mark.Hit("a request of another generation was refused")
 		return g, nil, wire.CodeIllegalGeneration
 	}
 	return g, m, 0

@@ -9,6 +9,7 @@ import (
 	"oneplusn/fanout/commit"
 	"oneplusn/fanout/group"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // output is the coordinator's output whose records are being written.
@@ -37,6 +38,7 @@ func (l *Log) flush() {
 	o := &l.inFlight
 	if o.batches > 0 {
 		if l.coordinator.TakeReplies(&o.taken) {
+			mark.Hit("the coordinator answered while its records were written")
 			l.replyNow()
 		}
 		return
@@ -112,6 +114,7 @@ func (b *batch) Appended(p *commit.Partition, appended segment.Appended, err err
 			l.coordinator.Appended(&b.records[i], appended.BaseOffset+int64(i))
 		}
 		if w.lost {
+			mark.Hit("the offsets topic took writes again after one had failed")
 			w.next = l.loop.Now() // the log takes writes again
 		}
 	}
@@ -151,6 +154,7 @@ func (l *Log) batchEnded() {
 		r := &o.replies[i]
 		switch {
 		case l.coordinator.WasLost(r):
+			mark.Hit("a commit was refused because its record could not be written")
 			r.Refuse()
 		case p.left > 0:
 			p.replies = append(p.replies, *r)
@@ -178,6 +182,7 @@ func (l *Log) newPromise() *promise {
 			continue
 		}
 		if last := p.Log.LogEndOffset() - 1; p.Log.HighWatermark() <= last && p.Log.Poisoned() == nil {
+			mark.Hit("a commit waited for the high watermark of the offsets topic")
 			promised.left++
 			l.committer.Await(&p.Commit, &commit.Waiter{Owner: promised}, last)
 		}
@@ -196,6 +201,7 @@ func (p *promise) Committed(err error) {
 	}
 	for i := range p.replies {
 		if p.failed {
+			mark.Hit("a commit was refused because its sync failed")
 			p.replies[i].Refuse()
 		}
 		p.log.reply(p.replies[i].Ticket, p.replies[i].Response)

@@ -6,6 +6,7 @@ import (
 
 	"oneplusn/fanout/catalog"
 	"oneplusn/fanout/loop"
+	"oneplusn/segment/mark"
 )
 
 // The offsets topic stays short because its live records are written again at the end of the log, and the log's head is
@@ -66,11 +67,13 @@ func (l *Log) rewrite() {
 		case p.Offline != nil:
 			w.next = loop.Never
 		case !w.active && p.Log.SizeBytes() > max(rewriteFromBytes, rewriteFactor*w.liveBytes):
+			mark.Hit("the offsets topic was rewritten")
 			*w = rewrite{active: true, before: p.Log.LogEndOffset(), end: -1, size: p.Log.SizeBytes(), lost: w.lost}
 		case !w.active && (!w.lost || p.Log.Poisoned() != nil):
 			w.next = loop.Never
 		case l.loop.Now() < w.next:
 		case !w.active:
+			mark.Hit("lost records of the coordinator were written again")
 			// Lost records are written first, so that a restart finds the offsets that clients are told.
 			w.lost, w.next = !l.coordinator.Rewrite(p.Index, 0, rewriteRecords), l.loop.Now()
 		case w.end < 0:
@@ -113,5 +116,6 @@ func (l *Log) dropHead(w *rewrite, p *catalog.Partition) {
 	if remove := p.Log.Expire(l.loop.UnixMillis()); remove != nil {
 		l.catalog.RemoveFiles([]func() error{remove})
 	}
+	mark.Hit("the old part of the offsets topic went")
 	*w = rewrite{liveBytes: w.written, lost: w.lost}
 }

@@ -7,6 +7,7 @@ import (
 
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 const (
@@ -82,6 +83,7 @@ func (p *Produce) check() bool {
 	for i := range p.parts {
 		r, want := &p.parts[i], &p.request.Partitions[i]
 		if transactional { // Kafka asks whether it may be before it looks at any partition
+			mark.Hit("a transactional batch was refused")
 			r.ProduceResult = failed(wire.CodeTransactionalIDAuthorizationFailed, NoTransactions)
 			continue
 		}
@@ -93,6 +95,7 @@ func (p *Produce) check() bool {
 		r.unchecked = !inline
 	}
 	if !inline {
+		mark.Hit("a batch was checked off the loop")
 		p.conn.Pin()
 		p.checkLater(zstd)
 	}
@@ -106,6 +109,7 @@ func (r *part) find(want *wire.ProducePartition) {
 	var message string
 	switch {
 	case req.Acks < -1 || req.Acks > 1:
+		mark.Hit("a produce asked for acknowledgements that do not exist")
 		code = wire.CodeInvalidRequiredAcks
 	case req.TransactionalID != nil:
 		code, message = wire.CodeTransactionalIDAuthorizationFailed, NoTransactions
@@ -122,6 +126,7 @@ func (p *Produce) checkLater(zstd bool) {
 	pr := p.producer
 	pr.config.Background.Go(pr.loop, func() (work, done func()) {
 		if !p.conn.Open() {
+			mark.Hit("a client left before its batches were checked")
 			p.conn.Unpin()
 			return nil, nil
 		}

@@ -5,6 +5,7 @@ import (
 
 	"oneplusn/fanout/heap"
 	"oneplusn/fanout/wire"
+	"oneplusn/segment/mark"
 )
 
 // maxWait caps how long a produce may wait, whatever its client says.
@@ -40,6 +41,8 @@ func (p *Produce) unpark() {
 
 // timeOut answers a produce whose timeout has passed.
 func (p *Produce) timeOut() {
+	mark.HitIf(p.writing > 0, "a produce timed out before its write ended")
+	mark.HitIf(p.writing == 0, "a produce timed out before its sync ended")
 	p.unpark()
 	for i := range p.parts {
 		if r := &p.parts[i]; !r.settled {

@@ -10,6 +10,7 @@ import (
 	"oneplusn/fanout/heap"
 	"oneplusn/fanout/wire"
 	"oneplusn/segment"
+	"oneplusn/segment/mark"
 )
 
 // Conn is the connection that a produce came from.
@@ -157,6 +158,7 @@ func (r *part) Appended(to *commit.Partition, appended segment.Appended, err err
 		panic("produce: more parts of a produce were written than appended")
 	}
 	last := p.writing == 0
+	mark.HitIf(!p.conn.Open(), "a client left before its batch was written")
 	if p.conn.Open() && !r.settled { // else nobody waits for it
 		r.appended(to, appended, err)
 	}
@@ -178,6 +180,7 @@ func (r *part) appended(to *commit.Partition, appended segment.Appended, err err
 	}
 	// A duplicate waits too: its first copy may not be synced yet.
 	if r.produce.request.Acks != 0 && to.Policy().Waits() && appended.LastOffset >= to.Log.HighWatermark() {
+		mark.HitIf(appended.Duplicate, "a batch that came again waited for the sync of the first")
 		r.wait.Owner = r
 		r.produce.producer.committer.Await(to, &r.wait, appended.LastOffset)
 		return
@@ -215,10 +218,12 @@ func (p *Produce) answer() {
 	}
 	for i := range p.parts {
 		if r := &p.parts[i]; r.ErrorCode != 0 {
+			mark.Hit("a produce that wants no answer was refused")
 			p.conn.Refuse(fmt.Errorf("a produce with acks=0 was refused with error %d: %s", r.ErrorCode, r.ErrorMessage))
 			return
 		}
 	}
+	mark.Hit("a produce that wants no answer was written")
 	p.conn.RespondNothing()
 }
 

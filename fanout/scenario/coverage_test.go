@@ -73,7 +73,7 @@ func literal(e ast.Expr) string {
 }
 
 // plain is some words, or short forms of the field such as CRC.
-var plain = regexp.MustCompile(`^([a-z]+('s|s')?|[a-z]+-[a-z]+|[A-Z]+|[0-9]+)(,? ([a-z]+('s|s')?|[a-z]+-[a-z]+|[A-Z]+|[0-9]+)){2,}$`)
+var plain = regexp.MustCompile(`^([a-z0-9]+('s|s')?|[a-z]+-[a-z]+|[A-Z]+)(,? ([a-z0-9]+('s|s')?|[a-z]+-[a-z]+|[A-Z]+)){2,}$`)
 
 func TestMarksAreNamedOnceInPlainWords(t *testing.T) {
 	first := make(map[string]string)

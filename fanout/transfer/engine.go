@@ -12,6 +12,7 @@ import (
 	"oneplusn/fanout/transfer/pagecache"
 	"oneplusn/ring"
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // The token kinds of a flow's operations. Owners use kinds from [KindsEnd] on for their own.
@@ -206,6 +207,7 @@ func (e *Engine) wrote(f *Flow, c ring.Completion) {
 	}
 	f.retries = 0
 	f.lastProgress = e.now
+	mark.HitIf(n < f.writeBytes && f.writeOrigin == fromMap, "a send from the mapping was short")
 	headers := f.advance(n)
 	e.Ledger.countOp(f.writeCode, f.writeOrigin, n, headers)
 	if f.writeOrigin.staged() && !e.drained(f, n) {
@@ -217,8 +219,10 @@ func (e *Engine) wrote(f *Flow, c ring.Completion) {
 func (e *Engine) writeFailed(f *Flow, c ring.Completion) {
 	switch errno := c.Err(); {
 	case errno == unix.EAGAIN && f.writeOrigin.staged():
+		mark.Hit("a pipe or buffer was to be emptied into a full socket")
 		e.poll(f)
 	case f.mayRetry(errno):
+		mark.Hit("a write to a socket was interrupted")
 		e.step(f)
 	default:
 		e.failWrite(f, errno)
@@ -226,6 +230,7 @@ func (e *Engine) writeFailed(f *Flow, c ring.Completion) {
 }
 
 func (e *Engine) failWrite(f *Flow, errno syscall.Errno) {
+	mark.Hit("a write to a subscriber failed")
 	e.fail(f, fmt.Errorf("writing to the subscriber: %w", errno))
 }
 
@@ -249,6 +254,7 @@ func (e *Engine) fail(f *Flow, err error) { e.owner.FlowFailed(f, err) }
 // Abort ends the flow: its connection is being closed. Operations in flight must be cancelled by the owner, and their
 // completions still be passed to [Engine.Complete]; the flow is idle when [Flow.InFlight] is 0.
 func (e *Engine) Abort(f *Flow) {
+	mark.HitIf(f.filling, "a response was aborted while its pipe or buffer was filled")
 	f.aborted = true
 	f.node.Remove()
 	if f.InFlight() == 0 {

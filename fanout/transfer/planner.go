@@ -1,5 +1,7 @@
 package transfer
 
+import "oneplusn/segment/mark"
+
 // pick chooses how a part's range moves.
 //
 // A splice through the ring costs two hand-offs to a worker thread, so a small range is cheaper to copy once, inline.
@@ -18,6 +20,7 @@ func (e *Engine) pick(p *Part) Mode {
 	}
 	if mode == Send {
 		if _, err := p.Source.Map(); err != nil {
+			mark.Hit("a segment could not be mapped, so it was spliced")
 			return Splice // no address space left for another mapping
 		}
 	}

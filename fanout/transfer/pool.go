@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"oneplusn/segment/list"
+	"oneplusn/segment/mark"
 )
 
 // stageMaker opens and closes the stages of one kind.
@@ -57,6 +58,7 @@ func (p *pool) find() *stage {
 			p.open++
 			return s
 		}
+		mark.Hit("no other pipe could be opened")
 		// No descriptor or memory for another stage: those that exist serve on.
 	}
 	return p.reclaim()
@@ -72,6 +74,7 @@ func (p *pool) reclaim() *stage {
 		panic(fmt.Sprintf("transfer: a flow that is stalled has a stage that the kernel does not use; %v writes: %v, fills: %v",
 			victim.Token, victim.writing, victim.filling))
 	}
+	mark.Hit("a pipe or buffer was taken from a subscriber that does not read")
 	s := victim.stage
 	victim.stage, victim.staged = nil, 0
 	p.reclaimed++
@@ -81,6 +84,7 @@ func (p *pool) reclaim() *stage {
 // emptied makes a stage with bytes in it usable again. It returns nil if that failed and the stage is gone.
 func (p *pool) emptied(s *stage) *stage {
 	if err := p.make.discard(s); err != nil {
+		mark.Hit("no pipe could be opened in place of one with a rest in it")
 		p.open--
 		return nil
 	}
@@ -95,6 +99,7 @@ func (p *pool) give(s *stage, dirty bool) {
 	}
 	s.idle = true
 	if dirty {
+		mark.Hit("a pipe or buffer was given back with a rest in it")
 		if s = p.emptied(s); s == nil {
 			return
 		}

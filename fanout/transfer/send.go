@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // send: [header, mapped range] --ring sendmsg--> socket. One copy, one operation.
@@ -31,6 +32,7 @@ func (e *Engine) sendMapped(f *Flow) {
 		headerSent, moved = 0, 0
 	}
 	op := ring.Sendmsg(f.Token.As(KindWrite), f.Socket, m.Message, 0)
+	mark.HitIf(m.cold, "a send of pages that are not in the page cache went to a worker")
 	op.Async = m.cold
 	e.write(f, op, m.bytes, fromMap)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/mark"
 )
 
 // sendfile: file --sendfile(2)--> socket. Kafka's own way, on the loop's thread, one chunk of each flow a turn.
@@ -26,6 +28,7 @@ func (e *Engine) sendfile(f *Flow) {
 	if f.warm > 0 {
 		n = min(n, int64(f.warm))
 	} else if !e.resident(p.Source, pos, n) {
+		mark.Hit("sendfile met pages that are not in the page cache")
 		e.fill(f)
 		return
 	}
@@ -40,6 +43,7 @@ func (e *Engine) sendfile(f *Flow) {
 		f.advance(sent)
 		e.Ledger.ByReferenceBytes += uint64(sent)
 		if int64(sent) < n {
+			mark.Hit("sendfile moved less than it was asked to")
 			e.poll(f)
 			return
 		}
@@ -47,6 +51,7 @@ func (e *Engine) sendfile(f *Flow) {
 	case sent == 0:
 		e.fail(f, fmt.Errorf("%w: nothing at %d", ErrShortFile, pos))
 	case unix.Errno(-sent) == unix.EAGAIN:
+		mark.Hit("sendfile found the socket full")
 		e.poll(f)
 	case f.mayRetry(unix.Errno(-sent)):
 		e.ready.PushBack(&f.node, f)

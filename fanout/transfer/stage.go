@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/ring"
+	"oneplusn/segment/mark"
 )
 
 // What splice and copy have in common, and sendfile in part: a range goes through a stage.
@@ -58,6 +59,7 @@ func (e *Engine) fill(f *Flow) {
 			f.stage = m.pool.take()
 		}
 		if f.stage == nil {
+			mark.Hit("a response waited for a pipe or buffer")
 			m.pool.waiters.PushBack(&f.node, f)
 			return
 		}
@@ -88,10 +90,12 @@ func (e *Engine) filled(f *Flow, c ring.Completion) {
 	case n > f.fillBytes || n > f.stage.capacity():
 		panic(fmt.Sprintf("transfer: a fill of %d bytes brought %d into a stage of %d", f.fillBytes, n, f.stage.capacity()))
 	case n > 0:
+		mark.HitIf(n < f.fillBytes, "a pipe or buffer was filled with less than was asked for")
 		e.methods[f.mode].filled(f, n)
 	case n == 0:
 		e.fail(f, fmt.Errorf("%w: nothing at %d", ErrShortFile, pos))
 	case f.mayRetry(c.Err()):
+		mark.Hit("the fill of a pipe or buffer was interrupted")
 		e.step(f)
 	default:
 		e.fail(f, fmt.Errorf("%w: at %d: %w", ErrReadSegment, pos, c.Err()))
@@ -112,9 +116,11 @@ func (e *Engine) drained(f *Flow, n int) bool {
 	case f.staged < 0:
 		panic(fmt.Sprintf("transfer: %d bytes left a stage that held %d", n, f.staged+n))
 	case f.staged > 0: // a short count: the socket is full
+		mark.Hit("a pipe or buffer kept a rest that the socket did not take")
 		e.poll(f)
 		return false
 	case f.stage.pool.waiters.Len() > 0:
+		mark.Hit("an empty pipe or buffer was passed on to a response that waits")
 		e.giveStage(f, false)
 	}
 	return true
