@@ -132,6 +132,9 @@ func (w *Write) Add(batches []byte, in Checked, nowMillis int64) (Appended, erro
 		if len(w.pieces) > 0 {
 			return Appended{}, ErrNextWrite
 		}
+		mark.HitIf(w.size+int64(len(batches)) > w.capacity, "a segment ended by its size")
+		mark.HitIf(last-w.base > math.MaxInt32, "a segment ended because its index has no room for higher offsets")
+		mark.HitIf(nowMillis-w.createdMillis > l.options.SegmentAge.Milliseconds(), "a segment ended by its age")
 		w.beginSegment(nowMillis)
 	}
 	relative(last, w.base)
@@ -172,9 +175,6 @@ func (w *Write) fits(n, lastOffset, nowMillis int64) bool {
 	}
 	w.createdMillis = cmp.Or(w.createdMillis, nowMillis)
 	age := nowMillis - w.createdMillis
-	mark.HitIf(size+n > w.capacity, "a segment ended by its size")
-	mark.HitIf(lastOffset-w.base > math.MaxInt32, "a segment ended because its index has no room for higher offsets")
-	mark.HitIf(age > w.log.options.SegmentAge.Milliseconds(), "a segment ended by its age")
 	return size+n <= w.capacity && lastOffset-w.base <= math.MaxInt32 && age <= w.log.options.SegmentAge.Milliseconds()
 }
 
