@@ -237,6 +237,7 @@ func (d *Disk) SyncDir(dir string) error {
 // LosePower is the machine after the power was lost: connections are gone, and the disk is as [Disk] and [inode.afterPowerLoss] say. The
 // program must have been killed.
 func (m *Machine) LosePower() {
+	mark.Pause(false)
 	for _, s := range m.sockets {
 		s.reset()
 	}

@@ -38,7 +38,10 @@ var _ ring.Kernel = (*Kernel)(nil)
 func New(seed uint64, o Options) *Kernel { return NewMachine(seed, o).Start() }
 
 // Start starts a program.
-func (m *Machine) Start() *Kernel { return &Kernel{machine: m, objects: make(map[int]any), nextFD: 3} }
+func (m *Machine) Start() *Kernel {
+	mark.Pause(false)
+	return &Kernel{machine: m, objects: make(map[int]any), nextFD: 3}
+}
 
 // Random is the machine's generator.
 func (k *Kernel) Random() *rand.Rand { return k.machine.random }
@@ -96,6 +99,7 @@ func (k *Kernel) Kill() {
 			o.close()
 		}
 	}
+	mark.Pause(true) // until the next start, or the loss of power
 }
 
 // Killed reports whether the program was killed.

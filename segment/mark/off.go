@@ -17,5 +17,8 @@ func Hit(string) {}
 // HitIf counts a branch that needs no code of its own: that a condition, which has no effects, holds.
 func HitIf(bool, string) {}
 
+// Pause stops the counting, or goes on with it: what a program that was killed still does shows nothing.
+func Pause(bool) {}
+
 // Counts are the marks that were met, by name. In builds without the tag invariants there are none.
 func Counts() map[string]int { return nil }
