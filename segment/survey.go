@@ -91,10 +91,11 @@ func (v *survey) conclude(f *finding, i int, found *verdict) error {
 	return nil
 }
 
-// noteGap takes the end of a segment for missing if the next one begins behind it. A log that Kafka wrote may be compacted instead.
+// noteGap takes the end of a segment for missing if the next one begins behind it. A log that Kafka wrote may be compacted instead, and
+// one that ended below its start was begun again there.
 func (v *survey) noteGap(i int, found *verdict) {
 	next := v.bases[i+1]
-	if found.nextOffset >= next || v.found.RecoveryPoint == AllDurable && !v.synced {
+	if found.nextOffset >= next || next <= v.found.LogStartOffset || v.found.RecoveryPoint == AllDurable && !v.synced {
 		return
 	}
 	mark.Hit("a segment ended before the next one began")
