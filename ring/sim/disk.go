@@ -39,9 +39,10 @@ type Disk struct {
 	inodes  []*inode // all there ever were: the journal may name one that has no name any more
 	mapped  []*inode // the same, by address, which no decision may depend on
 	// failure is what every operation fails with from failAt operations on: the program is being killed, or the power is lost.
-	failAt  int
-	failure error
-	ops     int
+	failAt   int
+	failure  error
+	ops      int
+	gathered []byte // what one write writes
 }
 
 // change is an operation on names that is not durable yet.
@@ -100,7 +101,7 @@ func (d *Disk) wander() {
 	mark.Hit("the machine evicted pages of a file")
 	n := d.inodes[d.machine.random.IntN(len(d.inodes))]
 	for page := range pagesIn(n.size) {
-		if !n.lost[page] && d.machine.oneIn(2) {
+		if d.machine.oneIn(2) {
 			n.writeBack(page)
 		}
 	}
@@ -147,10 +148,8 @@ func (d *Disk) ReadDir(dir string) (entries []fs.DirEntry, err error) {
 	if n, ok := d.names[dir]; !ok || n != nil {
 		return nil, missing("readdir", dir)
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.names)) {
-		if path.Dir(name) == dir {
-			entries = append(entries, fs.FileInfoToDirEntry(d.info(name)))
-		}
+	for _, name := range sorted(d.names, func(name string) bool { return path.Dir(name) == dir }) {
+		entries = append(entries, fs.FileInfoToDirEntry(d.info(name)))
 	}
 	return entries, nil
 }
@@ -174,10 +173,23 @@ func (d *Disk) info(name string) info {
 	return info{path.Base(name), n, d.machine.WallClock(n.modified)}
 }
 
-// under says that name is dir or lies below it.
-func under(name, dir string) bool {
-	rest, ok := strings.CutPrefix(name, dir)
-	return ok && (rest == "" || rest[0] == '/')
+// below are the names of dir and of what lies below it.
+func below(m map[string]*inode, dir string) []string {
+	return sorted(m, func(name string) bool {
+		rest, ok := strings.CutPrefix(name, dir)
+		return ok && (rest == "" || rest[0] == '/')
+	})
+}
+
+// sorted are those of the names that are chosen, in their order.
+func sorted(m map[string]*inode, chosen func(name string) bool) (names []string) {
+	for name := range m {
+		if chosen(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Rename gives a file or a directory another name, in place of a file that has it.
@@ -193,11 +205,14 @@ func (d *Disk) Rename(from, to string) error {
 		return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrExist}
 	}
 	d.change(func(m map[string]*inode) {
-		for _, name := range slices.Sorted(maps.Keys(m)) {
-			if under(name, from) {
-				m[to+strings.TrimPrefix(name, from)] = m[name]
-				delete(m, name)
-			}
+		if moved != nil {
+			delete(m, from)
+			m[to] = moved
+			return
+		}
+		for _, name := range below(m, from) {
+			m[to+strings.TrimPrefix(name, from)] = m[name]
+			delete(m, name)
 		}
 	}, path.Dir(from), path.Dir(to))
 	return nil
@@ -208,10 +223,8 @@ func (d *Disk) RemoveAll(name string) error {
 	if err := d.step("remove", name); err != nil {
 		return err
 	}
-	for _, one := range slices.Sorted(maps.Keys(d.names)) {
-		if under(one, name) {
-			d.change(func(m map[string]*inode) { delete(m, one) }, path.Dir(one))
-		}
+	for _, one := range below(d.names, name) {
+		d.change(func(m map[string]*inode) { delete(m, one) }, path.Dir(one))
 	}
 	return nil
 }
@@ -250,18 +263,20 @@ func (d *Disk) losePower() {
 		c.apply(d.durable)
 	}
 	mark.HitIf(len(d.journal) > 0, "power was lost before changes of names were durable")
-	names := make(map[string]*inode)
-	for _, name := range slices.Sorted(maps.Keys(d.durable)) {
-		if names[name] = d.durable[name]; names[name] != nil {
-			names[name] = d.durable[name].afterPowerLoss(d.machine)
-		}
+	d.names, d.journal = maps.Clone(d.durable), nil
+	named := make(map[*inode]bool)
+	for _, n := range d.names {
+		named[n] = true
 	}
-	d.free()
-	d.names, d.durable, d.journal = names, maps.Clone(names), nil
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if n := names[name]; n != nil {
-			d.keep(n)
+	all := d.inodes
+	d.inodes, d.mapped = nil, nil
+	for _, n := range all {
+		if !named[n] {
+			_ = n.arena.Close()
+			continue
 		}
+		n.losePower(d.machine)
+		d.keep(n)
 	}
 }
 

@@ -55,6 +55,7 @@ func (k *Kernel) NewFile(size int, warm bool) (*File, error) {
 	for i := range size {
 		n.content[i] = byte(k.machine.random.Uint32())
 	}
+	n.diskSize = copy(n.disk, n.content)
 	for i := range n.warm {
 		n.warm[i] = warm
 	}
@@ -144,11 +145,12 @@ func (f *File) WriteAt(pieces [][]byte, offset int64) (int, error) {
 		return 0, &fs.PathError{Op: "write", Path: f.name, Err: fs.ErrPermission}
 	}
 	err := f.begin("write", !f.kernel.InlineWrites)
-	var b []byte
-	for _, p := range pieces {
-		b = append(b, p...)
-	}
 	m := f.kernel.machine
+	m.disk.gathered = m.disk.gathered[:0]
+	for _, p := range pieces {
+		m.disk.gathered = append(m.disk.gathered, p...)
+	}
+	b := m.disk.gathered
 	if err == nil {
 		if room := m.disk.room(); room < int(offset)+len(b)-f.inode.size {
 			mark.Hit("the disk was full")

@@ -16,27 +16,39 @@ const (
 )
 
 // inode is a file: its pages in the page cache, and what the disk has of it.
-//
-//	written --(writeback, or a sync)--> on the disk
-//	   |                                    ^
-//	   +--(a sync fails)--> lost: the kernel takes it for written, until it is evicted and the disk's content read
 type inode struct {
 	arena   *ring.Arena
-	content []byte // as it is read, up to the capacity; outside the Go heap, as a mapping is, and never moved
+	content []byte // as it is read, up to the capacity; outside the Go heap, as a mapping is, and never moved; zero behind the end
 	size    int
 	warm    []bool // by page: it is in the page cache
-	lost    map[int]bool
-	// disk is what a power loss leaves: sectors that were written, and the size.
+	state   []pageState
+	// disk is what a power loss leaves of the file: sectors that were written, and the size, behind which it is zero.
 	disk     []byte
+	diskSize int
 	modified time.Duration
 }
 
+// pageState is how a page of a file and the disk compare.
+//
+//	clean --(written)--> dirty --(writeback, or a sync)--> clean
+//	                       |
+//	                       +--(a sync fails)--> lost --(evicted, and the disk's content read)--> clean
+type pageState byte
+
+const (
+	clean pageState = iota
+	dirty
+	lost // the kernel takes it for written
+)
+
 func newInode(capacity int) *inode {
-	arena, err := ring.NewArena(capacity)
+	pages := pagesIn(capacity)
+	arena, err := ring.NewArena(2 * pages * pageBytes)
 	if err != nil {
 		panic(fmt.Sprintf("sim: a file of %d bytes: %v", capacity, err))
 	}
-	return &inode{arena: arena, content: arena.Slice(0, capacity), warm: make([]bool, pagesIn(capacity))}
+	return &inode{arena: arena, content: arena.Slice(0, capacity), disk: arena.Slice(pages*pageBytes, capacity),
+		warm: make([]bool, pages), state: make([]pageState, pages)}
 }
 
 // address is where the file is mapped.
@@ -95,67 +107,44 @@ func (n *inode) truncate(size int) {
 
 // touch says that pages are to be written, those that were lost too.
 func (n *inode) touch(from, to int) {
-	for page := from / pageBytes; page*pageBytes < to; page++ {
-		delete(n.lost, page)
+	for page := from / pageBytes; from < to && page*pageBytes < to; page++ {
+		n.state[page] = dirty
 	}
 }
 
-// writeBack puts a page on the disk, and into the disk's size if it lies behind.
+// writeBack puts a dirty page on the disk, and into the disk's size if it lies behind.
 func (n *inode) writeBack(page int) {
+	if n.state[page] != dirty {
+		return
+	}
 	from, to := page*pageBytes, min((page+1)*pageBytes, n.size)
-	if more := to - len(n.disk); more > 0 {
-		n.disk = append(n.disk, make([]byte, more)...)
-	}
 	copy(n.disk[from:to], n.content[from:to])
-}
-
-// onDisk is what a page would be if it were read from the disk.
-func (n *inode) onDisk(page int) []byte {
-	b := make([]byte, min(pageBytes, n.size-page*pageBytes))
-	if from := page * pageBytes; from < len(n.disk) {
-		copy(b, n.disk[from:])
-	}
-	return b
-}
-
-// isDirty says that a page is to be written.
-func (n *inode) isDirty(page int) bool {
-	if n.lost[page] {
-		return false
-	}
-	end := min((page+1)*pageBytes, n.size)
-	return end > len(n.disk) || !bytes.Equal(n.disk[page*pageBytes:end], n.content[page*pageBytes:end])
+	n.diskSize = max(n.diskSize, to)
+	n.state[page] = clean
 }
 
 // sync writes all pages but those that are taken for written, and the size.
 func (n *inode) sync() {
-	if len(n.disk) > n.size {
-		n.disk = n.disk[:n.size]
+	if n.size < n.diskSize {
+		clear(n.disk[n.size:n.diskSize])
 	}
+	n.diskSize = n.size
 	for page := range pagesIn(n.size) {
-		if !n.lost[page] {
-			n.writeBack(page)
-		}
-	}
-	if more := n.size - len(n.disk); more > 0 {
-		n.disk = append(n.disk, make([]byte, more)...)
+		n.writeBack(page)
 	}
 }
 
 // failSync is a sync that fails: each page is written, or stays to be written, or is lost.
 func (n *inode) failSync(m *Machine) {
 	for page := range pagesIn(n.size) {
-		if !n.isDirty(page) {
+		if n.state[page] != dirty {
 			continue
 		}
 		switch m.random.IntN(3) {
 		case 0:
 			n.writeBack(page)
 		case 1:
-			if n.lost == nil {
-				n.lost = make(map[int]bool)
-			}
-			n.lost[page] = true
+			n.state[page] = lost
 		}
 	}
 }
@@ -163,22 +152,22 @@ func (n *inode) failSync(m *Machine) {
 // evict drops pages from the page cache that are clean, or taken for clean: these are read from the disk from here on.
 func (n *inode) evict(chosen func() bool) {
 	for page := range pagesIn(n.size) {
-		switch {
-		case !chosen():
-		case n.lost[page]:
-			mark.Hit("a page that a failed sync had lost was evicted")
-			copy(n.content[page*pageBytes:], n.onDisk(page))
-			delete(n.lost, page)
-			n.warm[page] = false
-		case !n.isDirty(page):
-			n.warm[page] = false
+		if n.state[page] == dirty || !chosen() {
+			continue
 		}
+		if n.state[page] == lost {
+			mark.Hit("a page that a failed sync had lost was evicted")
+			from, to := page*pageBytes, min((page+1)*pageBytes, n.size)
+			copy(n.content[from:to], n.disk[from:to])
+			n.state[page] = clean
+		}
+		n.warm[page] = false
 	}
 }
 
-// afterPowerLoss is the file that the disk has: of each sector that was not synced the old or the new content, and a size between.
-func (n *inode) afterPowerLoss(m *Machine) *inode {
-	size := len(n.disk)
+// losePower leaves the file that the disk has: of each sector that was not synced the old or the new content, and a size between.
+func (n *inode) losePower(m *Machine) {
+	size := n.diskSize
 	switch m.random.IntN(3) {
 	case 0:
 		size = n.size
@@ -188,18 +177,29 @@ func (n *inode) afterPowerLoss(m *Machine) *inode {
 			size += m.random.IntN(d + 1)
 		}
 	}
-	after := newInode(len(n.content))
-	after.size = size
-	copy(after.content[:size], n.disk)
+	most := max(n.size, n.diskSize)
 	all := m.random.IntN(2) == 0
-	for at := 0; at < size; at += sectorBytes {
-		end := min(at+sectorBytes, size, n.size)
-		if at < end && !n.lost[at/pageBytes] && (all || m.random.IntN(2) == 0) {
-			copy(after.content[at:end], n.content[at:end])
+	for page := range pagesIn(most) {
+		if n.state[page] != clean {
+			n.tear(m, page, all)
 		}
 	}
-	mark.HitIf(!all && !bytes.Equal(after.content[:size], n.content[:size]), "power was lost, and of a file some sectors were old and some new")
-	after.disk = bytes.Clone(after.content[:size])
-	after.modified = n.modified
-	return after
+	clear(n.content[size:most])
+	clear(n.disk[size:most])
+	n.size, n.diskSize = size, size
+	clear(n.warm)
+}
+
+// tear leaves of each sector of a page that was not synced the old or the new content. all says that it is always the new one.
+func (n *inode) tear(m *Machine, page int, all bool) {
+	for at := page * pageBytes; at < min((page+1)*pageBytes, len(n.content)); at += sectorBytes {
+		end, written := min(at+sectorBytes, len(n.content)), at
+		if n.state[page] == dirty && (all || m.random.IntN(2) == 0) {
+			written = max(min(end, n.size), at)
+		}
+		mark.HitIf(written == at && !bytes.Equal(n.content[at:end], n.disk[at:end]), "power was lost, and of a file some sectors were old")
+		copy(n.disk[at:written], n.content[at:written])
+		copy(n.content[at:end], n.disk[at:end])
+	}
+	n.state[page] = clean
 }

@@ -111,17 +111,17 @@ func (s *Socket) happen() {
 }
 
 func (s *Socket) peerReads() {
-	left := 1 + s.machine.random.IntN(s.peer.BytesPerTick)
-	for left > 0 && len(s.queued) > 0 && !s.wasReset {
-		n := min(left, len(s.queued[0]))
+	left, read := 1+s.machine.random.IntN(s.peer.BytesPerTick), 0
+	for left > 0 && read < len(s.queued) {
+		n := min(left, len(s.queued[read]))
 		if s.peer.ResetAfter >= 0 {
 			n = min(n, s.peer.ResetAfter)
 		}
-		b := s.queued[0][:n]
+		b := s.queued[read][:n]
 		s.space += n
 		left -= n
-		if s.queued[0] = s.queued[0][n:]; len(s.queued[0]) == 0 {
-			s.queued = s.queued[1:]
+		if s.queued[read] = s.queued[read][n:]; len(s.queued[read]) == 0 {
+			read++
 		}
 		s.peer.Received(b)
 		if s.peer.ResetAfter >= 0 {
@@ -130,7 +130,7 @@ func (s *Socket) peerReads() {
 			}
 		}
 	}
-	if len(s.queued) == 0 {
+	if s.queued = slices.Delete(s.queued, 0, min(read, len(s.queued))); len(s.queued) == 0 {
 		s.copied = s.copied[:0]
 	}
 	s.wake(false, true, inlineTime)
@@ -194,7 +194,7 @@ func (s *Socket) putCopy(b []byte) {
 
 // take drops bytes that were received.
 func (s *Socket) take(n int) {
-	s.inbound = s.inbound[n:]
+	s.inbound = s.inbound[:copy(s.inbound, s.inbound[n:])]
 }
 
 // Shutdown implements [ring.Kernel]. What the peer has not read yet still reaches it.

@@ -45,9 +45,11 @@ func (k *Kernel) Queue(op ring.Op) {
 
 // newOperation is an operation, in the memory of one that has completed if there is one.
 func (k *Kernel) newOperation(op ring.Op) *operation {
-	o := new(operation)
+	var o *operation
 	if last := len(k.unused) - 1; last >= 0 {
 		o, k.unused = k.unused[last], k.unused[:last]
+	} else {
+		o = new(operation)
 	}
 	*o = operation{Op: op, kernel: k, was: o.was[:0]}
 	switch op.Code {
