@@ -66,6 +66,9 @@ func (c *Coordinator) join(now Instant, g *group, from Client, req *kmsg.JoinGro
 	}
 	if p := g.pending.get(req.MemberID); p != nil {
 		mark.Hit("a client joined with the member id that it was given")
+		if g.instances.get(instance) != nil { // it came without one when it got the id
+			return wire.CodeFencedInstanceID
+		}
 		if !g.accepts(req.ProtocolType, req.Protocols, nil) {
 			return wire.CodeInconsistentGroupProtocol
 		}

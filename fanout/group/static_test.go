@@ -124,3 +124,23 @@ func TestAdministratorRemovesStaticMembersByInstance(t *testing.T) {
 		t.Errorf("%d members are left", n)
 	}
 }
+
+// A member id that was handed out belongs to a client without an instance id. One that uses it to claim another's instance is fenced: two
+// members of one instance would each be removed with the other.
+func TestMemberIDThatWasHandedOutClaimsNobodysInstance(t *testing.T) {
+	l := newLab(t, nil)
+	holder := l.form("g", 1, static("a"))[0]
+	thief := l.person("g")
+	if resp := reply[*kmsg.JoinGroupResponse](l, thief.join()); resp.ErrorCode != 79 {
+		t.Fatalf("error %d, want a member id and 79", resp.ErrorCode)
+	} else {
+		thief.id = resp.MemberID
+	}
+	thief.instance = "a"
+	if resp := reply[*kmsg.JoinGroupResponse](l, thief.join()); resp.ErrorCode != 82 {
+		t.Errorf("the claim: error %d, want 82", resp.ErrorCode)
+	}
+	if code := holder.heartbeat(); code != 0 {
+		t.Errorf("the holder: error %d", code)
+	}
+}
