@@ -62,7 +62,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 10s) each
 	done
 
 sim: ## the whole server in a simulated machine: SEED=n for one run, SEEDS=n for the first n (default 500), NIGHTLY=1 fails if a mark was never met
-	$(GO) test -count=1 -tags invariants -timeout 10h -run=Simulated -v ./fanout/scenario -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),500) $(if $(NIGHTLY),-sim.nightly)
+	GOGC=800 $(GO) test -count=1 -tags invariants -timeout 10h -run=Simulated -v ./fanout/scenario -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),500) $(if $(NIGHTLY),-sim.nightly)
 
 sim-transfers: ## the transfers alone in a simulated machine: SEED=n for one run, SEEDS=n for the first n (default 20000)
 	$(GO) test -count=1 -run=Simulated -v ./fanout/transfer -args -sim.seed=$(or $(SEED),0) -sim.seeds=$(or $(SEEDS),20000)

@@ -48,7 +48,7 @@ type Loop struct {
 // New makes a loop that has not started.
 func New(log *slog.Logger, m Machine) *Loop {
 	l := &Loop{Log: log, CrashLog: os.Stderr, Machine: m, started: make(chan struct{}), ended: make(chan struct{})}
-	l.KeepEvents(4096)
+	l.KeepEvents(64) // until the owner says how many
 	return l
 }
 

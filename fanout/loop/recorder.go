@@ -41,8 +41,7 @@ type recorder struct {
 	n      uint64 // ever recorded
 }
 
-// KeepEvents makes the flight recorder keep the last n events, and drops those it has. The default is 4096: some tens of
-// turns of a busy loop.
+// KeepEvents makes the flight recorder keep the last n events, and drops those it has.
 func (l *Loop) KeepEvents(n int) { l.recorder.events = make([]event, n) }
 
 // Record notes an event of the turn under way, with the numbers that its kind names.

@@ -31,6 +31,7 @@ type Socket struct {
 	vanished bool    // the peer neither reads nor sends, and nobody is told
 	peer     Peer
 	reading  bool // the peer will read
+	wasFull  bool // the peer could not write all that it had
 	// operations are those that wait for the socket.
 	operations waiting
 	copied     []byte // what of the queued bytes is a copy
@@ -42,6 +43,8 @@ type Peer struct {
 	Received func(b []byte)
 	// Ended is called when no more will come: after all bytes if the server has closed, or at once after a reset. It may be nil.
 	Ended func()
+	// Room is called when the server's socket has room again after a [Client.Write] that wrote less than was asked for. It may be nil.
+	Room func()
 	// BytesPerTick is the most that it reads at once.
 	BytesPerTick int
 	// IdleUntil is when it begins to read.
@@ -195,6 +198,14 @@ func (s *Socket) putCopy(b []byte) {
 // take drops bytes that were received.
 func (s *Socket) take(n int) {
 	s.inbound = s.inbound[:copy(s.inbound, s.inbound[n:])]
+	if s.wasFull && s.peer.Room != nil {
+		s.machine.After(s.machine.upTo(s.machine.options.NetworkTime), func() {
+			if !s.Dead() && !s.vanished {
+				s.peer.Room()
+			}
+		})
+	}
+	s.wasFull = false
 }
 
 // Shutdown implements [ring.Kernel]. What the peer has not read yet still reaches it.
@@ -320,6 +331,7 @@ func (c *Client) Write(b []byte) (int, error) {
 	}
 	n := min(len(b), max(c.machine.options.ReceiveBufferBytes-len(s.inbound), 0))
 	s.inbound = append(s.inbound, b[:n]...)
+	s.wasFull = n < len(b)
 	s.wake(true, false, c.machine.options.NetworkTime)
 	return n, nil
 }
