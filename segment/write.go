@@ -45,6 +45,8 @@ type Write struct {
 	// createdMillis is the time of the segment's first append.
 	createdMillis int64
 
+	inline bool // it runs on the log's own thread
+
 	// Run changes these.
 	ran       bool
 	prepared  File // the next segment's, until it has its name
@@ -188,6 +190,12 @@ func (w *Write) beginSegment(nowMillis int64) {
 	w.prepared, l.prepared = l.prepared, nil
 }
 
+// RunInline is Run on the log's own thread, which must not wait for the disk: what a failed write leaves is cut before the next one.
+func (w *Write) RunInline() {
+	w.inline = true
+	w.Run()
+}
+
 // Run does the write, between the last Add and EndWrite. It may block. Any goroutine may call it, once. If the log was closed or
 // deleted meanwhile it writes nothing.
 func (w *Write) Run() {
@@ -231,9 +239,9 @@ func (w *Write) run(fsys FS, dir string) error {
 		}
 		return nil
 	}
-	w.remains = n > 0 && cutFile(file, w.at, w.path) != nil // then before the next write
+	w.remains = n > 0 && (w.inline || cutFile(file, w.at, w.path) != nil) // then before the next write
 	mark.HitIf(n > 0 && !w.remains, "a write to a segment failed, and what it left was cut")
-	mark.HitIf(w.remains, "a write to a segment failed, and what it left could not be cut")
+	mark.HitIf(w.remains, "a write to a segment failed, and what it left was to be cut later")
 	return fmt.Errorf("%w: %d of %d bytes at %d of %s: %w", ErrStorage, n, w.bytes, w.at, w.path, err)
 }
 

@@ -62,7 +62,7 @@ func (c *Committer) writeInline(p *Partition) {
 	c.stats.InlineWrites++
 	c.inline.bytes += p.queue.write.Bytes()
 	before, began := c.loop.Waits(), c.loop.Kernel.Now()
-	p.queue.write.Run()
+	p.queue.write.RunInline()
 	took := c.loop.Kernel.Now() - began
 	// A thread that was only preempted did not wait for the disk.
 	if took > fastWrite && c.loop.Waits() != before {

@@ -88,7 +88,7 @@ var commitBugs = []mutant{
 `},
 	}},
 	{"leftovers-not-cut", "what a failed write left stays behind the next, shorter one", []edit{
-		{"segment/write.go", `w.remains = n > 0 && cutFile(file, w.at, w.path) != nil // then before the next write`, `w.remains = false`},
+		{"segment/write.go", `w.remains = n > 0 && (w.inline || cutFile(file, w.at, w.path) != nil) // then before the next write`, `w.remains = false`},
 	}},
 	{"full-disk-never-heals", "a log takes no more writes after the disk was full for a moment", []edit{
 		{"segment/end_write.go", `	case w.err != nil:
