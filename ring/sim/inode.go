@@ -89,8 +89,8 @@ func (n *inode) write(b []byte, offset int) {
 		return
 	}
 	copy(n.content[offset:], b)
+	n.touch(min(offset, n.size), offset+len(b)) // and what lies between: it is written as zeros
 	n.size = max(n.size, offset+len(b))
-	n.touch(offset, offset+len(b))
 	n.read(int64(offset), int64(len(b)))
 }
 
@@ -180,7 +180,7 @@ func (n *inode) losePower(m *Machine) {
 	most := max(n.size, n.diskSize)
 	all := m.random.IntN(2) == 0
 	for page := range pagesIn(most) {
-		if n.state[page] != clean {
+		if n.state[page] != clean || (page+1)*pageBytes > n.size { // behind the end the disk may have what was cut off
 			n.tear(m, page, all)
 		}
 	}
