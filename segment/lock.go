@@ -7,13 +7,15 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/disk"
 )
 
 // lockFile is the file that a server locks. It is Apache Kafka's too, whose lock excludes this server's.
 const lockFile = ".lock"
 
 // ErrLocked: another process uses the data directory.
-var ErrLocked = errors.New("another process holds the lock: stop that server, or choose another directory")
+var ErrLocked = disk.ErrLocked
 
 // LockDataDir reserves a data directory for this process until unlock or its end: two servers on one directory would overwrite each
 // other's batches.

@@ -164,7 +164,7 @@ func (w *World) config() (fanout.Config, error) {
 	if c.Fsync, err = commit.ParseFsync(w.fsync); err != nil {
 		return c, err
 	}
-	c.Machine, c.Log.FS = w.fanoutMachine(), disk{w.machine.Disk(), w.kernel}
+	c.Machine, c.Log.FS = w.fanoutMachine(), w.kernel.FileSystem()
 	return c, nil
 }
 

@@ -16,6 +16,8 @@ import (
 type DiskOptions struct {
 	// FileBytes is the most that a file can have; 0 is 256 KiB.
 	FileBytes int
+	// PageBytes is the size of a page of files; 0 is 4096. Small ones let small files have many.
+	PageBytes int
 	// CapacityBytes is what all files together can have before the disk is full; 0 is no limit.
 	CapacityBytes int
 	// FailOneIn lets an operation on a name or a file fail, and a write after some of its bytes.
@@ -24,6 +26,8 @@ type DiskOptions struct {
 	FailSyncOneIn int
 	// EvictOneIn lets the kernel write some pages of a file back and evict some, while the program waits.
 	EvictOneIn int
+	// ColdOneIn lets a read that must not wait find less than is in the page cache.
+	ColdOneIn int
 }
 
 // Disk is the file system. A name is a path; the directories above it need no entry of their own.
@@ -38,60 +42,24 @@ type Disk struct {
 	journal []change
 	inodes  []*inode // all there ever were: the journal may name one that has no name any more
 	mapped  []*inode // the same, by address, which no decision may depend on
-	// failure is what every operation fails with from failAt operations on: the program is being killed, or the power is lost.
-	failAt   int
-	failure  error
-	ops      int
-	gathered []byte // what one write writes
-}
-
-// change is an operation on names that is not durable yet.
-type change struct {
-	dirs  []string // the directories whose sync makes it durable
-	apply func(map[string]*inode)
+	faults  diskFaults
+	ops     int
+	// gathered is what one write writes.
+	gathered []byte
 }
 
 func newDisk(m *Machine, o DiskOptions) *Disk {
 	if o.FileBytes == 0 {
 		o.FileBytes = 256 << 10
 	}
-	return &Disk{machine: m, options: o, names: make(map[string]*inode), durable: make(map[string]*inode), failAt: -1}
+	o.PageBytes = cmp.Or(o.PageBytes, pageBytes)
+	return &Disk{machine: m, options: o, names: make(map[string]*inode), durable: make(map[string]*inode), faults: diskFaults{at: -1}}
 }
 
 // Options are those of the disk, to be changed while it runs.
 func (d *Disk) Options() *DiskOptions { return &d.options }
 
-// FailAt makes every operation fail with err from n operations on; negative for never.
-func (d *Disk) FailAt(n int, err error) {
-	if d.failure = err; n < 0 {
-		d.failAt = -1
-		return
-	}
-	d.failAt = d.ops + n
-}
-
-// Failed says that the operations have come to where [Disk.FailAt] lets them fail.
-func (d *Disk) Failed() bool { return d.failAt >= 0 && d.ops >= d.failAt }
-
-// step counts an operation, and lets it fail.
-func (d *Disk) step(op, name string) error {
-	if d.Failed() {
-		return &fs.PathError{Op: op, Path: name, Err: d.failure}
-	}
-	d.ops++
-	if d.machine.oneIn(d.options.FailOneIn) {
-		mark.Hit("the disk let an operation fail")
-		return &fs.PathError{Op: op, Path: name, Err: syscall.EIO}
-	}
-	return nil
-}
-
 func missing(op, name string) error { return &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist} }
-
-func (d *Disk) change(apply func(map[string]*inode), dirs ...string) {
-	apply(d.names)
-	d.journal = append(d.journal, change{dirs, apply})
-}
 
 // wander writes some pages of some file back and evicts some, now and then.
 func (d *Disk) wander() {
@@ -100,7 +68,7 @@ func (d *Disk) wander() {
 	}
 	mark.Hit("the machine evicted pages of a file")
 	n := d.inodes[d.machine.random.IntN(len(d.inodes))]
-	for page := range pagesIn(n.size) {
+	for page := range n.pagesIn(n.size) {
 		if d.machine.oneIn(2) {
 			n.writeBack(page)
 		}
@@ -136,7 +104,7 @@ func (d *Disk) Mkdir(dir string) error {
 
 func (d *Disk) makeDir(dir string) {
 	if _, ok := d.names[dir]; !ok {
-		d.change(func(m map[string]*inode) { m[dir] = nil }, path.Dir(dir))
+		d.change(change{kind: putName, name: dir})
 	}
 }
 
@@ -204,17 +172,7 @@ func (d *Disk) Rename(from, to string) error {
 	if target, taken := d.names[to]; taken && (moved == nil || target == nil) {
 		return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrExist}
 	}
-	d.change(func(m map[string]*inode) {
-		if moved != nil {
-			delete(m, from)
-			m[to] = moved
-			return
-		}
-		for _, name := range below(m, from) {
-			m[to+strings.TrimPrefix(name, from)] = m[name]
-			delete(m, name)
-		}
-	}, path.Dir(from), path.Dir(to))
+	d.change(change{renameName, from, to, moved})
 	return nil
 }
 
@@ -224,7 +182,7 @@ func (d *Disk) RemoveAll(name string) error {
 		return err
 	}
 	for _, one := range below(d.names, name) {
-		d.change(func(m map[string]*inode) { delete(m, one) }, path.Dir(one))
+		d.change(change{kind: removeName, name: one})
 	}
 	return nil
 }
@@ -236,7 +194,7 @@ func (d *Disk) SyncDir(dir string) error {
 	}
 	last := -1
 	for i, c := range d.journal {
-		if slices.Contains(c.dirs, dir) {
+		if c.in(dir) {
 			last = i
 		}
 	}
@@ -278,6 +236,14 @@ func (d *Disk) losePower() {
 		n.losePower(d.machine)
 		d.keep(n)
 	}
+}
+
+// newFile is a file without a name.
+func (d *Disk) newFile() *inode {
+	n := newInode(d.options.FileBytes, d.options.PageBytes)
+	n.modified = d.machine.now
+	d.keep(n)
+	return n
 }
 
 // keep adds a file to those whose memory the disk has.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"path"
@@ -34,10 +35,8 @@ func (k *Kernel) Open(name string, readOnly, create bool) (*File, error) {
 		if dir, ok := d.names[path.Dir(name)]; !ok || dir != nil {
 			return nil, missing("open", name)
 		}
-		n = newInode(d.options.FileBytes)
-		n.modified = k.machine.now
-		d.keep(n)
-		d.change(func(m map[string]*inode) { m[name] = n }, path.Dir(name))
+		n = d.newFile()
+		d.change(change{kind: putName, name: name, inode: n})
 	}
 	return k.openInode(n, name, readOnly), nil
 }
@@ -50,7 +49,7 @@ func (k *Kernel) openInode(n *inode, name string, readOnly bool) *File {
 
 // NewFile makes a file of random bytes, none of them in the page cache unless warm is set. It has no name.
 func (k *Kernel) NewFile(size int, warm bool) (*File, error) {
-	n := newInode(size)
+	n := newInode(size, k.machine.disk.options.PageBytes)
 	n.size = size
 	for i := range size {
 		n.content[i] = byte(k.machine.random.Uint32())
@@ -94,13 +93,21 @@ func (f *File) SameAs(name string) (bool, error) {
 
 // begin begins an operation on the file, which may fail.
 func (f *File) begin(op string, mayBlock bool) error {
+	if err := f.check(op, mayBlock); err != nil {
+		return err
+	}
+	return f.kernel.machine.disk.step(op, f.name)
+}
+
+// check wants the file open, and the operation on a thread where it may be done.
+func (f *File) check(op string, mayBlock bool) error {
 	if f.fd < 0 {
 		return &fs.PathError{Op: op, Path: f.name, Err: fs.ErrClosed}
 	}
 	if mayBlock {
 		f.kernel.mayBlock(op, f.name)
 	}
-	return f.kernel.machine.disk.step(op, f.name)
+	return nil
 }
 
 // ReadAt is pread(2). It may wait for the disk.
@@ -131,9 +138,12 @@ func (f *File) ReadResident(b []byte, offset int64) int {
 	if f.begin("read", false) != nil {
 		return 0
 	}
+	if m := f.kernel.machine; m.oneIn(m.disk.options.ColdOneIn) {
+		b = b[:m.random.IntN(2)*min(len(b), 10)]
+	}
 	n := 0
 	for n < len(b) && offset+int64(n) < int64(f.inode.size) && f.inode.resident(offset+int64(n), 1) {
-		page := pageBytes - int(offset+int64(n))%pageBytes
+		page := f.inode.page - int(offset+int64(n))%f.inode.page
 		n += copy(b[n:min(n+page, len(b))], f.Content()[offset+int64(n):])
 	}
 	return n
@@ -144,8 +154,12 @@ func (f *File) WriteAt(pieces [][]byte, offset int64) (int, error) {
 	if f.readOnly {
 		return 0, &fs.PathError{Op: "write", Path: f.name, Err: fs.ErrPermission}
 	}
-	err := f.begin("write", !f.kernel.InlineWrites)
 	m := f.kernel.machine
+	dead := m.disk.faults.dead
+	err := f.begin("write", !f.kernel.InlineWrites)
+	if errors.Is(err, fs.ErrClosed) || dead {
+		return 0, err
+	}
 	m.disk.gathered = m.disk.gathered[:0]
 	for _, p := range pieces {
 		m.disk.gathered = append(m.disk.gathered, p...)
@@ -189,20 +203,10 @@ func (f *File) Truncate(size int64) error {
 
 // Sync is fsync(2). One that fails loses pages: see [inode].
 func (f *File) Sync() error {
-	if err := f.begin("fsync", true); err != nil {
+	if err := f.check("fsync", true); err != nil {
 		return err
 	}
 	return f.kernel.machine.disk.sync(f.inode, f.name)
-}
-
-func (d *Disk) sync(n *inode, name string) error {
-	if d.machine.oneIn(d.options.FailSyncOneIn) {
-		mark.Hit("the disk let a sync fail")
-		n.failSync(d.machine)
-		return &fs.PathError{Op: "fsync", Path: name, Err: syscall.EIO}
-	}
-	n.sync()
-	return nil
 }
 
 // room is how many bytes may be added to files.
@@ -219,12 +223,15 @@ func (d *Disk) room() int {
 	return max(d.options.CapacityBytes-used, 0)
 }
 
-// Close closes the descriptor.
+// Close closes the descriptor. An error that it has of a file that was written to leaves it closed all the same.
 func (f *File) Close() error {
 	if f.fd < 0 {
 		return &fs.PathError{Op: "close", Path: f.name, Err: fs.ErrClosed}
 	}
 	f.kernel.CloseFD(f.fd)
 	f.fd = -1
-	return nil
+	if f.readOnly {
+		return nil
+	}
+	return f.kernel.machine.disk.step("close", f.name)
 }

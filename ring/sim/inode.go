@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	pageBytes   = 4096 // of the page cache
-	sectorBytes = 512  // what a disk writes whole
+	pageBytes   = 4096 // of the page cache, unless the options say otherwise
+	sectorBytes = 512  // what a disk writes whole, at most a page
 )
 
 // inode is a file: its pages in the page cache, and what the disk has of it.
 type inode struct {
+	page    int // bytes
 	arena   *ring.Arena
 	content []byte // as it is read, up to the capacity; outside the Go heap, as a mapping is, and never moved; zero behind the end
 	size    int
@@ -41,27 +42,39 @@ const (
 	lost // the kernel takes it for written
 )
 
-func newInode(capacity int) *inode {
-	pages := pagesIn(capacity)
-	arena, err := ring.NewArena(2 * pages * pageBytes)
+func newInode(capacity, page int) *inode {
+	half := (capacity + pageBytes - 1) / pageBytes * pageBytes
+	arena, err := ring.NewArena(2 * half)
 	if err != nil {
 		panic(fmt.Sprintf("sim: a file of %d bytes: %v", capacity, err))
 	}
-	return &inode{arena: arena, content: arena.Slice(0, capacity), disk: arena.Slice(pages*pageBytes, capacity),
-		warm: make([]bool, pages), state: make([]pageState, pages)}
+	n := &inode{page: page, arena: arena, content: arena.Slice(0, capacity), disk: arena.Slice(half, capacity)}
+	n.warm, n.state = make([]bool, n.pagesIn(capacity)), make([]pageState, n.pagesIn(capacity))
+	return n
+}
+
+// copy is another file of the same content, in the same state.
+func (n *inode) copy() *inode {
+	c := newInode(len(n.content), n.page)
+	copy(c.content[:n.size], n.content)
+	copy(c.disk[:n.diskSize], n.disk)
+	copy(c.warm, n.warm)
+	copy(c.state, n.state)
+	c.size, c.diskSize, c.modified = n.size, n.diskSize, n.modified
+	return c
 }
 
 // address is where the file is mapped.
 func (n *inode) address() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(n.content))) }
 
-func pagesIn(n int) int { return (n + pageBytes - 1) / pageBytes }
+func (n *inode) pagesIn(bytes int) int { return (bytes + n.page - 1) / n.page }
 
 // pages are those of a range of the file.
 func (n *inode) pages(offset, length int64) []bool {
 	if offset < 0 || length < 1 || offset+length > int64(n.size) {
 		panic(fmt.Sprintf("sim: %d bytes at %d are not a range of a file of %d", length, offset, n.size))
 	}
-	return n.warm[offset/pageBytes : pagesIn(int(offset+length))]
+	return n.warm[offset/int64(n.page) : n.pagesIn(int(offset+length))]
 }
 
 func (n *inode) resident(offset, length int64) bool {
@@ -76,7 +89,7 @@ func (n *inode) resident(offset, length int64) bool {
 // read brings a range into the page cache.
 func (n *inode) read(offset, length int64) {
 	for i := range n.pages(offset, length) {
-		n.warm[offset/pageBytes+int64(i)] = true
+		n.warm[offset/int64(n.page)+int64(i)] = true
 	}
 }
 
@@ -107,7 +120,7 @@ func (n *inode) truncate(size int) {
 
 // touch says that pages are to be written, those that were lost too.
 func (n *inode) touch(from, to int) {
-	for page := from / pageBytes; from < to && page*pageBytes < to; page++ {
+	for page := from / n.page; from < to && page*n.page < to; page++ {
 		n.state[page] = dirty
 	}
 }
@@ -117,7 +130,7 @@ func (n *inode) writeBack(page int) {
 	if n.state[page] != dirty {
 		return
 	}
-	from, to := page*pageBytes, min((page+1)*pageBytes, n.size)
+	from, to := page*n.page, min((page+1)*n.page, n.size)
 	copy(n.disk[from:to], n.content[from:to])
 	n.diskSize = max(n.diskSize, to)
 	n.state[page] = clean
@@ -129,14 +142,14 @@ func (n *inode) sync() {
 		clear(n.disk[n.size:n.diskSize])
 	}
 	n.diskSize = n.size
-	for page := range pagesIn(n.size) {
+	for page := range n.pagesIn(n.size) {
 		n.writeBack(page)
 	}
 }
 
-// failSync is a sync that fails: each page is written, or stays to be written, or is lost.
-func (n *inode) failSync(m *Machine) {
-	for page := range pagesIn(n.size) {
+// failSync is a sync that fails: each page is written, or stays to be written, or is lost. It says how many are.
+func (n *inode) failSync(m *Machine) (losses int) {
+	for page := range n.pagesIn(n.size) {
 		if n.state[page] != dirty {
 			continue
 		}
@@ -145,19 +158,23 @@ func (n *inode) failSync(m *Machine) {
 			n.writeBack(page)
 		case 1:
 			n.state[page] = lost
+			losses++
 		}
 	}
+	return losses
 }
 
 // evict drops pages from the page cache that are clean, or taken for clean: these are read from the disk from here on.
-func (n *inode) evict(chosen func() bool) {
-	for page := range pagesIn(n.size) {
+func (n *inode) evict(chosen func() bool) { n.evictPages(0, n.pagesIn(n.size), chosen) }
+
+func (n *inode) evictPages(from, to int, chosen func() bool) {
+	for page := from; page < to; page++ {
 		if n.state[page] == dirty || !chosen() {
 			continue
 		}
 		if n.state[page] == lost {
 			mark.Hit("a page that a failed sync had lost was evicted")
-			from, to := page*pageBytes, min((page+1)*pageBytes, n.size)
+			from, to := page*n.page, min((page+1)*n.page, n.size)
 			copy(n.content[from:to], n.disk[from:to])
 			n.state[page] = clean
 		}
@@ -179,8 +196,8 @@ func (n *inode) losePower(m *Machine) {
 	}
 	most := max(n.size, n.diskSize)
 	all := m.random.IntN(2) == 0
-	for page := range pagesIn(most) {
-		if n.state[page] != clean || (page+1)*pageBytes > n.size { // behind the end the disk may have what was cut off
+	for page := range n.pagesIn(most) {
+		if n.state[page] != clean || (page+1)*n.page > n.size { // behind the end the disk may have what was cut off
 			n.tear(m, page, all)
 		}
 	}
@@ -192,8 +209,8 @@ func (n *inode) losePower(m *Machine) {
 
 // tear leaves of each sector of a page that was not synced the old or the new content. all says that it is always the new one.
 func (n *inode) tear(m *Machine, page int, all bool) {
-	for at := page * pageBytes; at < min((page+1)*pageBytes, len(n.content)); at += sectorBytes {
-		end, written := min(at+sectorBytes, len(n.content)), at
+	for at := page * n.page; at < min((page+1)*n.page, len(n.content)); at += min(sectorBytes, n.page) {
+		end, written := min(at+min(sectorBytes, n.page), len(n.content)), at
 		if n.state[page] == dirty && (all || m.random.IntN(2) == 0) {
 			written = max(min(end, n.size), at)
 		}

@@ -11,7 +11,7 @@ func TestPowerLossLeavesOfEachSectorWhatWasSyncedOrWrittenSince(t *testing.T) {
 	const capacity = 8 * pageBytes
 	for seed := range uint64(300) {
 		m := NewMachine(seed, Options{})
-		n := newInode(capacity)
+		n := newInode(capacity, pageBytes)
 		allowed := make([][][]byte, capacity/sectorBytes) // of each sector since the last sync
 		note := func() {
 			for i := range allowed {
@@ -31,7 +31,7 @@ func TestPowerLossLeavesOfEachSectorWhatWasSyncedOrWrittenSince(t *testing.T) {
 				n.truncate(m.random.IntN(capacity))
 			case 3:
 				n.evict(func() bool { return m.oneIn(2) })
-				for page := range pagesIn(n.size) {
+				for page := range n.pagesIn(n.size) {
 					if m.oneIn(4) {
 						n.writeBack(page)
 					}

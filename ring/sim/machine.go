@@ -27,7 +27,9 @@ type Options struct {
 	// waits for the disk, and another thread to run, and TurnTime the most that the program is busy between two calls of Wait. The times
 	// that are drawn are mostly far shorter. 0 is 5 ms, 20 ms and 200 us.
 	NetworkTime, DiskTime, TurnTime time.Duration
-	Disk                            DiskOptions
+	// Epoch is the time of day when the machine is made; the zero time is the beginning of 2026.
+	Epoch time.Time
+	Disk  DiskOptions
 }
 
 // Machine is a computer: its disk, its network and its clock. It outlives the programs that run on it: see [Machine.Start].
@@ -50,6 +52,9 @@ func NewMachine(seed uint64, o Options) *Machine {
 	o.NetworkTime = cmp.Or(o.NetworkTime, 5*time.Millisecond)
 	o.DiskTime = cmp.Or(o.DiskTime, 20*time.Millisecond)
 	o.TurnTime = cmp.Or(o.TurnTime, 200*time.Microsecond)
+	if o.Epoch.IsZero() {
+		o.Epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
 	m := &Machine{options: o, random: rand.New(rand.NewPCG(seed, 0)), listeners: make(map[string]*listener), nextPort: 40_000}
 	m.disk = newDisk(m, o.Disk)
 	return m
@@ -68,11 +73,8 @@ func (m *Machine) RandomBytes(b []byte) {
 // Now is the time since the machine was made.
 func (m *Machine) Now() time.Duration { return m.now }
 
-// epoch is the time of day when a machine is made.
-var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // WallClock is the time of day at a time since the machine was made.
-func (m *Machine) WallClock(at time.Duration) time.Time { return epoch.Add(at) }
+func (m *Machine) WallClock(at time.Duration) time.Time { return m.options.Epoch.Add(at) }
 
 // Disk is the machine's disk.
 func (m *Machine) Disk() *Disk { return m.disk }

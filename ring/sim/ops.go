@@ -124,7 +124,7 @@ func (k *Kernel) fsync(o *operation) int32 {
 	switch {
 	case f == nil:
 		return -int32(syscall.EBADF)
-	case d.step("fsync", f.name) != nil || d.sync(f.inode, f.name) != nil:
+	case d.sync(f.inode, f.name) != nil:
 		return -int32(syscall.EIO)
 	}
 	return 0
@@ -163,7 +163,7 @@ func (k *Kernel) spliceIn(o *operation, p *pipe) int32 {
 	moved := 0
 	for moved < want && len(p.pieces) < p.slots {
 		at := int(o.OffIn) + moved
-		n := min(want-moved, pageBytes-at%pageBytes)
+		n := min(want-moved, f.inode.page-at%f.inode.page)
 		p.pieces = append(p.pieces, piece(f.inode.content[at:at+n]))
 		moved += n
 	}
@@ -213,12 +213,11 @@ func (k *Kernel) advise(o *operation) int32 {
 	case unix.FADV_WILLNEED:
 		f.inode.read(o.OffIn, end-o.OffIn)
 	case unix.FADV_DONTNEED:
-		if end < int64(f.inode.size) {
-			end -= end % pageBytes
+		from, to := f.inode.pagesIn(int(o.OffIn)), int(end)/f.inode.page
+		if end == int64(f.inode.size) {
+			to = f.inode.pagesIn(int(end))
 		}
-		if from := (o.OffIn + pageBytes - 1) / pageBytes * pageBytes; from < end {
-			clear(f.inode.pages(from, end-from))
-		}
+		f.inode.evictPages(from, to, func() bool { return true })
 	}
 	return 0
 }

@@ -145,7 +145,7 @@ var imports = []struct {
 	{"github.com/pawelgaczynski/giouring", outsideRing, "go through ring.Kernel: only ring/ knows giouring", nil},
 	{"oneplusn/ring", inSegment, "segment knows files and no ring: move it to fanout", nil},
 	{"oneplusn/fanout", inSegment, "imports point from fanout to segment", nil},
-	{"oneplusn/segment", inRing, "ring knows descriptors and no logs: move it to fanout", []string{"oneplusn/segment/cachestat", "oneplusn/segment/mark"}},
+	{"oneplusn/segment", inRing, "ring knows descriptors and no logs: move it to fanout", []string{"oneplusn/segment/cachestat", "oneplusn/segment/disk", "oneplusn/segment/mark"}},
 	{"oneplusn/fanout", inRing, "imports point from fanout to ring", nil},
 	{"oneplusn/cmd", outsideCmd, "imports point from cmd to ring, segment and fanout", nil},
 	{"net", pureOfSockets, "this package is pure: bytes and time in, bytes out", nil},
