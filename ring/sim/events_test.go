@@ -34,3 +34,18 @@ func TestEventsHappenInTheOrderOfTheirTimesAndThenOfTheCalls(t *testing.T) {
 		t.Errorf("%d of 1000 events happened", happened)
 	}
 }
+
+func TestClientReadsAgainWhenItIsToldTo(t *testing.T) {
+	k := New(1, Options{SendBufferBytes: 100})
+	read := 0
+	s := k.NewSocket(Peer{Received: func(b []byte) { read += len(b) }, BytesPerTick: 100, IdleUntil: time.Hour, ResetAfter: -1})
+	s.putCopy(make([]byte, 10))
+	k.machine.advance(time.Minute)
+	if read != 0 {
+		t.Errorf("a client that is idle read %d bytes", read)
+	}
+	(&Client{k.machine, s}).Idle(0)
+	if k.machine.advance(2 * time.Minute); read != 10 {
+		t.Errorf("a client that is not idle any more read %d of 10 bytes", read)
+	}
+}

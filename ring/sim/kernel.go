@@ -113,7 +113,7 @@ func (k *Kernel) Wait(timeout time.Duration) ([]ring.Completion, error) {
 	k.completed = k.completed[:0]
 	m := k.machine
 	m.disk.wander()
-	m.advance(m.now + m.upTo(m.options.TurnTime))
+	m.advance(m.now + m.turnTime())
 	deadline := m.now + timeout
 	for !k.killed && len(k.completed) == 0 && !k.woken && timeout != 0 && (timeout < 0 || m.now < deadline) {
 		m.advance(k.next(timeout, deadline))

@@ -23,6 +23,8 @@ type Options struct {
 	EndOneIn int
 	// AcceptOneIn lets an accept fail: the client has gone, or descriptors are short for a moment.
 	AcceptOneIn int
+	// StallOneIn lets the program's thread not run for a while between two calls of Wait: up to a thousand times TurnTime.
+	StallOneIn int
 	// NetworkTime is the most that bytes are under way before the other end sees them, DiskTime the most that an operation takes that
 	// waits for the disk, and another thread to run, and TurnTime the most that the program is busy between two calls of Wait. The times
 	// that are drawn are mostly far shorter. 0 is 5 ms, 20 ms and 200 us.
@@ -100,6 +102,15 @@ func (m *Machine) some(n int) int {
 // upTo draws a time from a nanosecond to most: a short one as often as a long one.
 func (m *Machine) upTo(most time.Duration) time.Duration {
 	return 1 + time.Duration(m.random.Int64N(max(int64(most)>>m.random.IntN(10), 1)))
+}
+
+// turnTime is how long the program was busy since the last Wait.
+func (m *Machine) turnTime() time.Duration {
+	if m.oneIn(m.options.StallOneIn) {
+		mark.Hit("the machine did not run the loop for a while")
+		return m.upTo(1000 * m.options.TurnTime)
+	}
+	return m.upTo(m.options.TurnTime)
 }
 
 // After calls f when so much time has passed, while a program waits for its kernel. Of two at the same time the one that was asked

@@ -336,8 +336,14 @@ func (c *Client) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// Idle lets the client read nothing until then.
-func (c *Client) Idle(until time.Duration) { c.socket.peer.IdleUntil = until }
+// Idle lets the client read nothing until then, which may be sooner than it was to read until now.
+func (c *Client) Idle(until time.Duration) {
+	s := c.socket
+	if s.peer.IdleUntil = until; s.reading {
+		s.reading = false
+		s.peerWillRead()
+	}
+}
 
 // CloseWrite says that nothing more comes. The client still reads.
 func (c *Client) CloseWrite() {
