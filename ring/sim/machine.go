@@ -23,7 +23,8 @@ type Options struct {
 	EndOneIn int
 	// AcceptOneIn lets an accept fail: the client has gone, or descriptors are short for a moment.
 	AcceptOneIn int
-	// StallOneIn lets the program's thread not run for a while between two calls of Wait: up to a thousand times TurnTime.
+	// StallOneIn lets a thread not run for a while: the program's between two calls of Wait, up to a thousand times TurnTime, or the one
+	// that does an operation, up to DiskTime.
 	StallOneIn int
 	// NetworkTime is the most that bytes are under way before the other end sees them, DiskTime the most that an operation takes that
 	// waits for the disk, and another thread to run, and TurnTime the most that the program is busy between two calls of Wait. The times

@@ -104,6 +104,9 @@ func (k *Kernel) duration(o *operation) time.Duration {
 	switch {
 	case o.Code == ring.OpFsync || k.isCold(o):
 		return m.upTo(m.options.DiskTime)
+	case m.oneIn(m.options.StallOneIn):
+		mark.Hit("the machine took long for an operation that waits for nothing")
+		return m.upTo(m.options.DiskTime)
 	case o.Code == ring.OpSplice || o.Code == ring.OpFadvise || o.Async:
 		return m.upTo(workerTime)
 	}
