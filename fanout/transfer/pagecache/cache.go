@@ -8,6 +8,7 @@ import (
 
 	"oneplusn/ring"
 	"oneplusn/segment/invariants"
+	"oneplusn/segment/mark"
 )
 
 // defaultBlockBytes is the unit in which the page cache is counted. The kernel reads ahead into folios of up to a huge page, aligned
@@ -157,6 +158,7 @@ func (c *Cache) Arrived(f File, pos, n int64) {
 	}
 	for first, last := c.span(pos, n); first <= last; first++ {
 		if b := (block{f, first}); !c.has(b) {
+			mark.Hit("a cold block came back after it was evicted")
 			c.add(b, state{})
 		}
 	}

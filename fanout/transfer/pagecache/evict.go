@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"oneplusn/segment/invariants"
+	"oneplusn/segment/mark"
 )
 
 const (
@@ -66,9 +67,11 @@ func (c *Cache) evictOldest() {
 		s := c.blocks[b]
 		switch {
 		case !b.file.Held():
+			mark.Hit("a cold block was forgotten with its file")
 			delete(c.blocks, b)
 			return
 		case s.coming, s.referenced && spared < maxSpared:
+			mark.HitIf(!s.coming, "a cold block that was read again was spared")
 			s.referenced = false
 			c.keep(b, s)
 			continue
@@ -97,10 +100,13 @@ func (c *Cache) evicted(a *advice) {
 	}
 	c.evicting--
 	if gone && !s.wanted {
+		mark.Hit("a cold block was evicted")
 		delete(c.blocks, b)
 		c.counts.DroppedBytes += size
 		return
 	}
+	mark.HitIf(s.wanted, "a cold block was read while it was evicted")
+	mark.HitIf(!gone, "a cold block stayed, for its pages are in use")
 	c.counts.BusyBytes += size
 	c.keep(b, state{end: a.end, read: s.read})
 }

@@ -1,6 +1,10 @@
 package pagecache
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"oneplusn/segment/mark"
+)
 
 // maxReadaheads bounds the blocks that are being read ahead at once, for all subscribers together. A small cache has less.
 const maxReadaheads = 64
@@ -35,6 +39,7 @@ func (c *Cache) readAhead(b block) {
 	if !tracked || s.evicting {
 		return
 	}
+	mark.Hit("a block was read ahead of a subscriber")
 	s.advised, s.coming = true, true
 	c.blocks[b] = s
 	c.readaheads++
