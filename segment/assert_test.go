@@ -37,7 +37,7 @@ func TestMisuseFailsAnAssertion(t *testing.T) {
 		"the recovery point": func(l *Log) { l.Checkpointed(l.LogEndOffset() + 1) },
 	} {
 		t.Run(says, func(t *testing.T) {
-			l := openLog(t, "/data/t-0", Options{FS: newSimFS(newRand(t, 1)), SegmentBytes: 400}, OpenOptions{})
+			l := openLog(t, "/data/t-0", Options{FS: newSimFS(t, 1), SegmentBytes: 400}, OpenOptions{})
 			for range 5 {
 				mustAppend(t, l, testBatch{value: 100})
 			}

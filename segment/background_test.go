@@ -131,7 +131,7 @@ func TestDeletedLogLetsGoOfTheFileOfItsNextSegment(t *testing.T) {
 }
 
 func TestOptionsThatChangeAtRunTimeCountFromThenOn(t *testing.T) {
-	fs := newSimFS(newRand(t, 71))
+	fs := newSimFS(t, 71)
 	l := openLog(t, recoverDir, Options{FS: fs, ManualCommit: true}, OpenOptions{})
 	mustAppend(t, l, testBatch{value: 100})
 	if l.HighWatermark() != 0 {

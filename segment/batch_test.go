@@ -39,7 +39,7 @@ func TestBadBatchesGetTheErrorOfTheirKind(t *testing.T) {
 		{"idempotent and another", append(testBatch{producer: 1}.encode(), good.encode()...), records.ErrMalformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := openLog(t, "/data/t-0", Options{FS: newSimFS(newRand(t, 1)), MaxBatchBytes: 1000}, OpenOptions{})
+			l := openLog(t, "/data/t-0", Options{FS: newSimFS(t, 1), MaxBatchBytes: 1000}, OpenOptions{})
 			if _, err := l.Append(c.raw, 1); !errors.Is(err, c.want) {
 				t.Errorf("append says %v, want %v", err, c.want)
 			}
@@ -51,7 +51,7 @@ func TestBadBatchesGetTheErrorOfTheirKind(t *testing.T) {
 }
 
 func TestAppendTimeReplacesTheProducersAndKeepsTheCRCRight(t *testing.T) {
-	l := openLog(t, "/data/t-0", Options{FS: newSimFS(newRand(t, 1)), AppendTime: true}, OpenOptions{})
+	l := openLog(t, "/data/t-0", Options{FS: newSimFS(t, 1), AppendTime: true}, OpenOptions{})
 	a, err := l.Append(testBatch{records: 2, timestamp: 5}.encode(), 1000)
 	if err != nil || a.AppendTimeMillis != 1000 {
 		t.Fatalf("append: %+v, %v", a, err)

@@ -10,8 +10,8 @@ import (
 // contents is every file, for comparing before and after.
 func contents(fs *simFS) map[string]string {
 	all := map[string]string{}
-	for path, inode := range fs.names {
-		all[path] = string(inode.data)
+	for _, path := range fs.disk.Names() {
+		all[path] = string(fs.content(path))
 	}
 	return all
 }
@@ -25,21 +25,21 @@ var spoilers = []struct {
 	state State
 }{
 	{"nothing", true, func(*simFS, string, string) {}, "", StateOK},
-	{"crash", false, func(fs *simFS, _, last string) { delete(fs.names, beside(last, indexSuffix)) }, "", StateOK},
-	{"index gone", true, func(fs *simFS, first, _ string) { delete(fs.names, beside(first, indexSuffix)) }, "intact-index-missing", StateRebuild},
-	{"index entry wrong in the middle", true, func(fs *simFS, first, _ string) { fs.names[beside(first, indexSuffix)].data[15]-- },
+	{"crash", false, func(fs *simFS, _, last string) { fs.disk.Remove(beside(last, indexSuffix)) }, "", StateOK},
+	{"index gone", true, func(fs *simFS, first, _ string) { fs.disk.Remove(beside(first, indexSuffix)) }, "intact-index-missing", StateRebuild},
+	{"index entry wrong in the middle", true, func(fs *simFS, first, _ string) { fs.content(beside(first, indexSuffix))[15]-- },
 		"intact-index-wrong", StateRebuild},
-	{"time index entry wrong in the middle", true, func(fs *simFS, first, _ string) { fs.names[beside(first, timeIndexSuffix)].data[19]++ },
+	{"time index entry wrong in the middle", true, func(fs *simFS, first, _ string) { fs.content(beside(first, timeIndexSuffix))[19]++ },
 		"intact-index-wrong", StateRebuild},
 	{"tail torn by a crash", false, func(fs *simFS, _, last string) { shorten(fs, last, 3) }, "torn-tail", StateTorn},
 	{"tail torn after a clean stop", true, func(fs *simFS, _, last string) { shorten(fs, last, 3) }, "torn-after-clean-stop", StateDamaged},
 	{"closed segment torn", false, func(fs *simFS, first, _ string) { shorten(fs, first, 3) }, "torn-closed-segment", StateDamaged},
-	{"byte wrong behind a sane index", true, func(fs *simFS, first, _ string) { fs.names[first].data[80] ^= 1 }, "interior-damage", StateDamaged},
+	{"byte wrong behind a sane index", true, func(fs *simFS, first, _ string) { fs.content(first)[80] ^= 1 }, "interior-damage", StateDamaged},
 }
 
 func shorten(fs *simFS, path string, n int) {
-	inode := fs.names[path]
-	inode.data = bytes.Clone(inode.data[:len(inode.data)-n])
+	b := fs.content(path)
+	fs.disk.Put(path, bytes.Clone(b[:len(b)-n]))
 }
 
 func TestCheckFindsWhatIsWrongAndChangesNothing(t *testing.T) {
@@ -63,7 +63,7 @@ func TestCheckFindsWhatIsWrongAndChangesNothing(t *testing.T) {
 			if strings.Join(labels, " ") != c.label {
 				t.Errorf("the cases are %q, want %q", labels, c.label)
 			}
-			if fmt.Sprint(before) != fmt.Sprint(contents(fs)) || fs.open != 0 {
+			if fmt.Sprint(before) != fmt.Sprint(contents(fs)) || fs.open() != 0 {
 				t.Error("something was changed, or is left open")
 			}
 			if read < r.Bytes {
@@ -74,7 +74,7 @@ func TestCheckFindsWhatIsWrongAndChangesNothing(t *testing.T) {
 }
 
 func lastSegment(fs *simFS) (last string) {
-	for path := range fs.names {
+	for _, path := range fs.disk.Names() {
 		if strings.HasSuffix(path, logSuffix) {
 			last = max(last, path)
 		}
@@ -126,16 +126,8 @@ func checkNothingLost(t *testing.T, fs *simFS, before map[string]string) {
 		if !strings.HasSuffix(path, logSuffix) {
 			continue
 		}
-		got := ""
-		if inode := fs.names[path]; inode != nil {
-			got = string(inode.data)
-		}
-		if inode := fs.names[path+cutSuffix]; inode != nil {
-			got += string(inode.data)
-		}
-		if inode := fs.names[fmt.Sprintf("%s.%d%s", path, len(got), cutSuffix)]; inode != nil {
-			got += string(inode.data)
-		}
+		got := string(fs.content(path)) + string(fs.content(path+cutSuffix))
+		got += string(fs.content(fmt.Sprintf("%s.%d%s", path, len(got), cutSuffix)))
 		if got != content {
 			t.Errorf("%s: %d bytes are left of %d", path, len(got), len(content))
 		}
@@ -143,7 +135,7 @@ func checkNothingLost(t *testing.T, fs *simFS, before map[string]string) {
 }
 
 func TestSnapshotOfWhatWasCutIsNotBelieved(t *testing.T) {
-	fs := newSimFS(newRand(t, 61))
+	fs := newSimFS(t, 61)
 	o := Options{FS: fs}
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	for i := range 5 {
@@ -151,7 +143,7 @@ func TestSnapshotOfWhatWasCutIsNotBelieved(t *testing.T) {
 	}
 	mustClose(t, l)
 	path := segmentPath(recoverDir, 0)
-	fs.names[path].data[len(fs.names[path].data)*3/5+30] ^= 1
+	fs.content(path)[len(fs.content(path))*3/5+30] ^= 1
 	if _, err := Repair(recoverDir, o, OpenOptions{Clean: true}, Repairs{CutAtDamage: true}, nil); err != nil {
 		t.Fatal(err)
 	}

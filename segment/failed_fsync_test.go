@@ -12,7 +12,7 @@ import (
 func TestStartAfterAFailedSyncBelievesTheDiskAlone(t *testing.T) {
 	lostOnes := 0
 	for seed := range uint64(50) {
-		fs := newSimFS(newRand(t, seed))
+		fs := newSimFS(t, seed)
 		o := Options{FS: fs, ManualCommit: true}
 		l := openLog(t, recoverDir, o, OpenOptions{})
 		mustAppend(t, l, testBatch{value: 200})
@@ -23,9 +23,9 @@ func TestStartAfterAFailedSyncBelievesTheDiskAlone(t *testing.T) {
 		l.Synced(p)
 		mustAppend(t, l, testBatch{value: 200})
 		p, _ = l.SyncPlan()
-		fs.badSyncs = 100
+		fs.failSyncs(true)
 		l.SyncFailed(p, doSync(p))
-		fs.badSyncs = 0
+		fs.failSyncs(false)
 		if _, err := l.Append(testBatch{}.encode(), 1); !errors.Is(err, ErrPoisoned) || !errors.Is(err, syscall.EIO) {
 			t.Fatalf("an append after a failed sync: %v", err)
 		}
@@ -33,11 +33,11 @@ func TestStartAfterAFailedSyncBelievesTheDiskAlone(t *testing.T) {
 			t.Fatalf("after a failed sync another is begun, or the high watermark is %d", l.HighWatermark())
 		}
 		mark := filepath.Join(recoverDir, failedSyncFile)
-		if runWork(l); fs.names[mark] == nil {
+		if runWork(l); !fs.has(mark) {
 			t.Fatal("the failed sync left no mark")
 		}
 		// The process is killed, and the next one starts.
-		lost := len(fs.names[segmentPath(recoverDir, 0)].lost) > 0
+		lost := fs.disk.Lost(segmentPath(recoverDir, 0)) > 0
 		l = openLog(t, recoverDir, o, OpenOptions{})
 		if lost && l.HighWatermark() != 1 {
 			t.Errorf("seed %d: pages are lost, and the high watermark is %d", seed, l.HighWatermark())
@@ -46,7 +46,7 @@ func TestStartAfterAFailedSyncBelievesTheDiskAlone(t *testing.T) {
 			lostOnes++
 		}
 		end := l.HighWatermark()
-		if fs.names[mark] != nil {
+		if fs.has(mark) {
 			t.Error("the mark is still there after the log was read from the disk")
 		}
 		l = openLog(t, recoverDir, Options{FS: fs.powerLoss()}, OpenOptions{})
@@ -63,18 +63,18 @@ func TestStartAfterAFailedSyncBelievesTheDiskAlone(t *testing.T) {
 // start, if the process was killed before its sync.
 func TestStartWhoseSyncFailsRefusesAndTheNextReadsTheDisk(t *testing.T) {
 	for seed := range uint64(50) {
-		fs := newSimFS(newRand(t, seed))
+		fs := newSimFS(t, seed)
 		o := Options{FS: fs}
 		l := openLog(t, recoverDir, o, OpenOptions{})
 		for range 3 {
 			mustAppend(t, l, testBatch{value: 100})
 		}
-		fs.badSyncs = 100
+		fs.failSyncs(true)
 		if _, err := Open(recoverDir, o, OpenOptions{}); !errors.Is(err, syscall.EIO) {
 			t.Fatalf("a start whose sync fails: %v", err)
 		}
-		fs.badSyncs = 0
-		if lost := len(fs.names[segmentPath(recoverDir, 0)].lost); lost > 0 {
+		fs.failSyncs(false)
+		if lost := fs.disk.Lost(segmentPath(recoverDir, 0)); lost > 0 {
 			t.Errorf("seed %d: %d pages look as if they were on the disk", seed, lost)
 		}
 	}
@@ -82,7 +82,7 @@ func TestStartWhoseSyncFailsRefusesAndTheNextReadsTheDisk(t *testing.T) {
 
 // A clean stop of a log whose sync failed leaves the mark too, if there was no time for it before.
 func TestCloseOfAPoisonedLogLeavesTheMark(t *testing.T) {
-	fs := newSimFS(newRand(t, 3))
+	fs := newSimFS(t, 3)
 	l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
 	mustAppend(t, l, testBatch{})
 	p, _ := l.SyncPlan()
@@ -90,7 +90,7 @@ func TestCloseOfAPoisonedLogLeavesTheMark(t *testing.T) {
 	if err := l.Close(); !errors.Is(err, ErrPoisoned) {
 		t.Errorf("close: %v", err)
 	}
-	if fs.names[filepath.Join(recoverDir, failedSyncFile)] == nil {
+	if !fs.has(filepath.Join(recoverDir, failedSyncFile)) {
 		t.Error("there is no mark")
 	}
 }
@@ -104,14 +104,14 @@ func TestCloseLeavesTheMarkThatTheWorkBeforeItDidNot(t *testing.T) {
 			return func() { work()() }
 		},
 		"it failed": func(l *Log, fs *simFS) func() {
-			fs.failAt, fs.failAs = fs.ops, syscall.ENOSPC
+			fs.disk.FailOnce(0, syscall.ENOSPC)
 			runWork(l)
-			fs.failAt = -1
+			fs.disk.FailOnce(-1, nil)
 			return func() {}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fs := newSimFS(newRand(t, 4))
+			fs := newSimFS(t, 4)
 			l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
 			mustAppend(t, l, testBatch{})
 			p, _ := l.SyncPlan()
@@ -121,7 +121,7 @@ func TestCloseLeavesTheMarkThatTheWorkBeforeItDidNot(t *testing.T) {
 				t.Errorf("close: %v", err)
 			}
 			later()
-			if fs.names[filepath.Join(recoverDir, failedSyncFile)] == nil {
+			if !fs.has(filepath.Join(recoverDir, failedSyncFile)) {
 				t.Error("there is no mark")
 			}
 		})

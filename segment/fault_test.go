@@ -103,9 +103,7 @@ func (m *faultModel) ack(base int64, raw []byte) {
 func (m *faultModel) adopt(t *testing.T, l *Log) {
 	t.Helper()
 	fs := l.options.FS.(*simFS)
-	ops, failAt := fs.ops, fs.failAt
-	fs.failAt = -1 // to look is no part of the workload
-	defer func() { fs.ops, fs.failAt = ops, failAt }()
+	defer fs.disk.Aside()() // to look is no part of the workload
 	for _, h := range readAll(t, l, l.LogStartOffset(), 200) {
 		m.acked[h.BaseOffset] = h.CRC
 		m.next = max(m.next, h.NextOffset())
@@ -176,15 +174,17 @@ func TestFailureOfAnyFileOperationLosesNothing(t *testing.T) {
 	lost := 0
 	for _, errno := range []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS} {
 		for i := 0; ; i++ {
-			fs := newSimFS(newRand(t, uint64(i)))
-			fs.failAt, fs.failAs = i, errno
+			fs := smallSimFS(uint64(i))
+			fs.disk.FailOnce(i, errno)
 			m := &faultModel{acked: map[int64]uint32{}, lazy: i%2 == 1}
 			clean := faultWorkload(t, fs, faultOptions(fs), m, OpenOptions{})
-			what := fmt.Sprintf("%v at operation %d (%s)", errno, i, fs.failed)
-			if fs.open > 0 {
-				t.Errorf("%s: %d files are open", what, fs.open)
+			what := fmt.Sprintf("%v at operation %d (%s)", errno, i, fs.disk.Met())
+			if fs.open() > 0 {
+				t.Errorf("%s: %d files are open", what, fs.open())
 			}
+			done, lostNow := fs.disk.Met() == "", fs.disk.LostPages()
 			after := fs.restart()
+			fs.close()
 			l := m.open(t, after, what, OpenOptions{Clean: clean})
 			m.check(t, l, what)
 			m.adopt(t, l)
@@ -194,8 +194,9 @@ func TestFailureOfAnyFileOperationLosesNothing(t *testing.T) {
 			l = m.open(t, after.powerLoss(), what, OpenOptions{})
 			m.check(t, l, what)
 			mustClose(t, l)
-			lost += fs.lostPages
-			if fs.failed == "" {
+			after.close()
+			lost += lostNow
+			if done {
 				if len(m.acked) < 25 {
 					t.Errorf("without a fault only %d batches were acknowledged", len(m.acked))
 				}
@@ -213,15 +214,15 @@ func TestPowerLossLosesNothingThatWasAcknowledgedAfterAnFsync(t *testing.T) {
 	const rounds = 3000
 	torn, met, losses, lostPages := 0, 0, 0, 0
 	for seed := range rounds {
-		fs := newSimFS(newRand(t, uint64(seed)))
+		fs := smallSimFS(uint64(seed))
 		m := &faultModel{acked: map[int64]uint32{}}
 		m.lazy = seed%2 == 1
 		// Recovery has to stand it too, and what a process left that died before the power was lost.
 		for range 3 {
-			fs.crash, fs.failAt = true, fs.ops+fs.rng.IntN(350)
-			fs.badSyncs = seed % 3 * 2
+			fs.disk.FailAt(fs.rng.IntN(350), errPowerLost)
+			fs.disk.Options().FailSyncOneIn = []int{0, 50, 25}[seed%3]
 			clean := faultWorkload(t, fs, faultOptions(fs), m, OpenOptions{})
-			lostPages, fs.lostPages, fs.badSyncs = lostPages+fs.lostPages, 0, 0
+			fs.disk.Options().FailSyncOneIn = 0
 			if !clean && fs.rng.IntN(2) == 0 {
 				fs = fs.revive()
 			} else {
@@ -238,6 +239,8 @@ func TestPowerLossLosesNothingThatWasAcknowledgedAfterAnFsync(t *testing.T) {
 			torn++
 		}
 		mustClose(t, l)
+		lostPages += fs.disk.LostPages()
+		fs.close()
 		if t.Failed() {
 			t.Fatalf("%s: run it alone", what)
 		}

@@ -29,7 +29,7 @@ func fuzzSeeds(f *testing.F) {
 func FuzzAppend(f *testing.F) {
 	fuzzSeeds(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		l, err := Open(recoverDir, Options{FS: newSimFS(newRand(t, 1)), SegmentBytes: 1 << 16}, OpenOptions{})
+		l, err := Open(recoverDir, Options{FS: newSimFS(t, 1), SegmentBytes: 1 << 16}, OpenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func FuzzProducedToOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		fs := newSimFS(newRand(t, 1))
+		fs := newSimFS(t, 1)
 		l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
 		sent := bytes.Clone(raw)
 		a, err := l.AppendChecked(raw, in, testNow)
@@ -147,15 +147,14 @@ func FuzzScan(f *testing.F) {
 		if again.damage != intact || again.nextOffset != v.nextOffset || again.batches != v.batches {
 			t.Fatalf("%+v, its valid part %+v", v, again)
 		}
-		fs := newSimFS(newRand(t, 1))
-		fs.dirs[recoverDir] = true
-		fs.names[segmentPath(recoverDir, 0)] = &simInode{data: bytes.Clone(raw)}
+		fs := newSimFS(t, 1)
+		fs.disk.Put(segmentPath(recoverDir, 0), raw)
 		l, err := Open(recoverDir, Options{FS: fs}, OpenOptions{RecoveryPoint: AllDurable})
 		if (err == nil) != (v.damage == intact || v.damage == tornTail) {
 			t.Fatalf("%+v, open says %v", v, err)
 		}
 		if err != nil {
-			if !bytes.Equal(fs.names[segmentPath(recoverDir, 0)].data, raw) {
+			if !bytes.Equal(fs.content(segmentPath(recoverDir, 0)), raw) {
 				t.Fatal("a refused log was changed")
 			}
 			return
@@ -175,8 +174,7 @@ func FuzzSidecars(f *testing.F) {
 	f.Add([]byte{}, []byte{}, []byte{}, []byte{})
 	f.Add(make([]byte, 80), make([]byte, 120), make([]byte, 56), []byte("1\n"))
 	f.Fuzz(func(t *testing.T, index, timeIndex, snapshot, epochs []byte) {
-		fs := newSimFS(newRand(t, 1))
-		fs.dirs[recoverDir] = true
+		fs := newSimFS(t, 1)
 		first := append(testBatch{timestamp: 5}.encode(), testBatch{base: 1, timestamp: 4}.encode()...)
 		for path, content := range map[string][]byte{
 			segmentPath(recoverDir, 0):                 first,
@@ -188,7 +186,7 @@ func FuzzSidecars(f *testing.F) {
 			filePath(recoverDir, 900, snapshotSuffix):  snapshot,
 			filePath(recoverDir, 900, timeIndexSuffix): timeIndex,
 		} {
-			fs.names[path] = &simInode{data: bytes.Clone(content)}
+			fs.disk.Put(path, content)
 		}
 		l, err := Open(recoverDir, Options{FS: fs}, OpenOptions{Clean: true})
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 // finished. It says where each batch begins in the last one.
 func crashedLog(t *testing.T, o Options, batches int) (*simFS, []records.Batch) {
 	t.Helper()
-	fs := newSimFS(newRand(t, 31))
+	fs := newSimFS(t, 31)
 	o.FS = fs
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	for i := range batches {
@@ -27,9 +27,8 @@ func crashedLog(t *testing.T, o Options, batches int) (*simFS, []records.Batch) 
 
 // zero makes a hole in a file, as a page is that the kernel had not written.
 func zero(fs *simFS, path string, from, to int) {
-	inode := fs.names[path]
-	inode.data = bytes.Clone(inode.data)
-	clear(inode.data[min(from, len(inode.data)):min(to, len(inode.data))])
+	b := fs.content(path)
+	clear(b[min(from, len(b)):min(to, len(b))])
 }
 
 // wholeBefore is how many of the batches of a file lie before a position, and the offset behind them.
@@ -54,7 +53,7 @@ func firstChange(a, b []byte) int {
 func TestHolesInWhatWasNeverPromisedAreCut(t *testing.T) {
 	fs, all := crashedLog(t, Options{}, 30)
 	path := segmentPath(recoverDir, 0)
-	size := len(fs.names[path].data)
+	size := len(fs.content(path))
 	for from := 0; from < size; from += 13 {
 		for _, hole := range []int{simPage, 3 * simPage, size} { // a part of a batch, several with their headers, all that follows
 			after := fs.restart()
@@ -62,7 +61,7 @@ func TestHolesInWhatWasNeverPromisedAreCut(t *testing.T) {
 			if from+2*hole < size {
 				zero(after, path, from+2*hole, from+2*hole+7) // and another
 			}
-			n, next := wholeBefore(all, firstChange(fs.names[path].data, after.names[path].data))
+			n, next := wholeBefore(all, firstChange(fs.content(path), after.content(path)))
 			o := Options{FS: after}
 			report, err := Check(recoverDir, o, OpenOptions{RecoveryPoint: next}, nil)
 			if err != nil || report.State == StateDamaged || report.LogEndOffset != next {
@@ -102,7 +101,7 @@ func TestHoleBelowWhatWasPromisedIsRefusedAndNothingIsTouched(t *testing.T) {
 		after := fs.restart()
 		zero(after, path, at+20, at+20+simPage)
 		if c.synced {
-			after.names[filepath.Join(recoverDir, syncedAcksFile)] = &simInode{}
+			after.disk.Put(filepath.Join(recoverDir, syncedAcksFile), nil)
 		}
 		before := contents(after)
 		_, err := Open(recoverDir, Options{FS: after, ManualCommit: c.synced}, c.found)
@@ -132,14 +131,14 @@ func TestUnfinishedSegmentsAreCutLikeTheLast(t *testing.T) {
 	for name, spoil := range map[string]func(fs *simFS){
 		"a hole":        func(fs *simFS) { zero(fs, second, 100, 150) },
 		"a torn end":    func(fs *simFS) { shorten(fs, second, 10) },
-		"a missing end": func(fs *simFS) { fs.names[second].data = firstBatch(fs.names[second].data) },
-		"nothing there": func(fs *simFS) { fs.names[second].data = nil },
+		"a missing end": func(fs *simFS) { fs.disk.Put(second, firstBatch(fs.content(second))) },
+		"nothing there": func(fs *simFS) { fs.disk.Put(second, nil) },
 	} {
 		for _, synced := range []bool{false, true} {
 			after := fs.restart()
 			spoil(after)
 			if synced {
-				after.names[filepath.Join(recoverDir, syncedAcksFile)] = &simInode{}
+				after.disk.Put(filepath.Join(recoverDir, syncedAcksFile), nil)
 			}
 			o.FS, o.ManualCommit = after, synced
 			report, err := Check(recoverDir, o, OpenOptions{}, nil)
@@ -175,7 +174,7 @@ func TestUnfinishedSegmentWithNothingBehindItIsATornTail(t *testing.T) {
 		zero(fs, segmentPath(recoverDir, base), 0, 1<<20)
 	}
 	shorten(fs, segmentPath(recoverDir, bases[1]), 10)
-	fs.names[filepath.Join(recoverDir, syncedAcksFile)] = &simInode{}
+	fs.disk.Put(filepath.Join(recoverDir, syncedAcksFile), nil)
 	o.FS, o.ManualCommit = fs, true
 	l, err := Open(recoverDir, o, OpenOptions{})
 	if err != nil || l.LogEndOffset() <= bases[1] || l.LogEndOffset() >= bases[2] {
@@ -188,7 +187,7 @@ func TestFinishedSegmentIsNeverCut(t *testing.T) {
 	fs, o, _ := manySegments(t)
 	bases := offsetsOf(fileNames(fs), logSuffix)
 	first := segmentPath(recoverDir, bases[0])
-	delete(fs.names, beside(first, indexSuffix)) // by hand: those behind it are there
+	fs.disk.Remove(beside(first, indexSuffix)) // by hand: those behind it are there
 	zero(fs, first, 100, 150)
 	_, err := Open(recoverDir, o, OpenOptions{})
 	var damage *DamagedError
@@ -198,7 +197,7 @@ func TestFinishedSegmentIsNeverCut(t *testing.T) {
 }
 
 func fileNames(fs *simFS) (names []string) {
-	for path := range fs.names {
+	for _, path := range fs.disk.Names() {
 		names = append(names, filepath.Base(path))
 	}
 	return names

@@ -23,7 +23,7 @@ func doSync(p *SyncPlan) error {
 }
 
 func TestHighWatermarkMovesOnlyPastWhatIsSynced(t *testing.T) {
-	fs := newSimFS(newRand(t, 41))
+	fs := newSimFS(t, 41)
 	l := openLog(t, recoverDir, Options{FS: fs, SegmentBytes: 300, ManualCommit: true}, OpenOptions{})
 	for range 10 {
 		mustAppend(t, l, testBatch{value: 20})
@@ -64,7 +64,7 @@ func TestHighWatermarkMovesOnlyPastWhatIsSynced(t *testing.T) {
 }
 
 func TestFailedSyncIsNeverTriedAgain(t *testing.T) {
-	l := openLog(t, recoverDir, Options{FS: newSimFS(newRand(t, 42)), ManualCommit: true}, OpenOptions{})
+	l := openLog(t, recoverDir, Options{FS: newSimFS(t, 42), ManualCommit: true}, OpenOptions{})
 	mustAppend(t, l, testBatch{})
 	p, _ := l.SyncPlan()
 	_ = doSync(p)
@@ -88,7 +88,7 @@ func TestFailedSyncIsNeverTriedAgain(t *testing.T) {
 
 func TestSegmentsRollBySizeAndByAge(t *testing.T) {
 	hour := time.Hour.Milliseconds()
-	l := openLog(t, recoverDir, Options{FS: newSimFS(newRand(t, 43)), SegmentAge: time.Hour, SegmentBytes: 1000}, OpenOptions{})
+	l := openLog(t, recoverDir, Options{FS: newSimFS(t, 43), SegmentAge: time.Hour, SegmentBytes: 1000}, OpenOptions{})
 	for i, c := range []struct {
 		timestamp int64
 		value     int
@@ -119,13 +119,13 @@ func TestRetentionTakesWholeSegmentsTheOldestFirst(t *testing.T) {
 		{"by age, not yet", -1, time.Second, 1001, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			fs := newSimFS(newRand(t, 44))
+			fs := newSimFS(t, 44)
 			l := openLog(t, recoverDir, Options{FS: fs, SegmentBytes: 200, RetentionBytes: c.bytes, RetentionAge: c.age}, OpenOptions{})
 			for i := range 24 {
 				mustAppend(t, l, testBatch{timestamp: 1000 + int64(i), value: 20})
 				runWork(l)
 			}
-			files := len(fs.names)
+			files := len(fs.disk.Names())
 			remove := l.Expire(c.now)
 			if (remove != nil) != (c.wantStart > 0) {
 				t.Fatalf("something is to be removed: %v", remove != nil)
@@ -134,8 +134,8 @@ func TestRetentionTakesWholeSegmentsTheOldestFirst(t *testing.T) {
 				if err := remove(); err != nil {
 					t.Fatal(err)
 				}
-				if len(fs.names) >= files {
-					t.Errorf("%d files are left of %d", len(fs.names), files)
+				if len(fs.disk.Names()) >= files {
+					t.Errorf("%d files are left of %d", len(fs.disk.Names()), files)
 				}
 			}
 			if l.LogStartOffset() != c.wantStart {
@@ -171,8 +171,7 @@ func TestRetentionIsNotFooledByTimestamps(t *testing.T) {
 		"restart, copied with time 0":   {timestamp: now, restart: true, modified: now, kept: age},
 		"restart, both are an hour old": {timestamp: now - 60*age, restart: true, modified: 60 * age, kept: -1},
 	} {
-		fs := newSimFS(newRand(t, 46))
-		fs.nowMillis = now - c.modified
+		fs := newSimFSAt(t, 46, now-c.modified)
 		o := Options{FS: fs, RetentionAge: age * time.Millisecond, SegmentBytes: 1000}
 		l := openLog(t, recoverDir, o, OpenOptions{})
 		for range 15 {
@@ -198,7 +197,7 @@ func TestRetentionIsNotFooledByTimestamps(t *testing.T) {
 // Old and new timestamps in turn, or one of the future, neither end a segment early nor keep it from ending.
 func TestSegmentsEndByTheServersClock(t *testing.T) {
 	now := time.Now().UnixMilli()
-	l := openLog(t, recoverDir, Options{FS: newSimFS(newRand(t, 47)), SegmentAge: time.Hour}, OpenOptions{})
+	l := openLog(t, recoverDir, Options{FS: newSimFS(t, 47), SegmentAge: time.Hour}, OpenOptions{})
 	for i := range 20 {
 		timestamp := []int64{1000, now, -1, now * 1000}[i%4]
 		if _, err := l.Append(testBatch{timestamp: timestamp}.encode(), now+int64(i)); err != nil {
@@ -214,7 +213,7 @@ func TestSegmentsEndByTheServersClock(t *testing.T) {
 }
 
 func TestRetentionEndsTheActiveSegmentFirst(t *testing.T) {
-	fs := newSimFS(newRand(t, 45))
+	fs := newSimFS(t, 45)
 	l := openLog(t, recoverDir, Options{FS: fs, RetentionAge: time.Second}, OpenOptions{})
 	mustAppend(t, l, testBatch{timestamp: 1000})
 	for range 2 {
@@ -268,7 +267,7 @@ func TestSegmentThatIsBeingSentStaysReadable(t *testing.T) {
 }
 
 func TestDeletedRecordsStayDeleted(t *testing.T) {
-	fs := newSimFS(newRand(t, 46))
+	fs := newSimFS(t, 46)
 	o := Options{FS: fs, SegmentBytes: 200}
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	for range 10 {
@@ -296,7 +295,7 @@ func TestDeletedRecordsStayDeleted(t *testing.T) {
 	if err := WriteCheckpoint(fs, path, map[string]int64{"t-0": l.LogStartOffset(), "a-b-12": 7}); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(fs.names[path].data); got != "0\n2\na-b 12 7\nt 0 5\n" {
+	if got := string(fs.content(path)); got != "0\n2\na-b 12 7\nt 0 5\n" {
 		t.Errorf("the checkpoint is %q", got)
 	}
 	offsets, err := ReadCheckpoint(fs, path)
@@ -311,7 +310,7 @@ func TestDeletedRecordsStayDeleted(t *testing.T) {
 }
 
 func TestLogThatLostWhatWasDeletedGoesOnAtItsStart(t *testing.T) {
-	fs := newSimFS(newRand(t, 47))
+	fs := newSimFS(t, 47)
 	l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{LogStartOffset: 100})
 	if l.LogStartOffset() != 100 || l.LogEndOffset() != 100 {
 		t.Errorf("the log has %d to %d", l.LogStartOffset(), l.LogEndOffset())
@@ -322,14 +321,13 @@ func TestLogThatLostWhatWasDeletedGoesOnAtItsStart(t *testing.T) {
 }
 
 func TestFullDiskLosesNothingAndGoesOnWhenThereIsSpace(t *testing.T) {
-	fs := newSimFS(newRand(t, 48))
-	fs.failAs = syscall.ENOSPC
+	fs := newSimFS(t, 48)
 	o := Options{FS: fs, SegmentBytes: 500}
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	sent := 0
 	for i := range 200 {
 		if i%3 == 0 {
-			fs.failAt = fs.ops + fs.rng.IntN(3)
+			fs.disk.FailOnce(fs.rng.IntN(3), syscall.ENOSPC)
 		}
 		_, err := l.Append(testBatch{value: 30}.encode(), 1)
 		switch {
@@ -340,7 +338,7 @@ func TestFullDiskLosesNothingAndGoesOnWhenThereIsSpace(t *testing.T) {
 		}
 		runWork(l)
 	}
-	fs.failAt = -1
+	fs.disk.FailOnce(-1, nil)
 	if got := readAll(t, l, 0, 400); len(got) != sent || sent == 200 {
 		t.Errorf("%d batches of %d", len(got), sent)
 	}
@@ -355,7 +353,7 @@ func TestSegmentFileThatWasRemovedUnderTheLogIsWrittenAgain(t *testing.T) {
 		"and then closed with the log": {1, 1}, "and then closed": {1, 3}, "after it was closed": {3, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fs := newSimFS(newRand(t, 49))
+			fs := newSimFS(t, 49)
 			o := Options{FS: fs, SegmentBytes: 400}
 			l := openLog(t, recoverDir, o, OpenOptions{})
 			n := 0
@@ -366,7 +364,7 @@ func TestSegmentFileThatWasRemovedUnderTheLogIsWrittenAgain(t *testing.T) {
 				}
 			}
 			write(c.segmentsBefore)
-			delete(fs.names, segmentPath(recoverDir, 0))
+			fs.disk.Remove(segmentPath(recoverDir, 0))
 			write(c.segments)
 			mustClose(t, l)
 			l = openLog(t, recoverDir, o, OpenOptions{Clean: true})
@@ -378,18 +376,18 @@ func TestSegmentFileThatWasRemovedUnderTheLogIsWrittenAgain(t *testing.T) {
 }
 
 func TestExpiredSegmentThatWasRemovedAlreadyLeavesNothing(t *testing.T) {
-	fs := newSimFS(newRand(t, 52))
+	fs := newSimFS(t, 52)
 	l := openLog(t, recoverDir, Options{FS: fs, SegmentBytes: 400, RetentionBytes: 1000}, OpenOptions{})
 	for len(l.segments) < 6 {
 		mustAppend(t, l, testBatch{value: 30})
 		runWork(l)
 	}
 	path := segmentPath(recoverDir, 0)
-	delete(fs.names, path)
+	fs.disk.Remove(path)
 	if err := l.Expire(1)(); err != nil {
 		t.Error(err)
 	}
-	for name := range fs.names {
+	for _, name := range fs.disk.Names() {
 		if strings.HasPrefix(name, strings.TrimSuffix(path, logSuffix)) {
 			t.Errorf("%s is left", name)
 		}
@@ -397,17 +395,17 @@ func TestExpiredSegmentThatWasRemovedAlreadyLeavesNothing(t *testing.T) {
 }
 
 func TestEpochsAndTopicIDAreKeptAsKafkaDoes(t *testing.T) {
-	fs := newSimFS(newRand(t, 50))
+	fs := newSimFS(t, 50)
 	id := [16]byte{1, 2, 3, 250}
 	o := Options{FS: fs, TopicID: id}
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	mustAppend(t, l, testBatch{})
 	mustAppend(t, l, testBatch{})
 	mustClose(t, l)
-	if got := string(fs.names[filepath.Join(recoverDir, epochFile)].data); got != "0\n1\n0 0\n" {
+	if got := string(fs.content(filepath.Join(recoverDir, epochFile))); got != "0\n1\n0 0\n" {
 		t.Errorf("%s is %q", epochFile, got)
 	}
-	if got := string(fs.names[filepath.Join(recoverDir, partitionFile)].data); got != "version: 0\ntopic_id: AQID-gAAAAAAAAAAAAAAAA" {
+	if got := string(fs.content(filepath.Join(recoverDir, partitionFile))); got != "version: 0\ntopic_id: AQID-gAAAAAAAAAAAAAAAA" {
 		t.Errorf("%s is %q", partitionFile, got)
 	}
 	l = openLog(t, recoverDir, Options{FS: fs, LeaderEpoch: 4}, OpenOptions{Clean: true})
@@ -434,7 +432,10 @@ func TestEpochsAndTopicIDAreKeptAsKafkaDoes(t *testing.T) {
 }
 
 func TestCleanMarkIsTakenOnce(t *testing.T) {
-	fs := newSimFS(newRand(t, 51))
+	fs := newSimFS(t, 51)
+	if err := fs.MkdirAll("/data"); err != nil {
+		t.Fatal(err)
+	}
 	if clean, err := TakeCleanMark(fs, "/data"); clean || err != nil {
 		t.Errorf("without a mark: %v, %v", clean, err)
 	}

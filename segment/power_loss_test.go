@@ -26,7 +26,7 @@ type looseModel struct {
 func (m *looseModel) live(t *testing.T, fs *simFS, what string) {
 	l, err := Open(recoverDir, looseOptions(fs), OpenOptions{RecoveryPoint: m.point})
 	if err != nil {
-		if !fs.dead {
+		if !fs.died() {
 			t.Fatalf("%s: open: %v", what, err)
 		}
 		return // the power went during the start
@@ -60,7 +60,7 @@ func (m *looseModel) live(t *testing.T, fs *simFS, what string) {
 			m.point = l.DurableOffset()
 		}
 	}
-	if !fs.dead { // whatever is to be kept was, the files are those of a process that was killed
+	if !fs.died() { // whatever is to be kept was, the files are those of a process that was killed
 		for _, s := range l.segments {
 			s.Release()
 		}
@@ -71,9 +71,7 @@ func (m *looseModel) live(t *testing.T, fs *simFS, what string) {
 func (m *looseModel) check(t *testing.T, l *Log, what string) {
 	t.Helper()
 	fs := l.options.FS.(*simFS)
-	ops, failAt := fs.ops, fs.failAt
-	fs.failAt = -1 // to look is no part of the workload
-	defer func() { fs.ops, fs.failAt = ops, failAt }()
+	defer fs.disk.Aside()() // to look is no part of the workload
 	end := l.LogEndOffset()
 	if end < m.promised || end > int64(len(m.crcs)) {
 		t.Fatalf("%s: the log ends at %d, %d were appended and those below %d promised", what, end, len(m.crcs), m.promised)
@@ -111,12 +109,11 @@ func TestPowerLossLeavesAPrefixAndIsSeenByReaders(t *testing.T) {
 	losses, killed := 0, 0
 	for seed := range rounds {
 		what := fmt.Sprintf("seed %d", seed)
-		fs := newSimFS(newRand(t, uint64(seed)))
+		fs := smallSimFS(uint64(seed))
 		m := new(looseModel)
 		for range 5 {
-			fs.crash, fs.failAt = true, -1
 			if fs.rng.IntN(2) == 0 {
-				fs.failAt = fs.ops + fs.rng.IntN(120) // in the start too
+				fs.disk.FailAt(fs.rng.IntN(120), errPowerLost) // in the start too
 			}
 			before := len(m.crcs)
 			m.live(t, fs, what)
@@ -136,6 +133,7 @@ func TestPowerLossLeavesAPrefixAndIsSeenByReaders(t *testing.T) {
 		}
 		m.check(t, l, what)
 		mustClose(t, l)
+		fs.close()
 	}
 	t.Logf("%d lives that lost records, %d that only the process ended", losses, killed)
 	if losses == 0 || killed == 0 {

@@ -215,7 +215,7 @@ func TestCheckBeyondItsBudgetIsPutOff(t *testing.T) {
 func TestLatestTimestampIsThatOfTheRecords(t *testing.T) {
 	for codec := records.None; codec <= records.Zstd; codec++ {
 		for _, lie := range []int64{-1, 0, 5, testNow + 1, math.MaxInt64} {
-			l := openLog(t, "/data/t-0", Options{FS: newSimFS(newRand(t, 1))}, OpenOptions{})
+			l := openLog(t, "/data/t-0", Options{FS: newSimFS(t, 1)}, OpenOptions{})
 			raw := testBatch{records: 2, timestamp: testNow}.deflated(codec)
 			binary.BigEndian.PutUint64(raw[35:], uint64(lie))
 			in, err := produced(seal(raw))
@@ -242,7 +242,7 @@ func TestBatchLargerThanASegmentIsRefusedToProducersOnly(t *testing.T) {
 			l.Configure(Options{SegmentBytes: 1 << 14})
 		},
 	} {
-		l := openLog(t, "/data/t-0", Options{FS: newSimFS(newRand(t, 1)), SegmentBytes: 1 << 14}, OpenOptions{})
+		l := openLog(t, "/data/t-0", Options{FS: newSimFS(t, 1), SegmentBytes: 1 << 14}, OpenOptions{})
 		prepare(l)
 		raw := testBatch{value: 1 << 14}.encode()
 		in, err := produced(raw)

@@ -10,7 +10,7 @@ import (
 )
 
 // openProducers loads the latest snapshot that is not behind the log's end, and replays the batches after it. Without one it
-// replays the scanned segments: a producer that wrote nothing there stays unknown.
+// replays the scanned segments: a producer that wrote nothing there stays unknown. Then it finishes segments.
 func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 	from := scanned
 	l.producers.forgot = from > 0
@@ -42,7 +42,11 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 		from, l.producers.forgot = snapshot, !l.knewAllProducers()
 		break
 	}
+	var before []byte // the snapshot at the base of the active segment
 	for _, s := range l.segments {
+		if s == l.active() && from < s.base {
+			before = l.producers.encode()
+		}
 		if s.next <= from || s.size == 0 {
 			continue
 		}
@@ -62,7 +66,7 @@ func (l *Log) openProducers(snapshots []int64, scanned int64) error {
 			return damaged(s.path, at, err)
 		}
 	}
-	return nil
+	return l.finishScanned(before)
 }
 
 // knewAllProducers reports whether a snapshot has every producer that ever wrote to the log: the limit evicted none, and the log is

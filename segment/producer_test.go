@@ -57,7 +57,7 @@ func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, reopen := range []bool{false, true} {
-				fs := newSimFS(newRand(t, 31))
+				fs := newSimFS(t, 31)
 				l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
 				l.producers.forgot = strings.Contains(name, "somebody was forgotten")
 				for i, s := range steps {
@@ -81,7 +81,7 @@ func TestSequencesAreCheckedAsKafkaDoes(t *testing.T) {
 
 func TestProducersSurviveACrashAndAnyNumberOfRolls(t *testing.T) {
 	for _, work := range []bool{true, false} {
-		fs := newSimFS(newRand(t, 32))
+		fs := newSimFS(t, 32)
 		o := Options{FS: fs, SegmentBytes: 1000, MaxBatchBytes: 500}
 		l := openLog(t, recoverDir, o, OpenOptions{})
 		for i := range 60 {
@@ -113,7 +113,7 @@ func TestProducersSurviveACrashAndAnyNumberOfRolls(t *testing.T) {
 // What a producer had in flight at a stop may lie in several segments.
 func TestRetriesAfterARestartAreKnownWhereverSegmentsEnd(t *testing.T) {
 	for n := rememberedBatches; n < 40; n++ {
-		fs := newSimFS(newRand(t, uint64(n)))
+		fs := newSimFS(t, uint64(n))
 		o := Options{FS: fs, SegmentBytes: 400}
 		l := openLog(t, recoverDir, o, OpenOptions{})
 		for i := range n {
@@ -133,13 +133,13 @@ func TestRetriesAfterARestartAreKnownWhereverSegmentsEnd(t *testing.T) {
 
 // A start after a clean stop does not look for damage. Where it meets some, it is the readers' to be told.
 func TestDamageAmongOldBatchesDoesNotKeepALogFromStarting(t *testing.T) {
-	fs := newSimFS(newRand(t, 34))
+	fs := newSimFS(t, 34)
 	l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
 	for i := range 200 {
 		mustAppend(t, l, testBatch{producer: 5, sequence: int32(i), value: 50, timestamp: 9})
 	}
 	mustClose(t, l)
-	data := fs.names[segmentPath(recoverDir, 0)].data
+	data := fs.content(segmentPath(recoverDir, 0))
 	at := 0
 	for range 100 {
 		h, err := records.ParseBatch(data[at:])
@@ -163,7 +163,7 @@ func TestDamageAmongOldBatchesDoesNotKeepALogFromStarting(t *testing.T) {
 }
 
 func TestProducersAreBoundedAndForgottenInTime(t *testing.T) {
-	fs := newSimFS(newRand(t, 33))
+	fs := newSimFS(t, 33)
 	l := openLog(t, recoverDir, Options{FS: fs, MaxProducers: 3, RetentionAge: -1}, OpenOptions{})
 	for id := range 5 {
 		mustAppend(t, l, testBatch{producer: int64(id + 1), timestamp: int64(id)})
@@ -225,7 +225,7 @@ func TestUnknownProducerBeginsAnywhereOnlyWhereItMayHaveBeenForgotten(t *testing
 		}, nil},
 		"a restart long after it was made": {func(l *Log) *Log {
 			mustClose(t, l)
-			l.options.FS.(*simFS).names[recoverDir+"/"+partitionFile].modified = now - 2*day.Milliseconds()
+			l.options.FS.(*simFS).disk.SetModified(recoverDir+"/"+partitionFile, time.UnixMilli(now-2*day.Milliseconds()))
 			return openLog(t, recoverDir, l.options, OpenOptions{Clean: true})
 		}, nil},
 		"a restart without its snapshot and head": {func(l *Log) *Log {
@@ -235,9 +235,9 @@ func TestUnknownProducerBeginsAnywhereOnlyWhereItMayHaveBeenForgotten(t *testing
 			}
 			mustClose(t, l)
 			fs := l.options.FS.(*simFS)
-			for name := range fs.names {
+			for _, name := range fs.disk.Names() {
 				if strings.HasSuffix(name, snapshotSuffix) {
-					delete(fs.names, name)
+					fs.disk.Remove(name)
 				}
 			}
 			return openLog(t, recoverDir, l.options, OpenOptions{Clean: true})
@@ -259,8 +259,7 @@ func TestUnknownProducerBeginsAnywhereOnlyWhereItMayHaveBeenForgotten(t *testing
 			return l
 		}, nil},
 	} {
-		fs := newSimFS(newRand(t, 35))
-		fs.nowMillis = now
+		fs := newSimFSAt(t, 35, now)
 		l := openLog(t, recoverDir, Options{FS: fs, MaxProducers: 4, SegmentBytes: 1000, RetentionAge: -1, TopicID: [16]byte{1}}, OpenOptions{})
 		mustAppend(t, l, testBatch{producer: 5, timestamp: now})
 		mustAppend(t, l, testBatch{producer: 6, timestamp: now})
@@ -279,8 +278,7 @@ func TestRetryIsKnownAfterARestartWhateverItsTimestamp(t *testing.T) {
 		"a week ago": now - 7*day.Milliseconds(), "none": -1, "1970": 0, "now": now, "microseconds": now * 1000,
 	} {
 		for _, crash := range []bool{false, true} {
-			fs := newSimFS(newRand(t, 36))
-			fs.nowMillis = now
+			fs := newSimFSAt(t, 36, now)
 			l := openLog(t, recoverDir, Options{FS: fs, RetentionAge: -1, SegmentBytes: 1000}, OpenOptions{})
 			batches := []testBatch{{producer: 5, records: 3, timestamp: timestamp}, {producer: 6, timestamp: timestamp},
 				{producer: 5, sequence: 3, timestamp: timestamp}}
@@ -309,6 +307,39 @@ func TestRetryIsKnownAfterARestartWhateverItsTimestamp(t *testing.T) {
 			if n := len(l.producers.byID); n != 0 {
 				t.Errorf("%s, crash %v: %d producers are remembered a day later", name, crash, n)
 			}
+		}
+	}
+}
+
+// A start that is cut short may have finished segments. The next one knows the producers of their batches all the same.
+func TestProducersAreKnownHoweverAStartBeforeWasCutShort(t *testing.T) {
+	o := Options{SegmentBytes: 400}
+	fs := newSimFS(t, 37)
+	o.FS = fs
+	l := openLog(t, recoverDir, o, OpenOptions{})
+	for i := range 12 {
+		mustAppend(t, l, testBatch{producer: 1 + int64(i/6), sequence: int32(i % 6), value: 30})
+	}
+	if len(l.segments) < 3 {
+		t.Fatalf("%d segments", len(l.segments))
+	}
+	for n := 0; ; n++ {
+		after := fs.restart()
+		after.disk.FailAt(n, errPowerLost)
+		o.FS = after
+		_, err := Open(recoverDir, o, OpenOptions{})
+		after = after.revive()
+		o.FS = after
+		again := openLog(t, recoverDir, o, OpenOptions{})
+		for producer := range int64(2) {
+			if a, err := again.Append(testBatch{producer: 1 + producer, sequence: 5, value: 30}.encode(), 1); err != nil || !a.Duplicate {
+				t.Fatalf("after a start that ended at operation %d, the last batch of producer %d again: %+v, %v", n, producer, a, err)
+			}
+		}
+		mustClose(t, again)
+		after.close()
+		if err == nil {
+			break
 		}
 	}
 }

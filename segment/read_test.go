@@ -32,9 +32,9 @@ func logForReading(t *testing.T, fs *simFS) (*Log, []records.Batch) {
 func TestReadFindsEveryOffsetWhateverIsResident(t *testing.T) {
 	for _, cold := range []int{0, 30, 100} {
 		t.Run(fmt.Sprintf("%d%% cold", cold), func(t *testing.T) {
-			fs := newSimFS(newRand(t, 7))
+			fs := newSimFS(t, 7)
 			l, all := logForReading(t, fs)
-			fs.cold = cold
+			fs.setCold(cold)
 			for _, maxBytes := range []int64{0, 1, 100, 1000, 5000, 100_000} {
 				for _, h := range all {
 					for offset := h.BaseOffset; offset <= h.LastOffset(); offset++ {
@@ -49,7 +49,7 @@ func TestReadFindsEveryOffsetWhateverIsResident(t *testing.T) {
 // TestReadFindsEveryOffsetInAnIndexOfManyPages has closed segments whose index is many times what one entry in memory
 // stands for.
 func TestReadFindsEveryOffsetInAnIndexOfManyPages(t *testing.T) {
-	fs := newSimFS(newRand(t, 12))
+	fs := newSimFS(t, 12)
 	l := openLog(t, "/data/t-0", Options{FS: fs, SegmentBytes: 250_000, IndexIntervalBytes: 1}, OpenOptions{})
 	for len(l.segments) < 3 {
 		mustAppend(t, l, testBatch{records: 1 + fs.rng.IntN(3), value: fs.rng.IntN(30)})
@@ -60,14 +60,14 @@ func TestReadFindsEveryOffsetInAnIndexOfManyPages(t *testing.T) {
 		t.Fatalf("the index has %d entries, %d in memory", x.count, len(x.entries))
 	}
 	for _, cold := range []int{0, 40, 100} {
-		fs.cold = cold
+		fs.setCold(cold)
 		for _, h := range all {
 			maxBytes := int64(fs.rng.IntN(100_000))
 			checkRead(t, l, h, h.BaseOffset+int64(fs.rng.IntN(int(h.LastOffsetDelta)+1)), maxBytes)
 		}
 	}
 	mustClose(t, l)
-	fs.cold = 0
+	fs.setCold(0)
 	l = openLog(t, "/data/t-0", Options{FS: fs, IndexIntervalBytes: 1}, OpenOptions{Clean: true})
 	for _, h := range all {
 		checkRead(t, l, h, h.BaseOffset, 5000)
@@ -87,9 +87,9 @@ func checkRead(t *testing.T, l *Log, h records.Batch, offset, maxBytes int64) {
 
 func TestSequentialReaderGetsEverythingOnce(t *testing.T) {
 	for _, cold := range []int{0, 50, 100} {
-		fs := newSimFS(newRand(t, 8))
+		fs := newSimFS(t, 8)
 		l, all := logForReading(t, fs)
-		fs.cold = cold
+		fs.setCold(cold)
 		for _, maxBytes := range []int64{1, 777, 4096, 1 << 20} {
 			if got := readAll(t, l, 0, maxBytes); len(got) != len(all) {
 				t.Errorf("%d%% cold, %d bytes at a time: %d batches of %d", cold, maxBytes, len(got), len(all))
@@ -99,7 +99,7 @@ func TestSequentialReaderGetsEverythingOnce(t *testing.T) {
 }
 
 func TestReadOutsideTheLogIsOutOfRange(t *testing.T) {
-	l, all := logForReading(t, newSimFS(newRand(t, 9)))
+	l, all := logForReading(t, newSimFS(t, 9))
 	end := all[len(all)-1].NextOffset()
 	for _, offset := range []int64{-1, end + 1} {
 		if _, err := l.Read(offset, 100); !errors.Is(err, ErrOffsetOutOfRange) {
@@ -112,15 +112,13 @@ func TestReadOutsideTheLogIsOutOfRange(t *testing.T) {
 }
 
 func TestReadAcrossOffsetsThatWereCompactedAway(t *testing.T) {
-	fs := newSimFS(newRand(t, 10))
-	fs.dirs["/data/t-0"] = true
+	fs := newSimFS(t, 10)
 	put := func(base int64, batches ...testBatch) {
 		var raw []byte
 		for _, b := range batches {
 			raw = append(raw, b.encode()...)
 		}
-		inode := &simInode{data: raw}
-		fs.names[segmentPath("/data/t-0", base)] = inode
+		fs.disk.Put(segmentPath("/data/t-0", base), raw)
 	}
 	put(0, testBatch{base: 2, timestamp: 10}, testBatch{base: 7, records: 2, timestamp: 20})
 	put(20, testBatch{base: 25, timestamp: 30})
@@ -141,7 +139,7 @@ func TestReadAcrossOffsetsThatWereCompactedAway(t *testing.T) {
 }
 
 func TestAtTimeFindsTheFirstBatchOfThatTimeOrLater(t *testing.T) {
-	fs := newSimFS(newRand(t, 11))
+	fs := newSimFS(t, 11)
 	l, all := logForReading(t, fs)
 	for i, h := range all {
 		r := l.atTime(h.MaxTimestamp, 0).narrow(h.MaxTimestamp)

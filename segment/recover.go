@@ -175,17 +175,43 @@ func (l *Log) load(v *survey, i int) (did loaded, err error) {
 		mark.HitIf(found.damage == interior, "a start cut a hole, and the batches behind it that nobody was promised")
 		return did, l.cutAt(v, i, s, found, c)
 	}
-	if !did.scanned || f.place == last {
-		return did, nil
+	if !did.scanned || f.place != closed {
+		return did, nil // see finishScanned
 	}
+	return did, finishAgain(l, s)
+}
+
+// finishAgain finishes a segment that a start has scanned.
+func finishAgain(l *Log, s *Segment) error {
 	mark.Hit("a start rebuilt the index of a segment")
 	s.index.seal()
 	r := finishJob{*s, l.worker, l.dir}.run()
 	if err := errors.Join(r.syncErr, r.err); err != nil {
-		return did, fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.path, err)
+		return fmt.Errorf("segment: rebuilding the indexes of %s: %w", s.path, err)
 	}
 	l.finish(s, r)
-	return did, nil
+	return nil
+}
+
+// finishScanned finishes the segments that the last run had not. The next start reads the producers of no finished segment, so their
+// snapshot comes first.
+func (l *Log) finishScanned(producers []byte) error {
+	for _, s := range l.segments[:len(l.segments)-1] {
+		if s.finished() {
+			continue
+		}
+		if producers != nil {
+			if err := putFile(l.options.FS, filePath(l.dir, l.active().base, snapshotSuffix), producers); err != nil {
+				return fmt.Errorf("segment: remembering the producers of %s: %w", l.dir, err)
+			}
+			producers = nil
+		}
+		if err := finishAgain(l, s); err != nil {
+			return err
+		}
+		l.makeEvictable(s)
+	}
+	return nil
 }
 
 // examine opens a segment and finds everything that its case depends on. It changes nothing on the disk.

@@ -79,7 +79,7 @@ const recoverDir = "/data/t-0"
 // closedSegment is a directory with one segment of three batches, as a clean stop leaves it.
 func closedSegment(t *testing.T) (*simFS, []records.Batch) {
 	t.Helper()
-	fs := newSimFS(newRand(t, 21))
+	fs := newSimFS(t, 21)
 	l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
 	for i := range 3 {
 		mustAppend(t, l, testBatch{records: i + 1, timestamp: 1000 + int64(i), value: 9})
@@ -92,10 +92,10 @@ func closedSegment(t *testing.T) (*simFS, []records.Batch) {
 func TestEveryByteCutOfTheLastSegmentKeepsTheWholeBatches(t *testing.T) {
 	fs, all := closedSegment(t)
 	path := segmentPath(recoverDir, 0)
-	whole := fs.names[path].data
+	whole := fs.content(path)
 	for n := 0; n <= len(whole); n++ {
 		after := fs.restart()
-		after.names[path].data = bytes.Clone(whole[:n])
+		after.disk.Put(path, bytes.Clone(whole[:n]))
 		l, err := Open(recoverDir, Options{FS: after}, OpenOptions{})
 		if err != nil {
 			t.Fatalf("cut at %d: %v", n, err)
@@ -112,8 +112,8 @@ func TestEveryByteCutOfTheLastSegmentKeepsTheWholeBatches(t *testing.T) {
 		if got := readAll(t, l, 0, 1<<20); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("cut at %d: batches %v, want %v", n, got, want)
 		}
-		if len(after.names[path].data) != size || l.SizeBytes() != int64(size) {
-			t.Errorf("cut at %d: the file has %d bytes, want %d", n, len(after.names[path].data), size)
+		if len(after.content(path)) != size || l.SizeBytes() != int64(size) {
+			t.Errorf("cut at %d: the file has %d bytes, want %d", n, len(after.content(path)), size)
 		}
 		mustAppend(t, l, testBatch{timestamp: 5})
 		if got := readAll(t, l, 0, 1<<20); len(got) != len(want)+1 {
@@ -126,7 +126,7 @@ func TestEveryByteCutOfTheLastSegmentKeepsTheWholeBatches(t *testing.T) {
 func TestEveryByteCutAfterACleanStopIsRefused(t *testing.T) {
 	fs, all := closedSegment(t)
 	path := segmentPath(recoverDir, 0)
-	whole := fs.names[path].data
+	whole := fs.content(path)
 	ends := map[int]bool{0: true, len(whole): true}
 	at := 0
 	for _, h := range all {
@@ -135,7 +135,7 @@ func TestEveryByteCutAfterACleanStopIsRefused(t *testing.T) {
 	}
 	for n := range whole {
 		after := fs.restart()
-		after.names[path].data = bytes.Clone(whole[:n])
+		after.disk.Put(path, bytes.Clone(whole[:n]))
 		l, err := Open(recoverDir, Options{FS: after}, OpenOptions{Clean: true})
 		if ends[n] {
 			// What is left looks like a whole segment. Only the time index tells, if it knows of what is missing.
@@ -150,8 +150,8 @@ func TestEveryByteCutAfterACleanStopIsRefused(t *testing.T) {
 		if !errors.As(err, &damage) || damage.Case != "torn-after-clean-stop" {
 			t.Errorf("cut at %d: %v", n, err)
 		}
-		if len(after.names[path].data) != n {
-			t.Errorf("cut at %d: the file has %d bytes", n, len(after.names[path].data))
+		if len(after.content(path)) != n {
+			t.Errorf("cut at %d: the file has %d bytes", n, len(after.content(path)))
 		}
 	}
 }
@@ -160,12 +160,12 @@ func TestEveryByteCutAfterACleanStopIsRefused(t *testing.T) {
 func TestEverySingleBitFlipIsFoundOrHarmless(t *testing.T) {
 	fs, all := closedSegment(t)
 	path := segmentPath(recoverDir, 0)
-	whole := fs.names[path].data
+	whole := fs.content(path)
 	for i := range len(whole) * 8 {
 		after := fs.restart()
 		flipped := bytes.Clone(whole)
 		flipped[i/8] ^= 1 << (i % 8)
-		after.names[path].data = bytes.Clone(flipped)
+		after.disk.Put(path, bytes.Clone(flipped))
 		l, err := Open(recoverDir, Options{FS: after}, OpenOptions{RecoveryPoint: AllDurable})
 		batch, field, start := locate(all, i/8)
 		lastBatch := batch == len(all)-1
@@ -187,7 +187,7 @@ func TestEverySingleBitFlipIsFoundOrHarmless(t *testing.T) {
 			if damage.Case != "durable-damage" || field >= 8 && damage.Position != int64(start) {
 				t.Errorf("bit %d at byte %d: %v", i, i/8, err)
 			}
-			if !bytes.Equal(after.names[path].data, flipped) {
+			if !bytes.Equal(after.content(path), flipped) {
 				t.Errorf("bit %d: the file was changed", i)
 			}
 		default:
@@ -213,7 +213,7 @@ func locate(all []records.Batch, at int) (batch, field, start int) {
 // manySegments is a directory of several segments, as a clean stop leaves it.
 func manySegments(t *testing.T) (*simFS, Options, []records.Batch) {
 	t.Helper()
-	fs := newSimFS(newRand(t, 22))
+	fs := newSimFS(t, 22)
 	o := Options{FS: fs, SegmentBytes: 2000, IndexIntervalBytes: 200, MaxBatchBytes: 1000}
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	for i := range 100 {
@@ -239,13 +239,13 @@ func TestIndexesAreRebuiltWhenMissingShortOrWrong(t *testing.T) {
 				t.Run(fmt.Sprintf("%s%s clean=%v", name, suffix, clean), func(t *testing.T) {
 					fs, o, all := manySegments(t)
 					want := map[string]string{}
-					for path, inode := range fs.names {
+					for _, path := range fs.disk.Names() {
 						if strings.HasSuffix(path, suffix) {
-							want[path] = string(inode.data)
+							want[path] = string(fs.content(path))
 							if spoil == nil {
-								delete(fs.names, path)
+								fs.disk.Remove(path)
 							} else {
-								inode.data = spoil(bytes.Clone(inode.data))
+								fs.disk.Put(path, spoil(bytes.Clone(fs.content(path))))
 							}
 						}
 					}
@@ -256,7 +256,7 @@ func TestIndexesAreRebuiltWhenMissingShortOrWrong(t *testing.T) {
 					mustClose(t, l)
 					for path, content := range want {
 						// An index that was cut to nothing is true, if useless, only for a segment without an entry.
-						if got := string(fs.names[path].data); got != content && !(name == "empty" && suffix == timeIndexSuffix) {
+						if got := string(fs.content(path)); got != content && !(name == "empty" && suffix == timeIndexSuffix) {
 							t.Errorf("%s has %x, want %x", filepath.Base(path), got, content)
 						}
 					}
@@ -269,32 +269,32 @@ func TestIndexesAreRebuiltWhenMissingShortOrWrong(t *testing.T) {
 func TestDamageInAClosedSegmentIsRefusedAndNothingIsTouched(t *testing.T) {
 	for label, spoil := range map[string]func(fs *simFS, closed string){
 		"torn-closed-segment": func(fs *simFS, closed string) {
-			delete(fs.names, beside(closed, indexSuffix))
-			n := len(fs.names[closed].data)
-			fs.names[closed].data = fs.names[closed].data[:n-5]
+			fs.disk.Remove(beside(closed, indexSuffix))
+			n := len(fs.content(closed))
+			fs.disk.Put(closed, fs.content(closed)[:n-5])
 		},
 		"torn-closed-segment between batches": func(fs *simFS, closed string) {
-			data := fs.names[closed].data
+			data := fs.content(closed)
 			var ends []int64
 			scanFile(bytes.NewReader(data), int64(len(data)), 0, func(h records.Batch, at int64) { ends = append(ends, at+int64(h.Size())) })
-			fs.names[closed].data = data[:ends[0]]
+			fs.disk.Put(closed, data[:ends[0]])
 		},
-		"torn-closed-segment emptied": func(fs *simFS, closed string) { fs.names[closed].data = nil },
+		"torn-closed-segment emptied": func(fs *simFS, closed string) { fs.disk.Put(closed, nil) },
 		"interior-damage": func(fs *simFS, closed string) {
-			delete(fs.names, beside(closed, indexSuffix))
-			fs.names[closed].data[70] ^= 1
+			fs.disk.Remove(beside(closed, indexSuffix))
+			fs.content(closed)[70] ^= 1
 		},
-		"lost-segment": func(fs *simFS, closed string) { delete(fs.names, secondSegment(fs)) },
+		"lost-segment": func(fs *simFS, closed string) { fs.disk.Remove(secondSegment(fs)) },
 		"overlap": func(fs *simFS, closed string) {
-			fs.names[segmentPath(recoverDir, 1)] = fs.names[closed]
+			fs.copy(closed, segmentPath(recoverDir, 1))
 		},
 	} {
 		t.Run(label, func(t *testing.T) {
 			fs, o, _ := manySegments(t)
 			spoil(fs, segmentPath(recoverDir, 0))
 			before := map[string]string{}
-			for path, inode := range fs.names {
-				before[path] = string(inode.data)
+			for _, path := range fs.disk.Names() {
+				before[path] = string(fs.content(path))
 			}
 			_, err := Open(recoverDir, o, OpenOptions{})
 			var damage *DamagedError
@@ -302,12 +302,12 @@ func TestDamageInAClosedSegmentIsRefusedAndNothingIsTouched(t *testing.T) {
 				t.Fatalf("open says %v, want the case %s", err, want)
 			}
 			for path, content := range before {
-				if fs.names[path] == nil || string(fs.names[path].data) != content {
+				if !fs.has(path) || string(fs.content(path)) != content {
 					t.Errorf("%s was changed", path)
 				}
 			}
-			if len(fs.names) != len(before) || fs.open != 0 {
-				t.Errorf("%d files of %d, %d of them open", len(fs.names), len(before), fs.open)
+			if len(fs.disk.Names()) != len(before) || fs.open() != 0 {
+				t.Errorf("%d files of %d, %d of them open", len(fs.disk.Names()), len(before), fs.open())
 			}
 		})
 	}
@@ -316,7 +316,7 @@ func TestDamageInAClosedSegmentIsRefusedAndNothingIsTouched(t *testing.T) {
 // secondSegment is the path of the segment behind the first.
 func secondSegment(fs *simFS) string {
 	var logs []string
-	for path := range fs.names {
+	for _, path := range fs.disk.Names() {
 		if strings.HasSuffix(path, logSuffix) {
 			logs = append(logs, path)
 		}
@@ -329,8 +329,8 @@ func secondSegment(fs *simFS) string {
 func TestSegmentThatIsHalfRemovedIsNotTakenForALostOne(t *testing.T) {
 	fs, o, _ := manySegments(t)
 	second := secondSegment(fs)
-	fs.names[second+removedSuffix] = fs.names[second]
-	delete(fs.names, second)
+	fs.copy(second, second+removedSuffix)
+	fs.disk.Remove(second)
 	openLog(t, recoverDir, o, OpenOptions{Clean: true})
 }
 
@@ -338,10 +338,11 @@ func TestCleanStopSparesTheScanAndACrashScansTheLastSegmentAlone(t *testing.T) {
 	fs, o, all := manySegments(t)
 	for _, clean := range []bool{true, false} {
 		after := fs.restart()
-		before := after.ops
+		before := after.disk.Operations()
 		o.FS = after
 		l := openLog(t, recoverDir, o, OpenOptions{Clean: clean})
-		t.Logf("clean %v: %d file operations for %d segments", clean, after.ops-before, len(l.segments))
+		took := after.disk.Operations() - before
+		t.Logf("clean %v: %d file operations for %d segments", clean, took, len(l.segments))
 		for i, s := range l.segments {
 			if i < len(l.segments)-1 && !s.finished() {
 				t.Errorf("clean %v: segment %d has its index in memory", clean, i)
@@ -350,8 +351,8 @@ func TestCleanStopSparesTheScanAndACrashScansTheLastSegmentAlone(t *testing.T) {
 		if got := readAll(t, l, 0, 300); len(got) != len(all) {
 			t.Errorf("clean %v: %d batches of %d", clean, len(got), len(all))
 		}
-		if after.ops-before > 20*len(l.segments)+30 {
-			t.Errorf("clean %v: %d file operations", clean, after.ops-before)
+		if took > 20*len(l.segments)+30 {
+			t.Errorf("clean %v: %d file operations", clean, took)
 		}
 	}
 }
@@ -360,13 +361,13 @@ func TestOtherFilesAreLeftAloneAndHalfDoneOnesAreRemoved(t *testing.T) {
 	fs, o, _ := manySegments(t)
 	for _, name := range []string{"README", "x.log", "notes.tmp", "old.deleted", "7.log.tmp", "next.log.tmp",
 		"00000000000000000000.index.tmp", "00000000000000000007.log.deleted", "12.log"} {
-		fs.names[filepath.Join(recoverDir, name)] = &simInode{data: []byte("x")}
+		fs.disk.Put(filepath.Join(recoverDir, name), []byte("x"))
 	}
 	openLog(t, recoverDir, o, OpenOptions{Clean: true})
 	for name, stays := range map[string]bool{"README": true, "x.log": true, "12.log": true,
 		"notes.tmp": true, "old.deleted": true, "7.log.tmp": true, "next.log.tmp": false,
 		"00000000000000000000.index.tmp": false, "00000000000000000007.log.deleted": false} {
-		if got := fs.names[filepath.Join(recoverDir, name)] != nil; got != stays {
+		if got := fs.has(filepath.Join(recoverDir, name)); got != stays {
 			t.Errorf("%s is there: %v, want %v", name, got, stays)
 		}
 	}

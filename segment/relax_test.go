@@ -21,7 +21,7 @@ func TestRelaxedPolicyShowsNothingWhoseSyncFailed(t *testing.T) {
 		{"no sync is under way", false, false, false, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			fs := newSimFS(newRand(t, 8))
+			fs := newSimFS(t, 8)
 			strict := Options{FS: fs, ManualCommit: true, SegmentBytes: 250}
 			relaxed := strict
 			relaxed.ManualCommit = false

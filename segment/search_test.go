@@ -1,11 +1,11 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 
 	"oneplusn/segment/records"
@@ -15,9 +15,8 @@ import (
 // but for the last, to which some are appended.
 func holedLog(t *testing.T, seed uint64) (*simFS, *Log, []records.Batch) {
 	t.Helper()
-	rng := newRand(t, seed)
-	fs := newSimFS(rng)
-	fs.dirs[recoverDir] = true
+	fs := newSimFS(t, seed)
+	rng := fs.rng
 	o := Options{FS: fs, SegmentBytes: 20_000, IndexIntervalBytes: []int64{1, 300, 4096}[rng.IntN(3)], MaxBatchBytes: 10_000}
 	next := int64(rng.IntN(3))
 	for range 1 + rng.IntN(5) {
@@ -32,7 +31,7 @@ func holedLog(t *testing.T, seed uint64) (*simFS, *Log, []records.Batch) {
 			raw = append(raw, b.encode()...)
 			size, next = len(raw), next+int64(b.records)
 		}
-		fs.names[segmentPath(recoverDir, base)] = &simInode{data: raw}
+		fs.disk.Put(segmentPath(recoverDir, base), raw)
 		next += int64(rng.IntN(20))
 	}
 	l := openLog(t, recoverDir, o, OpenOptions{})
@@ -60,10 +59,11 @@ func TestReadIsTheSameWarmAndCold(t *testing.T) {
 			for range 60 {
 				offset := l.LogStartOffset() + fs.rng.Int64N(l.HighWatermark()-l.LogStartOffset())
 				maxBytes := []int64{0, 1, fs.rng.Int64N(300), fs.rng.Int64N(20_000), 1 << 40}[fs.rng.IntN(5)]
-				fs.cold = 0
+				fs.setCold(0)
 				warm := mustRead(t, l, offset, maxBytes)
-				for _, fs.cold = range []int{100, 50, 20} {
-					if l.lastRead = (lastRead{}); fs.cold == 100 {
+				for _, percent := range []int{100, 50, 20} {
+					fs.setCold(percent)
+					if l.lastRead = (lastRead{}); percent == 100 {
 						if _, err := l.Read(offset, maxBytes); errors.Is(err, ErrCold) {
 							colds++
 						}
@@ -143,7 +143,7 @@ func TestLookupIsRightWhateverHappensMeanwhile(t *testing.T) {
 // A disk that cannot be read, or a file that became shorter, gives the reader an error, and never a wrong range.
 func TestLookupOfAnUnreadableFileIsAnError(t *testing.T) {
 	fs, l, all := holedLog(t, 3)
-	fs.cold = 100
+	fs.setCold(100)
 	last := all[len(all)/2]
 	offset := last.LastOffset()
 	if _, err := l.Read(offset, 100); !errors.Is(err, ErrCold) {
@@ -156,21 +156,27 @@ func TestLookupOfAnUnreadableFileIsAnError(t *testing.T) {
 		_, err := l.Looked(k, offset, 100)
 		return err
 	}
-	fs.failAt, fs.failAs = fs.ops, os.ErrInvalid
-	for fs.ops = 0; ; fs.ops++ { // every read of the search fails once
-		fs.failAt = fs.ops
-		if err := look(); err == nil || errors.Is(err, ErrStorage) && errors.Is(err, os.ErrInvalid) {
+	failed := 0
+	for ; ; failed++ { // every read of the search fails once
+		fs.disk.FailOnce(failed, os.ErrInvalid)
+		err := look()
+		if fs.disk.Met() == "" {
 			break
 		}
+		if err != nil && !(errors.Is(err, ErrStorage) && errors.Is(err, os.ErrInvalid)) {
+			t.Fatalf("%s failed: %v", fs.disk.Met(), err)
+		}
 	}
-	fs.failAt = -1
+	if failed == 0 {
+		t.Error("no read failed")
+	}
+	fs.disk.FailOnce(-1, nil)
 	if err := look(); err != nil {
 		t.Fatal(err)
 	}
 	k := l.Lookup(offset, 100, records.None)
 	defer k.Release()
-	inode := fs.names[k.Segment().path]
-	inode.data = inode.data[:10]
+	fs.disk.Put(k.Segment().path, bytes.Clone(fs.content(k.Segment().path)[:10]))
 	if k.Run(); !errors.Is(k.err, ErrStorage) {
 		t.Errorf("of a file that was cut there comes %v", k.err)
 	}
@@ -178,7 +184,7 @@ func TestLookupOfAnUnreadableFileIsAnError(t *testing.T) {
 
 // Old clients get no batch of a codec that they do not know, cold or not, and the search for one is bounded.
 func TestRangeIsCutBeforeABatchOfACodec(t *testing.T) {
-	fs := newSimFS(newRand(t, 5))
+	fs := newSimFS(t, 5)
 	o := Options{FS: fs, SegmentBytes: 1 << 20}
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	const zstd, batches = 4, 2 * maxLooked
@@ -209,33 +215,44 @@ func TestRangeIsCutBeforeABatchOfACodec(t *testing.T) {
 		return before, found
 	}
 	for range 2 {
-		for _, fs.cold = range []int{0, 100, 50} {
+		for _, percent := range []int{0, 100, 50} {
+			fs.setCold(percent)
 			for offset, want := range map[int64]struct {
 				batches int
 				found   bool
 			}{0: {50, true}, 49: {1, true}, 50: {0, true}, 51: {batches - 51, false}, batches - 3: {3, false}} {
 				r, found := ask(offset)
 				if got := len(headersOf(t, bytesOf(t, r))); got != want.batches || found != want.found {
-					t.Errorf("%d%% cold, from %d: %d batches, found %v, want %+v", fs.cold, offset, got, found, want)
+					t.Errorf("%d%% cold, from %d: %d batches, found %v, want %+v", percent, offset, got, found, want)
 				}
 			}
 		}
-		fs.cold = 0
+		fs.setCold(0)
 		mustClose(t, l)
 		l = openLog(t, recoverDir, o, OpenOptions{Clean: true})
 	}
 }
 
+// sentFile is a file of which only what was sent is resident.
+type sentFile struct {
+	File
+	path string
+	sent map[string]int64
+}
+
+func (f sentFile) ReadResident(b []byte, offset int64) int {
+	return f.File.ReadResident(b[:max(min(f.sent[f.path]-offset, int64(len(b))), 0)], offset)
+}
+
 // What a subscriber was sent last tells where its next read begins, so one that reads on needs no second look at the disk.
 func TestSequentialReaderLooksNothingUp(t *testing.T) {
 	for seed := range uint64(20) {
-		fs, l, all := holedLog(t, seed)
+		_, l, all := holedLog(t, seed)
 		sent := make(map[string]int64)
-		fs.resident = func(path string, offset int64, n int) int {
-			if strings.HasSuffix(path, indexSuffix) {
-				return n
-			}
-			return int(max(min(sent[path]-offset, int64(n)), 0))
+		for _, s := range l.segments {
+			file := s.file
+			s.file = sentFile{file, s.path, sent}
+			defer func() { s.file = file }()
 		}
 		batches := 0
 		for offset := l.LogStartOffset(); offset < l.HighWatermark(); {

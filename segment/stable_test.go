@@ -12,8 +12,7 @@ import (
 func openTransactionAt(t *testing.T, offset int64) *simFS {
 	t.Helper()
 	const count, each = 120, 40
-	fs := newSimFS(newRand(t, 21))
-	fs.dirs[recoverDir] = true
+	fs := newSimFS(t, 21)
 	for base := int64(0); base < count; base += each {
 		var raw []byte
 		for i := base; i < base+each; i++ {
@@ -23,7 +22,7 @@ func openTransactionAt(t *testing.T, offset int64) *simFS {
 			}
 			raw = append(raw, b.encode()...)
 		}
-		fs.names[segmentPath(recoverDir, base)] = &simInode{data: raw}
+		fs.disk.Put(segmentPath(recoverDir, base), raw)
 	}
 	// A clean stop leaves the indexes and the snapshots that a start goes by.
 	o := stableOptions(fs)
@@ -42,7 +41,7 @@ func TestReadersOfCommittedDataGetAllBeforeTheOpenTransaction(t *testing.T) {
 		for _, cold := range []int{0, 50, 100} {
 			t.Run(fmt.Sprintf("from %d, %d%% cold", stable, cold), func(t *testing.T) {
 				fs := openTransactionAt(t, stable)
-				fs.cold = cold
+				fs.setCold(cold)
 				l := openLog(t, recoverDir, stableOptions(fs), OpenOptions{Clean: true})
 				if l.LastStableOffset() != stable || l.HighWatermark() != 120 {
 					t.Fatalf("stable up to %d of %d, want %d", l.LastStableOffset(), l.HighWatermark(), stable)
@@ -95,7 +94,7 @@ func TestTransactionThatNoBatchExplainsIsNone(t *testing.T) {
 	fs := openTransactionAt(t, 50)
 	ps := newProducers(10)
 	ps.load([]producer{{id: 9, txnFirstOffset: 1 << 40}, {id: 10, txnFirstOffset: -7}}, nil)
-	fs.names[filePath(recoverDir, 120, snapshotSuffix)] = &simInode{data: ps.encode()}
+	fs.disk.Put(filePath(recoverDir, 120, snapshotSuffix), ps.encode())
 	l := openLog(t, recoverDir, stableOptions(fs), OpenOptions{Clean: true})
 	mustAppend(t, l, testBatch{})
 	if l.LastStableOffset() != l.HighWatermark() {
@@ -108,7 +107,7 @@ func TestTransactionThatNoBatchExplainsIsNone(t *testing.T) {
 func TestDamageBeforeTheOpenTransactionEndsWhatIsStable(t *testing.T) {
 	fs := openTransactionAt(t, 53)
 	at := 0
-	data := fs.names[segmentPath(recoverDir, 40)].data
+	data := fs.content(segmentPath(recoverDir, 40))
 	for range 9 { // the batch with offset 49
 		h, err := records.ParseBatch(data[at:])
 		if err != nil {
@@ -117,7 +116,7 @@ func TestDamageBeforeTheOpenTransactionEndsWhatIsStable(t *testing.T) {
 		at += h.Size()
 	}
 	data[at+16] = 7
-	fs.cold = 100
+	fs.setCold(100)
 	l := openLog(t, recoverDir, stableOptions(fs), OpenOptions{Clean: true})
 	r := l.Stable(Range{l.segments[1], 0, int64(len(data))})
 	if r.Len == 0 || r.Len > int64(at) {

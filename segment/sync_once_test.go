@@ -15,7 +15,7 @@ func TestErrorOfASyncIsNotMissedByTheOtherOne(t *testing.T) {
 		for order := range 8 {
 			planFirst, planRunsFirst, manual := order&1 > 0, order&2 > 0, order&4 > 0
 			what := fmt.Sprintf("seed %d, planned first %v, run first %v, manual commit %v", seed, planFirst, planRunsFirst, manual)
-			fs := newSimFS(newRand(t, seed))
+			fs := newSimFS(t, seed)
 			l := openLog(t, recoverDir, Options{FS: fs, SegmentBytes: 600, ManualCommit: manual}, OpenOptions{})
 			for len(l.segments) < 2 {
 				mustAppend(t, l, testBatch{value: 50})
@@ -43,7 +43,7 @@ func TestErrorOfASyncIsNotMissedByTheOtherOne(t *testing.T) {
 			if planRunsFirst {
 				first, second = runPlan, runWork
 			}
-			fs.badFile = segmentPath(recoverDir, 0)
+			fs.disk.FailSyncOf(segmentPath(recoverDir, 0))
 			first()
 			second()
 			if synced == nil {
@@ -51,11 +51,11 @@ func TestErrorOfASyncIsNotMissedByTheOtherOne(t *testing.T) {
 			} else {
 				l.SyncFailed(p, synced)
 			}
-			if fs.lostPages > 0 && (l.DurableOffset() > 0 || manual && l.HighWatermark() > 0) {
+			if fs.disk.LostPages() > 0 && (l.DurableOffset() > 0 || manual && l.HighWatermark() > 0) {
 				t.Fatalf("%s: pages are lost, and everything up to %d counts as durable", what, l.DurableOffset())
 			}
 			done()
-			lost += fs.lostPages
+			lost += fs.disk.LostPages()
 			checkLostPagesAreNotServed(t, fs, l, what)
 		}
 	}
@@ -76,9 +76,9 @@ func checkLostPagesAreNotServed(t *testing.T, fs *simFS, l *Log, what string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, inode := range fs.names {
-		if strings.HasSuffix(path, logSuffix) && len(inode.lost) > 0 {
-			t.Fatalf("%s: %d pages of %s are served and not on the disk", what, len(inode.lost), path)
+	for _, path := range fs.disk.Names() {
+		if strings.HasSuffix(path, logSuffix) && fs.disk.Lost(path) > 0 {
+			t.Fatalf("%s: %d pages of %s are served and not on the disk", what, fs.disk.Lost(path), path)
 		}
 	}
 	mustClose(t, l)

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-func hasMark(fs *simFS) bool { return fs.names[filepath.Join(recoverDir, syncedAcksFile)] != nil }
+func hasMark(fs *simFS) bool { return fs.has(filepath.Join(recoverDir, syncedAcksFile)) }
 
 func hasDurableMark(fs *simFS) bool {
-	return fs.durable[filepath.Join(recoverDir, syncedAcksFile)] != nil
+	return fs.disk.IsDurable(filepath.Join(recoverDir, syncedAcksFile))
 }
 
 // commit syncs everything.
@@ -27,7 +27,7 @@ func commit(t *testing.T, l *Log) {
 }
 
 func TestPromiseToSyncIsOnDiskBeforeItIsGiven(t *testing.T) {
-	fs := newSimFS(newRand(t, 41))
+	fs := newSimFS(t, 41)
 	o := Options{FS: fs}
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	mustAppend(t, l, testBatch{})
@@ -57,7 +57,7 @@ func TestPromiseToSyncIsOnDiskBeforeItIsGiven(t *testing.T) {
 		t.Error("the mark is left twice")
 	}
 	// A log that opens with the promise has the mark at once.
-	fs = newSimFS(newRand(t, 42))
+	fs = newSimFS(t, 42)
 	o.FS = fs
 	openLog(t, recoverDir, o, OpenOptions{})
 	if !hasDurableMark(fs) {
@@ -66,14 +66,14 @@ func TestPromiseToSyncIsOnDiskBeforeItIsGiven(t *testing.T) {
 }
 
 func TestMarkThatCannotBeLeftEndsTheWriting(t *testing.T) {
-	fs := newSimFS(newRand(t, 43))
+	fs := newSimFS(t, 43)
 	o := Options{FS: fs}
 	l := openLog(t, recoverDir, o, OpenOptions{})
 	o.ManualCommit = true
 	l.Configure(o)
 	mustAppend(t, l, testBatch{})
 	p, _ := l.SyncPlan()
-	fs.badFile = filepath.Join(recoverDir, syncedAcksFile)
+	fs.disk.FailSyncOf(filepath.Join(recoverDir, syncedAcksFile))
 	err := doSync(p)
 	if !errors.Is(err, syscall.EIO) {
 		t.Fatalf("the plan: %v", err)
@@ -86,7 +86,7 @@ func TestMarkThatCannotBeLeftEndsTheWriting(t *testing.T) {
 
 // After a change of policy the mark goes once the recovery point covers all acknowledged records.
 func TestMarkGoesWhenTheRecoveryPointCoversWhatItProtects(t *testing.T) {
-	fs := newSimFS(newRand(t, 44))
+	fs := newSimFS(t, 44)
 	strict := Options{FS: fs, ManualCommit: true}
 	loose := Options{FS: fs}
 	l := openLog(t, recoverDir, strict, OpenOptions{})

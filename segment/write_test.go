@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"oneplusn/ring/sim"
 )
 
 // mustBegin begins a write.
@@ -31,7 +33,7 @@ func offer(t *testing.T, w *Write, b testBatch) (Appended, error) {
 
 // Batches of a write in flight are not part of the log, whatever runs meanwhile; later batches wait.
 func TestWriteInFlightIsNoPartOfTheLogUntilItHasEnded(t *testing.T) {
-	l := openLog(t, recoverDir, Options{FS: newSimFS(newRand(t, 81)), SegmentBytes: 500}, OpenOptions{})
+	l := openLog(t, recoverDir, Options{FS: newSimFS(t, 81), SegmentBytes: 500}, OpenOptions{})
 	mustAppend(t, l, testBatch{value: 20})
 	w := mustBegin(t, l)
 	for i := range 3 {
@@ -59,7 +61,8 @@ func TestWriteInFlightIsNoPartOfTheLogUntilItHasEnded(t *testing.T) {
 }
 
 func TestWriteTakesWhatFitsAndNoMore(t *testing.T) {
-	l := openLog(t, recoverDir, Options{FS: newSimFS(newRand(t, 82)), SegmentBytes: 4 << 20, MaxBatchBytes: 2 << 20}, OpenOptions{})
+	fs := newSimFSOf(t, 82, sim.Options{Disk: sim.DiskOptions{FileBytes: 8 << 20}})
+	l := openLog(t, recoverDir, Options{FS: fs, SegmentBytes: 4 << 20, MaxBatchBytes: 2 << 20}, OpenOptions{})
 	for name, c := range map[string]struct {
 		batch testBatch
 		want  int
@@ -86,7 +89,7 @@ func TestWriteTakesWhatFitsAndNoMore(t *testing.T) {
 
 // Whether an idempotent producer's batch is in order or a repetition is known when the one before it was written.
 func TestProducersNextBatchWaitsForTheWriteOfItsLast(t *testing.T) {
-	fs := newSimFS(newRand(t, 83))
+	fs := newSimFS(t, 83)
 	l := openLog(t, recoverDir, Options{FS: fs}, OpenOptions{})
 	first, second := testBatch{producer: 5, sequence: 0, value: 20}, testBatch{producer: 5, sequence: 1, value: 20}
 	for _, fails := range []bool{true, false} {
@@ -103,7 +106,7 @@ func TestProducersNextBatchWaitsForTheWriteOfItsLast(t *testing.T) {
 			}
 		}
 		if fails {
-			fs.failAt, fs.failAs = fs.ops, syscall.ENOSPC
+			fs.disk.FailOnce(0, syscall.ENOSPC)
 		}
 		w.Run()
 		if err := l.EndWrite(w); errors.Is(err, ErrStorage) != fails {
@@ -200,7 +203,7 @@ func TestDeletedLogsWriteLeavesNothingBehind(t *testing.T) {
 
 // A log that was poisoned while it wrote takes nothing of the write.
 func TestWriteOfALogThatWasPoisonedMeanwhileIsRefused(t *testing.T) {
-	l := openLog(t, recoverDir, Options{FS: newSimFS(newRand(t, 84))}, OpenOptions{})
+	l := openLog(t, recoverDir, Options{FS: newSimFS(t, 84)}, OpenOptions{})
 	mustAppend(t, l, testBatch{})
 	p, _ := l.SyncPlan()
 	w := mustBegin(t, l)
