@@ -138,7 +138,7 @@ func (d *Disk) info(name string) info {
 	if n == nil {
 		return info{name: path.Base(name)}
 	}
-	return info{path.Base(name), n, d.machine.WallClock(n.modified)}
+	return info{path.Base(name), n, int64(n.size), d.machine.WallClock(n.modified)}
 }
 
 // below are the names of dir and of what lies below it.

@@ -186,7 +186,7 @@ func (f *File) Stat() (fs.FileInfo, error) {
 	if err := f.begin("stat", false); err != nil {
 		return nil, err
 	}
-	return info{path.Base(f.name), f.inode, f.kernel.machine.WallClock(f.inode.modified)}, nil
+	return info{path.Base(f.name), f.inode, int64(f.inode.size), f.kernel.machine.WallClock(f.inode.modified)}, nil
 }
 
 // Truncate is ftruncate(2).

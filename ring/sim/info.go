@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// info is what is known of a name.
+// info is what is known of a name, as it was when it was asked for.
 type info struct {
 	name     string
 	inode    *inode // nil for a directory
+	size     int64
 	modified time.Time
 }
 
@@ -16,13 +17,7 @@ func (i info) Name() string       { return i.name }
 func (i info) IsDir() bool        { return i.inode == nil }
 func (i info) ModTime() time.Time { return i.modified }
 func (i info) Sys() any           { return i.inode }
-
-func (i info) Size() int64 {
-	if i.inode == nil {
-		return 0
-	}
-	return int64(i.inode.size)
-}
+func (i info) Size() int64        { return i.size }
 
 func (i info) Mode() fs.FileMode {
 	if i.IsDir() {
