@@ -25,6 +25,19 @@ func TestMisuseFailsAnAssertion(t *testing.T) {
 		},
 		"used before it ran": func(l *Log) { _, _ = l.Looked(l.Lookup(0, 100, records.None), 0, 100) },
 		"runs again":         func(l *Log) { k := l.Lookup(0, 100, records.None); k.Run(); k.Run() },
+		"is released twice":  func(l *Log) { k := l.Lookup(0, 100, records.None); k.Release(); k.Release() },
+		"by time of /data/t-0/00000000000000000000.log runs again": func(l *Log) {
+			s := l.SearchTime(0, 0)
+			s.Run(1 << 20)
+			s.Run(1 << 20)
+		},
+		"search by time is released twice": func(l *Log) { s := l.SearchTime(0, 0); s.Release(); s.Release() },
+		"while a plan syncs it":            func(l *Log) { l.SyncPlan(); l.finishWork(l.segments[0]) },
+		"and 1000000 can be read": func(l *Log) {
+			w, _ := l.BeginWrite()
+			w.visible = 1_000_000
+			w.Run()
+		},
 		"a background job ends": func(l *Log) {
 			done := l.Work()()
 			done()

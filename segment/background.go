@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -141,6 +142,9 @@ func (l *Log) prepareWork() func() func() {
 func (l *Log) finishWork(s *Segment) func() func() {
 	if s == l.active() {
 		panic("segment: the active segment is finished while it is written to: " + s.path)
+	}
+	if l.planned && slices.Contains(l.plan.Files, s) {
+		panic("segment: a segment is finished while a plan syncs it, and only one of them would see an error: " + s.path)
 	}
 	l.finishing = s
 	s.Retain()

@@ -6,8 +6,9 @@ import (
 	"sort"
 )
 
-// Log is the log of one partition. It belongs to one thread. After [Log.Close] or [Log.Delete] each of its methods does nothing or
-// returns [ErrClosed]: background jobs, writes and plans may come back at any time.
+// Log is the log of one partition. It belongs to one thread. After [Log.Close] or [Log.Delete] a method that only tells what the log
+// knows (offsets, sizes, epochs, transactions) tells what was last true. Each other does nothing or returns [ErrClosed]: background jobs,
+// writes and plans may come back at any time.
 type Log struct {
 	dir      string
 	options  Options

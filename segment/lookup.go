@@ -19,7 +19,7 @@ type Lookup struct {
 	start, end, before int64
 	found              bool
 	err                error
-	ran                bool
+	ran, released      bool
 }
 
 // Lookup makes the lookup for a [Log.Read] with the same arguments and, with a codec other than None, for [Log.Before] of its
@@ -44,8 +44,8 @@ func (k *Lookup) Segment() *Segment { return k.segment }
 
 // Run makes the search. It may block. Any goroutine may call it, once.
 func (k *Lookup) Run() {
-	if k.ran {
-		panic(fmt.Sprintf("segment: the lookup of offset %d of %s runs again", k.offset, k.segment.path))
+	if k.ran || k.released {
+		panic(fmt.Sprintf("segment: the lookup of offset %d of %s runs again, or after its release (%v)", k.offset, k.segment.path, k.released))
 	}
 	k.ran = true
 	k.view.scratch = &scratch{waits: true}
@@ -61,8 +61,14 @@ func (k *Lookup) Run() {
 	}
 }
 
-// Release releases the segment. The result stays valid.
-func (k *Lookup) Release() { k.segment.Release() }
+// Release releases the segment, once. The result stays valid.
+func (k *Lookup) Release() {
+	if k.released {
+		panic(fmt.Sprintf("segment: the lookup of offset %d of %s is released twice", k.offset, k.segment.path))
+	}
+	k.released = true
+	k.segment.Release()
+}
 
 // Looked is [Log.Read] with the result of a lookup. If that answers another question, or the log has changed since, it calls Read.
 func (l *Log) Looked(k *Lookup, offset, maxBytes int64) (Range, error) {

@@ -18,6 +18,7 @@ type TimeSearch struct {
 	file            File
 	timestampMillis int64
 	from            int64
+	ran, released   bool
 }
 
 // SearchTime makes a search among the records at or above the offset from, or nil if the log knows that there is none.
@@ -34,8 +35,14 @@ func (l *Log) SearchTime(timestampMillis, from int64) *TimeSearch {
 	return &TimeSearch{Offset: -1, Timestamp: -1, rng: r, file: r.Segment.file, timestampMillis: timestampMillis, from: from}
 }
 
-// Release releases the segment. The result stays valid.
-func (s *TimeSearch) Release() { s.rng.Segment.Release() }
+// Release releases the segment, once. The result stays valid.
+func (s *TimeSearch) Release() {
+	if s.released {
+		panic("segment: a search by time is released twice: " + s.rng.Segment.path)
+	}
+	s.released = true
+	s.rng.Segment.Release()
+}
 
 // NextOffset is the offset to continue at, in the next segment, if this one has no such record.
 func (s *TimeSearch) NextOffset() int64 { return s.rng.Segment.next }
@@ -72,6 +79,10 @@ func (r Range) narrow(timestampMillis int64) Range {
 // Run makes the search, and inflates the records of a batch to at most maxInflatedBytes. It may block. Any goroutine may call it,
 // once.
 func (s *TimeSearch) Run(maxInflatedBytes int64) {
+	if s.ran || s.released {
+		panic(fmt.Sprintf("segment: a search by time of %s runs again, or after its release (%v)", s.rng.Segment.path, s.released))
+	}
+	s.ran = true
 	r := s.rng.narrow(s.timestampMillis)
 	err := walkFile(s.file, r.Pos+r.Len, s.rng.Segment.base, r.Pos, func(h records.Batch, at int64) bool {
 		if h.MaxTimestamp >= s.timestampMillis && h.LastOffset() >= s.from {

@@ -31,6 +31,7 @@ type Write struct {
 	inFlight bool
 	target   *Segment // the active one; held
 	size     int64    // the target's
+	visible  int64    // of it: what could be read when the write began
 	pieces   [][]byte
 	batches  []writing
 	bytes    int64 // of all pieces
@@ -80,7 +81,7 @@ func (l *Log) BeginWrite() (*Write, error) {
 		panic("segment: a write to a finished segment: " + s.path)
 	}
 	s.Retain()
-	*w = Write{log: l, inFlight: true, target: s, size: s.size, pieces: w.pieces[:0], batches: w.batches[:0],
+	*w = Write{log: l, inFlight: true, target: s, size: s.size, visible: s.visible, pieces: w.pieces[:0], batches: w.batches[:0],
 		path: s.path, at: s.size, base: s.base, capacity: s.capacity, first: s.next, next: s.next,
 		createdMillis: s.createdMillis, leftovers: s.leftovers}
 	return w, nil
@@ -214,6 +215,9 @@ func (w *Write) Run() {
 }
 
 func (w *Write) run(fsys FS, dir string) error {
+	if w.size < w.visible || !w.begins && w.at < w.visible {
+		panic(fmt.Sprintf("segment: a write cuts %s to %d bytes and goes to %d, and %d can be read", w.target.path, w.size, w.at, w.visible))
+	}
 	file := w.target.file
 	if w.leftovers {
 		mark.Hit("what a failed write left was cut before the next one")
