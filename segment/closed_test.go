@@ -24,7 +24,7 @@ var callsOnClosed = map[string]func(l *Log) error{
 	"SizeBytes":        func(l *Log) error { l.SizeBytes(); return nil },
 	"LeaderEpoch":      func(l *Log) error { l.LeaderEpoch(); return nil },
 	"TopicID":          func(l *Log) error { l.TopicID(); return nil },
-	"Poisoned":         func(l *Log) error { return l.Poisoned() },
+	"Poisoned":         func(l *Log) error { _ = l.Poisoned(); return nil },
 	"EpochOf":          func(l *Log) error { l.EpochOf(0); return nil },
 	"EpochEnd":         func(l *Log) error { l.EpochEnd(0); return nil },
 	"Stable":           func(l *Log) error { l.Stable(Range{}); return nil },
@@ -189,7 +189,9 @@ func TestClosedLogDoesNothingWhateverIsCalled(t *testing.T) {
 			}
 		} else {
 			u.write.Run()
-			mustClose(t, l)
+			if err := l.Close(); !errors.Is(err, ErrPoisoned) { // a plan is under way
+				t.Fatal(err)
+			}
 		}
 		next := openLog(t, dir, Options{}, OpenOptions{Clean: true})
 		mustAppend(t, next, testBatch{value: 10})

@@ -74,7 +74,8 @@ var ErrClosed = errors.New("segment: the log is closed")
 func (l *Log) closedError() error { return fmt.Errorf("%w: %s", ErrClosed, l.dir) }
 
 // Close finishes all segments and releases the files; ranges in flight keep theirs. It blocks, and waits for a background job and a
-// write in flight. Without an error everything is durable, and the directory may be opened as clean.
+// write in flight, but not for a plan: with one in flight it fails. Without an error everything is durable, and the directory may be
+// opened as clean.
 func (l *Log) Close() error {
 	if l.closed {
 		return nil
@@ -83,6 +84,9 @@ func (l *Log) Close() error {
 	defer l.worker.mu.Unlock()
 	if l.writing.inFlight {
 		_ = l.EndWrite(&l.writing) // nobody waits for its result
+	}
+	if l.planned && l.poisoned == nil {
+		l.poison(errors.New("a sync had not come back: if it failed, no other one tells"))
 	}
 	err := l.poisoned
 	if err == nil {
