@@ -116,7 +116,9 @@ func (d *Disk) ReadDir(dir string) (entries []fs.DirEntry, err error) {
 	if n, ok := d.names[dir]; !ok || n != nil {
 		return nil, missing("readdir", dir)
 	}
-	for _, name := range sorted(d.names, func(name string) bool { return path.Dir(name) == dir }) {
+	for _, name := range sorted(d.names, func(name string) bool {
+		return len(name) > len(dir) && name[:len(dir)] == dir && path.Dir(name) == dir
+	}) {
 		entries = append(entries, fs.FileInfoToDirEntry(d.info(name)))
 	}
 	return entries, nil
