@@ -9,7 +9,9 @@
 //
 //   - Files with pages in the page cache, dirty, written back or lost by a failed sync ([Disk], [File]); names, which become durable
 //     with their directory; a full or failing disk; a loss of power that keeps any prefix of the changes to names and any of the
-//     sectors that were not synced.
+//     sectors that were not synced; sectors that cannot be read until they are written again or for a
+//     while. A copy from a mapping of them ends with EFAULT, as in the kernel; a program that looked itself would get SIGBUS, so this
+//     one must not: no mapping is read in the simulation but by operations.
 //   - Pipes with slots: one for each page or part of one, as in fs/pipe.c.
 //   - Listening sockets, whose accept may fail; sockets with buffers of a limited size, whose client reads fast, slowly, not at all for
 //     a while, closes one direction, resets the connection or vanishes ([Client]).

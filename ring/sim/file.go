@@ -35,6 +35,9 @@ func (k *Kernel) Open(name string, readOnly, create bool) (*File, error) {
 		if dir, ok := d.names[path.Dir(name)]; !ok || dir != nil {
 			return nil, missing("open", name)
 		}
+		if d.room() == 0 {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOSPC}
+		}
 		n = d.newFile()
 		d.change(change{kind: putName, name: name, inode: n})
 	}
@@ -125,8 +128,11 @@ func (f *File) read(b []byte, offset int64) (int, error) {
 		}
 		return 0, io.EOF
 	}
-	n := copy(b, f.Content()[offset:])
-	f.inode.read(offset, int64(n))
+	want := min(len(b), f.inode.size-int(offset))
+	n := copy(b[:f.inode.read(offset, int64(want))], f.Content()[offset:])
+	if n < want {
+		return n, &fs.PathError{Op: "read", Path: f.name, Err: syscall.EIO}
+	}
 	if n < len(b) {
 		return n, io.EOF
 	}
@@ -165,6 +171,9 @@ func (f *File) WriteAt(pieces [][]byte, offset int64) (int, error) {
 		m.disk.gathered = append(m.disk.gathered, p...)
 	}
 	b := m.disk.gathered
+	if err == nil && f.inode.blocks(int(offset), len(b)) {
+		return 0, &fs.PathError{Op: "write", Path: f.name, Err: syscall.EIO}
+	}
 	if err == nil {
 		if room := m.disk.room(); room < int(offset)+len(b)-f.inode.size {
 			mark.Hit("the disk was full")

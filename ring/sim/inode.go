@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"time"
 	"unsafe"
 
@@ -23,6 +24,7 @@ type inode struct {
 	size    int
 	warm    []bool // by page: it is in the page cache
 	state   []pageState
+	bad     map[int]bool // pages of which the disk cannot read a sector, until it is written
 	// disk is what a power loss leaves of the file: sectors that were written, and the size, behind which it is zero.
 	disk     []byte
 	diskSize int
@@ -60,7 +62,7 @@ func (n *inode) copy() *inode {
 	copy(c.disk[:n.diskSize], n.disk)
 	copy(c.warm, n.warm)
 	copy(c.state, n.state)
-	c.size, c.diskSize, c.modified = n.size, n.diskSize, n.modified
+	c.size, c.diskSize, c.modified, c.bad = n.size, n.diskSize, n.modified, maps.Clone(n.bad)
 	return c
 }
 
@@ -86,11 +88,25 @@ func (n *inode) resident(offset, length int64) bool {
 	return true
 }
 
-// read brings a range into the page cache.
-func (n *inode) read(offset, length int64) {
+// read brings a range into the page cache, up to the first page that the disk cannot read: it says how many bytes of it.
+func (n *inode) read(offset, length int64) (readable int64) {
+	first := int(offset) / n.page
 	for i := range n.pages(offset, length) {
-		n.warm[offset/int64(n.page)+int64(i)] = true
+		if page := first + i; n.isBad(page) {
+			return max(int64(page*n.page)-offset, 0)
+		}
+		n.warm[first+i] = true
 	}
+	return length
+}
+
+// isBad says that a page is not in the page cache and cannot be read.
+func (n *inode) isBad(page int) bool { return len(n.bad) > 0 && n.bad[page] && !n.warm[page] }
+
+// blocks says that a write would have to read a page of which it changes a part, and that cannot be read.
+func (n *inode) blocks(offset, length int) bool {
+	end := offset + length
+	return offset%n.page > 0 && n.isBad(offset/n.page) || end%n.page > 0 && end < n.size && n.isBad(end/n.page)
 }
 
 // write writes to the page cache. There must be room for it.
@@ -104,7 +120,9 @@ func (n *inode) write(b []byte, offset int) {
 	copy(n.content[offset:], b)
 	n.touch(min(offset, n.size), offset+len(b)) // and what lies between: it is written as zeros
 	n.size = max(n.size, offset+len(b))
-	n.read(int64(offset), int64(len(b)))
+	for page := offset / n.page; page*n.page < offset+len(b); page++ {
+		n.warm[page] = true
+	}
 }
 
 func (n *inode) truncate(size int) {
@@ -134,6 +152,7 @@ func (n *inode) writeBack(page int) {
 	copy(n.disk[from:to], n.content[from:to])
 	n.diskSize = max(n.diskSize, to)
 	n.state[page] = clean
+	delete(n.bad, page)
 }
 
 // sync writes all pages but those that are taken for written, and the size.

@@ -37,11 +37,11 @@ func (k *Kernel) send(o *operation) (result int32, ok bool) {
 		k.violate("%v writes to descriptor %d, which is no open socket", o.Token, o.FD)
 		return -int32(syscall.EBADF), true
 	}
-	all := -o.done
-	for _, b := range gather(o) {
-		all += len(b)
-	}
+	all, faulty := k.sendable(o)
+	all -= o.done
 	switch {
+	case faulty && all == 0 && o.done == 0:
+		return -int32(syscall.EFAULT), true
 	case s.Dead() && o.done > 0:
 		mark.Hit("a connection ended in the middle of a send")
 		return int32(o.done), true
@@ -60,6 +60,21 @@ func (k *Kernel) send(o *operation) (result int32, ok bool) {
 		return 0, false
 	}
 	return int32(o.done), true
+}
+
+// sendable is how many bytes a send has. faulty says that they end before a page of a mapping that the disk cannot read: there a copy
+// in the kernel ends with EFAULT, where the program itself would get SIGBUS.
+func (k *Kernel) sendable(o *operation) (all int, faulty bool) {
+	for _, b := range gather(o) {
+		n, at := k.machine.disk.mappedAt(uintptr(unsafe.Pointer(unsafe.SliceData(b))))
+		if n != nil && len(n.bad) > 0 && len(b) > 0 && at+len(b) <= n.size {
+			if readable := int(n.read(int64(at), int64(len(b)))); readable < len(b) {
+				return all + readable, true
+			}
+		}
+		all += len(b)
+	}
+	return all, false
 }
 
 // putPieces queues a copy of n bytes from a position in the pieces on.
@@ -140,8 +155,9 @@ func (k *Kernel) read(o *operation) int32 {
 	if n <= 0 {
 		return 0
 	}
-	n = int64(k.machine.some(int(n)))
-	f.inode.read(o.OffIn, n)
+	if n = f.inode.read(o.OffIn, int64(k.machine.some(int(n)))); n == 0 {
+		return -int32(syscall.EIO)
+	}
 	copy(memoryAt(o.Addr, int(n)), f.inode.content[o.OffIn:])
 	return int32(n)
 }
@@ -160,6 +176,10 @@ func (k *Kernel) spliceIn(o *operation, p *pipe) int32 {
 		return -int32(syscall.EAGAIN)
 	}
 	want := k.machine.some(int(min(int64(o.Len), int64(f.inode.size)-o.OffIn)))
+	room := (p.slots-len(p.pieces))*f.inode.page - int(o.OffIn)%f.inode.page
+	if want = int(f.inode.read(o.OffIn, int64(min(want, room)))); want == 0 {
+		return -int32(syscall.EIO)
+	}
 	moved := 0
 	for moved < want && len(p.pieces) < p.slots {
 		at := int(o.OffIn) + moved
@@ -167,8 +187,7 @@ func (k *Kernel) spliceIn(o *operation, p *pipe) int32 {
 		p.pieces = append(p.pieces, piece(f.inode.content[at:at+n]))
 		moved += n
 	}
-	mark.HitIf(moved < want, "a splice into a pipe ended with its last slot")
-	f.inode.read(o.OffIn, int64(moved))
+	mark.HitIf(moved == room, "a splice into a pipe ended with its last slot")
 	return int32(moved)
 }
 
@@ -263,6 +282,9 @@ func (k *Kernel) Sendfile(socket, file int, offset int64, n int) int {
 	moved := k.machine.some(min(n, s.space, f.inode.size-int(offset)))
 	if !f.inode.resident(offset, int64(moved)) {
 		k.violate("sendfile of %d bytes at %d, not all of them resident", moved, offset)
+	}
+	if moved = int(f.inode.read(offset, int64(moved))); moved == 0 {
+		return -int(syscall.EIO)
 	}
 	s.put(f.inode.content[offset : offset+int64(moved)])
 	return moved

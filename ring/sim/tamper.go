@@ -65,6 +65,28 @@ func (d *Disk) Lost(name string) (n int) {
 // Evict drops those pages of a file from the page cache that are chosen and not to be written.
 func (d *Disk) Evict(name string, chosen func() bool) { d.names[name].evict(chosen) }
 
+// Spoil lets the disk not read n bytes of a file from a position on, or rather the pages in which they lie, until those are written
+// again, or the time has passed; 0 is for ever. Pages that wait to be written are.
+func (d *Disk) Spoil(name string, from, n int, during time.Duration) {
+	file := d.names[name]
+	if file.bad == nil {
+		file.bad = make(map[int]bool)
+	}
+	first, end := from/file.page, file.pagesIn(from+n)
+	for page := first; page < end; page++ {
+		file.writeBack(page)
+		file.bad[page] = true
+	}
+	file.evictPages(first, min(end, file.pagesIn(file.size)), func() bool { return true })
+	if during > 0 {
+		d.machine.After(during, func() {
+			for page := first; page < end; page++ {
+				delete(file.bad, page)
+			}
+		})
+	}
+}
+
 // Aside lets what is done until back is called count as no operation.
 func (d *Disk) Aside() (back func()) {
 	ops, faults := d.ops, d.faults
