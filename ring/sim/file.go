@@ -223,13 +223,16 @@ func (d *Disk) room() int {
 	if d.options.CapacityBytes == 0 {
 		return 1 << 40
 	}
-	used := 0
-	for _, n := range d.names {
-		if n != nil {
-			used += n.size
+	return max(d.options.CapacityBytes-d.used(), 0)
+}
+
+func (d *Disk) used() (n int) {
+	for _, file := range d.names {
+		if file != nil {
+			n += file.size
 		}
 	}
-	return max(d.options.CapacityBytes-used, 0)
+	return n
 }
 
 // Close closes the descriptor. An error that it has of a file that was written to leaves it closed all the same.

@@ -65,6 +65,9 @@ func (d *Disk) Lost(name string) (n int) {
 // Evict drops those pages of a file from the page cache that are chosen and not to be written.
 func (d *Disk) Evict(name string, chosen func() bool) { d.names[name].evict(chosen) }
 
+// Fill makes the disk as large as what is on it, and so many bytes.
+func (d *Disk) Fill(room int) { d.options.CapacityBytes = max(d.used()+room, 1) }
+
 // Spoil lets the disk not read n bytes of a file from a position on, or rather the pages in which they lie, until those are written
 // again, or the time has passed; 0 is for ever. Pages that wait to be written are.
 func (d *Disk) Spoil(name string, from, n int, during time.Duration) {
@@ -84,6 +87,14 @@ func (d *Disk) Spoil(name string, from, n int, during time.Duration) {
 				delete(file.bad, page)
 			}
 		})
+	}
+}
+
+// Heal undoes [Disk.Fill] and [Disk.Spoil].
+func (d *Disk) Heal() {
+	d.options.CapacityBytes = 0
+	for _, n := range d.inodes {
+		clear(n.bad)
 	}
 }
 
