@@ -104,6 +104,9 @@ func (v *verdict) read(output []byte, err, late error) {
 	default:
 		v.outcome = found
 	}
+	if rest, ok := strings.CutPrefix(v.said, "panic: "); ok && v.outcome == found { // the simulation has caught it
+		v.outcome, v.said = panicked, rest
+	}
 	v.said = strings.TrimSuffix(v.said, " [recovered, repanicked]")
 }
 

@@ -45,6 +45,8 @@ func TestVerdictIsReadFromWhatTheSimulationPrints(t *testing.T) {
 		{"PASS\n", nil, survived, "", "", ""},
 		{"    run_test.go:28: seed 7, --fsync=always, 2.1s after the start:\n        at 1.5s: record p0/1 is gone\n\n        again: make sim SEED=7\n",
 			failed, found, "7", "1.5s", "record p0/1 is gone"},
+		{"    run_test.go:36: seed 4, --fsync=never:\n        at 12ms: panic: commit: no\n        goroutine 5 [running]:\n        again: make sim SEED=4\n",
+			failed, panicked, "4", "12ms", "commit: no"},
 		{"again: make sim SEED=9\npanic: segment: no room\n\ngoroutine 1 [running]:\n", failed, panicked, "9", "", "segment: no room"},
 		{"panic: out of luck\n", failed, panicked, "", "", "out of luck"},
 		{"killed\n", failed, unreadable, "", "", "killed"},
