@@ -1,80 +1,118 @@
 // Package scenario runs the whole server on a simulated machine, with clients of all kinds, faults of all kinds, and a model of what every
-// client must see. One seed decides everything.
+// client must see. A [Script] says what happens, and its seed decides everything else.
 package scenario
 
 import (
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"oneplusn/fanout"
-	"oneplusn/fanout/commit"
-	"oneplusn/fanout/transfer"
 	"oneplusn/ring/sim"
+	"oneplusn/segment/records"
 )
 
 // World is one run.
 type World struct {
-	seed     uint64
-	random   *rand.Rand
-	machine  *sim.Machine
-	kernel   *sim.Kernel // of the life under way
-	broker   *fanout.Broker
-	address  string
-	model    *model
-	failed   []string
-	log      *ringLog
-	lines    []string // the trace
-	auditing bool     // the only client left is the auditor
-	quiet    bool     // no faults any more: what is asked for must happen
-	fsync    string
+	script  *Script
+	draw    *rand.Rand // for what is drawn when the world is made, and by new clients
+	shape   shape
+	machine *sim.Machine
+	kernel  *sim.Kernel // of the life under way
+	broker  *fanout.Broker
+	address string
+	lives   int
+	ending  ending
+	losses  int // of power
+	reader  records.Reader
+	log     *lastLines
+
+	model       *model
+	clients     []*client
+	producers   []*producer
+	subscribers []*subscriber
+	diskTrouble bool // errors of the disk are to be expected
+	calm        bool // nothing new is asked for, and no fault happens: what was asked for must be answered
+	auditing    bool // only the auditor is left
+	over        bool // the last life is being stopped
+
+	failed    []string
+	lines     []string // the trace
+	answers   int
+	delivered int // records
 }
 
-// New draws a world from a seed.
-func New(seed uint64) *World {
-	draw := rand.New(rand.NewPCG(seed, 2))
-	m := sim.NewMachine(seed, sim.Options{
-		SendBufferBytes: 1 << (11 + draw.IntN(7)), ReceiveBufferBytes: 1 << (11 + draw.IntN(7)),
-		ShortOneIn: draw.IntN(6), RetryOneIn: 40 * draw.IntN(3), EndOneIn: 20 * draw.IntN(2), AcceptOneIn: 5 * draw.IntN(2),
-		PipesMax: 4 + draw.IntN(20),
-		Disk:     sim.DiskOptions{FileBytes: 256 << 10, EvictOneIn: 20 * draw.IntN(3)},
-	})
-	w := &World{random: m.Random(), machine: m, log: new(ringLog), fsync: []string{"always", "interval=100ms", "never"}[draw.IntN(3)]}
+// ending is how a life ends.
+type ending int
+
+const (
+	byStop ending = iota + 1
+	byKill
+	byPowerLoss
+)
+
+// New makes the world of a script.
+func New(s *Script) *World {
+	w := &World{script: s, draw: rand.New(rand.NewPCG(s.Seed, 2)), log: new(lastLines), reader: records.Reader{Contents: true}}
+	w.shape = drawShape(w.draw)
+	w.machine = sim.NewMachine(s.Seed, w.shape.machine)
 	w.model = newModel(w)
+	for i := range w.shape.topics {
+		w.model.addTopic(fmt.Sprintf("topic%d", i))
+	}
 	return w
 }
 
-// Run lives some lives, and says what was wrong.
-func (w *World) Run() []string {
-	lives := 1 + w.random.IntN(4)
-	for life := range lives {
-		w.live(life == lives-1)
-		if len(w.failed) > 0 {
-			break
-		}
+// Run runs the script, and says what was wrong.
+func (w *World) Run() (failed []string) {
+	end := time.Duration(0)
+	for _, s := range w.script.Steps {
+		w.machine.After(s.At, func() { w.do(s) })
+		end = max(end, s.At)
+	}
+	w.machine.After(end+time.Second, w.beCalm)
+	w.machine.After(time.Second, w.watch)
+	for !w.over && len(w.failed) == 0 {
+		w.live()
 	}
 	w.failed = append(w.failed, w.machine.Violations()...)
 	w.machine.Disk().Close()
 	return w.failed
 }
 
+func (w *World) do(s Step) {
+	w.trace("%v", s)
+	verbNamed(s.Verb).do(w, rand.New(rand.NewPCG(s.Seed, 5)))
+}
+
 func (w *World) fail(format string, args ...any) {
 	w.failed = append(w.failed, fmt.Sprintf("at %v: ", w.machine.Now())+fmt.Sprintf(format, args...))
+	w.log.over = true
+	w.kernel.Kill()
 }
 
 // trace notes a step of the run.
 func (w *World) trace(format string, args ...any) {
+	if w.log.over {
+		return
+	}
 	w.lines = append(w.lines, fmt.Sprintf("%v ", w.machine.Now())+fmt.Sprintf(format, args...))
 }
 
-// live starts the server, lets clients at it for a while, and ends it in one of the ways there are.
-func (w *World) live(last bool) {
+// live is one life of the server, from its start to its end.
+func (w *World) live() {
+	defer func() {
+		if p := recover(); p != nil {
+			w.failed = append(w.failed, fmt.Sprintf("at %v: panic: %v\n%s", w.machine.Now(), p, debug.Stack()))
+		}
+	}()
 	w.kernel = w.machine.Start()
-	w.kernel.InlineWrites = w.random.IntN(2) == 0
+	w.lives++
+	w.ending = 0
+	w.trace("start %d", w.lives)
 	config, err := w.config()
 	if err != nil {
 		w.fail("%v", err)
@@ -85,100 +123,86 @@ func (w *World) live(last bool) {
 		return
 	}
 	w.address = w.broker.Address()
-	w.clients()
-	how := w.random.IntN(3)
-	if last {
-		how = 0
+	if w.lives == 1 {
+		w.createTopics()
 	}
-	w.quiet = false
-	w.machine.After(time.Duration(200+w.random.IntN(3000))*time.Millisecond, func() {
-		w.trace("end %d", how)
-		switch {
-		case last:
-			w.quiet = true
-			w.machine.After(drainTime, w.audit)
-		case how == 0:
-			w.broker.Stop()
-		default:
-			w.kernel.Kill()
+	w.lifeEnded(w.broker.Run())
+}
+
+// createTopics asks for the topics of the run.
+func (w *World) createTopics() {
+	c := w.newClient("creator", 0)
+	w.machine.After(0, func() {
+		for i, t := range w.model.topics {
+			w.createTopic(c, t, w.shape.partitions[i])
 		}
 	})
-	err = w.broker.Run()
-	if how == 0 && err != nil && !w.kernel.Killed() {
-		w.fail("the server ended with %v", err)
+}
+
+// endLife ends the life under way.
+func (w *World) endLife(how ending) {
+	if w.ending != 0 || w.calm {
+		return
 	}
-	if how != 0 && !errors.Is(err, sim.ErrKilled) {
-		w.fail("the server was killed and ended with %v", err)
+	w.ending = how
+	if how == byStop {
+		w.broker.Stop()
+	} else {
+		w.kernel.Kill()
 	}
-	w.machine.Disk().FailAt(-1, nil)
-	switch how {
-	case 0:
-		if w.kernel.Killed() {
-			break
+}
+
+// lifeEnded checks what the server left.
+func (w *World) lifeEnded(err error) {
+	if w.kernel.Killed() {
+		if !errors.Is(err, sim.ErrKilled) {
+			w.fail("the server was killed and ended with %v", err)
+		}
+	} else {
+		if err != nil && !w.diskTrouble {
+			w.fail("the server ended with %v", err)
 		}
 		for _, left := range w.kernel.Leaked() {
 			w.fail("the server left %s", left)
 		}
-	case 2:
+	}
+	w.machine.Disk().FailAt(-1, nil)
+	if w.ending == byPowerLoss {
+		w.losses++
 		w.machine.LosePower()
 		w.model.powerLost()
 	}
+	w.model.lifeEnded()
 }
 
-// drainTime is how long the last life goes on without producers before the log is compared with the model.
-const drainTime = 2 * time.Second
-
-// audit reads everything that there is, and compares it with what was acknowledged. Then the server is stopped.
-func (w *World) audit() {
-	w.auditing = true
-	a := &auditor{subscriber: subscriber{world: w, name: "auditor"}, found: make(map[string]place)}
-	a.done = func() {
-		w.model.audit(a.found)
-		w.broker.Stop()
+// watch looks now and then at what must not take long.
+func (w *World) watch() {
+	for _, c := range w.clients {
+		c.checkProgress()
 	}
-	a.connect()
-	w.machine.After(auditTime, func() {
-		if !a.over {
-			w.fail("the auditor waits at offset %d of the log: %v", a.at, a.session)
-			w.kernel.Kill()
-		}
-	})
+	w.machine.After(time.Second, w.watch)
 }
 
-// auditTime is long enough to read everything.
-const auditTime = time.Minute
-
-func (w *World) config() (fanout.Config, error) {
-	c := fanout.DefaultConfig()
-	c.Listen, c.DataDir = "127.0.0.1:0", "/data"
-	c.Ring.Entries, c.Ring.RecvBuffers, c.Ring.RecvBufferBytes = 64, 1<<w.random.IntN(5), 512<<w.random.IntN(4)
-	c.Limits.MaxConnections = 4 + w.random.IntN(60)
-	c.Log.SegmentBytes = 16 << 10 << w.random.IntN(4)
-	c.Log.MaxBatchBytes = 16 << 10
-	c.DrainTimeout = time.Second
-	c.Transfer.Mode = []transfer.Mode{transfer.Auto, transfer.Splice, transfer.Send, transfer.Sendfile, transfer.Copy}[w.random.IntN(5)]
-	c.Group.InitialRebalanceDelay, c.Group.LoneMemberDelay = 20*time.Millisecond, 5*time.Millisecond
-	c.InlineWrites = w.kernel.InlineWrites
-	c.Logger = slog.New(slog.NewTextHandler(w.log, nil))
-	var err error
-	if c.Fsync, err = commit.ParseFsync(w.fsync); err != nil {
-		return c, err
+// deletions counts what took records away, all topics together.
+func (w *World) deletions() (n int) {
+	for _, t := range w.model.topics {
+		n += t.deletions
 	}
-	c.Machine, c.Log.FS = w.fanoutMachine(), w.kernel.FileSystem()
-	return c, nil
+	return n + w.losses
 }
 
-// ringLog keeps the last lines that the server logged.
-type ringLog struct{ lines []string }
+// lastLines keeps the last lines that the server logged.
+type lastLines struct {
+	lines []string
+	over  bool // something was wrong: what comes later is of no use
+}
 
-var _ io.Writer = (*ringLog)(nil)
-
-func (l *ringLog) Write(b []byte) (int, error) {
+func (l *lastLines) Write(b []byte) (int, error) {
+	if l.over {
+		return len(b), nil
+	}
 	if l.lines = append(l.lines, strings.TrimSpace(string(b))); len(l.lines) > 50 {
 		l.lines = l.lines[1:]
 	}
 	return len(b), nil
 }
-
-// LastLog is the last lines that the server logged.
-func (w *World) LastLog() string { return strings.Join(w.log.lines, "\n") }
