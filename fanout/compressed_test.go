@@ -2,19 +2,16 @@ package fanout
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"path/filepath"
 	"runtime"
 	"testing"
 
-	"github.com/klauspost/compress/s2"
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/segment"
 	"oneplusn/segment/records"
+	"oneplusn/segment/records/compress"
 )
 
 // zeroRecords are records with values of zeros.
@@ -33,38 +30,12 @@ func zeroRecords(count, valueBytes int) []byte {
 // compressed puts so many records of zeros into a batch, under a codec.
 func compressed(batch []byte, codec byte, count, valueBytes int) []byte {
 	inflated := zeroRecords(count, valueBytes)
-	batch = append(bytes.Clone(batch[:61]), deflate(codec, inflated)...)
+	batch = append(bytes.Clone(batch[:61]), compress.Records(int(codec), inflated)...)
 	batch[22] |= codec
 	binary.BigEndian.PutUint32(batch[23:], uint32(count-1))
 	binary.BigEndian.PutUint64(batch[35:], binary.BigEndian.Uint64(batch[27:])+uint64(count-1))
 	binary.BigEndian.PutUint32(batch[57:], uint32(count))
 	return seal(batch)
-}
-
-func deflate(codec byte, b []byte) []byte {
-	var out bytes.Buffer
-	switch codec {
-	case 1:
-		w := gzip.NewWriter(&out)
-		_, _ = w.Write(b)
-		_ = w.Close()
-	case 2:
-		return s2.EncodeSnappy(nil, b)
-	case 3:
-		w := lz4.NewWriter(&out)
-		_, _ = w.Write(b)
-		_ = w.Close()
-	case byte(records.Zstd):
-		w, err := zstd.NewWriter(&out)
-		if err != nil {
-			panic(err)
-		}
-		_, _ = w.Write(b)
-		_ = w.Close()
-	default:
-		return b
-	}
-	return out.Bytes()
 }
 
 // Compressed batches are stored byte for byte as sent, whether they are checked on the loop or in the background.

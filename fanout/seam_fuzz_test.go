@@ -10,6 +10,7 @@ import (
 
 	"oneplusn/fanout/commit"
 	"oneplusn/segment/records"
+	"oneplusn/segment/records/compress"
 )
 
 // seamScript turns a fuzzer's bytes into produces of more or less broken batches, fetches, and restarts.
@@ -30,7 +31,7 @@ func (s *seamScript) batch() []byte {
 	how := s.next()
 	raw := makeBatch(uint64(s.next()), 1+int(how&7), int(s.next()), int64(s.next()))
 	if how&8 != 0 {
-		raw = compressBatch(raw, kgo.CompressionCodecType(1+s.next()%4))
+		raw = compressBatch(raw, int(1+s.next()%4))
 	}
 	for range how >> 6 {
 		at := int(s.next())
@@ -46,20 +47,8 @@ func (s *seamScript) batch() []byte {
 }
 
 // compressBatch compresses the records of a batch.
-func compressBatch(raw []byte, codec kgo.CompressionCodecType) []byte {
-	var c kgo.Compressor
-	switch codec {
-	case kgo.CodecGzip:
-		c, _ = kgo.DefaultCompressor(kgo.GzipCompression())
-	case kgo.CodecSnappy:
-		c, _ = kgo.DefaultCompressor(kgo.SnappyCompression())
-	case kgo.CodecLz4:
-		c, _ = kgo.DefaultCompressor(kgo.Lz4Compression())
-	default:
-		c, _ = kgo.DefaultCompressor(kgo.ZstdCompression())
-	}
-	packed, codec := c.Compress(new(bytes.Buffer), raw[records.HeaderSize:])
-	out := append(bytes.Clone(raw[:records.HeaderSize]), packed...)
+func compressBatch(raw []byte, codec int) []byte {
+	out := append(bytes.Clone(raw[:records.HeaderSize]), compress.Records(codec, raw[records.HeaderSize:])...)
 	out[22] |= byte(codec)
 	return seal(out)
 }

@@ -2,23 +2,19 @@ package segment
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"math"
 	"testing"
 
-	"github.com/klauspost/compress/s2"
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
-
 	"oneplusn/segment/records"
+	"oneplusn/segment/records/compress"
 )
 
 // deflated is the batch with its records compressed.
 func (t testBatch) deflated(codec records.Codec) []byte {
 	b := t.encode()
-	return withRecords(b, codec, deflate(codec, b[records.HeaderSize:]))
+	return withRecords(b, codec, compress.Records(int(codec), b[records.HeaderSize:]))
 }
 
 // withRecords is a batch with other records.
@@ -27,28 +23,6 @@ func withRecords(batch []byte, codec records.Codec, payload []byte) []byte {
 	b[records.CRCFrom+1] |= byte(codec)
 	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-records.Overhead))
 	return seal(b)
-}
-
-func deflate(codec records.Codec, b []byte) []byte {
-	var out bytes.Buffer
-	switch codec {
-	case records.Gzip:
-		w := gzip.NewWriter(&out)
-		_, _ = w.Write(b)
-		_ = w.Close()
-	case records.Snappy:
-		return s2.EncodeSnappy(nil, b)
-	case records.LZ4:
-		w := lz4.NewWriter(&out)
-		_, _ = w.Write(b)
-		_ = w.Close()
-	case records.Zstd:
-		w, _ := zstd.NewWriter(nil)
-		return w.EncodeAll(b, nil)
-	default:
-		return b
-	}
-	return out.Bytes()
 }
 
 var testRules = Rules{MaxBatchBytes: 1 << 20, MaxInflatedBytes: 8 << 20,
@@ -100,8 +74,8 @@ func poisons() map[string][]byte {
 		all[name+"two billion"] = claims(math.MaxInt32, three.deflated(codec))
 		all[name+"count 2 of 3"] = claims(2, three.deflated(codec))
 		all[name+"count 4 of 3"] = claims(4, three.deflated(codec))
-		all[name+"deltas 0 0 0"] = withRecords(three.encode(), codec, deflate(codec, deltas(0, 0, 0)[records.HeaderSize:]))
-		all[name+"bytes behind the records"] = withRecords(three.encode(), codec, deflate(codec, append(three.encode()[61:], 1, 2)))
+		all[name+"deltas 0 0 0"] = withRecords(three.encode(), codec, compress.Records(int(codec), deltas(0, 0, 0)[records.HeaderSize:]))
+		all[name+"bytes behind the records"] = withRecords(three.encode(), codec, compress.Records(int(codec), append(three.encode()[61:], 1, 2)))
 		all[name+"bytes behind the end"] = withRecords(three.encode(), codec, append(three.deflated(codec)[61:], 1, 2, 3))
 		all[name+"cut"] = withRecords(three.encode(), codec, three.deflated(codec)[61:len(three.deflated(codec))-2])
 	}

@@ -26,8 +26,6 @@ func (w *World) createTopic(c *client, t *topic, partitions int32) {
 			ended(done)
 		case code == wire.CodeTopicAlreadyExists && (len(may) > 2 || may[0] != 0):
 			ended(refused)
-		case w.mayFail(code):
-			ended(unknown)
 		default:
 			w.fail("%s creates %s, which may have %v partitions, and gets %s", c.name, t.name, may, errorName(code))
 		}

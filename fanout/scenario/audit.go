@@ -65,7 +65,7 @@ func (a *auditor) next() {
 	w := a.world
 	if len(a.left) == 0 {
 		w.over = true
-		w.broker.Stop()
+		w.stopServer()
 		return
 	}
 	p := a.left[0]

@@ -1,18 +1,14 @@
 package scenario
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/klauspost/compress/s2"
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/segment/records"
+	"oneplusn/segment/records/compress"
 )
 
 // batch is a batch of records on its way.
@@ -57,7 +53,7 @@ func (o *producer) newBatch(r *rand.Rand, p *partition, seq sequence) batch {
 		p.hasZstd = p.hasZstd || codec == records.Zstd
 	}
 	h.Attributes = records.Attributes(codec)
-	b.bytes = append(make([]byte, records.HeaderSize), w.compress(codec, payload)...)
+	b.bytes = append(make([]byte, records.HeaderSize), compress.Records(int(codec), payload)...)
 	records.Seal(b.bytes, h)
 	return b
 }
@@ -74,36 +70,6 @@ func appendRecord(to []byte, r *rand.Rand, offsetDelta int, timestampDelta int64
 	body := record.AppendTo(nil)[1:] // without the length, which is 0 and takes a byte
 	return append(binary.AppendVarint(to, int64(len(body))), body...)
 }
-
-// compress compresses the records of a batch.
-func (w *World) compress(codec records.Codec, b []byte) []byte {
-	var out bytes.Buffer
-	switch codec {
-	case records.Gzip:
-		w := gzip.NewWriter(&out)
-		_, _ = w.Write(b)
-		_ = w.Close()
-	case records.Snappy:
-		return s2.EncodeSnappy(nil, b)
-	case records.LZ4:
-		w := lz4.NewWriter(&out)
-		_, _ = w.Write(b)
-		_ = w.Close()
-	case records.Zstd:
-		return zstdEncoder.EncodeAll(b, nil)
-	default:
-		return b
-	}
-	return out.Bytes()
-}
-
-var zstdEncoder = func() *zstd.Encoder {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		panic("scenario: " + err.Error())
-	}
-	return e
-}()
 
 // damages make a batch one that must be refused.
 var damages = []func(r *rand.Rand, b []byte) []byte{

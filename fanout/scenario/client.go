@@ -23,7 +23,6 @@ type client struct {
 	asked        []question
 	nextID       int32
 	stalledUntil time.Duration // it reads nothing
-	deaf         bool          // it has vanished, and nobody waits for it
 	ended        func()        // called after its connection has ended, if set
 }
 

@@ -26,11 +26,6 @@ func (x expectation) end() (e possible) {
 	return e
 }
 
-// mayFail reports whether the disk is a reason for an error.
-func (w *World) mayFail(code int16) bool {
-	return w.diskTrouble && kerr.ErrorForCode(code) == error(kerr.KafkaStorageError)
-}
-
 // errorName is an error code in words.
 func errorName(code int16) string {
 	if err := kerr.ErrorForCode(code); err != nil {

@@ -23,10 +23,6 @@ type topic struct {
 	logs       []*partition
 	// deletions is how often somebody has asked for the topic's deletion: what was asked for before then may be gone.
 	deletions int
-	// bounded says that retention may delete records.
-	bounded bool
-	// relaxed says that the topic's records may not be durable when they are acknowledged.
-	relaxed bool
 }
 
 // partition is what is known of a partition, of all the topics of that name.
@@ -57,7 +53,6 @@ type record struct {
 	partition *partition
 	deletions int   // of its topic when it was sent
 	millis    int64 // the timestamp that it was sent with
-	most      int   // how often it may be in the log
 	refused   bool  // it must never be read
 	acked     bool
 	durable   bool // it survives a loss of power
@@ -88,7 +83,7 @@ func (p *partition) exists() (exists, certain bool) {
 	return n > p.index, certain
 }
 
-// hasLost is called when records may be gone: the topic is being deleted, or what was not durable was lost.
+// lose says which records may be gone: the topic is being deleted, or what was not durable was lost.
 func (p *partition) lose(only func(*record) bool) {
 	for _, r := range p.acked {
 		r.loose = r.loose || only(r)
@@ -109,9 +104,9 @@ func (t *topic) deleting() {
 	}
 }
 
-// sent says that a record is on its way to a partition. It may be there at most so often.
+// sent says that a record is on its way to a partition. It may be there once: who sends it again is idempotent.
 func (m *model) sent(id string, p *partition, millis int64) *record {
-	r := &record{id: id, partition: p, deletions: p.topic.deletions, millis: millis, most: 1}
+	r := &record{id: id, partition: p, deletions: p.topic.deletions, millis: millis}
 	m.records[id] = r
 	return r
 }
@@ -128,7 +123,7 @@ func (m *model) acknowledged(r *record, offset int64) {
 	}
 	p := r.partition
 	r.acked, r.offset = true, offset
-	r.durable = m.world.shape.fsync == "always" && !p.topic.relaxed
+	r.durable = m.world.shape.fsync == "always"
 	if _, certain := p.exists(); !certain || r.deletions != p.topic.deletions {
 		r.loose = true
 		return
@@ -148,7 +143,7 @@ func (m *model) read(reader string, p *partition, at place, id string, millis in
 		m.world.fail("%s got of %s at offset %d record %s, which was sent to %s", reader, p, at.offset, id, r.partition)
 	case r.refused:
 		m.world.fail("%s got of %s at offset %d record %s, which must be refused", reader, p, at.offset, id)
-	case r.acked && !r.loose && r.offset != at.offset && r.most == 1:
+	case r.acked && !r.loose && r.offset != at.offset:
 		m.world.fail("%s got of %s at offset %d record %s, which was acknowledged at %d", reader, p, at.offset, id, r.offset)
 	case millis != r.millis:
 		m.world.fail("%s got of %s at offset %d record %s with timestamp %d, which was sent with %d", reader, p, at.offset, id, millis, r.millis)
@@ -178,9 +173,9 @@ func (m *model) lifeEnded() {
 	}
 }
 
-// mayStartAt reports whether a log's start can be above an offset.
+// mayStartAbove reports whether a log's start can be above an offset.
 func (p *partition) mayStartAbove(offset int64) bool {
-	return p.topic.bounded || slices.Max(p.start.may) > offset
+	return slices.Max(p.start.may) > offset
 }
 
 // audit compares what a reader found from the start to the end of a partition with what was promised.
@@ -189,8 +184,8 @@ func (p *partition) audit(w *World, start int64, found []foundRecord) {
 	offsets := make(map[int64]string)
 	last := place{-1, start - 1}
 	for _, f := range found {
-		if times[f.id]++; times[f.id] > w.model.records[f.id].most {
-			w.fail("%s has record %s %d times, which was sent %d times", p, f.id, times[f.id], w.model.records[f.id].most)
+		if times[f.id]++; times[f.id] > 1 {
+			w.fail("%s has record %s %d times", p, f.id, times[f.id])
 		}
 		if f.at.offset != last.offset+1 || f.at.epoch < last.epoch {
 			w.fail("%s has offset %d of leader epoch %d behind offset %d of leader epoch %d", p, f.at.offset, f.at.epoch, last.offset, last.epoch)
@@ -216,7 +211,7 @@ type foundRecord struct {
 	at place
 }
 
-// now is the time of day in the run, in milliseconds.
+// nowMillis is the time of day in the run.
 func (w *World) nowMillis() int64 { return w.machine.WallClock(w.machine.Now()).UnixMilli() }
 
 // someTopic draws a topic that exists, if it can.

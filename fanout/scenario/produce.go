@@ -145,7 +145,7 @@ func produced(answered kmsg.Response, p *partition) (offset int64, code int16) {
 func (w *World) checkProduced(p *producer, b batch, x possible, code int16) {
 	r := b.records[0]
 	switch {
-	case code == unanswered || w.mayFail(code):
+	case code == unanswered:
 	case code == 0 && !r.refused && x.mayExist:
 	case code == wire.CodeUnknownTopicOrPartition && x.mayBeMissing:
 	case code > 0 && r.refused:
@@ -185,10 +185,8 @@ func (p *producer) lane(to *partition) *lane {
 func (l *lane) whole() bool {
 	p := l.partition
 	_, certain := p.exists()
-	durable := p.topic.world.shape.fsync == "always" && !p.topic.relaxed
-	kept := durable || l.losses == p.topic.world.losses
-	return certain && !l.failed && kept && l.deletions == p.topic.deletions &&
-		!p.topic.bounded && len(p.start.may) == 1 && p.start.may[0] == 0
+	kept := p.topic.world.shape.fsync == "always" || l.losses == p.topic.world.losses
+	return certain && !l.failed && kept && l.deletions == p.topic.deletions && p.start.is(0)
 }
 
 // sendLanes sends what may be sent.
@@ -223,10 +221,7 @@ func (p *producer) askForID() {
 		}
 		got := answered.(*kmsg.InitProducerIDResponse)
 		if got.ErrorCode != 0 {
-			if !p.world.mayFail(got.ErrorCode) {
-				p.world.fail("%s asked for a producer id and got %s", p.name, errorName(got.ErrorCode))
-			}
-			p.world.machine.After(patience, p.sendAgain)
+			p.world.fail("%s asked for a producer id and got %s", p.name, errorName(got.ErrorCode))
 			return
 		}
 		p.world.model.newProducerID(got.ProducerID)

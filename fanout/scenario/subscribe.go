@@ -156,7 +156,7 @@ func (s *subscriber) fetch() {
 		got := answered.(*kmsg.FetchResponse)
 		moved := slices.ContainsFunc(asked, func(at *position) bool { return at.moved })
 		n := s.take(got, asked, may)
-		if got.ErrorCode == 0 && n == 0 && slices.Contains(waiting, true) && !moved && deletions == s.world.deletions() && !s.world.diskTrouble {
+		if got.ErrorCode == 0 && n == 0 && slices.Contains(waiting, true) && !moved && deletions == s.world.deletions() {
 			s.world.fail("%s got nothing, and records wait for it at %v", s.name, asked[slices.Index(waiting, true)])
 		}
 		s.world.machine.After(time.Duration(s.random.Int64N(int64(20*time.Millisecond))), s.fetch)
@@ -167,7 +167,7 @@ func (s *subscriber) fetch() {
 func (at *position) certain() bool {
 	p := at.partition
 	exists, certain := p.exists()
-	return exists && certain && at.offset < p.end && at.offset >= slices.Max(p.start.may) && !p.topic.bounded
+	return exists && certain && at.offset < p.end && at.offset >= slices.Max(p.start.may)
 }
 
 // request is the next fetch.
@@ -277,7 +277,6 @@ func (s *subscriber) takePartition(at *position, p *kmsg.FetchResponseTopicParti
 		s.seek(at)
 	case code == wire.CodeUnsupportedCompressionType && s.version < 10 && at.partition.hasZstd:
 		at.atEnd = true // as a client that gives up: it asks again, and gets the same
-	case w.mayFail(code):
 	default:
 		w.fail("%s fetches %v and gets %s (%+v)", s.name, at, errorName(code), x)
 	}
@@ -286,14 +285,7 @@ func (s *subscriber) takePartition(at *position, p *kmsg.FetchResponseTopicParti
 
 // seek asks where the log begins, and goes on there.
 func (s *subscriber) seek(at *position) {
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.Version = 1
-	t, p := kmsg.NewListOffsetsRequestTopic(), kmsg.NewListOffsetsRequestTopicPartition()
-	t.Topic = at.partition.topic.name
-	p.Partition, p.Timestamp = at.partition.index, -2
-	t.Partitions = append(t.Partitions, p)
-	req.Topics = append(req.Topics, t)
-	s.ask(req, func(answered kmsg.Response) {
+	s.ask(listOffsets(at.partition, -2), func(answered kmsg.Response) {
 		if answered == nil {
 			return
 		}

@@ -34,7 +34,6 @@ type World struct {
 	clients     []*client
 	producers   []*producer
 	subscribers []*subscriber
-	diskTrouble bool // errors of the disk are to be expected
 	calm        bool // nothing new is asked for, and no fault happens: what was asked for must be answered
 	auditing    bool // only the auditor is left
 	over        bool // the last life is being stopped
@@ -146,10 +145,24 @@ func (w *World) endLife(how ending) {
 	}
 	w.ending = how
 	if how == byStop {
-		w.broker.Stop()
+		w.stopServer()
 	} else {
 		w.kernel.Kill()
 	}
+}
+
+// stopTime is how long a server may take to stop: more than it lets responses in flight finish.
+const stopTime = 30 * time.Second
+
+// stopServer stops the server, which must end.
+func (w *World) stopServer() {
+	life := w.lives
+	w.broker.Stop()
+	w.machine.After(stopTime, func() {
+		if w.lives == life {
+			w.fail("the server has not stopped in %v", stopTime)
+		}
+	})
 }
 
 // lifeEnded checks what the server left.
@@ -159,7 +172,7 @@ func (w *World) lifeEnded(err error) {
 			w.fail("the server was killed and ended with %v", err)
 		}
 	} else {
-		if err != nil && !w.diskTrouble {
+		if err != nil {
 			w.fail("the server ended with %v", err)
 		}
 		for _, left := range w.kernel.Leaked() {

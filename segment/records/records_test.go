@@ -2,7 +2,6 @@ package records
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"oneplusn/segment/records/compress"
 )
 
 // record is one record as a client writes it. A key or value of nil is null.
@@ -21,33 +22,6 @@ func record(delta int32, millis int64, key, value []byte, headers ...kmsg.Header
 	r := kmsg.Record{TimestampDelta64: millis, OffsetDelta: delta, Key: key, Value: value, Headers: headers}
 	body := r.AppendTo(nil)[1:] // without the length, which is 0 and takes a byte
 	return append(binary.AppendVarint(nil, int64(len(body))), body...)
-}
-
-func deflate(t testing.TB, codec Codec, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	switch codec {
-	case Gzip:
-		w := gzip.NewWriter(&out)
-		_, _ = w.Write(b)
-		_ = w.Close()
-	case Snappy:
-		return s2.EncodeSnappy(nil, b)
-	case LZ4:
-		w := lz4.NewWriter(&out)
-		_, _ = w.Write(b)
-		_ = w.Close()
-	case Zstd:
-		w, err := zstd.NewWriter(&out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = w.Write(b)
-		_ = w.Close()
-	default:
-		return b
-	}
-	return out.Bytes()
 }
 
 // xerial is Snappy as snappy-java writes it, in blocks of so many bytes.
@@ -117,7 +91,7 @@ func TestRecordsComeOutAsTheyWentIn(t *testing.T) {
 		payloads := map[string][]byte{"xerial": xerial(inflated, 32<<10), "xerial, small": xerial(inflated, 1000)}
 		codecs := map[string]Codec{"xerial": Snappy, "xerial, small": Snappy}
 		for codec := None; codec <= Zstd; codec++ {
-			payloads[codec.String()], codecs[codec.String()] = deflate(t, codec, inflated), codec
+			payloads[codec.String()], codecs[codec.String()] = compress.Records(int(codec), inflated), codec
 		}
 		for how, payload := range payloads {
 			got, err := all(codecs[how], payload)
@@ -140,7 +114,7 @@ func TestRecordsComeOutAsTheyWentIn(t *testing.T) {
 func TestCutOrExtendedPayloadIsInvalid(t *testing.T) {
 	inflated := encode(shapes()["many"][:300])
 	for codec := Gzip; codec <= Zstd; codec++ {
-		payloads := map[string][]byte{codec.String(): deflate(t, codec, inflated)}
+		payloads := map[string][]byte{codec.String(): compress.Records(int(codec), inflated)}
 		if codec == Snappy {
 			payloads["xerial"] = xerial(inflated, 1000)
 		}
@@ -203,7 +177,7 @@ func TestInflatingTakesAWindow(t *testing.T) {
 	value := make([]byte, inflated)
 	payloads := map[Codec][]byte{}
 	for _, codec := range []Codec{Gzip, LZ4, Zstd} {
-		payloads[codec] = deflate(t, codec, record(0, 0, nil, value))
+		payloads[codec] = compress.Records(int(codec), record(0, 0, nil, value))
 	}
 	xerials := xerial(record(0, 0, nil, value), 32<<10)
 	claim := append(binary.AppendUvarint(nil, 1<<31), 0, 'a') // says 2 GiB
@@ -269,7 +243,7 @@ func FuzzReader(f *testing.F) {
 			continue
 		}
 		for codec := None; codec <= Zstd; codec++ {
-			f.Add(byte(codec), deflate(f, codec, inflated))
+			f.Add(byte(codec), compress.Records(int(codec), inflated))
 		}
 		f.Add(byte(Snappy), xerial(inflated, 100))
 	}

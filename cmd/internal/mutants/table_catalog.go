@@ -1,5 +1,17 @@
 package main
 
+// Edits that several bugs need: the removal of a topic's mark, and the names before it, may come back after a loss of power.
+var (
+	markRemovedNotSynced = edit{"fanout/catalog/removal_mark.go", `	err := r.fs.RemoveAll(r.mark)
+	if err == nil {
+		err = r.fs.SyncDir(r.dir)
+	}`, `	err := r.fs.RemoveAll(r.mark)`}
+	namesNotSynced = edit{"fanout/catalog/removal_mark.go", `	if err := r.fs.SyncDir(r.dir); err != nil { // first: without the mark the names must be final
+		return fmt.Errorf("syncing the data directory: %w", err)
+	}
+`, ``}
+)
+
 var catalogBugs = []mutant{
 	{"configuration-not-persisted", "a changed configuration is gone after a restart", []edit{
 		{"fanout/catalog/configure.go", `offLoop(c.loop, func() error { return writeTopicConfig(fs, path, config.set) })(func(err error) {`,
@@ -44,20 +56,11 @@ var catalogBugs = []mutant{
 		{"fanout/catalog/open.go", `ok && e.IsDir() && !c.isRemoved(name, index) {`, `ok && e.IsDir() && index == 0 && !c.isRemoved(name, index) {`},
 	}},
 	{"created-topic-removed-by-its-mark", "the mark of a topic that was being made comes back after a loss of power", []edit{
-		{"fanout/catalog/removal_mark.go", `	err := r.fs.RemoveAll(r.mark)
-	if err == nil {
-		err = r.fs.SyncDir(r.dir)
-	}`, `	err := r.fs.RemoveAll(r.mark)`},
+		markRemovedNotSynced,
 	}},
 	{"created-topic-not-durable", "a topic is answered before its directories are durable", []edit{
-		{"fanout/catalog/removal_mark.go", `	if err := r.fs.SyncDir(r.dir); err != nil { // first: without the mark the names must be final
-		return fmt.Errorf("syncing the data directory: %w", err)
-	}
-`, ``},
-		{"fanout/catalog/removal_mark.go", `	err := r.fs.RemoveAll(r.mark)
-	if err == nil {
-		err = r.fs.SyncDir(r.dir)
-	}`, `	err := r.fs.RemoveAll(r.mark)`},
+		namesNotSynced,
+		markRemovedNotSynced,
 		{"segment/recover.go", `		if err := l.options.FS.SyncDir(filepath.Dir(l.dir)); err != nil {`, `		if err := error(nil); err != nil {`},
 	}},
 	{"creation-without-mark", "a topic that is half made when the server ends is served", []edit{
@@ -74,14 +77,8 @@ var catalogBugs = []mutant{
 	}},
 	{"deletion-answered-too-early", "a deletion is answered before it is durable", []edit{
 		{"fanout/catalog/removal_mark.go", `	if err := segment.ReplaceFile(r.fs, r.mark, b.Bytes()); err != nil {`, `	if err := error(nil); err != nil {`},
-		{"fanout/catalog/removal_mark.go", `	if err := r.fs.SyncDir(r.dir); err != nil { // first: without the mark the names must be final
-		return fmt.Errorf("syncing the data directory: %w", err)
-	}
-`, ``},
-		{"fanout/catalog/removal_mark.go", `	err := r.fs.RemoveAll(r.mark)
-	if err == nil {
-		err = r.fs.SyncDir(r.dir)
-	}`, `	err := r.fs.RemoveAll(r.mark)`},
+		namesNotSynced,
+		markRemovedNotSynced,
 	}},
 	{"start-of-a-deleted-topic-kept", "a topic that is made again begins where records of the deleted one were deleted", []edit{
 		{"fanout/catalog/delete.go", `			delete(c.starts, p.Directory()) // the next log of this name would begin there
