@@ -1,6 +1,10 @@
 package scenario
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"oneplusn/fanout/wire"
@@ -13,10 +17,11 @@ func (w *World) createTopic(c *client, t *topic, partitions int32) {
 	x := kmsg.NewCreateTopicsRequestTopic()
 	x.Topic, x.NumPartitions, x.ReplicationFactor = t.name, partitions, 1
 	req.Topics = append(req.Topics, x)
-	before := t.partitions.watch()
+	mayBeThere := !t.partitions.is(0) // now, or by another's request meanwhile
 	ended := t.partitions.change(w, partitions)
+	serial := t.partitions.serial
 	c.ask(req, func(answered kmsg.Response) {
-		may := t.partitions.unwatch(before)
+		mayBeThere = mayBeThere || t.partitions.serial != serial
 		if answered == nil {
 			ended(unknown)
 			return
@@ -24,10 +29,10 @@ func (w *World) createTopic(c *client, t *topic, partitions int32) {
 		switch code := answered.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode; {
 		case code == 0:
 			ended(done)
-		case code == wire.CodeTopicAlreadyExists && (len(may) > 2 || may[0] != 0):
+		case code == wire.CodeTopicAlreadyExists && mayBeThere:
 			ended(refused)
 		default:
-			w.fail("%s creates %s, which may have %v partitions, and gets %s", c.name, t.name, may, errorName(code))
+			w.fail("%s creates %s, which may be there: %v, and gets %s", c.name, t.name, mayBeThere, errorName(code))
 		}
 	})
 }
@@ -41,4 +46,50 @@ func listOffsets(p *partition, millis int64) *kmsg.ListOffsetsRequest {
 	t.Partitions = append(t.Partitions, x)
 	req.Topics = append(req.Topics, t)
 	return req
+}
+
+// deleteTopic asks for a topic's deletion.
+func (w *World) deleteTopic(c *client, t *topic) {
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.Version, req.TimeoutMillis, req.TopicNames = 3, 20_000, []string{t.name}
+	before := t.partitions.watch()
+	ended := t.partitions.change(w, 0)
+	t.deleting()
+	c.ask(req, func(answered kmsg.Response) {
+		may := t.partitions.unwatch(before)
+		if answered == nil {
+			ended(unknown)
+			return
+		}
+		switch code := answered.(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode; {
+		case code == 0 && slices.Max(may) > 0:
+			ended(done)
+		case code == wire.CodeUnknownTopicOrPartition && slices.Contains(may, 0):
+			ended(done)
+		case slices.ContainsFunc(t.logs, func(p *partition) bool { return p.refuses(code) }):
+			ended(refused)
+		default:
+			w.fail("%s deletes %s, which may have %v partitions, and gets %s", c.name, t.name, may, errorName(code))
+		}
+	})
+}
+
+// admin is one of the clients that change topics.
+func (w *World) admin(n int) *client {
+	for len(w.admins) <= n {
+		w.admins = append(w.admins, w.newClient(fmt.Sprintf("a%d", len(w.admins)), w.draw.Uint64()))
+	}
+	return w.admins[n]
+}
+
+func (w *World) someoneCreates(r *rand.Rand) {
+	if !w.calm {
+		w.createTopic(w.admin(r.IntN(2)), w.model.topics[r.IntN(len(w.model.topics))], 1+r.Int32N(3))
+	}
+}
+
+func (w *World) someoneDeletes(r *rand.Rand) {
+	if !w.calm {
+		w.deleteTopic(w.admin(r.IntN(2)), w.model.topics[r.IntN(len(w.model.topics))])
+	}
 }

@@ -13,7 +13,10 @@ type expectation struct {
 }
 
 // possible is what may have been true.
-type possible struct{ mayExist, mayBeMissing bool }
+type possible struct {
+	mayExist, mayBeMissing bool
+	inRange                bool // of a fetch: its offset was certain to be there
+}
 
 // expect begins to gather.
 func (w *World) expect(p *partition) expectation { return expectation{p, p.topic.partitions.watch()} }

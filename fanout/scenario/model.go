@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"oneplusn/fanout/wire"
 )
 
 // model is what all clients together know of the topics, and what the server may therefore say and not say.
@@ -39,6 +41,9 @@ type partition struct {
 	end int64
 	// hasZstd: some records may be compressed so, which old clients do not know.
 	hasZstd bool
+	// mayBeOffline: a loss of power may have left a hole in it, behind which there may be acknowledged batches. The server serves nothing
+	// of such a partition until an operator decides (docs/operations.md).
+	mayBeOffline bool
 }
 
 // place names a record of a partition for ever.
@@ -58,6 +63,11 @@ type record struct {
 	durable   bool // it survives a loss of power
 	loose     bool // it may be gone
 	offset    int64
+}
+
+// refuses reports whether an error says that the partition is offline, and it may be.
+func (p *partition) refuses(code int16) bool {
+	return code == wire.CodeKafkaStorageError && p.mayBeOffline
 }
 
 func newModel(w *World) *model {
@@ -111,8 +121,8 @@ func (m *model) sent(id string, p *partition, millis int64) *record {
 	return r
 }
 
-// acknowledged says that the server promised a record.
-func (m *model) acknowledged(r *record, offset int64) {
+// acknowledged says that the server promised a record, of a partition that may not have been there all the time since it was sent.
+func (m *model) acknowledged(r *record, offset int64, mayBeMissing bool) {
 	switch {
 	case r.refused:
 		m.world.fail("record %s is acknowledged, which must be refused", r.id)
@@ -124,7 +134,7 @@ func (m *model) acknowledged(r *record, offset int64) {
 	p := r.partition
 	r.acked, r.offset = true, offset
 	r.durable = m.world.shape.fsync == "always"
-	if _, certain := p.exists(); !certain || r.deletions != p.topic.deletions {
+	if mayBeMissing || r.deletions != p.topic.deletions {
 		r.loose = true
 		return
 	}
@@ -159,6 +169,7 @@ func (m *model) powerLost() {
 	for _, t := range m.topics {
 		for _, p := range t.logs {
 			p.lose(func(r *record) bool { return !r.durable })
+			p.mayBeOffline = p.mayBeOffline || m.world.shape.fsync == "always"
 		}
 	}
 }

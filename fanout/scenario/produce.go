@@ -112,10 +112,11 @@ func (p *producer) send(batches []batch, answer func(b batch, offset int64, code
 	p.ask(req, func(answered kmsg.Response) {
 		for i, b := range batches {
 			offset, code := produced(answered, b.records[0].partition)
-			p.world.checkProduced(p, b, expected[i].end(), code)
+			may := expected[i].end()
+			p.world.checkProduced(p, b, may, code)
 			if code == 0 {
 				for j, r := range b.records {
-					p.world.model.acknowledged(r, offset+int64(j))
+					p.world.model.acknowledged(r, offset+int64(j), may.mayBeMissing)
 				}
 			}
 			answer(b, offset, code)
@@ -145,7 +146,7 @@ func produced(answered kmsg.Response, p *partition) (offset int64, code int16) {
 func (w *World) checkProduced(p *producer, b batch, x possible, code int16) {
 	r := b.records[0]
 	switch {
-	case code == unanswered:
+	case code == unanswered || r.partition.refuses(code):
 	case code == 0 && !r.refused && x.mayExist:
 	case code == wire.CodeUnknownTopicOrPartition && x.mayBeMissing:
 	case code > 0 && r.refused:

@@ -146,6 +146,7 @@ func (s *subscriber) fetch() {
 		may := make([]possible, len(asked))
 		for i, x := range expected {
 			may[i] = x.end()
+			may[i].inRange = waiting[i] && deletions == s.world.deletions()
 		}
 		if answered == nil {
 			return // see ended
@@ -271,9 +272,9 @@ func (s *subscriber) takePartition(at *position, p *kmsg.FetchResponseTopicParti
 		s.takeBatches(at, p.RecordBatches)
 		at.atEnd = at.offset >= p.HighWatermark
 		return len(p.RecordBatches) > 0
-	case code == wire.CodeUnknownTopicOrPartition && x.mayBeMissing:
+	case code == wire.CodeUnknownTopicOrPartition && x.mayBeMissing || at.partition.refuses(code):
 		at.atEnd = true
-	case code == wire.CodeOffsetOutOfRange && !at.certain():
+	case code == wire.CodeOffsetOutOfRange && !x.inRange:
 		s.seek(at)
 	case code == wire.CodeUnsupportedCompressionType && s.version < 10 && at.partition.hasZstd:
 		at.atEnd = true // as a client that gives up: it asks again, and gets the same

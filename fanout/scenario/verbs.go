@@ -19,6 +19,8 @@ var verbs = []verb{
 	{"reset", 3, (*World).resetClient},
 	{"vanish", 1, (*World).vanish},
 	{"half-close", 1, (*World).halfClose},
+	{"create-topic", 2, (*World).someoneCreates},
+	{"delete-topic", 1, (*World).someoneDeletes},
 	{"stop", 1, (*World).stop},
 	{"kill", 1, (*World).kill},
 	{"lose-power", 1, (*World).losePower},

@@ -34,6 +34,7 @@ type World struct {
 	clients     []*client
 	producers   []*producer
 	subscribers []*subscriber
+	admins      []*client
 	calm        bool // nothing new is asked for, and no fault happens: what was asked for must be answered
 	auditing    bool // only the auditor is left
 	over        bool // the last life is being stopped
